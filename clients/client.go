@@ -1,0 +1,198 @@
+// Package clients is who may ask (RFC 6749 §2): the registered clients and how a
+// client proves that it is one of them. It knows nothing of HTTP beyond the text
+// of the Authorization header and the parsed form, and nothing of where clients are
+// written down.
+package clients
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/grantor-auth/grantor/scopes"
+)
+
+// Grant types (RFC 6749 §4; RFC 7591 §2 grant_types).
+const (
+	GrantClientCredentials = "client_credentials"
+	GrantPassword          = "password"
+	GrantRefreshToken      = "refresh_token"
+)
+
+// Method is a token_endpoint_auth_method (RFC 7591 §2).
+type Method string
+
+// The methods. MethodSecret is what a client with secrets and no named method may
+// use: basic or post.
+const (
+	MethodSecret Method = ""
+	MethodBasic  Method = "client_secret_basic"
+	MethodPost   Method = "client_secret_post"
+	MethodNone   Method = "none"
+)
+
+// Sight says whose access tokens a client sees when it introspects (RFC 7662 §4).
+type Sight string
+
+// The sights. A refresh token is shown to its own client only, under each of them.
+const (
+	SightOwn      Sight = "own"      // tokens issued to the client itself
+	SightAudience Sight = "audience" // tokens whose aud names the client's resource, and its own
+	SightAny      Sight = "any"      // all access tokens
+)
+
+// Epoch stands for one uninterrupted permission of a client or a user. It is random and
+// compared for equality alone: tokens of another epoch are dead.
+type Epoch [8]byte
+
+// Client is one registered client. A Client that a Registry returned is shared and
+// must not be changed.
+type Client struct {
+	ID           string        // client_id: printable ASCII, at most MaxIDBytes (RFC 6749 App. A.1)
+	Name         string        // client_name, for people
+	Method       Method        // the only way it may authenticate; see MethodSecret
+	Secrets      []Secret      // live and expired ones, at most MaxSecrets
+	Grants       []string      // grant_types
+	Scope        scopes.Rules  // what it may ask for
+	DefaultScope scopes.Set    // what it gets when it asks for nothing; empty: invalid_scope
+	Audience     []string      // aud of its tokens when no granted scope has a resource
+	Resource     string        // the audience that it is, as a resource server
+	Introspect   Sight         // whose tokens it sees; "" is SightOwn
+	AccessTTL    time.Duration // 0: the server's
+	RefreshTTL   time.Duration // idle life of a grant; 0: the server's
+	MaxTTL       time.Duration // absolute life of a grant; 0: the server's
+	RetryWindow  time.Duration // 0: the server's; negative: none, strict rotation
+	Disabled     bool
+	Demo         bool  // its secret is printed in the README: loopback only
+	Epoch        Epoch // the current one, set by the Registry
+}
+
+// Bounds of what a registration may hold.
+const (
+	MaxIDBytes     = 255
+	MaxSecretBytes = 1024
+	MaxSecrets     = 2
+)
+
+// Public says whether the client has no credentials (RFC 6749 §2.1).
+func (c *Client) Public() bool { return c.Method == MethodNone }
+
+// MayUse says whether the client was given a grant type.
+func (c *Client) MayUse(grant string) bool { return slices.Contains(c.Grants, grant) }
+
+// Check returns all that is wrong with a registration, joined; nil when it is sound.
+// Each error is a *FieldError.
+func (c *Client) Check(cat *scopes.Catalogue) error {
+	var errs []error
+	bad := func(field, format string, args ...any) {
+		errs = append(errs, &FieldError{Field: field, Err: fmt.Errorf(format, args...)})
+	}
+	if err := CheckID(c.ID); err != nil {
+		bad("client_id", "%w", err)
+	}
+	c.checkMethod(bad)
+	c.checkGrants(bad)
+	c.checkScopes(cat, bad)
+	switch c.Introspect {
+	case "", SightOwn, SightAny:
+	case SightAudience:
+		if c.Resource == "" {
+			bad("introspect", `introspect = "audience" needs resource = "https://…", the audience that this client is`)
+		}
+	default:
+		bad("introspect", `must be "own", "audience" or "any"`)
+	}
+	if c.Public() && c.Introspect != "" && c.Introspect != SightOwn {
+		bad("introspect", "a public client cannot introspect (RFC 7662 §2.1): give it a secret")
+	}
+	if c.Resource != "" {
+		if err := scopes.CheckResource(c.Resource); err != nil {
+			bad("resource", "%w", err)
+		}
+	}
+	for _, a := range c.Audience {
+		if err := scopes.CheckResource(a); err != nil {
+			bad("audience", "%w", err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// FieldError is a mistake in one field of a registration, by its RFC 7591 name.
+type FieldError struct {
+	Field string
+	Err   error
+}
+
+func (e *FieldError) Error() string { return e.Field + ": " + e.Err.Error() }
+func (e *FieldError) Unwrap() error { return e.Err }
+
+type badFunc func(field, format string, args ...any)
+
+func (c *Client) checkMethod(bad badFunc) {
+	switch c.Method {
+	case MethodSecret, MethodBasic, MethodPost:
+		if len(c.Secrets) == 0 {
+			bad("secrets", `a client without a secret is public only if it says so: add secrets = [{ hash = "sha256:…" }], or token_endpoint_auth_method = "none"`)
+		}
+	case MethodNone:
+		if len(c.Secrets) > 0 {
+			bad("token_endpoint_auth_method", `"none" is for clients without a secret; this one has secrets`)
+		}
+	default:
+		bad("token_endpoint_auth_method", `must be "client_secret_basic", "client_secret_post" or "none"`)
+	}
+	if len(c.Secrets) > MaxSecrets {
+		bad("secrets", "at most %d secrets may stand side by side; there are %d", MaxSecrets, len(c.Secrets))
+	}
+}
+
+func (c *Client) checkGrants(bad badFunc) {
+	for _, g := range c.Grants {
+		switch g {
+		case GrantClientCredentials:
+			if c.Public() {
+				bad("grant_types", "client_credentials is for confidential clients only (RFC 6749 §4.4)")
+			}
+		case GrantPassword, GrantRefreshToken:
+		default:
+			bad("grant_types", `must be of "client_credentials", "password", "refresh_token"`)
+		}
+	}
+	if c.MayUse(GrantRefreshToken) && !c.MayUse(GrantPassword) {
+		bad("grant_types", "refresh_token goes with password: client_credentials issues no refresh tokens (RFC 6749 §4.4.3)")
+	}
+}
+
+func (c *Client) checkScopes(cat *scopes.Catalogue, bad badFunc) {
+	for t := range c.Scope.Exact().All() {
+		if !cat.Has(t) {
+			bad("scope", "%q is not in [scopes]", t)
+		}
+	}
+	for t := range c.DefaultScope.All() {
+		switch {
+		case scopes.IsReserved(t):
+			bad("default_scope", "%q can only be asked for by name", t)
+		case !cat.Has(t):
+			bad("default_scope", "%q is not in [scopes]", t)
+		case !cat.Permits(c.Scope, t):
+			bad("default_scope", "%q is not within this client's scope", t)
+		}
+	}
+}
+
+// CheckID says whether text can be a client_id: 1 to MaxIDBytes of printable
+// ASCII (RFC 6749 App. A.1).
+func CheckID(text string) error {
+	if text == "" || len(text) > MaxIDBytes {
+		return fmt.Errorf("a client id has 1 to %d characters", MaxIDBytes)
+	}
+	for i := range len(text) {
+		if text[i] < 0x20 || text[i] > 0x7e {
+			return errors.New("a client id holds printable ASCII only (RFC 6749 App. A.1)")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package clients
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// Credentials are what a request says about its client, not yet believed.
+type Credentials struct {
+	ID     string
+	Secret string // "" with MethodNone
+	Method Method // MethodBasic, MethodPost or MethodNone
+}
+
+// Errors of ReadCredentials. Their texts are for the client's developer.
+var (
+	// ErrAmbiguous: more than one way to authenticate, or ids that differ (RFC 6749 §2.3).
+	ErrAmbiguous = errors.New("ambiguous client authentication")
+	// ErrMissing: none, or one that cannot be read (RFC 6749 §5.2).
+	ErrMissing = errors.New("no usable client authentication")
+)
+
+// CredentialsError is a refusal of ReadCredentials: one of its errors and the
+// sentence that says what would be right.
+type CredentialsError struct {
+	Err      error
+	Sentence string
+}
+
+func (e *CredentialsError) Error() string { return e.Sentence }
+func (e *CredentialsError) Unwrap() error { return e.Err }
+
+func ambiguous(sentence string) error { return &CredentialsError{ErrAmbiguous, sentence} }
+func missing(sentence string) error   { return &CredentialsError{ErrMissing, sentence} }
+
+// ReadCredentials reads who a request says it comes from: the values of its
+// Authorization header and its form. Exactly one method may be used (RFC 6749 §2.3); client_id in the form
+// beside Basic must be the same. Errors are *CredentialsError.
+func ReadCredentials(authorization []string, form url.Values) (Credentials, error) {
+	id, secret := form.Get("client_id"), form.Get("client_secret")
+	switch {
+	case len(authorization) > 1:
+		return Credentials{}, ambiguous("there is more than one Authorization header")
+	case len(authorization) == 0 && secret != "" && id == "":
+		return Credentials{}, missing("client_secret came without client_id")
+	case len(authorization) == 0 && secret != "":
+		return Credentials{ID: id, Secret: secret, Method: MethodPost}, nil
+	case len(authorization) == 0 && id != "":
+		return Credentials{ID: id, Method: MethodNone}, nil
+	case len(authorization) == 0:
+		return Credentials{}, missing("the client must authenticate: HTTP Basic with its id and secret, or client_id and client_secret in the body")
+	}
+	c, err := parseBasic(authorization[0])
+	switch {
+	case err != nil:
+		return Credentials{}, err
+	case secret != "":
+		return Credentials{}, ambiguous("the client authenticates twice: by the Authorization header and by client_secret; use one")
+	case id != "" && id != c.ID:
+		return Credentials{}, ambiguous("client_id in the body differs from the one in the Authorization header")
+	}
+	return c, nil
+}
+
+// parseBasic reads a Basic header whose two halves are form-encoded
+// (RFC 6749 §2.3.1; RFC 7617 §2). An empty secret is none: never a credential.
+func parseBasic(header string) (Credentials, error) {
+	scheme, encoded, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Basic") {
+		return Credentials{}, missing("clients authenticate here by the Basic scheme, or by client_id and client_secret in the body")
+	}
+	raw, err := base64.StdEncoding.DecodeString(strings.Trim(encoded, " "))
+	if err != nil {
+		return Credentials{}, missing("the Basic credentials are not base64")
+	}
+	idPart, secretPart, ok := strings.Cut(string(raw), ":")
+	if !ok {
+		return Credentials{}, missing("the Basic credentials have no colon between id and secret")
+	}
+	id, err1 := url.QueryUnescape(idPart)
+	secret, err2 := url.QueryUnescape(secretPart)
+	if err1 != nil || err2 != nil {
+		return Credentials{}, missing("id and secret must each be form-encoded before base64 (RFC 6749 §2.3.1): write % as %25 and + as %2B")
+	}
+	if !utf8.ValidString(id) || !utf8.ValidString(secret) || strings.ContainsRune(id+secret, 0) {
+		return Credentials{}, missing("id and secret are printable ASCII (RFC 6749 App. A)")
+	}
+	return Credentials{ID: id, Secret: secret, Method: MethodBasic}, nil
+}

@@ -1,0 +1,78 @@
+package clients
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"strings"
+	"time"
+)
+
+// Secret is one client secret as it is kept: its hash, never its text.
+type Secret struct {
+	Hash      Hash
+	ExpiresAt time.Time // zero: does not expire
+}
+
+// Hash is the SHA-256 of a secret's bytes: enough for 256 random bits, and not for a
+// word that somebody chose (RFC 6749 §10.10).
+type Hash [sha256.Size]byte
+
+// HashPrefix begins the text of a Hash.
+const HashPrefix = "sha256:"
+
+// HashSecret returns the hash of a secret's text.
+func HashSecret(secret string) Hash { return sha256.Sum256([]byte(secret)) }
+
+// ParseHash reads "sha256:" and 64 lower-case hexadecimal digits.
+func ParseHash(text string) (Hash, error) {
+	var h Hash
+	digits, ok := strings.CutPrefix(text, HashPrefix)
+	if !ok || len(digits) != 2*len(h) || strings.ToLower(digits) != digits {
+		return h, errHash
+	}
+	if _, err := hex.Decode(h[:], []byte(digits)); err != nil {
+		return h, errHash
+	}
+	return h, nil
+}
+
+// errHash quotes nothing: what stands in the wrong place may be the secret itself.
+var errHash = errors.New(`a secret's hash is "sha256:" and 64 lower-case hexadecimal digits: "grantor secret new" prints a fresh secret and its hash, "grantor hash-secret" the hash of one that you have`)
+
+// String returns the form that ParseHash reads.
+func (h Hash) String() string { return HashPrefix + hex.EncodeToString(h[:]) }
+
+// MarshalText is String.
+func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText is ParseHash.
+func (h *Hash) UnmarshalText(text []byte) (err error) {
+	*h, err = ParseHash(string(text))
+	return err
+}
+
+// check compares a presented secret's hash with each of the client's, live or not,
+// always MaxSecrets times, so that time tells nothing (RFC 6749 §10.10). c may be nil:
+// an unknown client costs the same.
+func (c *Client) check(presented Hash, now time.Time) Reason {
+	var stored [MaxSecrets]Secret
+	n := 0
+	if c != nil {
+		n = copy(stored[:], c.Secrets)
+	}
+	reason := ReasonWrongSecret
+	for i := range stored {
+		equal := subtle.ConstantTimeCompare(presented[:], stored[i].Hash[:]) == 1
+		if i >= n || !equal {
+			continue
+		}
+		if end := stored[i].ExpiresAt; !end.IsZero() && !now.Before(end) {
+			reason = ReasonSecretExpired
+			continue
+		}
+		return ""
+	}
+	return reason
+}

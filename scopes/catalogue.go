@@ -1,0 +1,192 @@
+package scopes
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Scope is what a deployment says of one scope token.
+type Scope struct {
+	Description string   // for people; shown by the metadata of clients and tools
+	Resource    string   // the audience of tokens with this scope: an absolute URI without a fragment (RFC 8707 §2); "" is none
+	Implies     []string // scopes that this one contains, transitively
+}
+
+// Catalogue holds every scope that exists. It is immutable; the zero value and nil know
+// only the reserved scopes.
+type Catalogue struct {
+	scopes  map[string]Scope
+	implied map[string]Set // per token: itself and all that it implies
+}
+
+// NewCatalogue checks and closes a table of scopes. The error joins all that is
+// wrong: a malformed or reserved name, a wildcard, an implied scope that does not
+// exist or is reserved, a resource that is no absolute URI without a fragment. A
+// circle of implications makes its scopes equal and is no error.
+func NewCatalogue(table map[string]Scope) (*Catalogue, error) {
+	c := &Catalogue{scopes: maps.Clone(table), implied: make(map[string]Set, len(table))}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		errs = append(errs, c.check(name, table[name]))
+		c.implied[name] = c.closure(name)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// EntryError is a mistake in one entry of a catalogue.
+type EntryError struct {
+	Scope string // the entry's name
+	Field string // "", "implies" or "resource"
+	Err   error
+}
+
+func (e *EntryError) Error() string { return fmt.Sprintf("scope %q: %v", e.Scope, e.Err) }
+func (e *EntryError) Unwrap() error { return e.Err }
+
+func (c *Catalogue) check(name string, s Scope) error {
+	var errs []error
+	bad := func(field string, err error) { errs = append(errs, &EntryError{name, field, err}) }
+	switch err := CheckToken(name); {
+	case err != nil:
+		bad("", err)
+	case strings.Contains(name, "*"):
+		bad("", errors.New("a wildcard is no scope; it may stand in a client's scope only"))
+	case IsReserved(name):
+		bad("", fmt.Errorf("names that begin with %q are built in", Reserved))
+	}
+	if s.Resource != "" {
+		if err := CheckResource(s.Resource); err != nil {
+			bad("resource", err)
+		}
+	}
+	for _, i := range s.Implies {
+		if _, ok := c.scopes[i]; !ok {
+			bad("implies", fmt.Errorf("implies %q, which is not a scope of this table", i))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// CheckResource says whether text can name a resource server: an absolute URI
+// without a fragment (RFC 8707 §2).
+func CheckResource(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || !u.IsAbs() || (u.Host == "" && u.Opaque == "") || strings.Contains(text, "#") {
+		return errors.New(`a resource is an absolute URI without a fragment, as in "https://orders.example.com"`)
+	}
+	for i := range len(text) {
+		if text[i] <= 0x20 || text[i] >= 0x7f || text[i] == '"' || text[i] == '\\' {
+			return errors.New("a resource holds printable ASCII without spaces, quotes or backslashes")
+		}
+	}
+	return nil
+}
+
+func (c *Catalogue) closure(name string) Set {
+	seen := map[string]bool{name: true}
+	for queue := []string{name}; len(queue) > 0; queue = queue[1:] {
+		for _, i := range c.scopes[queue[0]].Implies {
+			if _, ok := c.scopes[i]; ok && !seen[i] {
+				seen[i] = true
+				queue = append(queue, i)
+			}
+		}
+	}
+	return fromValid(slices.Collect(maps.Keys(seen)), "")
+}
+
+// Has says whether a scope token exists.
+func (c *Catalogue) Has(token string) bool {
+	if token == ScopeClients || token == ScopeAdmin {
+		return true
+	}
+	if c == nil {
+		return false
+	}
+	_, ok := c.scopes[token]
+	return ok
+}
+
+// Get returns what is known of a scope that NewCatalogue was given.
+func (c *Catalogue) Get(token string) (Scope, bool) {
+	if c == nil {
+		return Scope{}, false
+	}
+	s, ok := c.scopes[token]
+	return s, ok
+}
+
+// Names returns the scopes of the table, without the reserved ones.
+func (c *Catalogue) Names() Set {
+	if c == nil {
+		return Set{}
+	}
+	return fromValid(slices.Collect(maps.Keys(c.scopes)), "")
+}
+
+// Expand returns the set with everything that its scopes imply: what a granted
+// token holds.
+func (c *Catalogue) Expand(s Set) Set {
+	if c == nil {
+		return s
+	}
+	for _, t := range s.tokens {
+		if implied, ok := c.implied[t]; ok && !s.Includes(implied) {
+			s = s.Union(implied)
+		}
+	}
+	return s
+}
+
+// Satisfies says whether a token that holds granted may do what want asks for: want
+// itself is there, or a scope that implies it. It is the one matcher of server
+// and middleware; reserved scopes match only literally.
+func (c *Catalogue) Satisfies(granted Set, want string) bool {
+	if granted.Has(want) {
+		return true
+	}
+	if c == nil || IsReserved(want) {
+		return false
+	}
+	return slices.ContainsFunc(granted.tokens, func(t string) bool { return c.implied[t].Has(want) })
+}
+
+// Permits says whether rules allow a scope token, directly or because they allow
+// one that implies it.
+func (c *Catalogue) Permits(rules Rules, want string) bool {
+	if rules.Allows(want) {
+		return true
+	}
+	if c == nil || IsReserved(want) {
+		return false
+	}
+	for t, implied := range c.implied {
+		if rules.Allows(t) && implied.Has(want) {
+			return true
+		}
+	}
+	return false
+}
+
+// Audience returns the resources of the scopes, sorted, without duplicates: the aud of
+// a token (RFC 8707 §2.2). It is nil when no scope has a resource.
+func (c *Catalogue) Audience(s Set) []string {
+	if c == nil {
+		return nil
+	}
+	var aud []string
+	for _, t := range s.tokens {
+		if r := c.scopes[t].Resource; r != "" && !slices.Contains(aud, r) {
+			aud = append(aud, r)
+		}
+	}
+	slices.Sort(aud)
+	return aud
+}

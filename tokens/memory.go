@@ -1,0 +1,192 @@
+package tokens
+
+import (
+	"context"
+	"crypto/rand"
+	"sync"
+	"time"
+)
+
+// Memory is a Store in this process, for trials and tests: one node, lost at exit. Entries
+// expire really, not only when asked for, and their number is bounded.
+type Memory struct {
+	key    ServerKey
+	limit  int // entries a shard
+	shards [memoryShards]shard
+
+	epochs sync.Mutex
+	epoch  map[string]Epoch
+
+	stop chan struct{}
+	done sync.WaitGroup
+}
+
+const (
+	memoryShards = 64
+	// DefaultMemoryLimit is how many entries a Memory holds unless told otherwise.
+	DefaultMemoryLimit = 1 << 20
+	sweepEvery         = time.Second
+)
+
+// shard holds the keys of some users and some tokens: every key of one user is in one shard, so
+// its lock makes an operation atomic.
+type shard struct {
+	mu    sync.Mutex
+	items map[string]item
+}
+
+type item struct {
+	value   any // immutable
+	expires time.Time
+}
+
+// NewMemory returns a store of at most limit entries (0: DefaultMemoryLimit). Close it to stop
+// its sweeper.
+func NewMemory(limit int) *Memory {
+	if limit <= 0 {
+		limit = DefaultMemoryLimit
+	}
+	m := &Memory{key: NewServerKey(), limit: max(1, limit/memoryShards), epoch: map[string]Epoch{}, stop: make(chan struct{})}
+	for i := range m.shards {
+		m.shards[i].items = map[string]item{}
+	}
+	m.done.Go(m.sweep)
+	return m
+}
+
+// Close stops the sweeper. The store must not be used afterwards.
+func (m *Memory) Close() error {
+	close(m.stop)
+	m.done.Wait()
+	return nil
+}
+
+// sweep removes what has expired, an eighth of the shards at a time so that no request waits
+// long.
+func (m *Memory) sweep() {
+	tick := time.NewTicker(sweepEvery / 8)
+	defer tick.Stop()
+	for turn := 0; ; turn++ {
+		select {
+		case <-m.stop:
+			return
+		case now := <-tick.C:
+			for i := turn % 8; i < len(m.shards); i += 8 {
+				m.shards[i].expire(now)
+			}
+		}
+	}
+}
+
+func (s *shard) expire(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, it := range s.items {
+		if !now.Before(it.expires) {
+			delete(s.items, k)
+		}
+	}
+}
+
+// shardFor returns the shard of a token's record: by its user, or by its own name.
+func (m *Memory) shardFor(t Token) *shard {
+	if t.Kind == ClientAccess {
+		return &m.shards[t.Hash[0]%memoryShards]
+	}
+	return &m.shards[t.Tag[0]%memoryShards]
+}
+
+// get returns a live value. The shard must be locked.
+func (s *shard) get(key string, now time.Time) any {
+	it, ok := s.items[key]
+	if !ok {
+		return nil
+	}
+	if !now.Before(it.expires) {
+		delete(s.items, key)
+		return nil
+	}
+	return it.value
+}
+
+// set stores a value unless the shard is full. The shard must be locked.
+func (m *Memory) set(s *shard, key string, value any, expires time.Time) error {
+	if _, replaces := s.items[key]; !replaces && len(s.items) >= m.limit {
+		return ErrFull
+	}
+	s.items[key] = item{value, expires}
+	return nil
+}
+
+// Len is the number of entries, expired ones included until they are swept.
+func (m *Memory) Len() (n int) {
+	for i := range m.shards {
+		m.shards[i].mu.Lock()
+		n += len(m.shards[i].items)
+		m.shards[i].mu.Unlock()
+	}
+	return n
+}
+
+// Issue implements Store.
+func (m *Memory) Issue(_ context.Context, t Token, r *Record) error {
+	s := m.shardFor(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept := *r
+	return m.set(s, clientTokenKey(t), &kept, time.Now().Add(r.TTL))
+}
+
+// Load implements Store.
+func (m *Memory) Load(_ context.Context, t Token) (*Record, error) {
+	s := m.shardFor(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.get(clientTokenKey(t), time.Now()).(*Record)
+	if !ok {
+		return nil, ErrNotFound
+	}
+	found := *r
+	return &found, nil
+}
+
+// Revoke implements Store.
+func (m *Memory) Revoke(_ context.Context, t Token, clientID string) (bool, error) {
+	s := m.shardFor(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := clientTokenKey(t)
+	r, ok := s.get(key, time.Now()).(*Record)
+	if !ok || r.ClientID != clientID {
+		return false, nil
+	}
+	delete(s.items, key)
+	return true, nil
+}
+
+// ClientEpochs implements Store.
+func (m *Memory) ClientEpochs(_ context.Context, ids []string) ([]Epoch, error) {
+	m.epochs.Lock()
+	defer m.epochs.Unlock()
+	found := make([]Epoch, len(ids))
+	for i, id := range ids {
+		e, ok := m.epoch[id]
+		if !ok {
+			e = newEpoch()
+			m.epoch[id] = e
+		}
+		found[i] = e
+	}
+	return found, nil
+}
+
+// ServerKey implements Store.
+func (m *Memory) ServerKey(context.Context) (ServerKey, error) { return m.key, nil }
+
+// Ping implements Store.
+func (m *Memory) Ping(context.Context) error { return nil }
+
+func newEpoch() (e Epoch) {
+	rand.Read(e[:]) //nolint:errcheck // crypto/rand.Read never returns an error since Go 1.24
+	return e
+}

@@ -1,0 +1,241 @@
+package tokens
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+)
+
+// Prefixes of the texts that users see. Leak scanners look for them.
+const (
+	PrefixAccess       = "gat_"
+	PrefixRefresh      = "grt_"
+	PrefixSecret       = "gcs_"
+	PrefixRegistration = "grg_"
+)
+
+// Kind is what a token is for.
+type Kind uint8
+
+// The kinds. A refresh token is never accepted where an access token is wanted, nor
+// the other way round (RFC 6749 §1.5).
+const (
+	ClientAccess Kind = iota + 1 // access token of a client itself
+	UserAccess                   // access token of a user's family
+	Refresh                      // refresh token of a user's family
+)
+
+// Sizes in bytes.
+const (
+	prefixLen   = 4
+	randomSize  = 32
+	macSize     = 8
+	locatorSize = 24
+	checkDigits = 6 // CRC-32 in base62
+)
+
+// layout is where the parts of a body lie: format byte, locator, generation, random, MAC.
+type layout struct {
+	kind       Kind
+	prefix     string
+	locator    int // size: 0 or locatorSize
+	generation int // size: 0 or 4
+}
+
+func (l layout) bodySize() int { return 1 + l.locator + l.generation + randomSize + macSize }
+func (l layout) textLen() int  { return prefixLen + encodedLen(l.bodySize()) + checkDigits }
+
+var layouts = [...]layout{
+	{ClientAccess, PrefixAccess, 0, 0},
+	{UserAccess, PrefixAccess, locatorSize, 0},
+	{Refresh, PrefixRefresh, locatorSize, 4},
+}
+
+// ErrNotOurs is the one error of Codec.Parse: this server never minted such a text. It
+// has no effect on anything.
+var ErrNotOurs = errors.New("not a token of this server")
+
+// Hash is the SHA-256 of a token's text: all that a store ever keeps of it.
+type Hash [sha256.Size]byte
+
+// HashText returns the hash of a token's text.
+func HashText(text string) Hash { return sha256.Sum256([]byte(text)) }
+
+// ID names an access token's record: the first half of its Hash. It is the token's jti.
+type ID [16]byte
+
+// String returns 22 base62 digits.
+func (id ID) String() string { return string(appendBase62(make([]byte, 0, 22), id[:])) }
+
+// Tag stands for a user in keys: a keyed hash of the user's id.
+type Tag [8]byte
+
+// FamilyID names one log-in of a user: the tokens that descend from it by refresh.
+type FamilyID [16]byte
+
+// String returns 22 base62 digits: the session's name for people and tools.
+func (f FamilyID) String() string { return string(appendBase62(make([]byte, 0, 22), f[:])) }
+
+// ParseFamilyID reads what FamilyID.String wrote.
+func ParseFamilyID(text string) (FamilyID, bool) {
+	var f FamilyID
+	ok := decodeBase62(f[:], text)
+	return f, ok
+}
+
+// Token is a text that this server minted, taken apart.
+type Token struct {
+	Kind       Kind
+	Hash       Hash
+	Tag        Tag      // of a user's token
+	Family     FamilyID // of a user's token
+	Generation uint32   // of a refresh token: how many rotations came before it
+}
+
+// ID is the name of the token's record.
+func (t Token) ID() ID { return ID(t.Hash[:16]) }
+
+// Codec mints and reads token texts under one set of server keys. It may be used by
+// any number of goroutines.
+type Codec struct {
+	keyID   byte
+	mac     *hmacPool
+	tag     *hmacPool
+	locator *hmacPool
+}
+
+// NewCodec derives the MAC, tag and locator keys from the server key.
+func NewCodec(key ServerKey) *Codec {
+	return &Codec{
+		keyID:   key.id(),
+		mac:     newHMACPool(key.derive("grantor/mac/v1")),
+		tag:     newHMACPool(key.derive("grantor/tag/v1")),
+		locator: newHMACPool(key.derive("grantor/locator/v1")),
+	}
+}
+
+// Tag returns the tag of a user's id.
+func (c *Codec) Tag(subject string) Tag {
+	sum := c.tag.sum([]byte(subject))
+	return Tag(sum[:8])
+}
+
+// NewClientAccess mints an access token of a client itself.
+func (c *Codec) NewClientAccess() (string, Token) {
+	return c.mint(layouts[0], Token{Kind: ClientAccess})
+}
+
+// NewUserAccess mints an access token of a family.
+func (c *Codec) NewUserAccess(tag Tag, family FamilyID) (string, Token) {
+	return c.mint(layouts[1], Token{Kind: UserAccess, Tag: tag, Family: family})
+}
+
+// NewRefresh mints a refresh token of a family.
+func (c *Codec) NewRefresh(tag Tag, family FamilyID, generation uint32) (string, Token) {
+	return c.mint(layouts[2], Token{Kind: Refresh, Tag: tag, Family: family, Generation: generation})
+}
+
+// NewFamilyID draws the name of a new family.
+func NewFamilyID() (f FamilyID) {
+	rand.Read(f[:]) //nolint:errcheck // crypto/rand.Read never returns an error since Go 1.24
+	return f
+}
+
+// mint draws the random bytes, hides the locator under them, and closes the text with
+// MAC and checksum.
+func (c *Codec) mint(l layout, t Token) (string, Token) {
+	body := make([]byte, 0, 80)
+	body = append(body, c.keyID)
+	body = append(body, make([]byte, l.locator)...)
+	if l.generation > 0 {
+		body = binary.BigEndian.AppendUint32(body, t.Generation)
+	}
+	random := body[len(body) : len(body)+randomSize]
+	rand.Read(random) //nolint:errcheck // as above
+	body = body[:len(body)+randomSize]
+	if l.locator > 0 {
+		where := body[1 : 1+locatorSize]
+		copy(where, t.Tag[:])
+		copy(where[len(t.Tag):], t.Family[:])
+		c.hide(where, random)
+	}
+	body = c.appendMAC(body, l.prefix)
+
+	text := make([]byte, 0, 112)
+	text = append(text, l.prefix...)
+	text = appendBase62(text, body)
+	text = appendChecksum(text)
+	t.Hash = sha256.Sum256(text)
+	return string(text), t
+}
+
+// Parse takes a text apart. In this order: exact length and alphabet, checksum, MAC. It
+// returns ErrNotOurs and nothing else.
+func (c *Codec) Parse(text string) (Token, error) {
+	for _, l := range layouts {
+		if len(text) == l.textLen() && text[:prefixLen] == l.prefix {
+			return c.parse(l, text)
+		}
+	}
+	return Token{}, ErrNotOurs
+}
+
+func (c *Codec) parse(l layout, text string) (Token, error) {
+	var buf [80]byte
+	body := buf[:l.bodySize()]
+	if !checksumHolds(text) || !decodeBase62(body, text[prefixLen:len(text)-checkDigits]) || body[0] != c.keyID {
+		return Token{}, ErrNotOurs
+	}
+	open := len(body) - macSize
+	var again [80]byte
+	want := c.appendMAC(append(again[:0], body[:open]...), l.prefix)
+	if subtle.ConstantTimeCompare(want[open:], body[open:]) != 1 {
+		return Token{}, ErrNotOurs
+	}
+	t := Token{Kind: l.kind, Hash: HashText(text)}
+	if l.locator > 0 {
+		where := body[1 : 1+locatorSize]
+		c.hide(where, body[open-randomSize:open])
+		t.Tag, t.Family = Tag(where[:8]), FamilyID(where[8:])
+	}
+	if l.generation > 0 {
+		t.Generation = binary.BigEndian.Uint32(body[1+l.locator:])
+	}
+	return t, nil
+}
+
+// hide turns a locator into noise and back: XOR with a keyed hash of the token's own random
+// bytes, so two tokens of one user share no visible part.
+func (c *Codec) hide(locator, random []byte) {
+	pad := c.locator.sum(random)
+	subtle.XORBytes(locator, locator, pad[:locatorSize])
+}
+
+// appendMAC closes a body: 64 bits over the prefix and everything before.
+func (c *Codec) appendMAC(body []byte, prefix string) []byte {
+	sum := c.mac.sum2(prefix, body)
+	return append(body, sum[:macSize]...)
+}
+
+// appendChecksum appends the CRC-32 of text: public, for leak scanners, and no gate.
+func appendChecksum(text []byte) []byte {
+	return appendNumber(text, uint64(crc32.ChecksumIEEE(text)), checkDigits)
+}
+
+func checksumHolds(text string) bool {
+	end := len(text) - checkDigits
+	v, ok := number(text[end:])
+	return ok && v == uint64(crc32.ChecksumIEEE([]byte(text[:end])))
+}
+
+// NewSecret returns a fresh client secret: gcs_, 256 random bits, checksum
+// (RFC 6749 §10.10).
+func NewSecret() string {
+	var random [randomSize]byte
+	rand.Read(random[:]) //nolint:errcheck // as above
+	text := appendBase62(append(make([]byte, 0, 56), PrefixSecret...), random[:])
+	return string(appendChecksum(text))
+}
