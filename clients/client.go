@@ -42,9 +42,9 @@ const (
 	SightAny      Sight = "any"      // all access tokens
 )
 
-// Epoch stands for one uninterrupted permission of a client or a user. It is random and
+// Epoch stands for one uninterrupted permission of a client. It is random and
 // compared for equality alone: tokens of another epoch are dead.
-type Epoch [8]byte
+type Epoch = [8]byte
 
 // Client is one registered client. A Client that a Registry returned is shared and
 // must not be changed.

@@ -10,7 +10,7 @@ import (
 
 // Epoch stands for one uninterrupted permission of a client or a user; it is random
 // and compared for equality alone.
-type Epoch [8]byte
+type Epoch = [8]byte
 
 // Record is what a live access token rests on and says.
 type Record struct {

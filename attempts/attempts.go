@@ -1,0 +1,108 @@
+// Package attempts counts failures, so that guessing does not pay: of a client's secret from
+// one address (RFC 6749 §2.3.1), of a user's password. Subjects are hashed before they reach
+// a store: no name, id or address stands in a key.
+package attempts
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Counter counts events in windows that begin with the first. Methods may be called by any number of
+// goroutines. A Counter never repeats a command whose outcome it does not know: a repeated
+// count would count twice.
+type Counter interface {
+	// Add counts one event of subject and returns how many there are in the running window and
+	// how long that window still lasts.
+	Add(ctx context.Context, subject Subject, window time.Duration) (n int, left time.Duration, err error)
+	// Reset forgets the events of subject.
+	Reset(ctx context.Context, subject Subject) error
+}
+
+// Subject is what is counted: the hash of a kind and its parts.
+type Subject [16]byte
+
+// SubjectOf hashes a kind of attempt and what it is about.
+func SubjectOf(kind string, parts ...string) Subject {
+	h := sha256.New()
+	h.Write([]byte(kind))
+	for _, p := range parts {
+		sum := sha256.Sum256([]byte(p))
+		h.Write(sum[:])
+	}
+	return Subject(h.Sum(nil)[:16])
+}
+
+// Limit refuses a subject after too many failures. The count is shared by all nodes; whether a
+// subject is refused is known to a node from its own last count, so the good path
+// asks nobody: n nodes allow at most n-1 failures more.
+type Limit struct {
+	counter Counter
+	kind    string
+	most    int
+	window  time.Duration
+
+	mu      sync.Mutex
+	blocked map[Subject]time.Time // until when
+}
+
+// NewLimit returns a limit of most failures in a window. kind keeps its counts apart from others.
+func NewLimit(counter Counter, kind string, most int, window time.Duration) *Limit {
+	return &Limit{counter: counter, kind: kind, most: most, window: window, blocked: map[Subject]time.Time{}}
+}
+
+// maxBlocked bounds what a node remembers; beyond it the oldest knowledge is dropped and the next
+// failure finds out again.
+const maxBlocked = 1 << 16
+
+// Blocked returns how long subject is still refused; 0: not.
+func (l *Limit) Blocked(subject string) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.blocked) == 0 {
+		return 0
+	}
+	s := SubjectOf(l.kind, subject)
+	until, ok := l.blocked[s]
+	if !ok {
+		return 0
+	}
+	if left := time.Until(until); left > 0 {
+		return left
+	}
+	delete(l.blocked, s)
+	return 0
+}
+
+// Failed counts one failure of subject. An error means that it could not be counted.
+func (l *Limit) Failed(ctx context.Context, subject string) error {
+	s := SubjectOf(l.kind, subject)
+	n, left, err := l.counter.Add(ctx, s, l.window)
+	if err != nil || n < l.most {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.blocked) >= maxBlocked {
+		l.forget(time.Now())
+	}
+	l.blocked[s] = time.Now().Add(left)
+	return nil
+}
+
+// forget drops what is over, or everything when nothing is. The lock must be held.
+func (l *Limit) forget(now time.Time) {
+	for s, until := range l.blocked {
+		if !now.Before(until) {
+			delete(l.blocked, s)
+		}
+	}
+	if len(l.blocked) >= maxBlocked {
+		clear(l.blocked)
+	}
+}
+
+var errFull = errors.New("too many subjects are being counted")

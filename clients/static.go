@@ -1,0 +1,108 @@
+package clients
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// EpochSource keeps the epochs of clients where all nodes see them; tokens.Store is one.
+type EpochSource interface {
+	// ClientEpochs returns the epoch of each id, drawing those that are missing.
+	ClientEpochs(ctx context.Context, ids []string) ([]Epoch, error)
+}
+
+// Freshness of a Static. A node that could not confirm its epochs for StaleAfter refuses
+// rather than guesses.
+const (
+	PollEvery  = 500 * time.Millisecond
+	StaleAfter = 2 * time.Second
+)
+
+// Static is the Registry of the clients of config.toml: fixed but for their epochs, which it polls.
+type Static struct {
+	source EpochSource
+	ids    []string
+	list   []*Client
+	now    atomic.Pointer[snapshot]
+}
+
+type snapshot struct {
+	byID map[string]*Client
+	at   time.Time // when the source confirmed it
+}
+
+// NewStatic asks source for the epochs of list and returns the registry, which is good for
+// StaleAfter: let Run go on confirming it. Ids must be unique.
+func NewStatic(ctx context.Context, list []*Client, source EpochSource) (*Static, error) {
+	s := &Static{source: source, list: list}
+	seen := map[string]bool{}
+	for _, c := range list {
+		if seen[c.ID] {
+			return nil, fmt.Errorf("client id %q is there twice", c.ID)
+		}
+		seen[c.ID] = true
+		s.ids = append(s.ids, c.ID)
+	}
+	return s, s.refresh(ctx)
+}
+
+// Run confirms the epochs until ctx ends. An error of the source is logged when it begins, not at
+// every turn.
+func (s *Static) Run(ctx context.Context, log *slog.Logger) {
+	tick := time.NewTicker(PollEvery)
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := s.refresh(context.WithoutCancel(ctx))
+		if err != nil && !failing {
+			log.Error("client epochs cannot be confirmed; requests are refused until they are", "error", err.Error())
+		}
+		if err == nil && failing {
+			log.Info("client epochs are confirmed again")
+		}
+		failing = err != nil
+	}
+}
+
+// refresh takes the epochs of this moment. The clock is read before the source is asked.
+func (s *Static) refresh(ctx context.Context) error {
+	asked := time.Now()
+	epochs, err := s.source.ClientEpochs(ctx, s.ids)
+	if err != nil {
+		return err
+	}
+	old := s.now.Load()
+	next := &snapshot{byID: make(map[string]*Client, len(s.list)), at: asked}
+	for i, c := range s.list {
+		if old != nil && old.byID[c.ID].Epoch == epochs[i] {
+			next.byID[c.ID] = old.byID[c.ID]
+			continue
+		}
+		view := *c
+		view.Epoch = epochs[i]
+		next.byID[c.ID] = &view
+	}
+	s.now.Store(next)
+	return nil
+}
+
+// Get implements Registry.
+func (s *Static) Get(_ context.Context, id string) (*Client, error) {
+	snap := s.now.Load()
+	if snap == nil || time.Since(snap.at) > StaleAfter {
+		return nil, ErrStale
+	}
+	c, ok := snap.byID[id]
+	if !ok {
+		return nil, ErrUnknown
+	}
+	return c, nil
+}

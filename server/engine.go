@@ -1,0 +1,182 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	oauth2 "github.com/go-oauth2/oauth2/v4"
+	oautherrors "github.com/go-oauth2/oauth2/v4/errors"
+	"github.com/go-oauth2/oauth2/v4/manage"
+	oauth2server "github.com/go-oauth2/oauth2/v4/server"
+
+	"github.com/grantor-auth/grantor/scopes"
+	"github.com/grantor-auth/grantor/tokens"
+)
+
+// This file is the only one that knows go-oauth2. The library is used by its verbs,
+// ValidationTokenRequest and GetAccessToken, and never by its writers. What we bend, and the
+// test that fails without it:
+//
+//   - it authenticates nobody on refresh and checks passwords before clients: our step authenticateClient
+//     comes first, and ClientInfoHandler only hands on whom it found (TestEngineFailsClosed);
+//   - a client with an empty secret passes any: VerifyPassword answers "this very request was
+//     authenticated" (TestEngineFailsClosed);
+//   - r.FormValue merges the query and swallows malformed bodies: formBody presets r.Form (TestTokenRequest);
+//   - its error table answers invalid_grant with 401 and knows no challenge: errors.go answers (TestTokenErrors);
+//   - its tokens have 122 bits: generator mints ours (TestTokenTexts).
+
+// Compile-time proof of what the library asks of us.
+var (
+	_ oauth2.ClientStore            = clientStore{}
+	_ oauth2.ClientInfo             = (*exchange)(nil)
+	_ oauth2.ClientPasswordVerifier = (*exchange)(nil)
+	_ oauth2.AccessGenerate         = (*generator)(nil)
+	_ oauth2.TokenStore             = (*tokenStore)(nil)
+)
+
+// newLibrary wires go-oauth2. Its setters are not synchronised, so all of them are called here, once.
+func (s *Server) newLibrary() *oauth2server.Server {
+	m := manage.NewManager()
+	m.MapClientStorage(clientStore{})
+	m.MapTokenStorage(&tokenStore{s})
+	m.MapAccessGenerate(&generator{s})
+	m.SetClientTokenCfg(&manage.Config{AccessTokenExp: s.cfg.AccessTTL})
+
+	lib := oauth2server.NewServer(&oauth2server.Config{
+		TokenType:         "Bearer",
+		AllowedGrantTypes: []oauth2.GrantType{oauth2.ClientCredentials},
+	}, m)
+	lib.SetClientInfoHandler(authenticated)
+	lib.SetClientScopeHandler(s.decideScope)
+	return lib
+}
+
+// authenticated hands the library the client that authenticateClient found. Without one it
+// fails closed.
+func authenticated(r *http.Request) (id, secret string, err error) {
+	x := exchangeFrom(r.Context())
+	if x == nil || x.client == nil {
+		return "", "", oautherrors.ErrInvalidClient
+	}
+	return x.client.ID, "", nil
+}
+
+// clientStore answers the library's question for a client with the one that this request
+// proved to be, and with no other.
+type clientStore struct{}
+
+// GetByID implements oauth2.ClientStore.
+func (clientStore) GetByID(ctx context.Context, id string) (oauth2.ClientInfo, error) {
+	if x := exchangeFrom(ctx); x != nil && x.client != nil && x.client.ID == id {
+		return x, nil
+	}
+	return nil, oautherrors.ErrInvalidClient
+}
+
+// GetID implements oauth2.ClientInfo.
+func (x *exchange) GetID() string { return x.client.ID }
+
+// GetSecret implements oauth2.ClientInfo: there is none to give.
+func (x *exchange) GetSecret() string { return "" }
+
+// GetDomain implements oauth2.ClientInfo; it serves redirects, which we have not.
+func (x *exchange) GetDomain() string { return "" }
+
+// IsPublic implements oauth2.ClientInfo.
+func (x *exchange) IsPublic() bool { return x.client.Public() }
+
+// GetUserID implements oauth2.ClientInfo.
+func (x *exchange) GetUserID() string { return "" }
+
+// VerifyPassword implements oauth2.ClientPasswordVerifier: the library asks it instead of comparing
+// secrets. It is true only for a request whose client was authenticated.
+func (x *exchange) VerifyPassword(string) bool { return x.client != nil }
+
+// decideScope is the library's question what a token of client_credentials or password may carry. It
+// replaces the asked scope by the granted one and sets life and audience.
+func (s *Server) decideScope(tgr *oauth2.TokenGenerateRequest) (bool, error) {
+	x := exchangeFrom(tgr.Request.Context())
+	if x == nil || x.client == nil {
+		return false, oautherrors.ErrInvalidClient
+	}
+	asked, err := scopes.Parse(tgr.Scope)
+	if err != nil {
+		return false, err
+	}
+	granted, err := s.grantScope(x.client, asked)
+	if err != nil {
+		return false, err
+	}
+	granted, audience, err := s.narrowToResources(x.client, granted, x.form["resource"])
+	if err != nil {
+		return false, err
+	}
+	x.audience = audience
+	tgr.Scope = granted.String()
+	if x.client.AccessTTL > 0 {
+		tgr.AccessTokenExp = x.client.AccessTTL
+	}
+	return true, nil
+}
+
+// generator mints the texts that the library asks for.
+type generator struct{ s *Server }
+
+// Token implements oauth2.AccessGenerate.
+func (g *generator) Token(ctx context.Context, _ *oauth2.GenerateBasic, _ bool) (access, refresh string, err error) {
+	x := exchangeFrom(ctx)
+	if x == nil || x.client == nil {
+		return "", "", oautherrors.ErrInvalidClient
+	}
+	access, x.issued = g.s.codec.NewClientAccess()
+	return access, "", nil
+}
+
+// tokenStore is where the library puts a new token; nothing else of its store is used.
+type tokenStore struct{ s *Server }
+
+// Create implements oauth2.TokenStore with one command.
+func (st *tokenStore) Create(ctx context.Context, info oauth2.TokenInfo) error {
+	x := exchangeFrom(ctx)
+	if x == nil || x.client == nil {
+		return oautherrors.ErrInvalidClient
+	}
+	return st.s.cfg.Store.Issue(ctx, x.issued, &tokens.Record{
+		ClientID:    x.client.ID,
+		ClientEpoch: x.client.Epoch,
+		Scope:       info.GetScope(),
+		Audience:    x.audience,
+		IssuedAt:    info.GetAccessCreateAt().Truncate(time.Second),
+		TTL:         info.GetAccessExpiresIn(),
+	})
+}
+
+// The rest of oauth2.TokenStore would read and remove by text and without asking whose a token
+// is. Introspection and revocation use tokens.Store; these refuse.
+
+// RemoveByCode implements oauth2.TokenStore.
+func (*tokenStore) RemoveByCode(context.Context, string) error { return errUnused }
+
+// RemoveByAccess implements oauth2.TokenStore.
+func (*tokenStore) RemoveByAccess(context.Context, string) error { return errUnused }
+
+// RemoveByRefresh implements oauth2.TokenStore.
+func (*tokenStore) RemoveByRefresh(context.Context, string) error { return errUnused }
+
+// GetByCode implements oauth2.TokenStore.
+func (*tokenStore) GetByCode(context.Context, string) (oauth2.TokenInfo, error) {
+	return nil, errUnused
+}
+
+// GetByAccess implements oauth2.TokenStore.
+func (*tokenStore) GetByAccess(context.Context, string) (oauth2.TokenInfo, error) {
+	return nil, errUnused
+}
+
+// GetByRefresh implements oauth2.TokenStore.
+func (*tokenStore) GetByRefresh(context.Context, string) (oauth2.TokenInfo, error) {
+	return nil, errUnused
+}
+
+var errUnused = &Error{Code: codeServerError, Status: http.StatusInternalServerError, Reason: "unused library path"}

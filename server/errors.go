@@ -1,0 +1,164 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	oautherrors "github.com/go-oauth2/oauth2/v4/errors"
+
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/scopes"
+)
+
+// Codes of the registry (RFC 6749 §11.4, RFC 8707 §5.3) that we answer with.
+const (
+	codeInvalidRequest       = "invalid_request"
+	codeInvalidClient        = "invalid_client"
+	codeInvalidGrant         = "invalid_grant"
+	codeUnauthorizedClient   = "unauthorized_client"
+	codeUnsupportedGrantType = "unsupported_grant_type"
+	codeInvalidScope         = "invalid_scope"
+	codeInvalidTarget        = "invalid_target"
+	codeServerError          = "server_error"
+	codeUnavailable          = "temporarily_unavailable"
+)
+
+// Error is a refusal: a code for programs, a sentence for the client's developer, a
+// reason for the log (RFC 6749 §5.2). The cause is never sent.
+type Error struct {
+	Code        string
+	Description string        // what was wrong and what would be right; nothing of the request in it
+	Status      int           // 0: 400
+	RetryAfter  time.Duration // 0: no header
+	Reason      string        // for the log: unknown_client, wrong_secret, …
+	Err         error         // for the log
+}
+
+func (e *Error) Error() string {
+	if e.Err != nil {
+		return e.Code + ": " + e.Err.Error()
+	}
+	return e.Code + ": " + e.Description
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+func refusal(code, format string, args ...any) *Error {
+	return &Error{Code: code, Description: fmt.Sprintf(format, args...)}
+}
+
+// asError is the one table from errors of other packages to answers. What is not in
+// it is the store's or our own fault and never the client's: 503, so that nobody throws
+// good tokens away.
+func asError(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*clients.Refusal](err); ok {
+		return &Error{Code: codeInvalidClient, Description: "client authentication failed", Reason: string(e.Reason)}
+	}
+	if e, ok := errors.AsType[*clients.CredentialsError](err); ok {
+		if errors.Is(e, clients.ErrAmbiguous) {
+			return refusal(codeInvalidRequest, "%s", e.Sentence)
+		}
+		return &Error{Code: codeInvalidClient, Description: e.Sentence, Reason: "no_credentials"}
+	}
+	switch {
+	case errors.Is(err, scopes.ErrSyntax):
+		return refusal(codeInvalidScope, "%s (RFC 6749 §3.3)", err.Error())
+	case errors.Is(err, oautherrors.ErrInvalidClient):
+		return refusal(codeInvalidClient, "client authentication failed")
+	case errors.Is(err, oautherrors.ErrUnsupportedGrantType):
+		return refusal(codeUnsupportedGrantType, "this grant type is not served here")
+	case errors.Is(err, oautherrors.ErrUnauthorizedClient):
+		return refusal(codeUnauthorizedClient, "this client may not use this grant type")
+	case errors.Is(err, oautherrors.ErrInvalidScope):
+		return refusal(codeInvalidScope, "this client may not have this scope")
+	case errors.Is(err, oautherrors.ErrInvalidGrant):
+		return refusal(codeInvalidGrant, "the grant is not valid")
+	case errors.Is(err, oautherrors.ErrInvalidRequest):
+		return refusal(codeInvalidRequest, "the request is malformed")
+	}
+	return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second,
+		Description: "the token store does not answer; try again", Reason: "store_unavailable", Err: err}
+}
+
+// refuse is the only place that answers an error.
+func (s *Server) refuse(x *exchange, err error) {
+	e := asError(err)
+	x.reason = e.Reason
+	if x.reason == "" {
+		x.reason = e.Code
+	}
+	if e.Err != nil {
+		s.log.ErrorContext(x, "request failed", "request_id", x.id, "error", e.Err.Error())
+	}
+	h := x.gin.Writer.Header()
+	h.Set("Cache-Control", "no-store")
+	status := e.Status
+	if e.Code == codeInvalidClient {
+		if status == 0 {
+			status = http.StatusUnauthorized
+		}
+		h.Set("WWW-Authenticate", `Basic realm="grantor", charset="UTF-8"`) // RFC 6749 §5.2
+	}
+	if status == 0 {
+		status = http.StatusBadRequest
+	}
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
+	}
+	writeJSON(x, status, struct {
+		Code        string `json:"error"`
+		Description string `json:"error_description,omitempty"`
+	}{e.Code, printable(e.Description)})
+}
+
+// printable keeps a description to the characters that RFC 6749 §5.2 allows.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '"':
+			return '\''
+		case r == '§':
+			return -1
+		case r == '\\' || r < 0x20 || r > 0x7e:
+			return '?'
+		}
+		return r
+	}, strings.ReplaceAll(text, "§", "section "))
+}
+
+// writeJSON writes the whole answer, once.
+func writeJSON(x *exchange, status int, body any) {
+	text, err := json.Marshal(body)
+	if err != nil {
+		status, text = http.StatusInternalServerError, []byte(`{"error":"server_error"}`)
+	}
+	h := x.gin.Writer.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	x.gin.Writer.WriteHeader(status)
+	_, _ = x.gin.Writer.Write(text) // a client that has gone cannot be told
+}
+
+// panicSite names the functions above a panic. The value itself stays out of the log: it may hold
+// anything.
+func panicSite() string {
+	pcs := make([]uintptr, 16)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(5, pcs)])
+	var site strings.Builder
+	for {
+		f, more := frames.Next()
+		fmt.Fprintf(&site, "%s:%d ", f.Function, f.Line)
+		if !more {
+			return site.String()
+		}
+	}
+}

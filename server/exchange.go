@@ -1,0 +1,135 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/tokens"
+)
+
+// exchange is one request on its way through the steps. It is also the context and the
+// client that go-oauth2 sees, so that every path that skips authentication is refused by
+// the library as well.
+//
+// As a context it has the request's values and no end: a client that hangs up must not
+// abort a rotation half-way, and go-redis v8 would spend a goroutine a command on a context
+// that can be cancelled. Time is bounded by the server's and the store's timeouts.
+type exchange struct {
+	context.Context
+	gin    *gin.Context
+	id     string          // X-Request-Id
+	form   url.Values      // set by formBody
+	client *clients.Client // set by authenticateClient and by nothing else
+
+	grant    string       // grant_type of a token request
+	issued   tokens.Token // set by generator.Token
+	audience []string     // set by decideScope
+	reason   string       // why it was refused, for the log
+}
+
+type exchangeKey struct{}
+
+// Done, Err and Deadline hide the request's cancellation; see exchange.
+func (x *exchange) Done() <-chan struct{}       { return nil }
+func (x *exchange) Err() error                  { return nil }
+func (x *exchange) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Value finds the exchange itself, then the request's values.
+func (x *exchange) Value(key any) any {
+	if _, ok := key.(exchangeKey); ok {
+		return x
+	}
+	return x.Context.Value(key)
+}
+
+// exchangeFrom returns the exchange of a context that the library handed back; nil if it is
+// another's.
+func exchangeFrom(ctx context.Context) *exchange {
+	x, _ := ctx.Value(exchangeKey{}).(*exchange)
+	return x
+}
+
+// step is one named thing that an endpoint does with a request.
+type step func(*exchange) error
+
+// do is the only adapter to Gin: it runs the steps in order and gives the first error
+// to the one voice that answers.
+func (s *Server) do(steps ...step) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		x := exchangeFrom(c.Request.Context())
+		h := c.Writer.Header()
+		h.Set("Cache-Control", "no-store") // RFC 6749 §5.1; metadata sets its own
+		h.Set("Pragma", "no-cache")
+		for _, st := range steps {
+			if err := st(x); err != nil {
+				s.refuse(x, err)
+				return
+			}
+		}
+	}
+}
+
+// observe gives each request its id and its exchange, survives panics, and writes the log line.
+func (s *Server) observe(c *gin.Context) {
+	x := &exchange{Context: c.Request.Context(), gin: c, id: rand.Text()[:16]}
+	c.Request = c.Request.WithContext(x)
+	c.Header("X-Request-Id", x.id)
+	c.Header("X-Content-Type-Options", "nosniff")
+	c.Header("Referrer-Policy", "no-referrer")
+	start := time.Now()
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(x, p)
+		}
+		s.logRequest(x, time.Since(start))
+	}()
+	c.Next()
+}
+
+// logRequest writes one line: refusals and failures always, the rest at debug level. It names
+// the route, never the query, which may hold what a confused client put there.
+func (s *Server) logRequest(x *exchange, took time.Duration) {
+	status := x.gin.Writer.Status()
+	level := slog.LevelDebug
+	switch {
+	case status >= 500:
+		level = slog.LevelError
+	case status >= 400:
+		level = slog.LevelInfo
+	}
+	if !s.log.Enabled(x, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("request_id", x.id), slog.String("method", x.gin.Request.Method),
+		slog.String("route", x.gin.FullPath()), slog.Int("status", status),
+		slog.Duration("took", took), slog.String("peer", x.gin.ClientIP()),
+	}
+	if x.client != nil {
+		attrs = append(attrs, slog.String("client_id", x.client.ID))
+	}
+	if x.grant != "" && status < 400 {
+		attrs = append(attrs, slog.String("grant_type", x.grant))
+	}
+	if x.reason != "" {
+		attrs = append(attrs, slog.String("reason", x.reason))
+	}
+	s.log.LogAttrs(x, level, "request", attrs...)
+}
+
+func (s *Server) panicked(x *exchange, p any) {
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	s.log.LogAttrs(x, slog.LevelError, "panic", slog.String("request_id", x.id), slog.String("at", panicSite()))
+	if !x.gin.Writer.Written() {
+		s.refuse(x, &Error{Code: codeServerError, Status: http.StatusInternalServerError, Reason: "panic"})
+	}
+}

@@ -1,0 +1,67 @@
+package server
+
+import (
+	"slices"
+
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/scopes"
+)
+
+// grantScope returns what a client gets that asks for a scope: everything asked, with what it
+// implies, or an error; the default when it asks for nothing (RFC 6749 §3.3). A typo is
+// refused rather than left out, so that it is noticed.
+func (s *Server) grantScope(c *clients.Client, asked scopes.Set) (scopes.Set, error) {
+	if asked.IsEmpty() {
+		if c.DefaultScope.IsEmpty() {
+			return scopes.Set{}, refusal(codeInvalidScope, "this client has no default scope: name the scopes that you want (RFC 6749 §3.3)")
+		}
+		asked = c.DefaultScope
+	}
+	for t := range asked.All() {
+		if !s.cfg.Catalogue.Has(t) || !s.cfg.Catalogue.Permits(c.Scope, t) {
+			return scopes.Set{}, refusal(codeInvalidScope, "a scope that was asked for does not exist or is not allowed to this client; names are case sensitive")
+		}
+	}
+	return s.cfg.Catalogue.Expand(asked), nil
+}
+
+// resourcesOf returns the audience that one scope gives a client's token: the scope's own, or
+// the client's.
+func (s *Server) resourcesOf(c *clients.Client, scope string) []string {
+	if known, ok := s.cfg.Catalogue.Get(scope); ok && known.Resource != "" {
+		return []string{known.Resource}
+	}
+	return c.Audience
+}
+
+// narrowToResources cuts granted scopes and audience to the resources that were asked for; without
+// any, the audience is all that the scopes give (RFC 8707 §2).
+func (s *Server) narrowToResources(c *clients.Client, granted scopes.Set, resources []string) (scopes.Set, []string, error) {
+	asked := slices.DeleteFunc(slices.Clone(resources), func(r string) bool { return r == "" })
+	for _, r := range asked {
+		if err := scopes.CheckResource(r); err != nil {
+			return scopes.Set{}, nil, refusal(codeInvalidTarget, "%s (RFC 8707 §2)", err)
+		}
+	}
+	var audience []string
+	kept := granted.Filter(func(scope string) bool {
+		serves := len(asked) == 0
+		for _, r := range s.resourcesOf(c, scope) {
+			if len(asked) > 0 && !slices.Contains(asked, r) {
+				continue
+			}
+			serves = true
+			if !slices.Contains(audience, r) {
+				audience = append(audience, r)
+			}
+		}
+		return serves
+	})
+	for _, r := range asked {
+		if !slices.Contains(audience, r) {
+			return scopes.Set{}, nil, refusal(codeInvalidTarget, "no scope of this request belongs to the resource that was asked for (RFC 8707 §2)")
+		}
+	}
+	slices.Sort(audience)
+	return kept, audience, nil
+}

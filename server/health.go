@@ -1,0 +1,40 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// healthz says that the process serves.
+func healthz(x *exchange) error {
+	writeJSON(x, http.StatusOK, map[string]string{"status": "ok"})
+	return nil
+}
+
+// readyz says that requests can be answered: the store answers, holds the server key that this node
+// mints with, and no stop has begun.
+func (s *Server) readyz(x *exchange) error {
+	if err := s.Ready(x); err != nil {
+		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second,
+			Description: "not ready; the log says why", Reason: "not_ready", Err: err}
+	}
+	writeJSON(x, http.StatusOK, map[string]string{"status": "ready"})
+	return nil
+}
+
+// Ready returns why the server cannot serve now; nil when it can.
+func (s *Server) Ready(ctx context.Context) error {
+	if s.drain.Load() {
+		return errors.New("stopping")
+	}
+	key, err := s.cfg.Store.ServerKey(ctx)
+	switch {
+	case err != nil:
+		return err
+	case key != s.key:
+		return errors.New("the store holds another server key than this node started with; restart the node")
+	}
+	return s.cfg.Store.Ping(ctx)
+}

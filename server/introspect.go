@@ -1,0 +1,140 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/scopes"
+	"github.com/grantor-auth/grantor/tokens"
+)
+
+// active is the answer for a live token (RFC 7662 §2.2).
+type active struct {
+	Active    bool     `json:"active"`
+	Scope     string   `json:"scope,omitempty"`
+	ClientID  string   `json:"client_id"`
+	Username  string   `json:"username,omitempty"`
+	TokenType string   `json:"token_type"`
+	Exp       int64    `json:"exp"`
+	Iat       int64    `json:"iat"`
+	Nbf       int64    `json:"nbf"`
+	Sub       string   `json:"sub"`
+	SubType   string   `json:"sub_type"` // "client" or "user": the two are never taken for each other (RFC 9700 §4.15)
+	Aud       []string `json:"aud,omitempty"`
+	Iss       string   `json:"iss"`
+	JTI       string   `json:"jti"`
+}
+
+// inactive is the whole answer for every other text (RFC 7662 §2.2).
+type inactive struct {
+	Active bool `json:"active"`
+}
+
+// introspect says whether a token is good, to those who may know (RFC 7662 §2).
+func (s *Server) introspect(x *exchange) error {
+	text := x.form.Get("token")
+	if text == "" {
+		return refusal(codeInvalidRequest, "token is required (RFC 7662 §2.1)")
+	}
+	found, err := s.lookUp(x, text)
+	switch {
+	case errors.Is(err, errInactive), err == nil && !maySee(x.client, found.record):
+		writeJSON(x, http.StatusOK, inactive{})
+		return nil
+	case err != nil:
+		return err
+	}
+	r := found.record
+	answer := active{
+		Active: true, Scope: r.Scope, ClientID: r.ClientID, TokenType: "Bearer",
+		Exp: r.ExpiresAt().Unix(), Iat: r.IssuedAt.Unix(), Nbf: r.IssuedAt.Unix(),
+		Sub: r.ClientID, SubType: "client", Aud: r.Audience, Iss: s.cfg.Issuer, JTI: found.token.ID().String(),
+	}
+	if r.Subject != "" {
+		answer.Sub, answer.SubType, answer.Username = r.Subject, "user", r.Username
+	}
+	writeJSON(x, http.StatusOK, answer)
+	return nil
+}
+
+// errInactive: the token is not good, whatever the reason. It is an answer and not a fault.
+var errInactive = errors.New("inactive")
+
+// access is a live access token.
+type access struct {
+	token  tokens.Token
+	record *tokens.Record // its scope is what still holds
+}
+
+// lookUp finds a live access token by all the state that it rests on (checklist row IN-24). It returns
+// errInactive, or the error of a store or registry that cannot know.
+func (s *Server) lookUp(ctx context.Context, text string) (access, error) {
+	t, err := s.codec.Parse(text)
+	if err != nil || t.Kind == tokens.Refresh {
+		return access{}, errInactive
+	}
+	r, err := s.cfg.Store.Load(ctx, t)
+	if errors.Is(err, tokens.ErrNotFound) {
+		return access{}, errInactive
+	}
+	if err != nil {
+		return access{}, err
+	}
+	if r.IssuedAt.Before(s.cfg.NotBefore) {
+		return access{}, errInactive
+	}
+	if err := s.clientStillGrants(ctx, r); err != nil {
+		return access{}, err
+	}
+	return access{t, r}, nil
+}
+
+// clientStillGrants holds a record against the client's present registration: the client exists, is enabled, is
+// in the epoch of the issue, still has the grant, and the scopes that it may no longer have are
+// taken out. Nothing left of a scope is errInactive.
+func (s *Server) clientStillGrants(ctx context.Context, r *tokens.Record) error {
+	c, err := s.cfg.Clients.Get(ctx, r.ClientID)
+	if errors.Is(err, clients.ErrUnknown) {
+		return errInactive
+	}
+	if err != nil {
+		return err
+	}
+	if c.Disabled || c.Epoch != r.ClientEpoch || !c.MayUse(grantOf(r)) {
+		return errInactive
+	}
+	had, err := scopes.Parse(r.Scope)
+	if err != nil {
+		return err
+	}
+	still := had.Filter(func(t string) bool { return s.cfg.Catalogue.Has(t) && s.cfg.Catalogue.Permits(c.Scope, t) })
+	if still.IsEmpty() && !had.IsEmpty() {
+		return errInactive
+	}
+	r.Scope = still.String()
+	return nil
+}
+
+func grantOf(r *tokens.Record) string {
+	if r.Subject != "" {
+		return clients.GrantPassword
+	}
+	return clients.GrantClientCredentials
+}
+
+// maySee says whether a caller may know of an access token (RFC 7662 §2.2, §4). A token without an
+// aud is seen by "any" and by its own client only.
+func maySee(caller *clients.Client, r *tokens.Record) bool {
+	switch {
+	case caller == nil:
+		return false
+	case caller.ID == r.ClientID, caller.Introspect == clients.SightAny:
+		return true
+	case caller.Introspect == clients.SightAudience:
+		return caller.Resource != "" && slices.Contains(r.Audience, caller.Resource)
+	}
+	return false
+}

@@ -1,0 +1,51 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+)
+
+// routes is the table of endpoints: contract first, one line each.
+func (s *Server) routes() (*gin.Engine, error) {
+	g := gin.New()
+	g.HandleMethodNotAllowed = true
+	g.RedirectTrailingSlash = false // a redirect would repeat the POST (RFC 9700 §4.12)
+	g.RedirectFixedPath = false
+	if err := g.SetTrustedProxies(s.cfg.TrustedProxies); err != nil { // nil: none; Gin's default is all
+		return nil, err
+	}
+	g.Use(s.observe)
+	g.NoRoute(s.do(notFound))
+	g.NoMethod(s.do(methodNotAllowed))
+
+	g.POST(s.path+pathToken, s.do(s.formBody, s.authenticateClient, s.token))
+	g.POST(s.path+pathIntrospect, s.do(s.formBody, s.authenticateClient, confidentialOnly, s.introspect))
+	g.POST(s.path+pathRevoke, s.do(s.formBody, s.authenticateClient, s.revoke))
+	for _, name := range []string{"oauth-authorization-server", "openid-configuration"} {
+		g.GET("/.well-known/"+name+s.path, s.do(s.metadata)) // RFC 8414 §3.1: the issuer's path comes last
+		if s.path != "" {
+			g.GET(s.path+"/.well-known/"+name, s.do(s.metadata)) // where OpenID Connect Discovery §4 looks
+		}
+	}
+	g.GET("/healthz", s.do(healthz))
+	g.GET("/readyz", s.do(s.readyz))
+	return g, nil
+}
+
+// Paths of the endpoints below the issuer.
+const (
+	pathToken      = "/oauth2/token"
+	pathIntrospect = "/oauth2/introspect"
+	pathRevoke     = "/oauth2/revoke"
+)
+
+func notFound(*exchange) error {
+	return &Error{Code: codeInvalidRequest, Status: http.StatusNotFound,
+		Description: "there is nothing at this path; /.well-known/oauth-authorization-server lists the endpoints"}
+}
+
+func methodNotAllowed(x *exchange) error { // Gin has set Allow (RFC 9110 §15.5.6)
+	return &Error{Code: codeInvalidRequest, Status: http.StatusMethodNotAllowed,
+		Description: "this endpoint does not take this method; the Allow header says which (RFC 6749 §3.2: POST)"}
+}

@@ -1,0 +1,113 @@
+// Package server is the authorization server: the endpoints of RFC 6749 §3.2, RFC 7662,
+// RFC 7009 and RFC 8414 over the clients, tokens and scopes that it is given.
+//
+// An endpoint is one line in routes.go, a list of named steps (steps.go), and one
+// handler that returns an error; errors.go is the only voice that turns errors into
+// HTTP. engine.go is the only file that knows go-oauth2: the library receives each
+// token request, decides the grant, and asks the interfaces implemented there for client,
+// token and store.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	oauth2server "github.com/go-oauth2/oauth2/v4/server"
+
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/scopes"
+	"github.com/grantor-auth/grantor/tokens"
+)
+
+// Config is what a Server is made of. Fields without a default are required.
+type Config struct {
+	Issuer    string            // RFC 8414 §2: absolute URL without query, fragment or final slash
+	Clients   clients.Registry  // who may ask
+	Catalogue *scopes.Catalogue // every scope that exists; nil: the reserved ones
+	Store     tokens.Store      // where tokens live
+
+	AccessTTL time.Duration // life of an access token whose client sets none; 0: 15 minutes
+	NotBefore time.Time     // tokens issued before are dead; zero: none
+
+	// PublicClients says that some client has no secret: the metadata lists "none".
+	PublicClients bool
+
+	// ClientFailures refuses a client's further attempts from one address; nil: no limit.
+	ClientFailures FailureLimit
+	// RequestsPerSecond bounds each client's requests on this node; 0 or less: no limit.
+	RequestsPerSecond int
+
+	TrustedProxies []string     // addresses and CIDRs whose X-Forwarded-For is believed; nil: none
+	Log            *slog.Logger // nil: slog.Default()
+}
+
+// FailureLimit counts failed authentications. Methods may be called by any number of goroutines.
+type FailureLimit interface {
+	// Blocked returns how long subject is still refused, without asking a store; 0: not.
+	Blocked(subject string) time.Duration
+	// Failed counts one failure. An error means that it could not be counted.
+	Failed(ctx context.Context, subject string) error
+}
+
+// Server is the authorization server. It is an http.Handler, to be served by itself or
+// mounted in another program.
+type Server struct {
+	cfg     Config
+	log     *slog.Logger
+	path    string // of the issuer: "" or "/tenant"
+	codec   *tokens.Codec
+	key     tokens.ServerKey
+	grants  []string // enabled grant types
+	library *oauth2server.Server
+	limits  *rateLimits
+	gin     *gin.Engine
+	drain   atomic.Bool
+}
+
+// New checks cfg, fetches the server key from the store and returns the server. It returns an error
+// that names the field when cfg cannot work, or the store's when it does not answer.
+func New(ctx context.Context, cfg Config) (*Server, error) {
+	u, err := url.Parse(cfg.Issuer)
+	switch {
+	case err != nil || !u.IsAbs() || u.Host == "" || u.RawQuery != "" || u.ForceQuery || strings.ContainsAny(cfg.Issuer, "#?") || strings.HasSuffix(cfg.Issuer, "/"):
+		return nil, errors.New("server: Issuer must be an absolute URL without query, fragment or final slash (RFC 8414 §2)")
+	case cfg.Clients == nil:
+		return nil, errors.New("server: Clients is missing")
+	case cfg.Store == nil:
+		return nil, errors.New("server: Store is missing")
+	}
+	if cfg.AccessTTL == 0 {
+		cfg.AccessTTL = 15 * time.Minute
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	key, err := cfg.Store.ServerKey(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("server: the store gave no server key: %w", err)
+	}
+	s := &Server{
+		cfg: cfg, log: cfg.Log, path: u.Path, key: key, codec: tokens.NewCodec(key),
+		grants: []string{clients.GrantClientCredentials},
+		limits: newRateLimits(cfg.RequestsPerSecond),
+	}
+	s.library = s.newLibrary()
+	if s.gin, err = s.routes(); err != nil {
+		return nil, fmt.Errorf("server: TrustedProxies: %w", err)
+	}
+	return s, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.gin.ServeHTTP(w, r) }
+
+// Drain makes readiness fail, the first act of a graceful stop. Requests are still served.
+func (s *Server) Drain() { s.drain.Store(true) }

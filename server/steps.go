@@ -1,0 +1,173 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/grantor-auth/grantor/clients"
+)
+
+// maxBody is the most that a request's body may hold, in bytes.
+const maxBody = 64 << 10
+
+// maxParameters is the most parameters that a body may hold.
+const maxParameters = 64
+
+const formType = "application/x-www-form-urlencoded"
+
+// formBody makes the body the only source of parameters: of the one media type, bounded, well
+// formed, none of them twice (RFC 6749 §3.2). It presets r.Form, so that the library's r.FormValue
+// reads what was checked here and never the query, a multipart body or a file.
+func (s *Server) formBody(x *exchange) error {
+	r := x.gin.Request
+	if err := checkMediaType(r.Header); err != nil {
+		return err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(x.gin.Writer, r.Body, maxBody))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return &Error{Code: codeInvalidRequest, Status: http.StatusRequestEntityTooLarge,
+			Description: "the body is larger than 64 kB"}
+	}
+	if err != nil {
+		return refusal(codeInvalidRequest, "the body could not be read to its end")
+	}
+	form, err := parseForm(string(body))
+	if err != nil {
+		return err
+	}
+	x.form, r.Form, r.PostForm = form, form, form
+	return nil
+}
+
+func checkMediaType(h http.Header) error {
+	got := h.Values("Content-Type")
+	if len(got) == 1 {
+		if media, _, err := mime.ParseMediaType(got[0]); err == nil && media == formType {
+			if h.Get("Content-Encoding") != "" {
+				return refusal(codeInvalidRequest, "the body must come without Content-Encoding")
+			}
+			return nil
+		}
+	}
+	if len(got) == 1 && strings.HasPrefix(got[0], "application/json") {
+		return refusal(codeInvalidRequest, "the body must be %s, not application/json (RFC 6749 §4.4.2)", formType)
+	}
+	return refusal(codeInvalidRequest, "the body must be %s, said by one Content-Type header", formType)
+}
+
+// mayRepeat are the parameters that may occur more than once (RFC 8707 §2).
+func mayRepeat(name string) bool { return name == "resource" }
+
+// parseForm reads a form strictly. A malformed body is an error, and not a body with fewer
+// parameters; a parameter without a value counts as omitted (RFC 6749 §3.2).
+func parseForm(body string) (url.Values, error) {
+	if strings.Count(body, "&") >= maxParameters {
+		return nil, refusal(codeInvalidRequest, "the body has more than %d parameters", maxParameters)
+	}
+	form, err := url.ParseQuery(body)
+	if err != nil {
+		return nil, refusal(codeInvalidRequest, "the body is not well-formed %s: %% starts two hexadecimal digits, & divides parameters", formType)
+	}
+	for name, values := range form {
+		if len(values) > 1 && !mayRepeat(name) {
+			return nil, refusal(codeInvalidRequest, "a parameter occurs twice (RFC 6749 §3.2)")
+		}
+		for _, v := range values {
+			if !utf8.ValidString(v) || strings.IndexByte(v, 0) >= 0 {
+				return nil, refusal(codeInvalidRequest, "a value is not UTF-8 text without NUL (RFC 6749 App. B)")
+			}
+		}
+		if len(values) == 1 && values[0] == "" {
+			delete(form, name)
+		}
+	}
+	return form, nil
+}
+
+// authenticateClient finds out who asks: one place for token, introspection and
+// revocation (RFC 6749 §2.3, §3.2.1).
+func (s *Server) authenticateClient(x *exchange) error {
+	creds, err := clients.ReadCredentials(x.gin.Request.Header.Values("Authorization"), x.form)
+	if err != nil {
+		return err
+	}
+	source := creds.ID + "\x00" + x.gin.ClientIP()
+	if wait := s.clientBlocked(source); wait > 0 {
+		return &Error{Code: codeInvalidClient, Status: http.StatusTooManyRequests, RetryAfter: wait, Reason: "client_failures",
+			Description: "too many failed authentications of this client from this address; wait as long as Retry-After says"}
+	}
+	client, err := clients.Authenticate(x, s.cfg.Clients, creds, time.Now())
+	if err == nil && client.Demo && !fromLoopback(x.gin.Request) {
+		err = &clients.Refusal{ID: creds.ID, Reason: "demo_client_off_loopback"}
+	}
+	if _, refused := errors.AsType[*clients.Refusal](err); refused {
+		s.clientFailed(x, source)
+	}
+	if err != nil {
+		return err
+	}
+	if wait := s.limits.take(client.ID); wait > 0 {
+		return &Error{Code: codeUnavailable, Status: http.StatusTooManyRequests, RetryAfter: wait, Reason: "requests_per_second",
+			Description: "this client asks more often than it may; wait as long as Retry-After says"}
+	}
+	x.client = client
+	return nil
+}
+
+func (s *Server) clientBlocked(source string) time.Duration {
+	if s.cfg.ClientFailures == nil {
+		return 0
+	}
+	return s.cfg.ClientFailures.Blocked(source)
+}
+
+// clientFailed counts a failure. A counter that cannot count must not shut out machine clients, whose
+// secrets cannot be guessed anyway: it is logged, not returned.
+func (s *Server) clientFailed(x *exchange, source string) {
+	if s.cfg.ClientFailures == nil {
+		return
+	}
+	if err := s.cfg.ClientFailures.Failed(x, source); err != nil {
+		s.log.ErrorContext(x, "a failed client authentication could not be counted", "request_id", x.id, "error", err.Error())
+	}
+}
+
+// confidentialOnly refuses clients without credentials (RFC 7662 §2.1).
+func confidentialOnly(x *exchange) error {
+	if x.client == nil || x.client.Public() {
+		return &Error{Code: codeInvalidClient, Reason: "public_client",
+			Description: "this endpoint is for clients that authenticate with a secret (RFC 7662 §2.1)"}
+	}
+	return nil
+}
+
+// fromLoopback says whether a request comes from this machine and says so itself: loopback
+// peer, loopback Host, and no proxy's header.
+func fromLoopback(r *http.Request) bool {
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
+		if len(r.Header.Values(name)) > 0 {
+			return false
+		}
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !peer.Addr().Unmap().IsLoopback() {
+		return false
+	}
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && addr.IsLoopback()
+}

@@ -1,0 +1,63 @@
+package server
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	oauth2 "github.com/go-oauth2/oauth2/v4"
+)
+
+// tokenAnswer is the successful answer of RFC 6749 §5.1.
+type tokenAnswer struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"` // seconds
+	RefreshToken string `json:"refresh_token,omitempty"`
+	Scope        string `json:"scope,omitempty"`
+}
+
+// token issues tokens (RFC 6749 §3.2). The grant is checked before the library is asked, which would
+// look at a password first, and which calls a grant that is switched off unauthorized_client.
+func (s *Server) token(x *exchange) error {
+	if err := s.grantAllowed(x); err != nil {
+		return err
+	}
+	grant, request, err := s.library.ValidationTokenRequest(x.gin.Request)
+	if err != nil {
+		return err
+	}
+	info, err := s.library.GetAccessToken(x, grant, request)
+	if err != nil {
+		return err
+	}
+	writeToken(x, info)
+	return nil
+}
+
+// grantAllowed answers, in the order of RFC 6749 §5.2: is there a grant type, is it served
+// here, was it given to this client?
+func (s *Server) grantAllowed(x *exchange) error {
+	switch x.grant = x.form.Get("grant_type"); {
+	case x.grant == "":
+		return refusal(codeInvalidRequest, "grant_type is required (RFC 6749 §5.2)")
+	case !slices.Contains(s.grants, x.grant):
+		x.grant = ""
+		return refusal(codeUnsupportedGrantType, "this grant type is not served here; grant_types_supported of the metadata lists those that are")
+	case x.client == nil:
+		return &Error{Code: codeInvalidClient, Reason: "no_client"}
+	case !x.client.MayUse(x.grant):
+		return refusal(codeUnauthorizedClient, "this client may not use this grant type (RFC 6749 §5.2)")
+	}
+	return nil
+}
+
+func writeToken(x *exchange, info oauth2.TokenInfo) {
+	writeJSON(x, http.StatusOK, tokenAnswer{
+		AccessToken:  info.GetAccess(),
+		TokenType:    "Bearer",
+		ExpiresIn:    int64(info.GetAccessExpiresIn() / time.Second),
+		RefreshToken: info.GetRefresh(),
+		Scope:        info.GetScope(),
+	})
+}
