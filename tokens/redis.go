@@ -1,0 +1,121 @@
+package tokens
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/grantor-auth/grantor/redisdb"
+)
+
+// Redis is the Store that any number of nodes share. Redis holds hashes of token texts and what tokens say,
+// never a text; every key has a lifetime.
+type Redis struct{ db *redisdb.DB }
+
+// NewRedis returns a store over an open Redis, which stays the caller's to close.
+func NewRedis(db *redisdb.DB) *Redis { return &Redis{db} }
+
+// foundationLife is how long server key and client epochs live unused. It is longer than any token,
+// and each use begins it anew.
+const foundationLife = 400 * 24 * time.Hour
+
+// Issue implements Store: SET with EX.
+func (s *Redis) Issue(ctx context.Context, t Token, r *Record) error {
+	return s.db.Set(ctx, clientTokenKey(t), appendRecord(make([]byte, 0, 192), t.Hash, r), r.TTL)
+}
+
+// Load implements Store: GET.
+func (s *Redis) Load(ctx context.Context, t Token) (*Record, error) {
+	value, err := s.db.Get(ctx, clientTokenKey(t))
+	if errors.Is(err, redisdb.ErrNil) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parseRecord(value, t.Hash)
+}
+
+// revokeToken deletes a record if its hash and client are those given. Layout: see appendRecord; the client's
+// id stands behind two uvarints, so it is found by walking over them.
+var revokeToken = redisdb.NewScript(`
+local v = redis.call('GET', KEYS[1])
+if not v then return 0 end
+if string.byte(v, 1) ~= 1 or string.sub(v, 2, 17) ~= ARGV[1] then return redis.error_reply('ERR unreadable token record') end
+local i = 26
+local function number()
+  local n, m = 0, 1
+  while true do
+    local b = string.byte(v, i)
+    i = i + 1
+    n = n + (b % 128) * m
+    if b < 128 then return n end
+    m = m * 128
+  end
+end
+number() number()
+local len = number()
+if string.sub(v, i, i + len - 1) ~= ARGV[2] then return 0 end
+return redis.call('DEL', KEYS[1])`)
+
+// Revoke implements Store: one script. A repetition by the network layer finds nothing left and reports
+// false; the end itself is the same.
+func (s *Redis) Revoke(ctx context.Context, t Token, clientID string) (bool, error) {
+	if t.Kind != ClientAccess {
+		return false, nil
+	}
+	n, err := s.db.EvalDurable(ctx, revokeToken, []string{clientTokenKey(t)}, t.Hash[16:], clientID)
+	if err != nil {
+		return false, err
+	}
+	return n == int64(1), nil
+}
+
+// ClientEpochs implements Store: one pipeline of GETs, and SET NX for what is missing.
+func (s *Redis) ClientEpochs(ctx context.Context, ids []string) ([]Epoch, error) {
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		sum := sha256.Sum256([]byte(id))
+		keys[i] = clientEpochKey([16]byte(sum[:16]))
+	}
+	epochs := make([]Epoch, len(ids))
+	var missing []int
+	err := s.db.Each(ctx, keys, func(i int, value []byte) {
+		if copy(epochs[i][:], value) != len(epochs[i]) {
+			missing = append(missing, i)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range missing {
+		drawn := newEpoch()
+		value, err := s.db.SetNXGet(ctx, keys[i], drawn[:], foundationLife)
+		if err != nil {
+			return nil, err
+		}
+		if len(value) != len(drawn) {
+			return nil, fmt.Errorf("%w: a client epoch of %d bytes", ErrRecord, len(value))
+		}
+		copy(epochs[i][:], value)
+	}
+	return epochs, nil
+}
+
+// ServerKey implements Store. The first node ever writes it; every call renews its life.
+func (s *Redis) ServerKey(ctx context.Context) (ServerKey, error) {
+	drawn := NewServerKey()
+	value, err := s.db.SetNXGet(ctx, serverKeyKey, drawn[:], foundationLife)
+	if err != nil {
+		return ServerKey{}, err
+	}
+	if len(value) != len(drawn) {
+		return ServerKey{}, fmt.Errorf("%w: a server key of %d bytes", ErrRecord, len(value))
+	}
+	return ServerKey(value), nil
+}
+
+// Ping implements Store.
+func (s *Redis) Ping(ctx context.Context) error { return s.db.Ping(ctx) }

@@ -1,0 +1,146 @@
+// Package storetest is the one suite that every tokens.Store passes.
+package storetest
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantor-auth/grantor/tokens"
+)
+
+// Run runs the suite on stores that open makes. Each call gives a store of its own; two
+// calls of one returned func give two nodes on the same data.
+func Run(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
+	t.Run("a record comes back as it was issued", func(t *testing.T) {
+		s := open(t)()
+		tok, rec := issue(t, s, time.Minute)
+		got, err := s.Load(t.Context(), tok)
+		require.NoError(t, err)
+		require.Equal(t, rec, got)
+	})
+	t.Run("every shape of record comes back", func(t *testing.T) {
+		s := open(t)()
+		for _, rec := range []*tokens.Record{
+			{ClientID: "c", IssuedAt: time.Unix(1, 0), TTL: time.Minute},
+			{ClientID: strings.Repeat("x", 255), Scope: strings.Repeat("s", 4096), IssuedAt: time.Now().Truncate(time.Second), TTL: 48 * time.Hour,
+				Audience: []string{"https://a.example", strings.Repeat("u", 2000)}, ClientEpoch: tokens.Epoch{1, 2, 3, 4, 5, 6, 7, 8}},
+			{ClientID: "{hash}tag\x7e \"\\", Scope: "a b", IssuedAt: time.Unix(1<<33, 0), TTL: time.Minute},
+		} {
+			tok := mint(t, s)
+			require.NoError(t, s.Issue(t.Context(), tok, rec))
+			got, err := s.Load(t.Context(), tok)
+			require.NoError(t, err)
+			require.Equal(t, rec, got)
+		}
+	})
+	t.Run("a token that was never issued is ErrNotFound", func(t *testing.T) {
+		s := open(t)()
+		_, err := s.Load(t.Context(), mint(t, s))
+		require.ErrorIs(t, err, tokens.ErrNotFound)
+	})
+	t.Run("issuing twice is issuing once", func(t *testing.T) {
+		s := open(t)()
+		tok, rec := issue(t, s, time.Minute)
+		require.NoError(t, s.Issue(t.Context(), tok, rec))
+		ended, err := s.Revoke(t.Context(), tok, rec.ClientID)
+		require.NoError(t, err)
+		require.True(t, ended)
+	})
+	t.Run("RV-02 revoked is gone at once, on every node", func(t *testing.T) {
+		node := open(t)
+		a, b := node(), node()
+		tok, rec := issue(t, a, time.Minute)
+		ended, err := b.Revoke(t.Context(), tok, rec.ClientID)
+		require.NoError(t, err)
+		require.True(t, ended)
+		_, err = a.Load(t.Context(), tok)
+		require.ErrorIs(t, err, tokens.ErrNotFound)
+	})
+	t.Run("RV-03 revoking again is no error and ends nothing", func(t *testing.T) {
+		s := open(t)()
+		tok, rec := issue(t, s, time.Minute)
+		for i := range 3 {
+			ended, err := s.Revoke(t.Context(), tok, rec.ClientID)
+			require.NoError(t, err)
+			require.Equal(t, i == 0, ended)
+		}
+	})
+	t.Run("RV-08 another client's revocation has no effect", func(t *testing.T) {
+		s := open(t)()
+		tok, rec := issue(t, s, time.Minute)
+		for _, other := range []string{"", "other", rec.ClientID + "x", rec.ClientID[:len(rec.ClientID)-1]} {
+			ended, err := s.Revoke(t.Context(), tok, other)
+			require.NoError(t, err)
+			require.False(t, ended)
+		}
+		_, err := s.Load(t.Context(), tok)
+		require.NoError(t, err)
+	})
+	t.Run("one of many concurrent revocations ends the token", func(t *testing.T) {
+		s := open(t)()
+		tok, rec := issue(t, s, time.Minute)
+		var ended atomic.Int32
+		var wg sync.WaitGroup
+		for range 32 {
+			wg.Go(func() {
+				if ok, err := s.Revoke(t.Context(), tok, rec.ClientID); err == nil && ok {
+					ended.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		require.EqualValues(t, 1, ended.Load())
+	})
+	t.Run("a token dies at the end of its life", func(t *testing.T) {
+		s := open(t)()
+		tok, _ := issue(t, s, time.Second)
+		_, err := s.Load(t.Context(), tok)
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			_, err := s.Load(t.Context(), tok)
+			return err != nil
+		}, 3*time.Second, 10*time.Millisecond)
+		_, err = s.Load(t.Context(), tok)
+		require.ErrorIs(t, err, tokens.ErrNotFound)
+	})
+	t.Run("all nodes agree on the server key and on the clients' epochs", func(t *testing.T) {
+		node := open(t)
+		a, b := node(), node()
+		ka, err := a.ServerKey(t.Context())
+		require.NoError(t, err)
+		kb, err := b.ServerKey(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, ka, kb)
+		ea, err := a.ClientEpochs(t.Context(), []string{"x", "y", "{z}"})
+		require.NoError(t, err)
+		eb, err := b.ClientEpochs(t.Context(), []string{"{z}", "y", "x"})
+		require.NoError(t, err)
+		require.Equal(t, []tokens.Epoch{eb[2], eb[1], eb[0]}, ea)
+		require.NotEqual(t, ea[0], ea[1])
+		require.NotZero(t, ea[0])
+	})
+	t.Run("the store answers", func(t *testing.T) { require.NoError(t, open(t)().Ping(t.Context())) })
+}
+
+// mint makes a token under the store's own key.
+func mint(t *testing.T, s tokens.Store) tokens.Token {
+	t.Helper()
+	key, err := s.ServerKey(t.Context())
+	require.NoError(t, err)
+	_, tok := tokens.NewCodec(key).NewClientAccess()
+	return tok
+}
+
+func issue(t *testing.T, s tokens.Store, ttl time.Duration) (tokens.Token, *tokens.Record) {
+	t.Helper()
+	tok := mint(t, s)
+	rec := &tokens.Record{ClientID: "billing-job", ClientEpoch: tokens.Epoch{7}, Scope: "orders:read",
+		Audience: []string{"https://orders.example.com"}, IssuedAt: time.Now().Truncate(time.Second), TTL: ttl}
+	require.NoError(t, s.Issue(t.Context(), tok, rec))
+	return tok, rec
+}

@@ -1,0 +1,77 @@
+package users
+
+import (
+	"context"
+	"log/slog"
+)
+
+// Authenticator says who a login name and a password prove. All methods may be called by any
+// number of goroutines. Callers must treat every error as "not logged in".
+type Authenticator interface {
+	// Lookup finds out by what the failures of this log-in are counted. It costs at most one question to
+	// the directory and no hash. An unknown name is no error. Errors wrap ErrUnavailable.
+	Lookup(ctx context.Context, login Login) (*Attempt, error)
+
+	// Verify compares the password and returns the user. It does the same work whatever it
+	// answers: a *Refusal for unknown, wrong and disabled alike, ErrBusy when no
+	// slot was free within MaxWait, or an error that wraps ErrUnavailable. A context that ends
+	// while it waits ends it with the context's error.
+	Verify(ctx context.Context, attempt *Attempt) (*User, error)
+
+	// Decline takes as long as Verify usually does and computes nothing: for an attempt that is
+	// refused because there were too many failures. It ends early with the context.
+	Decline(ctx context.Context)
+
+	// Recheck returns the user as they are now, by id: ErrGone when they no longer exist or are
+	// disabled, or an error that wraps ErrUnavailable, which must end nothing.
+	Recheck(ctx context.Context, id string) (*User, error)
+
+	// Slots bound and count the password checks.
+	Slots() *Slots
+}
+
+// Attempt is one log-in between Lookup and Verify. It never prints the password.
+type Attempt struct {
+	login   Login
+	user    *User  // nil: none was found, or the directory is asked with the password only
+	refused Reason // set where Lookup knows already that Verify will refuse
+	cause   error
+}
+
+// Key names what the failures of this attempt are counted by: the user's id where
+// the name was found, else the name, folded. The two kinds never meet, so nobody locks a user
+// by typing an id as a name. It is neither bounded to ASCII nor fit for a key in clear: hash it.
+func (a *Attempt) Key() string {
+	if a.user != nil {
+		return "id:" + a.user.ID
+	}
+	return "name:" + foldName(a.login.name)
+}
+
+// Subject returns the id of the user that was found, "" otherwise. For the log and for
+// the user's epoch; it must not reach the client.
+func (a *Attempt) Subject() string {
+	if a.user == nil {
+		return ""
+	}
+	return a.user.ID
+}
+
+// Username returns the normalised login name, for the log.
+func (a *Attempt) Username() string { return a.login.name }
+
+// String shows the name only.
+func (a *Attempt) String() string { return a.login.String() }
+
+// GoString is String.
+func (a *Attempt) GoString() string { return a.login.String() }
+
+// LogValue shows the name and the subject.
+func (a *Attempt) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("username", a.login.name), slog.String("sub", a.Subject()))
+}
+
+// refuse is the one way to say no.
+func (a *Attempt) refuse(reason Reason) error {
+	return &Refusal{Subject: a.Subject(), Reason: reason, Cause: a.cause}
+}

@@ -1,0 +1,30 @@
+// Package users is resource owners (RFC 6749 §1.1) and how they prove themselves with
+// a name and a password (RFC 6749 §4.3).
+//
+// [Authenticator] is the seam to the rest of the server. [Hashing] implements it on
+// any [Directory] that hands out password hashes: [Static] (config.toml), [Redis]
+// (managed by Grantor), [SQL] (an application's own table). [HTTP] implements it by
+// asking the application, which compares the password itself.
+//
+// A log-in has three steps, so that a guess can be counted before it costs anything:
+//
+//	login, err := users.NewLogin(username, password) // *MalformedError: invalid_request
+//	attempt, err := auth.Lookup(ctx, login)          // attempt.Key() is what failures count by
+//	// … the caller reserves the attempt; over the limit: auth.Decline(ctx), then refuse
+//	user, err := auth.Verify(ctx, attempt)           // ErrRefused, ErrBusy, ErrUnavailable
+//
+// At each refresh the caller asks Recheck(ctx, id) and compares
+// [Credential.Fingerprint]: a disabled user and a changed password end the family.
+//
+// # Names and passwords
+//
+// Login names are normalised (see [NormalizeName]); a directory's names must be
+// stored so, or compared by a collation that does not mind. Passwords are bytes, hashed
+// as they came, as Django, PHP and bcrypt's tools do: whoever wants RFC 8265 §4 OpaqueString
+// applies it before sending. Both are bounded (RFC 6749 App. A.15, A.16).
+//
+// # What the package does not do
+//
+// It counts no failures, issues no tokens, and ends none: after Disable, Delete or
+// SetPassword of [Redis] the caller ends the user's epoch.
+package users

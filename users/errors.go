@@ -1,0 +1,67 @@
+package users
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Errors of an Authenticator and of a Directory. Any other error of theirs wraps
+// ErrUnavailable or is the context's.
+var (
+	// ErrRefused: the name and password prove nobody who may log in. It is one error for unknown
+	// names, wrong passwords and disabled users; errors.As with *Refusal gives the log's reason.
+	ErrRefused = errors.New("the user name or the password is wrong")
+	// ErrBusy: no slot became free in time; the password was not looked at. Answer 503.
+	ErrBusy = errors.New("too many passwords are being checked at this moment")
+	// ErrUnavailable: the directory cannot say. It is neither a yes nor a no: answer 503.
+	ErrUnavailable = errors.New("the directory of users cannot answer")
+	// ErrGone: at a refresh, the user no longer exists or is disabled: end the family.
+	ErrGone = errors.New("the user is gone or disabled")
+	// ErrUnknown: a Directory has no such user.
+	ErrUnknown = errors.New("no such user")
+	// ErrRecord: a Directory's entry cannot be used: two rows for one name, an id
+	// that can be no subject, a scope that cannot be read. Nobody logs in by it.
+	ErrRecord = errors.New("the directory's entry cannot be used")
+	// ErrExists: the name or the id is taken.
+	ErrExists = errors.New("the user exists already")
+)
+
+// Reason says in the log why a log-in was refused; the client is told nothing of it.
+type Reason string
+
+// The reasons.
+const (
+	ReasonUnknown    Reason = "unknown_user"
+	ReasonPassword   Reason = "wrong_password"
+	ReasonDisabled   Reason = "user_disabled"
+	ReasonNoPassword Reason = "no_usable_password" // NULL, empty, Django's "!…", or a form that is not supported
+	ReasonRecord     Reason = "unusable_record"    // see ErrRecord; an operator must act
+)
+
+// Refusal is the error of Verify for a log-in that proved nobody. Its text is the same
+// for every reason (checklist row PW-04); errors.Is(err, ErrRefused) holds.
+type Refusal struct {
+	Subject string // the user's id, "" where none was found
+	Reason  Reason
+	Cause   error // what was wrong with the directory's entry, for the log; mostly nil
+}
+
+func (e *Refusal) Error() string { return ErrRefused.Error() }
+
+// Is makes a Refusal an ErrRefused. The cause is not unwrapped: no error inside it may turn a
+// refusal into something else.
+func (e *Refusal) Is(target error) bool { return target == ErrRefused }
+
+// MalformedError is a name or password that no directory is asked about (RFC 6749 App. A.15,
+// A.16). Its text may be shown to the client's developer.
+type MalformedError struct {
+	Field   string // "username" or "password"
+	Problem string
+}
+
+func (e *MalformedError) Error() string { return e.Field + " " + e.Problem }
+
+// unavailable marks an error of a back end as ErrUnavailable.
+func unavailable(what string, err error) error {
+	return fmt.Errorf("%w: %s: %w", ErrUnavailable, what, err)
+}

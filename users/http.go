@@ -1,0 +1,148 @@
+package users
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// HTTPConfig says where the application is that knows the users.
+type HTTPConfig struct {
+	URL     string        // https, or http on loopback
+	Secret  string        // signs the requests: at least MinHTTPSecret bytes, known to both sides
+	Timeout time.Duration // of one question; 0 is 5 s
+	// Transport carries the requests, for a private CA; nil: the default one, with as many connections
+	// as questions may be asked at once.
+	Transport http.RoundTripper
+}
+
+// Bounds of the conversation with an application.
+const (
+	MinHTTPSecret      = 32
+	defaultHTTPTimeout = 5 * time.Second
+	maxHTTPAnswer      = 64 << 10
+	httpSlots          = 32 // questions with a password at once
+)
+
+// HTTP is the Authenticator that asks the application itself. Each question is one POST to one
+// URL with a JSON body:
+//
+//	{"username": "ada", "password": "…"}   a log-in
+//	{"sub": "u-1"}                         a refresh: is this user still welcome?
+//
+// The application answers 200 and
+//
+//	{"sub": "u-1", "username": "ada", "scope": "orders:read", "credential": "…"}
+//
+// or 401: wrong name or password, or gone or disabled. sub is an immutable id. The rest may be
+// left out: username, scope (the most that tokens may carry; absent or null: none of the
+// user's own) and credential, any text that changes when the password does, which ends the
+// user's refresh tokens. Every other answer means that the application cannot say.
+//
+// The header Grantor-Signature holds "t=T,v1=H": T the time in Unix seconds, H the hexadecimal
+// HMAC-SHA256 under the secret over T, a full stop and the body. The application compares H
+// and refuses a T that is minutes away.
+type HTTP struct {
+	url    string
+	secret []byte
+	client *http.Client
+	slots  *Slots
+	pace   pace
+}
+
+// NewHTTP checks cfg and returns the Authenticator.
+func NewHTTP(cfg HTTPConfig) (*HTTP, error) {
+	if err := checkURL(cfg.URL); err != nil {
+		return nil, err
+	}
+	if len(cfg.Secret) < MinHTTPSecret {
+		return nil, fmt.Errorf("secret must have at least %d bytes: it signs the requests", MinHTTPSecret)
+	}
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = defaultHTTPTimeout
+	}
+	client := &http.Client{
+		Timeout: cfg.Timeout,
+		// A redirect would carry the password elsewhere.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	if client.Transport = cfg.Transport; cfg.Transport == nil {
+		client.Transport = newTransport()
+	}
+	return &HTTP{url: cfg.URL, secret: []byte(cfg.Secret), client: client, slots: NewSlots(httpSlots)}, nil
+}
+
+func newTransport() http.RoundTripper {
+	t, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport // a program that embeds us has its own
+	}
+	t = t.Clone()
+	t.MaxIdleConnsPerHost, t.MaxConnsPerHost = httpSlots, 2*httpSlots
+	return t
+}
+
+// checkURL demands https, or http to this very machine: a password travels there.
+func checkURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
+		return errors.New(`url must be absolute, without user and fragment, as in "https://app.example.com/grantor"`)
+	}
+	if u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()) {
+		return nil
+	}
+	return errors.New("url must be https, or http on loopback: a password travels there")
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// Lookup implements Authenticator. The application is not asked yet: failures count by the name.
+func (h *HTTP) Lookup(_ context.Context, login Login) (*Attempt, error) {
+	return &Attempt{login: login}, nil
+}
+
+// Verify implements Authenticator.
+func (h *HTTP) Verify(ctx context.Context, a *Attempt) (*User, error) {
+	var u *User
+	var failed error
+	start := time.Now()
+	err := h.slots.Do(ctx, func() {
+		u, failed = h.ask(ctx, question{Username: a.login.name, Password: a.login.password})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if errors.Is(failed, ErrUnknown) {
+		h.pace.note(time.Since(start))
+		return nil, a.refuse(ReasonPassword)
+	}
+	if failed == nil && u.Username == "" {
+		u.Username = a.login.name
+	}
+	return u, failed
+}
+
+// Decline implements Authenticator.
+func (h *HTTP) Decline(ctx context.Context) { h.pace.wait(ctx) }
+
+// Slots implements Authenticator: how many log-ins the application is asked about at once.
+func (h *HTTP) Slots() *Slots { return h.slots }
+
+// Recheck implements Authenticator.
+func (h *HTTP) Recheck(ctx context.Context, id string) (*User, error) {
+	u, err := h.ask(ctx, question{Subject: id})
+	switch {
+	case errors.Is(err, ErrUnknown):
+		return nil, ErrGone
+	case err == nil && u.ID != id:
+		return nil, unavailable("http", errors.New("asked for one sub, the application answered another"))
+	}
+	return u, err
+}

@@ -1,0 +1,106 @@
+package users
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// question is the body of a request.
+type question struct {
+	Username string `json:"username,omitempty"`
+	Password string `json:"password,omitempty"`
+	Subject  string `json:"sub,omitempty"`
+}
+
+// answer is the body of a 200.
+type answer struct {
+	Subject    string  `json:"sub"`
+	Username   string  `json:"username"`
+	Scope      *string `json:"scope"`
+	Credential string  `json:"credential"`
+}
+
+// ask returns the application's answer: ErrUnknown for 401, ErrUnavailable for all that is neither a
+// yes nor a no.
+func (h *HTTP) ask(ctx context.Context, q question) (*User, error) {
+	body, err := json.Marshal(q)
+	if err != nil {
+		return nil, unavailable("http", errors.New("the question cannot be written"))
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url, bytes.NewReader(body))
+	if err != nil {
+		return nil, unavailable("http", errors.New("the url cannot be asked"))
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set(SignatureHeader, sign(h.secret, time.Now(), body))
+	resp, err := h.client.Do(req)
+	if err != nil {
+		return nil, unavailable("http", bareHTTPError(err))
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to its end or given up
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxHTTPAnswer+1))
+	switch {
+	case err != nil:
+		return nil, unavailable("http", bareHTTPError(err))
+	case len(text) > maxHTTPAnswer:
+		return nil, unavailable("http", errors.New("the answer is too long"))
+	case resp.StatusCode == http.StatusUnauthorized:
+		return nil, ErrUnknown
+	case resp.StatusCode != http.StatusOK:
+		return nil, unavailable("http", fmt.Errorf("the application answered %d, not 200 or 401", resp.StatusCode))
+	}
+	return readAnswer(text)
+}
+
+// bareHTTPError drops the URL from an error: its query may hold a secret.
+func bareHTTPError(err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		return wrapped.Err
+	}
+	return err
+}
+
+// readAnswer reads the body of a 200 and quotes nothing of it.
+func readAnswer(text []byte) (*User, error) {
+	var a answer
+	if err := json.Unmarshal(text, &a); err != nil {
+		return nil, unavailable("http", errors.New(`the answer is not the JSON object {"sub": "…", "username": "…", "scope": "…"}`))
+	}
+	if err := CheckSubject(a.Subject); err != nil {
+		return nil, unavailable("http: sub", err)
+	}
+	if a.Username != "" {
+		if err := checkTyped("username", a.Username, MaxNameBytes); err != nil {
+			return nil, unavailable("http", err)
+		}
+	}
+	scope, err := readScope(a.Scope)
+	if err != nil {
+		return nil, unavailable("http", err)
+	}
+	return &User{ID: a.Subject, Username: a.Username, Scope: scope, Credential: Credential{a.Credential}}, nil
+}
+
+// SignatureHeader carries the signature of a question to an application; see HTTP.
+const SignatureHeader = "Grantor-Signature"
+
+// sign returns the value of SignatureHeader.
+func sign(secret []byte, now time.Time, body []byte) string {
+	t := strconv.FormatInt(now.Unix(), 10)
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte(t + "."))
+	mac.Write(body)
+	return "t=" + t + ",v1=" + hex.EncodeToString(mac.Sum(nil))
+}

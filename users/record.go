@@ -1,0 +1,81 @@
+package users
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// record is a user as Redis keeps it: JSON, with a version in front of everything.
+type record struct {
+	Version  int       `json:"v"`
+	ID       string    `json:"id"`
+	Username string    `json:"username"`
+	Password string    `json:"password"` // the hash's text
+	Scope    *string   `json:"scope,omitempty"`
+	Disabled bool      `json:"disabled,omitempty"`
+	Created  time.Time `json:"created_at"` // for people: no decision depends on a node's clock
+}
+
+const recordVersion = 1
+
+// parseRecord reads a record. An unreadable one and one of a later version are errors that wrap
+// ErrRecord: never guessed at.
+func parseRecord(text string) (*record, error) {
+	var r record
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		return nil, fmt.Errorf("%w: it is not JSON", ErrRecord)
+	}
+	if r.Version != recordVersion {
+		return nil, fmt.Errorf("%w: it is of version %d, this program knows %d", ErrRecord, r.Version, recordVersion)
+	}
+	return &r, nil
+}
+
+func (r *record) String() string {
+	text, err := json.Marshal(r)
+	if err != nil {
+		panic(err) // strings, a boolean and a time always marshal
+	}
+	return string(text)
+}
+
+func (r *record) user() (*User, error) {
+	scope, err := readScope(r.Scope)
+	if err != nil {
+		return nil, err
+	}
+	return &User{ID: r.ID, Username: r.Username, Scope: scope, Disabled: r.Disabled, Credential: Credential{r.Password}}, nil
+}
+
+// newRecord checks what Add was given and draws an id where there is none.
+func newRecord(n NewUser) (*record, error) {
+	name, err := NormalizeName(n.Username)
+	if err != nil {
+		return nil, err
+	}
+	r := &record{Version: recordVersion, ID: n.ID, Username: name, Password: n.PasswordHash, Created: time.Now().UTC()}
+	if r.ID == "" {
+		r.ID = "u-" + strings.ToLower(rand.Text())
+	}
+	if n.Scope != nil {
+		text := n.Scope.String()
+		r.Scope = &text
+		err = CheckScope(*n.Scope)
+	}
+	return r, errors.Join(err, CheckSubject(r.ID), CheckHash(n.PasswordHash))
+}
+
+// shards is how many hashes the users are spread over. It is part of the layout in Redis and
+// never changes.
+const shards = 64
+
+// shardOf spreads texts evenly.
+func shardOf(text string) int {
+	sum := sha256.Sum256([]byte(text))
+	return int(sum[0]) % shards
+}

@@ -1,0 +1,84 @@
+package users
+
+import (
+	"context"
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
+// Slots bound how many passwords are checked at once, and how many requests wait for it and how
+// long, so that guessing starves nobody else (threats S-16) and memory stays below slots ×
+// MaxHashMemory (S-17).
+type Slots struct {
+	busy    chan struct{}
+	waiting atomic.Int64
+	queue   int64
+	checks  atomic.Uint64
+}
+
+const (
+	// MaxWait is how long a request waits for a slot: the refusal is to come within a second.
+	MaxWait = 750 * time.Millisecond
+	// waitersPerSlot is about what one slot gets through within MaxWait; more would wait in vain.
+	waitersPerSlot = 32
+)
+
+// NewSlots returns n slots; n ≤ 0 is one for each core in use (runtime.GOMAXPROCS).
+func NewSlots(n int) *Slots {
+	if n <= 0 {
+		n = runtime.GOMAXPROCS(0)
+	}
+	return &Slots{busy: make(chan struct{}, n), queue: int64(n) * waitersPerSlot}
+}
+
+// Do runs check in a slot, first come first served. It returns ErrBusy when too many
+// wait already or none became free within MaxWait, and the context's error when ctx
+// ended first; check has not run then. A check that has begun is not interrupted.
+func (s *Slots) Do(ctx context.Context, check func()) error {
+	if err := s.acquire(ctx); err != nil {
+		return err
+	}
+	defer func() { <-s.busy }()
+	s.checks.Add(1)
+	check()
+	return nil
+}
+
+func (s *Slots) acquire(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case s.busy <- struct{}{}:
+		return nil
+	default:
+	}
+	defer s.waiting.Add(-1)
+	if s.waiting.Add(1) > s.queue {
+		return ErrBusy
+	}
+	t := time.NewTimer(MaxWait)
+	defer t.Stop()
+	select {
+	case s.busy <- struct{}{}:
+		return nil
+	case <-t.C:
+		return ErrBusy
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// InUse is how many passwords are being checked now.
+func (s *Slots) InUse() int { return len(s.busy) }
+
+// Size is how many can be at most.
+func (s *Slots) Size() int { return cap(s.busy) }
+
+// Waiting is how many requests wait for a slot now.
+func (s *Slots) Waiting() int { return int(s.waiting.Load()) }
+
+// PasswordChecks is how many checks have begun since the start, those for unknown users included
+// (the metric password_checks_total, threats V-11).
+func (s *Slots) PasswordChecks() uint64 { return s.checks.Load() }

@@ -1,0 +1,108 @@
+package users
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/grantor-auth/grantor/scopes"
+)
+
+// User is one resource owner as a directory knows them at this moment.
+type User struct {
+	ID         string        // the subject of tokens (RFC 7662 §2.2 sub): never changes, never the login name; see CheckSubject
+	Username   string        // the login name, for people and for introspection; "" where the directory did not say
+	Scope      *scopes.Rules // the most that tokens may carry; nil: none of the user's own, see Rules
+	Disabled   bool          // may not log in; refreshes fail
+	Credential Credential    // changes when the password changes
+}
+
+// Rules returns what tokens of the user may carry: the user's own scope, or fallback where the
+// user has none of their own. An own scope that is empty allows nothing.
+func (u *User) Rules(fallback scopes.Rules) scopes.Rules {
+	if u.Scope == nil {
+		return fallback
+	}
+	return *u.Scope
+}
+
+// Credential is what a password is stored as: the text of its hash, or what an application
+// said in its place. It is nearly a secret: it prints as "[redacted]", and only
+// Fingerprint leaves this package.
+type Credential struct{ text string }
+
+// NewCredential is for directories outside this package: text is the stored password hash
+// in one of the forms of CheckHash.
+func NewCredential(text string) Credential { return Credential{text} }
+
+// FingerprintSize is the length of a fingerprint in bytes.
+const FingerprintSize = sha256.Size
+
+// Fingerprint returns HMAC-SHA256 of the credential under a key of the server: equal exactly
+// as long as the password was not set anew, and useless to whoever lacks the key. A hash
+// that an application renews without a new password (Django does so when its
+// iteration count rises) counts as another one.
+func (c Credential) Fingerprint(key []byte) [FingerprintSize]byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte("grantor/credential/v1\x00" + c.text))
+	return [FingerprintSize]byte(mac.Sum(nil))
+}
+
+const redacted = "[redacted]"
+
+// String hides the credential.
+func (Credential) String() string { return redacted }
+
+// GoString hides the credential from %#v.
+func (Credential) GoString() string { return redacted }
+
+// LogValue hides the credential from slog.
+func (Credential) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText hides the credential from JSON and TOML.
+func (Credential) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// MaxSubjectBytes bounds a subject.
+const MaxSubjectBytes = 255
+
+// CheckSubject says whether an id can be the subject of tokens: 1 to MaxSubjectBytes of
+// printable ASCII without spaces, so that it is one and the same text in JSON,
+// in logs and on a command line.
+func CheckSubject(id string) error {
+	if id == "" || len(id) > MaxSubjectBytes {
+		return fmt.Errorf("a user's id has 1 to %d characters", MaxSubjectBytes)
+	}
+	for i := range len(id) {
+		if id[i] <= 0x20 || id[i] >= 0x7f {
+			return errors.New("a user's id holds printable ASCII without spaces only; have the query turn a binary id into text")
+		}
+	}
+	return nil
+}
+
+// CheckScope says whether rules may be a user's: no user is given power over Grantor itself.
+func CheckScope(rules scopes.Rules) error {
+	for t := range rules.Exact().All() {
+		if scopes.IsReserved(t) {
+			return fmt.Errorf("scopes that begin with %q are for clients, never for users", scopes.Reserved)
+		}
+	}
+	return nil
+}
+
+// readScope reads what a back end keeps as a user's own scope; nil is none.
+func readScope(text *string) (*scopes.Rules, error) {
+	if text == nil {
+		return nil, nil //nolint:nilnil // no scope of one's own is a value, see User.Scope
+	}
+	rules, err := scopes.ParseRules(*text)
+	if err == nil {
+		err = CheckScope(rules)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: scope: %w", ErrRecord, err)
+	}
+	return &rules, nil
+}
