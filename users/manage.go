@@ -18,22 +18,24 @@ type NewUser struct {
 }
 
 // Add stores a new user. It returns ErrExists when the name or the id is taken; of
-// concurrent calls with one name, one succeeds. Repeating a call that the network layer executed
-// twice is harmless.
+// concurrent calls with one name, one succeeds. Errors about what it was given are
+// *MalformedError or plain, those of Redis wrap ErrUnavailable.
 func (d *Redis) Add(ctx context.Context, n NewUser) (*User, error) {
 	r, err := newRecord(n)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.claim(ctx, d.idKey(r.ID), r.ID, r.String()); err != nil {
+	switch held, err := d.write(ctx, claim, idKey(r.ID), r.ID, r.String()); {
+	case err != nil:
 		return nil, err
+	case held != r.String():
+		return nil, fmt.Errorf("%w: the id is taken", ErrExists)
 	}
-	err = d.claim(ctx, d.nameKey(r.Username), r.Username, r.ID)
+	err = d.claimName(ctx, r)
 	if errors.Is(err, ErrExists) {
-		err = d.takeOver(ctx, r)
-	}
-	if errors.Is(err, ErrExists) {
-		err = errors.Join(err, d.eval(ctx, give, d.idKey(r.ID), r.ID, r.String()))
+		if _, undo := d.write(ctx, yield, idKey(r.ID), r.ID, r.String()); !errors.Is(undo, ErrUnknown) {
+			err = errors.Join(err, undo)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -41,25 +43,23 @@ func (d *Redis) Add(ctx context.Context, n NewUser) (*User, error) {
 	return r.user()
 }
 
-// takeOver claims a name whose holder is gone: Redis lost the record and kept the name. ErrExists
-// where the holder lives.
-func (d *Redis) takeOver(ctx context.Context, r *record) error {
-	key := d.nameKey(r.Username)
-	holder, err := d.get(ctx, key, r.Username)
-	if err != nil {
+// claimName makes the name point to r, also where it points to a record that Redis has lost.
+// ErrExists where the holder lives.
+func (d *Redis) claimName(ctx context.Context, r *record) error {
+	key := nameKey(r.Username)
+	holder, err := d.write(ctx, claim, key, r.Username, r.ID)
+	if err != nil || holder == r.ID {
 		return err
 	}
-	if _, err := d.get(ctx, d.idKey(holder), holder); !errors.Is(err, ErrUnknown) {
-		return errors.Join(ErrExists, err)
+	if _, err := d.read(ctx, idKey(holder), holder); !errors.Is(err, ErrUnknown) {
+		return errors.Join(fmt.Errorf("%w: the name is taken", ErrExists), err)
 	}
-	if err := d.eval(ctx, swap, key, r.Username, holder, r.ID); !errors.Is(err, ErrExists) {
-		return err
+	holder, err = d.write(ctx, swap, key, r.Username, holder, r.ID)
+	if err == nil && holder != r.ID {
+		err = fmt.Errorf("%w: the name is taken", ErrExists)
 	}
-	return d.claim(ctx, key, r.Username, r.ID) // nil where the network layer executed the swap twice
+	return err
 }
-
-// swapTries bounds the repetitions of a change that others overtake.
-const swapTries = 16
 
 // SetPassword gives a user another password hash. ErrUnknown where there is no such user.
 func (d *Redis) SetPassword(ctx context.Context, id, hash string) error {
@@ -71,13 +71,9 @@ func (d *Redis) SetPassword(ctx context.Context, id, hash string) error {
 
 // SetScope sets the most that the user's tokens may carry; nil: none of the user's own.
 func (d *Redis) SetScope(ctx context.Context, id string, scope *scopes.Rules) error {
-	var text *string
-	if scope != nil {
-		if err := CheckScope(*scope); err != nil {
-			return err
-		}
-		s := scope.String()
-		text = &s
+	text, err := writeScope(scope)
+	if err != nil {
+		return err
 	}
 	return d.change(ctx, id, func(r *record) { r.Scope = text })
 }
@@ -92,11 +88,13 @@ func (d *Redis) Enable(ctx context.Context, id string) error {
 	return d.change(ctx, id, func(r *record) { r.Disabled = false })
 }
 
+// changeTries bounds the repetitions of a change that others overtake.
+const changeTries = 16
+
 // change edits a record by compare-and-swap.
 func (d *Redis) change(ctx context.Context, id string, edit func(*record)) error {
-	key := d.idKey(id)
-	for range swapTries {
-		before, err := d.get(ctx, key, id)
+	for range changeTries {
+		before, err := d.read(ctx, idKey(id), id)
 		if err != nil {
 			return err
 		}
@@ -105,10 +103,8 @@ func (d *Redis) change(ctx context.Context, id string, edit func(*record)) error
 			return err
 		}
 		edit(r)
-		if r.String() == before {
-			return nil
-		}
-		if err := d.eval(ctx, swap, key, id, before, r.String()); !errors.Is(err, ErrExists) {
+		held, err := d.write(ctx, swap, idKey(id), id, before, r.String())
+		if err != nil || held == r.String() {
 			return err
 		}
 	}
@@ -117,64 +113,58 @@ func (d *Redis) change(ctx context.Context, id string, edit func(*record)) error
 
 // Delete removes a user and frees the name. ErrUnknown where there is no such user.
 func (d *Redis) Delete(ctx context.Context, id string) error {
-	u, err := d.ByID(ctx, id)
-	if err != nil && !errors.Is(err, ErrRecord) {
+	text, err := d.read(ctx, idKey(id), id)
+	if err != nil {
 		return err
 	}
-	if u != nil {
-		if err := d.eval(ctx, give, d.nameKey(u.Username), u.Username, id); err != nil && !errors.Is(err, ErrExists) {
+	if r, err := parseRecord(text); err == nil {
+		if _, err := d.write(ctx, yield, nameKey(r.Username), r.Username, id); !errors.Is(err, ErrUnknown) {
 			return err
 		}
 	}
-	if err := d.db.HDel(ctx, d.idKey(id), id).Err(); err != nil {
-		return unavailable("redis", err)
+	if _, err := d.write(ctx, remove, idKey(id), id); !errors.Is(err, ErrUnknown) {
+		return err
 	}
 	return nil
 }
 
 // List yields every user once, in no order, in small pages; it may miss one that comes or goes
-// meanwhile. It stops after the first error that is not one entry's own (ErrRecord).
+// meanwhile. An entry that cannot be read comes as an error that wraps ErrRecord and does not
+// end the list; an error that wraps ErrUnavailable does.
 func (d *Redis) List(ctx context.Context) iter.Seq2[*User, error] {
 	return func(yield func(*User, error) bool) {
 		for shard := range shards {
-			if !d.listShard(ctx, shard, yield) {
+			if !d.listShard(ctx, fmt.Sprintf("user:id:%02x", shard), yield) {
 				return
 			}
 		}
 	}
 }
 
-// pageSize is how many entries one round trip of List asks for.
+// pageSize is about how many entries one round trip of List brings.
 const pageSize = 200
 
 // listShard yields one shard's users and says whether to go on. HSCAN may repeat an entry.
-func (d *Redis) listShard(ctx context.Context, shard int, yield func(*User, error) bool) bool {
-	seen := map[string]bool{}
-	for cursor := uint64(0); ; {
-		page, next, err := d.db.HScan(ctx, fmt.Sprintf("%suser:id:%02x", d.prefix, shard), cursor, "", pageSize).Result()
+func (d *Redis) listShard(ctx context.Context, key string, yield func(*User, error) bool) bool {
+	seen := map[any]bool{}
+	for cursor := "0"; ; {
+		pairs, next, err := d.page(ctx, key, cursor, pageSize)
 		if err != nil {
-			yield(nil, unavailable("redis", err))
+			yield(nil, err)
 			return false
 		}
-		for i := 0; i+1 < len(page); i += 2 {
-			if seen[page[i]] {
+		for i := 0; i+1 < len(pairs); i += 2 {
+			text, _ := pairs[i+1].(string)
+			if seen[pairs[i]] {
 				continue
 			}
-			seen[page[i]] = true
-			if !yield(userOf(page[i+1])) {
+			seen[pairs[i]] = true
+			if !yield(userOf(text)) {
 				return false
 			}
 		}
-		if cursor = next; cursor == 0 {
+		if cursor = next; cursor == "0" {
 			return true
 		}
 	}
-}
-
-func userOf(text string) (*User, error) {
-	r, err := parseRecord(text)
-	if err != nil {
-		return nil, err
-	}
-	return r.user()
 }

@@ -44,6 +44,15 @@ func (r *record) String() string {
 	return string(text)
 }
 
+// userOf reads a record into a User.
+func userOf(text string) (*User, error) {
+	r, err := parseRecord(text)
+	if err != nil {
+		return nil, err
+	}
+	return r.user()
+}
+
 func (r *record) user() (*User, error) {
 	scope, err := readScope(r.Scope)
 	if err != nil {
@@ -62,11 +71,7 @@ func newRecord(n NewUser) (*record, error) {
 	if r.ID == "" {
 		r.ID = "u-" + strings.ToLower(rand.Text())
 	}
-	if n.Scope != nil {
-		text := n.Scope.String()
-		r.Scope = &text
-		err = CheckScope(*n.Scope)
-	}
+	r.Scope, err = writeScope(n.Scope)
 	return r, errors.Join(err, CheckSubject(r.ID), CheckHash(n.PasswordHash))
 }
 

@@ -5,55 +5,53 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/go-redis/redis/v8"
+	"github.com/grantor-auth/grantor/redisdb"
 )
-
-// RedisCommands is what the directory needs of a Redis client. Reads must come from primaries. Every
-// command touches one key, so it works on one server, Sentinel and Cluster alike.
-type RedisCommands interface {
-	HGet(ctx context.Context, key, field string) *redis.StringCmd
-	HSetNX(ctx context.Context, key, field string, value any) *redis.BoolCmd
-	HDel(ctx context.Context, key string, fields ...string) *redis.IntCmd
-	HScan(ctx context.Context, key string, cursor uint64, match string, count int64) *redis.ScanCmd
-	Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd
-}
 
 // Redis is the Directory that Grantor manages itself. Users are data: unlike everything that
 // tokens rest on, they have no lifetime.
 //
 // They lie in 64 hashes by id ("user:id:00" … "user:id:3f": id → record) and 64 by name
 // ("user:name:…": normalised name → id), chosen by SHA-256, so that no text that somebody typed is part
-// of a key's name. A name points to a record that exists: it is claimed after the record was
-// written and given up before the record goes. A crash in between leaves a record without a name,
-// which List shows, nobody can log in by, and Delete removes.
+// of a key's name, and no operation needs two keys of one slot. A name points to a record
+// that exists: it is claimed after the record was written and given up before the record
+// goes. A crash in between leaves a record without a name, which List shows, nobody can log in
+// by, and Delete removes.
 //
 // Disabling a user or setting a password is seen by the next log-in and refresh everywhere. To
 // end tokens that are out, the caller ends the user's epoch, after these methods have returned.
-type Redis struct {
-	db     RedisCommands
-	prefix string
-}
+type Redis struct{ db *redisdb.DB }
 
-// NewRedis returns the directory under a prefix of key names, such as "grantor:".
-func NewRedis(db RedisCommands, prefix string) *Redis { return &Redis{db, prefix} }
+// NewRedis returns the directory in an open Redis.
+func NewRedis(db *redisdb.DB) *Redis { return &Redis{db} }
 
-const (
-	// swap sets a field if it holds what the caller read, so that no change undoes another.
-	swap = `if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then
-	redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) return 1 end return 0`
-	// give removes a field if it still holds what the caller believes.
-	give = `if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then
-	return redis.call('HDEL', KEYS[1], ARGV[1]) end return 0`
+// The scripts. Each touches one field of one hash and may be executed twice.
+var (
+	// read returns a field.
+	read = redisdb.NewScript(`return redis.call('HGET', KEYS[1], ARGV[1])`)
+	// claim sets a field that does not exist, and returns what it holds then.
+	claim = redisdb.NewScript(`redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
+return redis.call('HGET', KEYS[1], ARGV[1])`)
+	// swap sets a field that holds what the caller read, so that no change undoes another, and
+	// returns what it holds then.
+	swap = redisdb.NewScript(`if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then
+	redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
+return redis.call('HGET', KEYS[1], ARGV[1])`)
+	// yield removes a field that holds what the caller believes.
+	yield = redisdb.NewScript(`if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then
+	redis.call('HDEL', KEYS[1], ARGV[1]) end`)
+	// remove removes a field.
+	remove = redisdb.NewScript(`redis.call('HDEL', KEYS[1], ARGV[1])`)
+	// scan returns a page of a hash.
+	scan = redisdb.NewScript(`return redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])`)
 )
 
-func (d *Redis) idKey(id string) string { return fmt.Sprintf("%suser:id:%02x", d.prefix, shardOf(id)) }
-func (d *Redis) nameKey(name string) string {
-	return fmt.Sprintf("%suser:name:%02x", d.prefix, shardOf(name))
-}
+func idKey(id string) string     { return fmt.Sprintf("user:id:%02x", shardOf(id)) }
+func nameKey(name string) string { return fmt.Sprintf("user:name:%02x", shardOf(name)) }
 
 // Find implements Directory.
 func (d *Redis) Find(ctx context.Context, name string) (*User, error) {
-	id, err := d.get(ctx, d.nameKey(name), name)
+	id, err := d.read(ctx, nameKey(name), name)
 	if err != nil {
 		return nil, err
 	}
@@ -66,52 +64,51 @@ func (d *Redis) Find(ctx context.Context, name string) (*User, error) {
 
 // ByID implements Directory.
 func (d *Redis) ByID(ctx context.Context, id string) (*User, error) {
-	text, err := d.get(ctx, d.idKey(id), id)
+	text, err := d.read(ctx, idKey(id), id)
 	if err != nil {
 		return nil, err
 	}
-	r, err := parseRecord(text)
-	if err != nil {
-		return nil, err
-	}
-	return r.user()
+	return userOf(text)
 }
 
-// get returns one field, or ErrUnknown where it does not exist.
-func (d *Redis) get(ctx context.Context, key, field string) (string, error) {
-	text, err := d.db.HGet(ctx, key, field).Result()
-	if errors.Is(err, redis.Nil) {
-		return "", ErrUnknown
-	}
-	if err != nil {
+// read returns one field, or ErrUnknown where it does not exist.
+func (d *Redis) read(ctx context.Context, key, field string) (string, error) {
+	v, err := d.db.Eval(ctx, read, []string{key}, field)
+	return heldText(v, err)
+}
+
+// write runs a script that changes a field, as durably as Redis was told to be, and returns what
+// the field holds then: ErrUnknown where it does not exist.
+func (d *Redis) write(ctx context.Context, s *redisdb.Script, key string, args ...any) (string, error) {
+	v, err := d.db.EvalDurable(ctx, s, []string{key}, args...)
+	return heldText(v, err)
+}
+
+func heldText(v any, err error) (string, error) {
+	text, ok := v.(string)
+	switch {
+	case err != nil:
 		return "", unavailable("redis", err)
+	case v == nil:
+		return "", ErrUnknown
+	case !ok:
+		return "", unavailable("redis", errors.New("unexpected answer"))
 	}
 	return text, nil
 }
 
-// claim sets a field that does not exist yet; ErrExists when it holds something else.
-func (d *Redis) claim(ctx context.Context, key, field, value string) error {
-	fresh, err := d.db.HSetNX(ctx, key, field, value).Result()
+// page returns some fields and values of a hash, and where to go on: "0" is the end.
+func (d *Redis) page(ctx context.Context, key, cursor string, size int) (pairs []any, next string, err error) {
+	v, err := d.db.Eval(ctx, scan, []string{key}, cursor, size)
 	if err != nil {
-		return unavailable("redis", err)
+		return nil, "", unavailable("redis", err)
 	}
-	if fresh {
-		return nil
+	if answer, ok := v.([]any); ok && len(answer) == 2 {
+		next, ok = answer[0].(string)
+		pairs, ok2 := answer[1].([]any)
+		if ok && ok2 {
+			return pairs, next, nil
+		}
 	}
-	if held, err := d.get(ctx, key, field); err != nil || held == value {
-		return err
-	}
-	return ErrExists
-}
-
-// eval runs a script that answers 0 when something else is there; that is ErrExists.
-func (d *Redis) eval(ctx context.Context, script, key string, args ...any) error {
-	n, err := d.db.Eval(ctx, script, []string{key}, args...).Int()
-	if err != nil {
-		return unavailable("redis", err)
-	}
-	if n == 0 {
-		return ErrExists
-	}
-	return nil
+	return nil, "", unavailable("redis", errors.New("unexpected answer"))
 }

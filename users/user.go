@@ -106,3 +106,12 @@ func readScope(text *string) (*scopes.Rules, error) {
 	}
 	return &rules, nil
 }
+
+// writeScope is the reverse of readScope.
+func writeScope(rules *scopes.Rules) (*string, error) {
+	if rules == nil {
+		return nil, nil //nolint:nilnil // as in readScope
+	}
+	text := rules.String()
+	return &text, CheckScope(*rules)
+}

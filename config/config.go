@@ -1,0 +1,166 @@
+// Package config is the shape of config.toml: its keys, their defaults, and every mistake that a
+// file, the environment or a flag can hold, all told at once with their place. It is the only
+// package that knows TOML. The field comments are the reference.
+package config
+
+import (
+	"time"
+
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/scopes"
+)
+
+// Secret is a text that is never shown. Wherever a key k is a Secret, k_file names a file that holds
+// it; one newline at its end is cut.
+type Secret string
+
+// String keeps the secret out of logs and listings.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "[set]"
+}
+
+// Config is what is in force after flags, environment, files and defaults.
+type Config struct {
+	Issuer         string   `toml:"issuer"`          // who issues the tokens: the URL that clients reach this server by (RFC 8414 §2); https except on loopback
+	Listen         string   `toml:"listen"`          // host:port
+	Store          string   `toml:"store"`           // "redis", or "memory": one node, lost at exit
+	TrustedProxies []string `toml:"trusted_proxies"` // addresses and networks whose X-Forwarded-For is believed
+	Include        []string `toml:"include"`         // more files, relative to this one; wildcards allowed
+
+	TLS    TLS    `toml:"tls"`
+	Server Server `toml:"server"`
+	Redis  Redis  `toml:"redis"`
+	Tokens Tokens `toml:"tokens"`
+
+	Scopes  map[string]Scope `toml:"scopes"`  // every scope that exists
+	Clients []Client         `toml:"clients"` // who may ask (RFC 7591 §2 names)
+
+	Limits Limits `toml:"limits"`
+	Log    Log    `toml:"log"`
+
+	Trial bool     `toml:"-"` // --trial
+	Files []string `toml:"-"` // read, in order
+
+	catalogue *scopes.Catalogue
+	clients   []*clients.Client
+	origin    map[string]string // key → where its value came from
+}
+
+// TLS says how connections are protected.
+type TLS struct {
+	Mode     string `toml:"mode"`      // "files": by us; "proxy": by whatever stands in front; required off loopback
+	CertFile string `toml:"cert_file"` // PEM
+	KeyFile  string `toml:"key_file"`  // PEM
+}
+
+// Server says how the process stops.
+type Server struct {
+	ShutdownDelay   time.Duration `toml:"shutdown_delay"`   // unready, but serving, so that balancers turn away first
+	ShutdownTimeout time.Duration `toml:"shutdown_timeout"` // then requests in flight may end
+}
+
+// Redis says where tokens live.
+type Redis struct {
+	Mode             string        `toml:"mode"`   // "single", "sentinel", "cluster"
+	URL              Secret        `toml:"url"`    // single: redis://host:port/db, rediss://…, unix:///path; it may hold a password
+	Addrs            []string      `toml:"addrs"`  // sentinel, cluster: host:port
+	Master           string        `toml:"master"` // sentinel: the primary's name
+	Username         string        `toml:"username"`
+	Password         Secret        `toml:"password"`
+	SentinelUsername string        `toml:"sentinel_username"`
+	SentinelPassword Secret        `toml:"sentinel_password"`
+	TLS              bool          `toml:"tls"`
+	CAFile           string        `toml:"ca_file"` // PEM; "": the system's
+	DB               int           `toml:"db"`
+	Prefix           string        `toml:"prefix"`        // before every key; no braces
+	Timeout          time.Duration `toml:"timeout"`       // of one command
+	WaitReplicas     int           `toml:"wait_replicas"` // replicas that must confirm a revocation, where there are any; 0: never wait
+	WaitTimeout      time.Duration `toml:"wait_timeout"`
+}
+
+// Tokens says how tokens live.
+type Tokens struct {
+	AccessTTL time.Duration `toml:"access_ttl"`
+	NotBefore time.Time     `toml:"not_before"` // nothing older is active: set after restoring a backup
+}
+
+// Scope is one entry of [scopes].
+type Scope struct {
+	Description string   `toml:"description"`
+	Resource    string   `toml:"resource"` // the audience of tokens with this scope (RFC 8707)
+	Implies     []string `toml:"implies"`
+}
+
+// Client is one entry of [[clients]].
+type Client struct {
+	ClientID     string         `toml:"client_id"`
+	ClientName   string         `toml:"client_name"`
+	GrantTypes   []string       `toml:"grant_types"`
+	Scope        string         `toml:"scope"`         // may ask for; "orders:*" allows by wildcard
+	DefaultScope string         `toml:"default_scope"` // gets when it asks for none
+	Secrets      []ClientSecret `toml:"secrets"`       // up to two live at once
+	AuthMethod   string         `toml:"token_endpoint_auth_method"`
+	AccessTTL    time.Duration  `toml:"access_ttl"`
+	Audience     []string       `toml:"audience"`   // for scopes without a resource
+	Resource     string         `toml:"resource"`   // a resource server: it is this audience
+	Introspect   string         `toml:"introspect"` // "own", "audience", "any"
+	Disabled     bool           `toml:"disabled"`
+}
+
+// ClientSecret is one entry of secrets.
+type ClientSecret struct {
+	Hash      string    `toml:"hash"` // sha256:…
+	ExpiresAt time.Time `toml:"expires_at"`
+}
+
+// Limits bounds what callers may do. -1 is off.
+type Limits struct {
+	ClientFailures    int `toml:"client_failures"`     // of one client from one address, a minute
+	RequestsPerSecond int `toml:"requests_per_second"` // of one client
+}
+
+// Log says what is logged to standard error.
+type Log struct {
+	Level  string `toml:"level"`  // "debug", "info", "warn", "error"
+	Format string `toml:"format"` // "auto": text on a terminal, else json; "text"; "json"
+}
+
+// Default returns the values of absent keys.
+func Default() *Config {
+	return &Config{
+		Issuer: "http://127.0.0.1:8080",
+		Listen: "127.0.0.1:8080",
+		Store:  StoreRedis,
+		Server: Server{ShutdownDelay: 5 * time.Second, ShutdownTimeout: 15 * time.Second},
+		Redis: Redis{Mode: "single", Prefix: "grantor:", Timeout: 500 * time.Millisecond,
+			WaitReplicas: 1, WaitTimeout: 100 * time.Millisecond},
+		Tokens: Tokens{AccessTTL: 15 * time.Minute},
+		Limits: Limits{ClientFailures: 20, RequestsPerSecond: -1},
+		Log:    Log{Level: "info", Format: "auto"},
+	}
+}
+
+// Values of Store.
+const (
+	StoreRedis  = "redis"
+	StoreMemory = "memory"
+)
+
+// Catalogue returns the scopes that exist.
+func (c *Config) Catalogue() *scopes.Catalogue { return c.catalogue }
+
+// Registrations returns the clients, checked.
+func (c *Config) Registrations() []*clients.Client { return c.clients }
+
+// Demo says whether a client or user of the shipped config.toml is there.
+func (c *Config) Demo() bool {
+	for _, cl := range c.clients {
+		if cl.Demo {
+			return true
+		}
+	}
+	return false
+}

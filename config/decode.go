@@ -1,0 +1,331 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+var (
+	durationType = reflect.TypeFor[time.Duration]()
+	timeType     = reflect.TypeFor[time.Time]()
+	secretType   = reflect.TypeFor[Secret]()
+)
+
+// decoder fills a Config from files and environment and collects what is wrong.
+type decoder struct {
+	cfg      *Config
+	problems Errors
+	where    map[string]*file // key → the file that set it
+}
+
+func (d *decoder) bad(key, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	for k := key; k != ""; k = parent(k) {
+		if f, ok := d.where[k]; ok {
+			d.problems = append(d.problems, f.problem(key, text))
+			return
+		}
+		if o := d.cfg.origin[k]; strings.HasPrefix(o, "GRANTOR_") || strings.HasPrefix(o, "--") {
+			d.problems = append(d.problems, Problem{Key: o, Text: text})
+			return
+		}
+	}
+	d.problems = append(d.problems, Problem{Key: key, Text: text})
+}
+
+// table fills a struct from a TOML table.
+func (d *decoder) table(dst reflect.Value, src map[string]any, path string, f *file) {
+	known := keysOf(dst.Type())
+	for _, name := range sortedKeys(src) {
+		key := join(path, name)
+		field, isFile, ok := fieldFor(dst, name)
+		if !ok {
+			text := "there is no such key"
+			if n := nearest(name, known); n != "" {
+				text += fmt.Sprintf("; did you mean %q?", n)
+			}
+			d.problems = append(d.problems, f.problem(key, text))
+			continue
+		}
+		if old, twice := d.where[key]; twice && old != f && field.Kind() != reflect.Struct && field.Kind() != reflect.Map && !isTables(field.Type()) {
+			d.problems = append(d.problems, f.problem(key, fmt.Sprintf("is set in %s as well; one file only", old.name)))
+			continue
+		}
+		d.where[key] = f
+		d.cfg.origin[strings.TrimSuffix(key, fileSuffix(isFile))] = f.name
+		if isFile {
+			d.secretFile(field, src[name], key)
+			continue
+		}
+		d.value(field, src[name], key, f)
+	}
+}
+
+func fileSuffix(isFile bool) string {
+	if isFile {
+		return "_file"
+	}
+	return ""
+}
+
+// value fills one field from one TOML value.
+func (d *decoder) value(dst reflect.Value, src any, key string, f *file) {
+	switch {
+	case dst.Type() == durationType || dst.Type() == secretType || dst.Kind() == reflect.String:
+		text, ok := src.(string)
+		if !ok {
+			d.bad(key, "must be %s, not %s", want(dst.Type()), kindOf(src))
+			return
+		}
+		d.text(dst, text, key)
+	case dst.Type() == timeType:
+		d.time(dst, src, key)
+	case dst.Kind() == reflect.Struct:
+		if t, ok := src.(map[string]any); ok {
+			d.table(dst, t, key, f)
+			return
+		}
+		d.bad(key, "must be a table, not %s", kindOf(src))
+	case dst.Kind() == reflect.Bool:
+		if b, ok := src.(bool); ok {
+			dst.SetBool(b)
+			return
+		}
+		d.bad(key, "must be true or false, not %s", kindOf(src))
+	case dst.Kind() == reflect.Int:
+		if n, ok := src.(int64); ok {
+			dst.SetInt(n)
+			return
+		}
+		d.bad(key, "must be a whole number, not %s", kindOf(src))
+	case dst.Kind() == reflect.Slice:
+		d.list(dst, src, key, f)
+	case dst.Kind() == reflect.Map:
+		d.mapping(dst, src, key, f)
+	}
+}
+
+func (d *decoder) list(dst reflect.Value, src any, key string, f *file) {
+	items, ok := src.([]any)
+	if !ok {
+		d.bad(key, "must be %s, not %s", want(dst.Type()), kindOf(src))
+		return
+	}
+	offset := 0
+	if isTables(dst.Type()) {
+		offset = dst.Len() // files add up
+	} else {
+		dst.SetZero()
+	}
+	for i, item := range items {
+		element := reflect.New(dst.Type().Elem()).Elem()
+		d.where[fmt.Sprintf("%s[%d]", key, offset+i)] = f
+		if offset > 0 { // places in a file count from its own first entry
+			f.alias(fmt.Sprintf("%s[%d]", key, offset+i), fmt.Sprintf("%s[%d]", key, i))
+		}
+		d.value(element, item, fmt.Sprintf("%s[%d]", key, offset+i), f)
+		dst.Set(reflect.Append(dst, element))
+	}
+}
+
+// alias lets keys below one name be found where those below another stand.
+func (f *file) alias(name, real string) {
+	for _, k := range sortedKeys(f.places) {
+		if rest, ok := strings.CutPrefix(k, real); ok && (rest == "" || rest[0] == '.') {
+			f.places[name+rest] = f.places[k]
+		}
+	}
+}
+
+func (d *decoder) mapping(dst reflect.Value, src any, key string, f *file) {
+	t, ok := src.(map[string]any)
+	if !ok {
+		d.bad(key, "must be a table, not %s", kindOf(src))
+		return
+	}
+	if dst.IsNil() {
+		dst.Set(reflect.MakeMap(dst.Type()))
+	}
+	for _, name := range sortedKeys(t) {
+		entry := join(key, name)
+		if old, twice := d.where[entry]; twice && old != f {
+			d.problems = append(d.problems, f.problem(entry, fmt.Sprintf("is set in %s as well; one file only", old.name)))
+			continue
+		}
+		d.where[entry] = f
+		element := reflect.New(dst.Type().Elem()).Elem()
+		d.value(element, t[name], entry, f)
+		dst.SetMapIndex(reflect.ValueOf(name), element)
+	}
+}
+
+// text fills a field from a text, as the file and the environment give it.
+func (d *decoder) text(dst reflect.Value, text, key string) {
+	switch {
+	case dst.Type() == durationType:
+		v, err := ParseDuration(text)
+		if err != nil {
+			d.bad(key, "%s", err)
+			return
+		}
+		dst.SetInt(int64(v))
+	case dst.Type() == timeType:
+		v, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			d.bad(key, "must be a time such as 2026-11-23T00:00:00Z")
+			return
+		}
+		dst.Set(reflect.ValueOf(v))
+	case dst.Kind() == reflect.String:
+		dst.SetString(text)
+	case dst.Kind() == reflect.Bool:
+		v, err := strconv.ParseBool(text)
+		if err != nil {
+			d.bad(key, "must be true or false")
+			return
+		}
+		dst.SetBool(v)
+	case dst.Kind() == reflect.Int:
+		v, err := strconv.Atoi(text)
+		if err != nil {
+			d.bad(key, "must be a whole number")
+			return
+		}
+		dst.SetInt(int64(v))
+	case dst.Kind() == reflect.Slice:
+		var list []string
+		for part := range strings.SplitSeq(text, ",") {
+			list = append(list, strings.TrimSpace(part))
+		}
+		dst.Set(reflect.ValueOf(list))
+	}
+}
+
+func (d *decoder) time(dst reflect.Value, src any, key string) {
+	switch v := src.(type) {
+	case time.Time:
+		dst.Set(reflect.ValueOf(v))
+	case toml.LocalDate, toml.LocalDateTime:
+		d.bad(key, "must say its zone, as in 2027-01-01T00:00:00Z")
+	default:
+		d.bad(key, "must be a time such as 2027-01-01T00:00:00Z, not %s", kindOf(src))
+	}
+}
+
+// secretFile reads a Secret from the file that k_file names.
+func (d *decoder) secretFile(dst reflect.Value, src any, key string) {
+	name, ok := src.(string)
+	switch {
+	case !ok:
+		d.bad(key, "must be a file name, not %s", kindOf(src))
+		return
+	case name == "":
+		return
+	case dst.String() != "":
+		d.bad(key, "stands beside %s; use one", strings.TrimSuffix(key, "_file"))
+		return
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		d.bad(key, "the file cannot be read")
+		return
+	}
+	secret := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+	if secret == "" {
+		d.bad(key, "the file is empty")
+		return
+	}
+	dst.SetString(secret)
+}
+
+// ParseDuration reads Go's durations and whole days: "15m", "30d".
+func ParseDuration(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil && n >= 0 && n < 36500 {
+			return time.Duration(n) * 24 * time.Hour, nil
+		}
+	}
+	v, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, fmt.Errorf(`must be a duration such as "15m", "1h30m" or "30d"`)
+	}
+	return v, nil
+}
+
+// fieldFor finds the field of a key, or of a Secret whose key_file it is.
+func fieldFor(dst reflect.Value, name string) (field reflect.Value, isFile, ok bool) {
+	for i := range dst.NumField() {
+		tag := dst.Type().Field(i).Tag.Get("toml")
+		if tag == "" || tag == "-" {
+			continue
+		}
+		if tag == name {
+			return dst.Field(i), false, true
+		}
+		if tag+"_file" == name && dst.Field(i).Type() == secretType {
+			return dst.Field(i), true, true
+		}
+	}
+	return reflect.Value{}, false, false
+}
+
+func keysOf(t reflect.Type) (keys []string) {
+	for i := range t.NumField() {
+		if tag := t.Field(i).Tag.Get("toml"); tag != "" && tag != "-" {
+			keys = append(keys, tag)
+			if t.Field(i).Type == secretType {
+				keys = append(keys, tag+"_file")
+			}
+		}
+	}
+	return keys
+}
+
+// isTables says whether a type is an array of tables.
+func isTables(t reflect.Type) bool {
+	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct
+}
+
+func want(t reflect.Type) string {
+	switch {
+	case t == durationType:
+		return `a duration in quotes, such as "15m"`
+	case isTables(t):
+		return "an array of tables"
+	case t.Kind() == reflect.Slice:
+		return `a list of texts, such as ["a", "b"]`
+	}
+	return "a text in quotes"
+}
+
+func kindOf(v any) string {
+	switch v.(type) {
+	case string:
+		return "a text"
+	case int64, float64:
+		return "a number"
+	case bool:
+		return "true or false"
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "a table"
+	}
+	return "a time"
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,13 @@
+package config
+
+// The clients of the shipped config.toml. Their secrets are printed in the README and by "grantor serve", so
+// they are no secrets: they work on loopback only (see Config.Demo and server.Config).
+const (
+	DemoMachineID     = "demo-machine"
+	DemoMachineSecret = "gcs_KllMi3OucHeJLuIdZQssi2Ah5MWOLWjTzI8AN7DLleFY0xZSu5" //nolint:gosec // public on purpose
+	DemoAPIID         = "demo-api"
+	DemoAPISecret     = "gcs_7jl6Ull9TdT8U6LYENh10i02b5GBSGUQo2SmPmtgB4Qi0bTLQ7" //nolint:gosec // public on purpose
+
+	demoMachineHash = "sha256:71bf4abd665ce9f5bbe56971fe54b508fce3b351326628ebfae4aee97d522444"
+	demoAPIHash     = "sha256:6d6e821ee4814284d9392218e08230d473316043815fdc3a29b932d1fd365556"
+)

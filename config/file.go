@@ -1,0 +1,202 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// file is one TOML file: its values, and where each key stands.
+type file struct {
+	name   string
+	values map[string]any
+	places map[string]place // dotted key with indexes → its place
+}
+
+type place struct{ line, column int }
+
+// readFile parses one file. A mistake in its syntax is an Errors with its place.
+func readFile(name string) (*file, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		if pe, ok := errors.AsType[*os.PathError](err); ok {
+			err = pe.Err
+		}
+		return nil, Errors{{File: name, Text: "cannot be read: " + err.Error()}}
+	}
+	return parseFile(name, text)
+}
+
+func parseFile(name string, text []byte) (*file, error) {
+	f := &file{name: name, values: map[string]any{}, places: map[string]place{}}
+	if err := toml.Unmarshal(text, &f.values); err != nil {
+		p := Problem{File: name, Text: strings.TrimPrefix(err.Error(), "toml: ")}
+		if de, ok := errors.AsType[*toml.DecodeError](err); ok {
+			p.Line, p.Column = de.Position()
+		}
+		return nil, Errors{p}
+	}
+	f.locate(text)
+	return f, nil
+}
+
+// locate walks the syntax tree and notes where each key stands.
+func (f *file) locate(text []byte) {
+	var p unstable.Parser
+	p.Reset(text)
+	table, counts := "", map[string]int{}
+	for p.NextExpression() {
+		e := p.Expression()
+		switch e.Kind {
+		case unstable.Table, unstable.ArrayTable:
+			key, at := f.key(&p, e.Key(), "", counts)
+			if e.Kind == unstable.ArrayTable {
+				counts[key]++
+				key = fmt.Sprintf("%s[%d]", key, counts[key]-1)
+			}
+			table = key
+			f.places[table] = at
+		case unstable.KeyValue:
+			f.keyValue(&p, e, table, counts)
+		}
+	}
+}
+
+func (f *file) keyValue(p *unstable.Parser, e *unstable.Node, table string, counts map[string]int) {
+	key, at := f.key(p, e.Key(), table, counts)
+	f.places[key] = at
+	f.inside(p, e.Value(), key, counts)
+}
+
+// inside notes the keys of inline tables, alone or in arrays.
+func (f *file) inside(p *unstable.Parser, v *unstable.Node, key string, counts map[string]int) {
+	switch v.Kind {
+	case unstable.InlineTable:
+		for it := v.Children(); it.Next(); {
+			f.keyValue(p, it.Node(), key, counts)
+		}
+	case unstable.Array:
+		i := 0
+		for it := v.Children(); it.Next(); i++ {
+			element := fmt.Sprintf("%s[%d]", key, i)
+			f.places[element] = f.places[key]
+			f.inside(p, it.Node(), element, counts)
+		}
+	}
+}
+
+// key joins the parts of a key behind its table; the last array table of a name is the one
+// that is meant.
+func (f *file) key(p *unstable.Parser, it unstable.Iterator, table string, counts map[string]int) (string, place) {
+	key, at := table, place{}
+	for first := true; it.Next(); first = false {
+		n := it.Node()
+		if first {
+			start := p.Shape(n.Raw).Start
+			at = place{start.Line, start.Column}
+		} else if c := counts[key]; c > 0 && table == "" {
+			key = fmt.Sprintf("%s[%d]", key, c-1)
+		}
+		key = join(key, string(n.Data))
+	}
+	return key, at
+}
+
+func join(key, part string) string {
+	switch "" {
+	case key:
+		return part
+	case part:
+		return key
+	}
+	return key + "." + part
+}
+
+// readAll reads the main file and what it includes, and merges them: arrays of tables add up,
+// everything else may stand in one file only.
+func readAll(name string) ([]*file, error) {
+	main, err := readFile(name)
+	if err != nil {
+		return nil, err
+	}
+	files := []*file{main}
+	var problems Errors
+	patterns, _ := main.values["include"].([]any)
+	for i, pattern := range patterns {
+		text, ok := pattern.(string)
+		if !ok {
+			continue // the decoder says so
+		}
+		found, problem := main.expand(text, i)
+		if problem != nil {
+			problems = append(problems, *problem)
+		}
+		for _, path := range found {
+			f, err := readFile(path)
+			if err != nil {
+				problems = append(problems, asErrors(err)...)
+				continue
+			}
+			if _, nested := f.values["include"]; nested {
+				problems = append(problems, f.problem("include", "an included file cannot include others; list them in "+name))
+			}
+			files = append(files, f)
+		}
+	}
+	if len(problems) > 0 {
+		return files, problems
+	}
+	return files, nil
+}
+
+// expand finds the files of one include pattern, sorted.
+func (f *file) expand(pattern string, index int) ([]string, *Problem) {
+	path := pattern
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(f.name), path)
+	}
+	found, err := filepath.Glob(path)
+	key := fmt.Sprintf("include[%d]", index)
+	if err != nil {
+		p := f.problem(key, "is not a file name or pattern")
+		return nil, &p
+	}
+	if len(found) == 0 && !strings.ContainsAny(pattern, "*?[") {
+		p := f.problem(key, fmt.Sprintf("there is no file %s", path))
+		return nil, &p
+	}
+	slices.Sort(found)
+	return found, nil
+}
+
+func (f *file) problem(key, text string) Problem {
+	p := Problem{File: f.name, Key: key, Text: text}
+	for k := key; k != ""; k = parent(k) {
+		if at, ok := f.places[k]; ok {
+			p.Line, p.Column = at.line, at.column
+			break
+		}
+	}
+	return p
+}
+
+// parent cuts the last part of a key, which may hold quoted dots no more.
+func parent(key string) string {
+	if i := strings.LastIndexAny(key, ".["); i > 0 {
+		return key[:i]
+	}
+	return ""
+}
+
+func asErrors(err error) Errors {
+	if e, ok := errors.AsType[Errors](err); ok {
+		return e
+	}
+	return Errors{{Text: err.Error()}}
+}

@@ -1,0 +1,255 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantor-auth/grantor/clients"
+)
+
+const goodHash = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+
+// write puts text into a config.toml of its own and returns its name.
+func write(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "config.toml")
+	require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+	return name
+}
+
+const minimal = "store = \"memory\"\n"
+
+// mistakes loads text and returns the errors without the folder's name.
+func mistakes(t *testing.T, text string, environ ...string) string {
+	t.Helper()
+	name := write(t, text)
+	_, _, err := Load(Options{Path: name, Environ: environ})
+	require.Error(t, err)
+	return strings.ReplaceAll(err.Error(), filepath.Dir(name)+"/", "")
+}
+
+func TestMistakes(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"an unknown key, with the nearest": {minimal + "lisen = \"x\"\n",
+			`config.toml:2:1: lisen: there is no such key; did you mean "listen"?`},
+		"a key of a later table": {minimal + "[redis]\nurll = \"x\"\n",
+			`config.toml:3:1: redis.urll: there is no such key; did you mean "url"?`},
+		"a wrong type": {minimal + "[tokens]\naccess_ttl = 900\n",
+			`config.toml:3:1: tokens.access_ttl: must be a duration in quotes, such as "15m", not a number`},
+		"a bad duration": {minimal + "[tokens]\n  access_ttl = \"soon\"\n",
+			`config.toml:3:3: tokens.access_ttl: must be a duration such as "15m", "1h30m" or "30d"`},
+		"syntax": {"store = \n", "config.toml:1:9: "},
+		"TE-01 MD-13 S-67 a non-https issuer off loopback": {minimal + "issuer = \"http://auth.example.com\"\n",
+			"config.toml:2:1: issuer: must begin with https:// off loopback: tokens must not travel in clear (RFC 6749 §3.2)"},
+		"MD-13 an issuer with a slash at its end": {minimal + "issuer = \"https://auth.example.com/\"\n",
+			"config.toml:2:1: issuer: must not end in a slash: clients compare it byte for byte"},
+		"MD-13 an issuer with a query": {minimal + "issuer = \"https://auth.example.com?x\"\n",
+			"config.toml:2:1: issuer: must be an absolute URL without query or fragment"},
+		"TE-01 a listener off loopback without TLS": {minimal + "listen = \"0.0.0.0:8080\"\n",
+			`config.toml:2:1: listen: off loopback needs [tls] mode = "files", or "proxy"`},
+		"memory off loopback": {minimal + "listen = \":8080\"\ntls.mode = \"proxy\"\n",
+			`config.toml:1:1: store: "memory" loses every token at exit`},
+		"redis without a URL":                       {"store = \"redis\"\n", `redis.url: store = "redis" needs it`},
+		"certificates without mode":                 {minimal + "[tls]\ncert_file = \"x\"\n", `tls.mode: cert_file and key_file are used with mode = "files" only`},
+		"mode files without certificates":           {minimal + "[tls]\nmode = \"files\"\n", `config.toml:3:1: tls.mode: "files" needs cert_file and key_file`},
+		"braces in the prefix":                      {minimal + "[redis]\nprefix = \"{x}\"\n", `config.toml:3:1: redis.prefix: must not hold braces`},
+		"a life of a year":                          {minimal + "[tokens]\naccess_ttl = \"365d\"\n", "config.toml:3:1: tokens.access_ttl: must be whole seconds between 1s and 24h"},
+		"a trusted proxy that is no address":        {minimal + "trusted_proxies = [\"10.0.0.0/8\", \"lb\"]\n", "config.toml:2:1: trusted_proxies[1]: must be an address or a network"},
+		"a limit of zero":                           {minimal + "[limits]\nclient_failures = 0\n", "config.toml:3:1: limits.client_failures: must be a number from 1, or -1 for no limit"},
+		"a scope that is none":                      {minimal + "[scopes]\n\"a b\" = {}\n", `config.toml:3:1: scopes.a b: malformed scope`},
+		"a reserved scope":                          {minimal + "[scopes]\n\"grantor:x\" = {}\n", `config.toml:3:1: scopes.grantor:x: names that begin with "grantor:" are built in`},
+		"an implied scope that is none":             {minimal + "[scopes]\na = { implies = [\"b\"] }\n", `config.toml:3:7: scopes.a.implies: implies "b", which is not a scope of this table`},
+		"a resource with a fragment":                {minimal + "[scopes]\na = { resource = \"https://x#y\" }\n", `config.toml:3:7: scopes.a.resource: a resource is an absolute URI without a fragment`},
+		"a client without a secret":                 {minimal + "[[clients]]\nclient_id = \"c\"\n", `clients[0].secrets: a client without a secret is public only if it says so`},
+		"a client's scope that does not exist":      {minimal + "[[clients]]\nclient_id = \"c\"\nscope = \"nope\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].scope: "nope" is not in [scopes]`},
+		"a wildcard over grantor:":                  {minimal + "[[clients]]\nclient_id = \"c\"\nscope = \"grantor:*\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].scope: malformed scope: scopes that begin with "grantor:" are allowed one by one`},
+		"a public client with client_credentials":   {minimal + "[[clients]]\nclient_id = \"c\"\ntoken_endpoint_auth_method = \"none\"\ngrant_types = [\"client_credentials\"]\n", `config.toml:5:1: clients[0].grant_types: client_credentials is for confidential clients only`},
+		"two clients of one id":                     {minimal + strings.Repeat("[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \""+goodHash+"\" }]\n", 2), `config.toml:6:1: clients[1].client_id: is the id of clients[0] as well`},
+		"introspect audience without a resource":    {minimal + "[[clients]]\nclient_id = \"c\"\nintrospect = \"audience\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].introspect: introspect = "audience" needs resource`},
+		"an expiry without a zone":                  {minimal + "[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \"" + goodHash + "\", expires_at = 2027-01-01 }]\n", `config.toml:4:96: clients[0].secrets[0].expires_at: must say its zone`},
+		"S-67 a demo secret off loopback":           {"listen = \":443\"\ntls.mode = \"proxy\"\nissuer = \"https://auth.example.com\"\nredis.url = \"redis://r\"\n[[clients]]\nclient_id = \"renamed\"\nsecrets = [{ hash = \"" + demoMachineHash + "\" }]\n", `config.toml:7:1: clients[0].secrets: is a demo secret that everyone can read`},
+		"an include that is not there":              {minimal + "include = [\"none.toml\"]\n", `config.toml:2:1: include[0]: there is no file `},
+		"a negative number of replicas to wait for": {"redis.url = \"redis://r\"\nredis.wait_replicas = -1\n", "config.toml:2:1: redis.wait_replicas: must be 0 or more"},
+	} {
+		t.Run(name, func(t *testing.T) { require.Contains(t, mistakes(t, c.text), c.want) })
+	}
+	t.Run("a secret in the place of its hash is not repeated", func(t *testing.T) {
+		got := mistakes(t, minimal+"[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \"hunter2\" }]\n")
+		require.Contains(t, got, "config.toml:4:14: clients[0].secrets[0].hash: a secret's hash is")
+		require.NotContains(t, got, "hunter2")
+	})
+	t.Run("all mistakes at once", func(t *testing.T) {
+		got := mistakes(t, minimal+"a = 1\nissuer = 2\n[log]\nlevel = \"loud\"\nformat = \"xml\"\n")
+		require.Equal(t, 4, strings.Count(got, "\n")+1, got)
+	})
+	t.Run("S-62 an empty or missing file", func(t *testing.T) {
+		require.Contains(t, mistakes(t, ""), "redis.url")
+		_, _, err := Load(Options{Path: "/nonexistent/config.toml"})
+		require.ErrorContains(t, err, "/nonexistent/config.toml: cannot be read: no such file or directory")
+	})
+}
+
+func TestEnvironment(t *testing.T) {
+	load := func(t *testing.T, environ ...string) *Config {
+		c, _, err := Load(Options{Path: write(t, minimal+"trusted_proxies = [\"10.0.0.1\"]\n"), Environ: environ})
+		require.NoError(t, err)
+		return c
+	}
+	t.Run("a variable wins over the file; lists are divided by commas", func(t *testing.T) {
+		c := load(t, "GRANTOR_TRUSTED_PROXIES=10.0.0.2, 10.0.0.3", "GRANTOR_TOKENS__ACCESS_TTL=5m", "GRANTOR_LIMITS__CLIENT_FAILURES=7", "GRANTOR_REDIS__TLS=true")
+		require.Equal(t, []string{"10.0.0.2", "10.0.0.3"}, c.TrustedProxies)
+		require.Equal(t, 5*time.Minute, c.Tokens.AccessTTL)
+		require.Equal(t, 7, c.Limits.ClientFailures)
+		require.True(t, c.Redis.TLS)
+	})
+	t.Run("an empty variable counts as unset", func(t *testing.T) {
+		require.Equal(t, []string{"10.0.0.1"}, load(t, "GRANTOR_TRUSTED_PROXIES=").TrustedProxies)
+	})
+	t.Run("a secret from a file, its last newline cut", func(t *testing.T) {
+		secret := filepath.Join(t.TempDir(), "s")
+		require.NoError(t, os.WriteFile(secret, []byte("pass word\n"), 0o600))
+		require.Equal(t, Secret("pass word"), load(t, "GRANTOR_REDIS__PASSWORD_FILE="+secret).Redis.Password)
+	})
+	t.Run("names of Kubernetes and of commands are left alone", func(t *testing.T) {
+		load(t, "GRANTOR_PORT=tcp://10.0.0.1:80", "GRANTOR_PORT_80_TCP=tcp://x", "GRANTOR_SERVICE_HOST=x", "GRANTOR_TEST_X=1",
+			"GRANTOR_CONFIG=x", "GRANTOR_CLIENT_ID=x", "GRANTOR_CLIENT_SECRET=x")
+	})
+	for name, c := range map[string]struct{ variable, want string }{
+		"an unknown name": {"GRANTOR_REDIS__URLS=x", "GRANTOR_REDIS__URLS: no key has this variable; did you mean GRANTOR_REDIS__URL?"},
+		"a bad value":     {"GRANTOR_TOKENS__ACCESS_TTL=soon", `GRANTOR_TOKENS__ACCESS_TTL: must be a duration such as "15m"`},
+		"an array":        {"GRANTOR_CLIENTS=x", "GRANTOR_CLIENTS: no key has this variable"},
+	} {
+		t.Run(name+" is a mistake", func(t *testing.T) { require.Contains(t, mistakes(t, minimal, c.variable), c.want) })
+	}
+	t.Run("both a secret and its file is a mistake", func(t *testing.T) {
+		require.Contains(t, mistakes(t, minimal, "GRANTOR_REDIS__PASSWORD=a", "GRANTOR_REDIS__PASSWORD_FILE=b"), "stands beside GRANTOR_REDIS__PASSWORD; use one")
+	})
+}
+
+func TestInclude(t *testing.T) {
+	dir := t.TempDir()
+	put := func(name, text string) {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	client := func(id string) string {
+		return "[[clients]]\nclient_id = \"" + id + "\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n"
+	}
+	main := filepath.Join(dir, "config.toml")
+	put("config.toml", minimal+"include = [\"conf.d/*.toml\"]\n[scopes]\na = {}\n"+client("one"))
+	put("conf.d/10.toml", "[scopes]\nb = {}\n"+client("two"))
+	put("conf.d/20.toml", client("three"))
+	t.Run("clients and scopes of all files add up, in order", func(t *testing.T) {
+		c, _, err := Load(Options{Path: main})
+		require.NoError(t, err)
+		require.Equal(t, "a b", c.Catalogue().Names().String())
+		var ids []string
+		for _, cl := range c.Registrations() {
+			ids = append(ids, cl.ID)
+		}
+		require.Equal(t, []string{"one", "two", "three"}, ids)
+		require.Len(t, c.Files, 3)
+	})
+	t.Run("a mistake is told in its own file", func(t *testing.T) {
+		put("conf.d/20.toml", client("three")+"scope = \"nope\"\n")
+		_, _, err := Load(Options{Path: main})
+		require.ErrorContains(t, err, "conf.d/20.toml:4:1: clients[2].scope: ")
+	})
+	t.Run("one key in two files is a mistake", func(t *testing.T) {
+		put("conf.d/20.toml", "store = \"redis\"\n")
+		_, _, err := Load(Options{Path: main})
+		require.ErrorContains(t, err, "conf.d/20.toml:1:1: store: is set in "+main+" as well; one file only")
+	})
+	t.Run("an included file includes nothing", func(t *testing.T) {
+		put("conf.d/20.toml", "include = [\"x\"]\n")
+		_, _, err := Load(Options{Path: main})
+		require.ErrorContains(t, err, "conf.d/20.toml:1:1: include: an included file cannot include others")
+	})
+}
+
+func TestTrial(t *testing.T) {
+	t.Run("--trial keeps tokens in memory on any listener", func(t *testing.T) {
+		c, _, err := Load(Options{Path: write(t, ""), Trial: true, Listen: ":9000"})
+		require.NoError(t, err)
+		require.Equal(t, StoreMemory, c.Store)
+		require.Equal(t, ":9000", c.Listen)
+	})
+	t.Run("--trial refuses [redis]", func(t *testing.T) {
+		_, _, err := Load(Options{Path: write(t, "redis.url = \"redis://r\"\n"), Trial: true})
+		require.ErrorContains(t, err, "--trial keeps tokens in memory and takes no [redis]")
+	})
+}
+
+func TestShippedFile(t *testing.T) {
+	const shipped = "../config.toml"
+	c, warnings, err := Load(Options{Path: shipped})
+	require.NoError(t, err)
+	require.Empty(t, warnings)
+	require.True(t, c.Demo())
+	t.Run("the demo secrets are those of the constants", func(t *testing.T) {
+		require.Equal(t, demoMachineHash, clients.HashSecret(DemoMachineSecret).String())
+		require.Equal(t, demoAPIHash, clients.HashSecret(DemoAPISecret).String())
+	})
+	t.Run("every key stands in it", func(t *testing.T) {
+		text, err := os.ReadFile(shipped)
+		require.NoError(t, err)
+		for _, typ := range []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[TLS](), reflect.TypeFor[Server](), reflect.TypeFor[Redis](),
+			reflect.TypeFor[Tokens](), reflect.TypeFor[Scope](), reflect.TypeFor[Client](), reflect.TypeFor[ClientSecret](), reflect.TypeFor[Limits](), reflect.TypeFor[Log]()} {
+			for _, key := range keysOf(typ) {
+				require.Contains(t, string(text), strings.TrimSuffix(key, "_file"))
+			}
+		}
+	})
+	t.Run("values other than the demo's are the defaults", func(t *testing.T) {
+		want := Default()
+		require.Equal(t, want.Issuer, c.Issuer)
+		require.Equal(t, want.Listen, c.Listen)
+		require.Equal(t, want.Server, c.Server)
+		require.Equal(t, want.Tokens, c.Tokens)
+		require.Equal(t, want.Limits, c.Limits)
+		require.Equal(t, want.Log, c.Log)
+		c.Redis.Addrs = nil
+		require.Equal(t, want.Redis, c.Redis)
+	})
+}
+
+func TestShow(t *testing.T) {
+	name := write(t, minimal+"[redis]\npassword = \"hunter2\"\n[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \""+goodHash+"\" }]\n")
+	c, _, err := Load(Options{Path: name, Environ: []string{"GRANTOR_TOKENS__ACCESS_TTL=5m"}})
+	require.NoError(t, err)
+	out := c.Show()
+	require.Contains(t, out, "store = \"memory\"  # "+name)
+	require.Contains(t, out, "access_ttl = \"5m\"  # GRANTOR_TOKENS__ACCESS_TTL")
+	require.Contains(t, out, "listen = \"127.0.0.1:8080\"  # default")
+	require.NotContains(t, out, "hunter2")
+	require.NotContains(t, out, goodHash)
+	again, _, err := Load(Options{Path: write(t, strings.ReplaceAll(out, "hash = \"[set]\"", "hash = \""+goodHash+"\""))})
+	require.NoError(t, err, "what is shown is TOML that loads: %s", out)
+	require.Equal(t, c.Tokens, again.Tokens)
+}
+
+func TestWarnings(t *testing.T) {
+	_, warnings, err := Load(Options{Path: write(t, minimal+"[scopes]\nlonely = {}\n[limits]\nclient_failures = -1\n")})
+	require.NoError(t, err)
+	require.Len(t, warnings, 2)
+	require.Contains(t, warnings[1], `scope "lonely": no client can introspect its tokens`)
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add([]byte(minimal + "[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \"x\" }]\n"))
+	f.Add([]byte("a.b.c = { d = [1, {e = 2}] }\n[[x]]\n[[x.y]]\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		name := filepath.Join(t.TempDir(), "c.toml")
+		require.NoError(t, os.WriteFile(name, text, 0o600))
+		c, _, err := Load(Options{Path: name})
+		if err == nil {
+			_ = c.Show()
+		}
+	})
+}

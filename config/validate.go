@@ -1,0 +1,279 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/scopes"
+)
+
+// demoSecrets are the hashes of the secrets that the README prints. A client with one of them is
+// a demo client under any name.
+var demoSecrets = []string{
+	demoMachineHash,
+	demoAPIHash,
+}
+
+// validate holds the whole against the rules, and returns what is allowed but worth a warning.
+func (d *decoder) validate() (warnings []string) {
+	d.issuer()
+	d.listener()
+	d.choice("log.level", d.cfg.Log.Level, "debug", "info", "warn", "error")
+	d.choice("log.format", d.cfg.Log.Format, "auto", "text", "json")
+	d.choice("store", d.cfg.Store, StoreRedis, StoreMemory)
+	d.redis()
+	d.lives()
+	for i, p := range d.cfg.TrustedProxies {
+		_, err1 := netip.ParseAddr(p)
+		_, err2 := netip.ParsePrefix(p)
+		if err1 != nil && err2 != nil {
+			d.bad(fmt.Sprintf("trusted_proxies[%d]", i), "must be an address or a network, such as 10.0.0.0/8")
+		}
+	}
+	for key, n := range map[string]int{"limits.client_failures": d.cfg.Limits.ClientFailures, "limits.requests_per_second": d.cfg.Limits.RequestsPerSecond} {
+		if n < -1 || n == 0 {
+			d.bad(key, "must be a number from 1, or -1 for no limit")
+		}
+	}
+	d.scopes()
+	d.registrations()
+	d.demo()
+	return append(warnings, d.warnings()...)
+}
+
+func (d *decoder) choice(key, got string, allowed ...string) {
+	if !slices.Contains(allowed, got) {
+		d.bad(key, `must be "%s"`, strings.Join(allowed, `" or "`))
+	}
+}
+
+func (d *decoder) issuer() {
+	u, err := url.Parse(d.cfg.Issuer)
+	switch {
+	case err != nil || !u.IsAbs() || u.Host == "" || strings.ContainsAny(d.cfg.Issuer, "?#") || u.User != nil:
+		d.bad("issuer", `must be an absolute URL without query or fragment, such as "https://auth.example.com" (RFC 8414 §2)`)
+	case strings.HasSuffix(d.cfg.Issuer, "/"):
+		d.bad("issuer", "must not end in a slash: clients compare it byte for byte")
+	case u.Scheme != "https" && u.Scheme != "http":
+		d.bad("issuer", "must begin with https://")
+	case u.Scheme == "http" && !LoopbackHost(u.Hostname()):
+		d.bad("issuer", "must begin with https:// off loopback: tokens must not travel in clear (RFC 6749 §3.2)")
+	}
+}
+
+// LoopbackHost says whether a host name or address is this machine.
+func LoopbackHost(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+// onLoopback says whether only this machine can reach the listener.
+func (d *decoder) onLoopback() bool {
+	host, _, err := net.SplitHostPort(d.cfg.Listen)
+	return err == nil && LoopbackHost(host)
+}
+
+func (d *decoder) listener() {
+	if _, port, err := net.SplitHostPort(d.cfg.Listen); err != nil || port == "" {
+		d.bad("listen", `must be host:port, such as "127.0.0.1:8080" or ":8443"`)
+		return
+	}
+	t := d.cfg.TLS
+	d.choice("tls.mode", t.Mode, "", "files", "proxy")
+	switch {
+	case t.Mode == "files" && (t.CertFile == "" || t.KeyFile == ""):
+		d.bad("tls.mode", `"files" needs cert_file and key_file`)
+	case t.Mode != "files" && (t.CertFile != "" || t.KeyFile != ""):
+		d.bad("tls.mode", `cert_file and key_file are used with mode = "files" only`)
+	case t.Mode == "" && !d.onLoopback() && !d.cfg.Trial:
+		d.bad("listen", `off loopback needs [tls] mode = "files", or "proxy" when TLS ends in front of us (RFC 6749 §3.2)`)
+	}
+	if d.cfg.Store == StoreMemory && !d.onLoopback() && !d.cfg.Trial {
+		d.bad("store", `"memory" loses every token at exit and serves one node: off loopback use "redis", or --trial`)
+	}
+}
+
+func (d *decoder) redis() {
+	r := d.cfg.Redis
+	d.choice("redis.mode", r.Mode, "single", "sentinel", "cluster")
+	if strings.ContainsAny(r.Prefix, "{}") {
+		d.bad("redis.prefix", "must not hold braces: they decide the slot in a cluster")
+	}
+	if d.cfg.Store != StoreRedis {
+		return
+	}
+	switch {
+	case r.Mode == "single" && r.URL == "":
+		d.bad("redis.url", `store = "redis" needs it, such as "redis://127.0.0.1:6379"; to try without Redis: --trial`)
+	case r.Mode == "single" && !validRedisURL(string(r.URL)):
+		d.bad("redis.url", `must begin with redis://, rediss:// or unix://`)
+	case r.Mode != "single" && len(r.Addrs) == 0:
+		d.bad("redis.addrs", `mode = %q needs it, such as ["10.0.0.1:26379", "10.0.0.2:26379"]`, r.Mode)
+	case r.Mode == "sentinel" && r.Master == "":
+		d.bad("redis.master", `mode = "sentinel" needs the primary's name`)
+	case r.Mode != "single" && r.URL != "":
+		d.bad("redis.url", `is for mode = "single"; mode = %q takes addrs`, r.Mode)
+	}
+	if r.Timeout <= 0 || r.WaitTimeout <= 0 {
+		d.bad("redis.timeout", "timeout and wait_timeout must be positive")
+	}
+	if r.WaitReplicas < 0 {
+		d.bad("redis.wait_replicas", "must be 0 or more")
+	}
+}
+
+func validRedisURL(text string) bool {
+	for _, scheme := range []string{"redis://", "rediss://", "unix://"} {
+		if strings.HasPrefix(text, scheme) {
+			return true
+		}
+	}
+	return false
+}
+
+// The bounds of an access token's life.
+const (
+	minAccessTTL = time.Second
+	maxAccessTTL = 24 * time.Hour
+)
+
+func (d *decoder) lives() {
+	check := func(key string, v time.Duration) {
+		if v < minAccessTTL || v > maxAccessTTL || v%time.Second != 0 {
+			d.bad(key, "must be whole seconds between 1s and 24h: a stolen access token works until it ends (RFC 9700 §2.2.1)")
+		}
+	}
+	check("tokens.access_ttl", d.cfg.Tokens.AccessTTL)
+	for i, c := range d.cfg.Clients {
+		if c.AccessTTL != 0 {
+			check(fmt.Sprintf("clients[%d].access_ttl", i), c.AccessTTL)
+		}
+	}
+	if d.cfg.Server.ShutdownDelay < 0 || d.cfg.Server.ShutdownTimeout <= 0 {
+		d.bad("server.shutdown_timeout", "must be positive, and shutdown_delay not negative")
+	}
+}
+
+func (d *decoder) scopes() {
+	table := make(map[string]scopes.Scope, len(d.cfg.Scopes))
+	for name, s := range d.cfg.Scopes {
+		table[name] = scopes.Scope{Description: s.Description, Resource: s.Resource, Implies: s.Implies}
+	}
+	cat, err := scopes.NewCatalogue(table)
+	d.cfg.catalogue = cat
+	for _, e := range flatten(err) {
+		if entry, ok := errors.AsType[*scopes.EntryError](e); ok {
+			d.bad(join(join("scopes", entry.Scope), entry.Field), "%s", entry.Err)
+		}
+	}
+}
+
+// flatten takes joined errors apart.
+func flatten(err error) []error {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var list []error
+	for _, e := range joined.Unwrap() {
+		list = append(list, flatten(e)...)
+	}
+	return list
+}
+
+func (d *decoder) registrations() {
+	seen := map[string]int{}
+	for i := range d.cfg.Clients {
+		in := &d.cfg.Clients[i]
+		key := fmt.Sprintf("clients[%d]", i)
+		if first, twice := seen[in.ClientID]; twice {
+			d.bad(key+".client_id", "is the id of clients[%d] as well", first)
+		}
+		seen[in.ClientID] = i
+		c, ok := d.registration(key, in)
+		d.cfg.clients = append(d.cfg.clients, c)
+		if !ok || d.cfg.catalogue == nil {
+			continue
+		}
+		for _, e := range flatten(c.Check(d.cfg.catalogue)) {
+			if f, ok := errors.AsType[*clients.FieldError](e); ok {
+				d.bad(key+"."+f.Field, "%s", f.Err)
+			}
+		}
+	}
+}
+
+// registration turns an entry into a client. It is false when a part of it cannot be read.
+func (d *decoder) registration(key string, in *Client) (*clients.Client, bool) {
+	ok := true
+	parse := func(field string, err error) {
+		if err != nil {
+			ok = false
+			d.bad(key+"."+field, "%s", err)
+		}
+	}
+	c := &clients.Client{ID: in.ClientID, Name: in.ClientName, Method: clients.Method(in.AuthMethod), Grants: in.GrantTypes,
+		Audience: in.Audience, Resource: in.Resource, Introspect: clients.Sight(in.Introspect),
+		AccessTTL: in.AccessTTL, Disabled: in.Disabled}
+	var err error
+	c.Scope, err = scopes.ParseRules(in.Scope)
+	parse("scope", err)
+	c.DefaultScope, err = scopes.Parse(in.DefaultScope)
+	parse("default_scope", err)
+	for i, s := range in.Secrets {
+		h, err := clients.ParseHash(s.Hash)
+		parse(fmt.Sprintf("secrets[%d].hash", i), err)
+		c.Secrets = append(c.Secrets, clients.Secret{Hash: h, ExpiresAt: s.ExpiresAt})
+		c.Demo = c.Demo || slices.Contains(demoSecrets, s.Hash)
+	}
+	return c, ok
+}
+
+// demo refuses the shipped secrets wherever anyone else could use them.
+func (d *decoder) demo() {
+	u, err := url.Parse(d.cfg.Issuer)
+	if err != nil || (d.onLoopback() && LoopbackHost(u.Hostname())) || d.cfg.Trial {
+		return
+	}
+	for i, c := range d.cfg.clients {
+		if c.Demo {
+			d.bad(fmt.Sprintf("clients[%d].secrets", i), "is a demo secret that everyone can read; with a listener or issuer off loopback make another: grantor secret new")
+		}
+	}
+}
+
+// warnings are said at each start.
+func (d *decoder) warnings() (list []string) {
+	if d.cfg.Limits.ClientFailures == -1 {
+		list = append(list, "limits.client_failures is off: guessing client secrets is not slowed down")
+	}
+	if d.cfg.catalogue == nil {
+		return list
+	}
+	for name := range d.cfg.catalogue.Names().All() {
+		if s, _ := d.cfg.catalogue.Get(name); !d.seen(s.Resource) {
+			list = append(list, fmt.Sprintf("scope %q: no client can introspect its tokens; give a resource server introspect = \"any\", or \"audience\" with this scope's resource", name))
+		}
+	}
+	return list
+}
+
+// seen says whether some client sees tokens for a resource.
+func (d *decoder) seen(resource string) bool {
+	return slices.ContainsFunc(d.cfg.clients, func(c *clients.Client) bool {
+		return c.Introspect == clients.SightAny || c.Introspect == clients.SightAudience && resource != "" && c.Resource == resource
+	})
+}
