@@ -118,10 +118,18 @@ func join(key, part string) string {
 	return key + "." + part
 }
 
+// readMain reads the main file, or what is built in where there is none.
+func readMain(name string, builtIn []byte) (*file, error) {
+	if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) && builtIn != nil {
+		return parseFile("built-in config.toml", builtIn)
+	}
+	return readFile(name)
+}
+
 // readAll reads the main file and what it includes, and merges them: arrays of tables add up,
 // everything else may stand in one file only.
-func readAll(name string) ([]*file, error) {
-	main, err := readFile(name)
+func readAll(name string, builtIn []byte) ([]*file, error) {
+	main, err := readMain(name, builtIn)
 	if err != nil {
 		return nil, err
 	}

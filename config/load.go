@@ -10,12 +10,13 @@ type Options struct {
 	Environ []string // as os.Environ gives it
 	Listen  string   // --listen; "": not given
 	Trial   bool     // --trial
+	BuiltIn []byte   // read when there is no file at Path; nil: a missing file is an error
 }
 
 // Load reads and checks everything. The error is an Errors with every mistake; the warnings
 // are what an operator should know. Load changes nothing and may be repeated.
 func Load(o Options) (*Config, []string, error) {
-	files, err := readAll(o.Path)
+	files, err := readAll(o.Path, o.BuiltIn)
 	if files == nil {
 		return nil, nil, err
 	}

@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"slices"
+
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/tokens"
+)
+
+// demoSecrets are the secrets of the shipped clients: the printed ones, or fresh ones of a trial.
+type demoSecrets struct{ machine, api string }
+
+// renew gives the demo clients secrets that nobody else has, so that a trial may listen anywhere.
+func (demoSecrets) renew(list []*clients.Client) demoSecrets {
+	fresh := demoSecrets{tokens.NewSecret(), tokens.NewSecret()}
+	for _, c := range list {
+		if !c.Demo {
+			continue
+		}
+		secret := fresh.machine
+		if c.ID == config.DemoAPIID {
+			secret = fresh.api
+		}
+		c.Demo = false
+		c.Secrets = []clients.Secret{{Hash: clients.HashSecret(secret)}}
+	}
+	return fresh
+}
+
+// hasDemo says whether the lines to paste would work.
+func hasDemo(list []*clients.Client) bool {
+	has := func(id string) bool {
+		return slices.ContainsFunc(list, func(c *clients.Client) bool { return c.ID == id })
+	}
+	return has(config.DemoMachineID) && has(config.DemoAPIID)
+}
+
+// demoLines works when pasted: %[1]s the address, %[2]s and %[3]s the secrets.
+const demoLines = `
+Try it: paste these lines into another terminal.
+
+  # A machine gets a token.
+  TOKEN=$(curl -s -u demo-machine:%[2]s -d grant_type=client_credentials %[1]s/oauth2/token | grep -o 'gat_[0-9A-Za-z]*'); echo $TOKEN
+
+  # An API asks whether it is good.
+  curl -s -u demo-api:%[3]s -d token=$TOKEN %[1]s/oauth2/introspect; echo
+
+  # A Gin API protected by scope: 200 to read, 403 to write.
+  GRANTOR_CLIENT_ID=demo-api GRANTOR_CLIENT_SECRET=%[3]s go run ./examples/orders-api --issuer %[1]s --listen 127.0.0.1:8081 &
+  curl -s --retry 30 --retry-connrefused -o /dev/null http://127.0.0.1:8081/orders
+  curl -s -w ' %%{http_code}\n' -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8081/orders
+  curl -s -w ' %%{http_code}\n' -H "Authorization: Bearer $TOKEN" -X POST http://127.0.0.1:8081/orders
+  kill %%1
+
+  # The machine gives the token back; from now on it is good for nothing.
+  curl -s -u demo-machine:%[2]s -d token=$TOKEN %[1]s/oauth2/revoke; echo
+  curl -s -u demo-api:%[3]s -d token=$TOKEN %[1]s/oauth2/introspect; echo
+
+`

@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/tokens"
+)
+
+func (p Program) secretCommand() *cobra.Command {
+	var asJSON bool
+	fresh := &cobra.Command{Use: "new", Short: "Make a client secret of 256 random bits, and its hash for config.toml", Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			secret := tokens.NewSecret()
+			hash := clients.HashSecret(secret).String()
+			return answer(c, asJSON, map[string]string{"client_secret": secret, "hash": hash},
+				fmt.Sprintf("secret  %s\nhash    %s\n", secret, hash))
+		}}
+	fresh.Flags().BoolVar(&asJSON, "json", false, "answer in JSON")
+	return group("secret", "Make client secrets", fresh)
+}
+
+func (p Program) hashSecretCommand() *cobra.Command {
+	var stdin, asJSON bool
+	c := &cobra.Command{Use: "hash-secret", Short: "Print the hash of a client secret that is typed or piped", Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			secret, err := p.readSecret(c, "client secret: ", stdin)
+			if err != nil {
+				return err
+			}
+			if err := strongSecret(secret); err != nil {
+				return err
+			}
+			hash := clients.HashSecret(secret).String()
+			return answer(c, asJSON, map[string]string{"hash": hash}, hash+"\n")
+		}}
+	c.Flags().BoolVar(&stdin, "secret-stdin", false, "read it from standard input")
+	c.Flags().BoolVar(&asJSON, "json", false, "answer in JSON")
+	return c
+}
+
+// strongSecret refuses what SHA-256 cannot protect: a word that somebody chose (RFC 6749 §10.10).
+func strongSecret(secret string) error {
+	distinct := map[rune]bool{}
+	for _, r := range secret {
+		if r < 0x20 || r > 0x7e {
+			return usageError{errors.New("a client secret holds printable ASCII only (RFC 6749 App. A.2)")}
+		}
+		distinct[r] = true
+	}
+	switch {
+	case len(secret) > clients.MaxSecretBytes:
+		return usageError{fmt.Errorf("a client secret has at most %d characters", clients.MaxSecretBytes)}
+	case len(secret) < 22 || len(distinct) < 10:
+		return usageError{errors.New(`this secret is too short or too regular to be kept as SHA-256: it needs 128 random bits, 22 characters at least; "grantor secret new" makes one`)}
+	}
+	return nil
+}
+
+// readSecret reads one line: from a terminal without echo, or from standard input when the flag
+// says so or it is no terminal.
+func (p Program) readSecret(c *cobra.Command, prompt string, stdin bool) (string, error) {
+	if f, ok := p.Stdin.(*os.File); ok && !stdin && term.IsTerminal(int(f.Fd())) {
+		fmt.Fprint(c.ErrOrStderr(), prompt)
+		text, err := term.ReadPassword(int(f.Fd()))
+		fmt.Fprintln(c.ErrOrStderr())
+		return string(text), err
+	}
+	line, err := bufio.NewReader(io.LimitReader(p.Stdin, 64<<10)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+	if line == "" {
+		return "", usageError{errors.New("nothing came from standard input")}
+	}
+	return line, nil
+}

@@ -1,0 +1,29 @@
+package cli
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+func (p Program) versionCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{Use: "version", Short: "Print version and build", Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			version, revision := "(devel)", ""
+			if info, ok := debug.ReadBuildInfo(); ok {
+				version = info.Main.Version
+				for _, s := range info.Settings {
+					if s.Key == "vcs.revision" {
+						revision = s.Value
+					}
+				}
+			}
+			return answer(c, asJSON, map[string]string{"version": version, "revision": revision, "go": runtime.Version()},
+				fmt.Sprintf("grantor %s %s %s\n", version, revision, runtime.Version()))
+		}}
+	c.Flags().BoolVar(&asJSON, "json", false, "answer in JSON")
+	return c
+}
