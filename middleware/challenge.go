@@ -1,0 +1,68 @@
+package middleware
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+)
+
+// Error codes of RFC 6750 §3.1, and ours for a verifier that cannot know.
+const (
+	codeInvalidRequest    = "invalid_request"
+	codeInvalidToken      = "invalid_token"
+	codeInsufficientScope = "insufficient_scope"
+	codeUnavailable       = "temporarily_unavailable"
+)
+
+// refusal is an answer that ends a request. Its texts are ours alone: nothing of the request
+// is reflected.
+type refusal struct {
+	status      int
+	code        string // "": no credentials came, so no code is given (RFC 6750 §3.1)
+	description string
+	scope       string // what is needed
+	retryAfter  int    // seconds
+}
+
+func malformed(description string) *refusal {
+	return &refusal{status: http.StatusBadRequest, code: codeInvalidRequest, description: description}
+}
+
+// refuse is the only place that answers: challenge, body, no-store.
+func (g *Guard) refuse(w http.ResponseWriter, r *refusal) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Type", "application/json")
+	if r.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(r.retryAfter))
+	} else {
+		h.Set("WWW-Authenticate", g.header(r))
+	}
+	body := map[string]string{}
+	if r.code != "" {
+		body["error"], body["error_description"] = r.code, r.description
+	}
+	w.WriteHeader(r.status)
+	_ = json.NewEncoder(w).Encode(body) // a client that has gone cannot be told
+}
+
+// header writes the challenge (RFC 6750 §3).
+func (g *Guard) header(r *refusal) string {
+	text, divider := g.challenge, " "
+	if g.cfg.Realm != "" {
+		divider = ", "
+	}
+	add := func(name, value string) {
+		if value != "" {
+			text += divider + name + `="` + value + `"`
+			divider = ", "
+		}
+	}
+	add("error", r.code)
+	add("error_description", r.description)
+	add("scope", r.scope)
+	if text == "Bearer" {
+		add("realm", "api") // a challenge has at least one parameter (RFC 6750 §3)
+	}
+	return text
+}

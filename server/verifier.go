@@ -1,0 +1,35 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/grantor-auth/grantor/middleware"
+	"github.com/grantor-auth/grantor/scopes"
+)
+
+// Verifier returns the in-process verifier for routes that live beside the server in one program: it sees
+// every access token, as introspect = "any" does.
+func (s *Server) Verifier() middleware.Verifier {
+	return middleware.VerifierFunc(func(ctx context.Context, text string) (*middleware.Token, error) {
+		found, err := s.lookUp(ctx, text)
+		if errors.Is(err, errInactive) {
+			return nil, middleware.ErrInvalidToken
+		}
+		if err != nil {
+			return nil, err
+		}
+		r := found.record
+		set, err := scopes.Parse(r.Scope)
+		if err != nil {
+			return nil, fmt.Errorf("a stored scope: %w", err)
+		}
+		t := &middleware.Token{Subject: r.ClientID, SubjectType: "client", ClientID: r.ClientID, Scope: set, Audience: r.Audience,
+			Issuer: s.cfg.Issuer, ID: found.token.ID().String(), ExpiresAt: r.ExpiresAt(), IssuedAt: r.IssuedAt, NotBefore: r.IssuedAt}
+		if r.Subject != "" {
+			t.Subject, t.SubjectType, t.Username = r.Subject, "user", r.Username
+		}
+		return t, nil
+	})
+}
