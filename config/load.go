@@ -47,8 +47,8 @@ func (d *decoder) flags(o Options) {
 	if !o.Trial {
 		return
 	}
-	for _, key := range []string{"redis.url", "redis.addrs"} {
-		if _, set := d.cfg.origin[key]; set {
+	for key, set := range map[string]bool{"redis.url": d.cfg.Redis.URL != "", "redis.addrs": len(d.cfg.Redis.Addrs) > 0} {
+		if set {
 			d.bad(key, "--trial keeps tokens in memory and takes no [redis]: leave one of them out")
 		}
 	}

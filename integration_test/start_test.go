@@ -1,0 +1,241 @@
+// Package integration_test holds outsiders only: the built binary, real HTTP, real Redis, and
+// clients that we did not write.
+package integration_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/tokens"
+)
+
+// built compiles a program of this module once a run.
+var built = func() func(t *testing.T, pkg string) string {
+	var mu sync.Mutex
+	done := map[string]string{}
+	return func(t *testing.T, pkg string) string {
+		t.Helper()
+		mu.Lock()
+		defer mu.Unlock()
+		if name, ok := done[pkg]; ok {
+			return name
+		}
+		name := filepath.Join(buildDir, filepath.Base(pkg)+"-program")
+		out, err := exec.Command("go", "build", "-o", name, pkg).CombinedOutput()
+		require.NoError(t, err, string(out))
+		done[pkg] = name
+		return name
+	}
+}()
+
+var buildDir string
+
+func TestMain(m *testing.M) {
+	var err error
+	if buildDir, err = os.MkdirTemp("", "grantor-integration"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(buildDir)
+	os.Exit(code)
+}
+
+const module = "github.com/grantor-auth/grantor"
+
+// process is a running program of ours.
+type process struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	URL  string
+	out  *buffer // stdout
+	log  *buffer // stderr
+	dead chan struct{}
+}
+
+type buffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+var listening = regexp.MustCompile(`listens on (https?://[0-9a-f.:\[\]]+)`)
+
+// run starts a program and waits until it says where it listens.
+func run(t *testing.T, program string, environ []string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(program, args...), out: &buffer{}, log: &buffer{}, dead: make(chan struct{})}
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, environ...)
+	p.cmd.Dir = t.TempDir()
+	p.cmd.Stderr = p.log
+	stdout, err := p.cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.cmd.Start())
+	found := make(chan string, 1)
+	var read sync.WaitGroup
+	read.Go(func() {
+		lines := bufio.NewScanner(stdout)
+		for lines.Scan() {
+			fmt.Fprintln(p.out, lines.Text())
+			if m := listening.FindStringSubmatch(lines.Text()); m != nil {
+				found <- m[1]
+			}
+		}
+	})
+	go func() {
+		read.Wait()
+		_ = p.cmd.Wait()
+		close(p.dead)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.dead
+		if t.Failed() {
+			t.Logf("%s said:\n%s%s", filepath.Base(program), p.out, p.log)
+		}
+	})
+	select {
+	case p.URL = <-found:
+	case <-p.dead:
+		t.Fatalf("%s ended: %s", program, p.log)
+	case <-time.After(30 * time.Second):
+		t.Fatalf("%s does not say where it listens: %s", program, p.log)
+	}
+	return p
+}
+
+func (p *process) stop(sig os.Signal) int {
+	p.t.Helper()
+	require.NoError(p.t, p.cmd.Process.Signal(sig))
+	select {
+	case <-p.dead:
+	case <-time.After(20 * time.Second):
+		p.t.Fatal("the process does not end")
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// deployment is a configuration with a machine, a resource server and a stranger.
+type deployment struct {
+	config  string
+	machine string // secrets
+	api     string
+}
+
+func deploy(t *testing.T, store string) deployment {
+	t.Helper()
+	d := deployment{config: filepath.Join(t.TempDir(), "config.toml"), machine: tokens.NewSecret(), api: tokens.NewSecret()}
+	text := store + `
+[server]
+shutdown_delay = "200ms"
+[log]
+level = "debug"
+format = "json"
+[scopes]
+"orders:read" = { resource = "https://orders.example.com" }
+"orders:write" = { resource = "https://orders.example.com", implies = ["orders:read"] }
+[[clients]]
+client_id = "machine"
+grant_types = ["client_credentials"]
+scope = "orders:*"
+default_scope = "orders:read"
+secrets = [{ hash = "` + clients.HashSecret(d.machine).String() + `" }]
+[[clients]]
+client_id = "api"
+resource = "https://orders.example.com"
+introspect = "audience"
+secrets = [{ hash = "` + clients.HashSecret(d.api).String() + `" }]
+`
+	require.NoError(t, os.WriteFile(d.config, []byte(text), 0o600))
+	return d
+}
+
+// serve starts Grantor; its issuer is fixed here and found by Host, whatever port it gets.
+func (d deployment) serve(t *testing.T) *process {
+	t.Helper()
+	return run(t, built(t, module), nil, "serve", "--config", d.config, "--listen", "127.0.0.1:0")
+}
+
+// reply is an answer, read to its end.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+	json   map[string]any
+}
+
+// post sends a form as a client.
+func post(t *testing.T, where, id, secret string, form url.Values) reply {
+	t.Helper()
+	r, err := tryPost(t.Context(), where, id, secret, form)
+	require.NoError(t, err)
+	return r
+}
+
+func tryPost(ctx context.Context, where, id, secret string, form url.Values) (r reply, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, where, strings.NewReader(form.Encode()))
+	if err != nil {
+		return r, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if id != "" {
+		req.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret))
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return r, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		return r, err
+	}
+	r = reply{status: res.StatusCode, header: res.Header, body: string(text)}
+	return r, json.Unmarshal(text, &r.json)
+}
+
+var clientCredentials = url.Values{"grant_type": {"client_credentials"}}
+
+func (d deployment) token(t *testing.T, p *process) string {
+	t.Helper()
+	r := post(t, p.URL+"/oauth2/token", "machine", d.machine, clientCredentials)
+	require.Equal(t, 200, r.status, r.body)
+	return r.json["access_token"].(string)
+}
+
+func (d deployment) introspect(t *testing.T, p *process, token string) reply {
+	t.Helper()
+	return post(t, p.URL+"/oauth2/introspect", "api", d.api, url.Values{"token": {token}})
+}
+
+const (
+	dead        = `{"active":false}`
+	termination = syscall.SIGTERM
+)
