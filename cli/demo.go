@@ -48,8 +48,7 @@ Try it: paste these lines into another terminal.
 
   # A Gin API protected by scope: 200 to read, 403 to write.
   GRANTOR_CLIENT_ID=demo-api GRANTOR_CLIENT_SECRET=%[3]s go run ./examples/orders-api --issuer %[1]s --listen 127.0.0.1:8081 &
-  curl -s --retry 30 --retry-connrefused -o /dev/null http://127.0.0.1:8081/orders
-  curl -s -w ' %%{http_code}\n' -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8081/orders
+  curl -s --retry 30 --retry-connrefused -w ' %%{http_code}\n' -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8081/orders
   curl -s -w ' %%{http_code}\n' -H "Authorization: Bearer $TOKEN" -X POST http://127.0.0.1:8081/orders
   kill %%1
 

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -231,6 +232,7 @@ func (p Program) banner(c *cobra.Command, cfg *config.Config, addr net.Addr, dem
 		fmt.Fprintf(out, "Note: the issuer is not where Grantor listens; set issuer (or GRANTOR_ISSUER) to the URL that clients use\n")
 	}
 	if hasDemo(cfg.Registrations()) {
-		fmt.Fprintf(out, demoLines, scheme+"://"+addr.String(), demo.machine, demo.api)
+		reach := strings.NewReplacer("[::]", "127.0.0.1", "0.0.0.0", "127.0.0.1").Replace(addr.String())
+		fmt.Fprintf(out, demoLines, scheme+"://"+reach, demo.machine, demo.api)
 	}
 }

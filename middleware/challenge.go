@@ -42,8 +42,12 @@ func (g *Guard) refuse(w http.ResponseWriter, r *refusal) {
 	if r.code != "" {
 		body["error"], body["error_description"] = r.code, r.description
 	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		text = []byte("{}")
+	}
 	w.WriteHeader(r.status)
-	_ = json.NewEncoder(w).Encode(body) // a client that has gone cannot be told
+	_, _ = w.Write(text) // a client that has gone cannot be told
 }
 
 // header writes the challenge (RFC 6750 §3).

@@ -1,0 +1,86 @@
+package attempts
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantor-auth/grantor/redisdb"
+	"github.com/grantor-auth/grantor/redisdb/redistest"
+)
+
+// contract is what both counters do.
+func contract(t *testing.T, c Counter) {
+	t.Run("V-11 fifty at one moment are counted one by one", func(t *testing.T) {
+		s := SubjectOf("k", "parallel")
+		var mu sync.Mutex
+		seen := map[int]bool{}
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				n, left, err := c.Add(t.Context(), s, time.Minute)
+				mu.Lock()
+				defer mu.Unlock()
+				seen[n] = err == nil && left > 59*time.Second && left <= time.Minute
+			})
+		}
+		wg.Wait()
+		for n := 1; n <= 50; n++ {
+			require.True(t, seen[n], n)
+		}
+	})
+	t.Run("the window begins with the first and ends by itself", func(t *testing.T) {
+		s := SubjectOf("k", "window")
+		for want := 1; want <= 2; want++ {
+			n, _, err := c.Add(t.Context(), s, 300*time.Millisecond)
+			require.NoError(t, err)
+			require.Equal(t, want, n)
+		}
+		require.Eventually(t, func() bool {
+			n, _, err := c.Add(t.Context(), SubjectOf("k", "window"), 300*time.Millisecond)
+			return err == nil && n == 1
+		}, 3*time.Second, 50*time.Millisecond)
+	})
+	t.Run("reset forgets", func(t *testing.T) {
+		s := SubjectOf("k", "reset")
+		_, _, err := c.Add(t.Context(), s, time.Minute)
+		require.NoError(t, err)
+		require.NoError(t, c.Reset(t.Context(), s))
+		n, _, err := c.Add(t.Context(), s, time.Minute)
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+	})
+}
+
+func TestMemory(t *testing.T) { contract(t, NewMemory()) }
+
+func TestRedis(t *testing.T) {
+	s := redistest.Start(t)
+	db, err := redisdb.Open(redisdb.Config{URL: s.URL})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	contract(t, NewRedis(db))
+	t.Run("S-64 every counter has a lifetime", func(t *testing.T) {
+		for _, k := range s.Client().Keys(t.Context(), "*").Val() {
+			require.Positive(t, s.Client().PTTL(t.Context(), k).Val())
+		}
+	})
+}
+
+func TestSubjectsDoNotCollide(t *testing.T) {
+	require.NotEqual(t, SubjectOf("k", "ab", "c"), SubjectOf("k", "a", "bc"))
+	require.NotEqual(t, SubjectOf("ka", "b"), SubjectOf("k", "ab"))
+}
+
+func TestLimit(t *testing.T) {
+	l := NewLimit(NewMemory(), "client", 3, time.Minute)
+	for range 2 {
+		require.NoError(t, l.Failed(t.Context(), "x"))
+		require.Zero(t, l.Blocked("x"))
+	}
+	require.NoError(t, l.Failed(t.Context(), "x"))
+	require.Positive(t, l.Blocked("x"))
+	require.Zero(t, l.Blocked("y"))
+}

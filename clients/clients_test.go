@@ -1,0 +1,176 @@
+package clients
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"log/slog"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantor-auth/grantor/scopes"
+)
+
+// epochs is an EpochSource that can be broken.
+type epochs struct {
+	now    map[string]Epoch
+	broken error
+}
+
+func (e *epochs) ClientEpochs(_ context.Context, ids []string) (list []Epoch, err error) {
+	for _, id := range ids {
+		list = append(list, e.now[id])
+	}
+	return list, e.broken
+}
+
+func TestStatic(t *testing.T) {
+	t.Run("a node that cannot confirm its epochs for two seconds refuses, and recovers", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			source := &epochs{now: map[string]Epoch{"a": {1}}}
+			s, err := NewStatic(t.Context(), []*Client{{ID: "a"}}, source)
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			go s.Run(ctx, slog.New(slog.DiscardHandler))
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			c, err := s.Get(t.Context(), "a")
+			require.NoError(t, err)
+			require.Equal(t, Epoch{1}, c.Epoch)
+
+			source.broken = errors.New("away")
+			time.Sleep(StaleAfter + PollEvery)
+			synctest.Wait()
+			_, err = s.Get(t.Context(), "a")
+			require.ErrorIs(t, err, ErrStale)
+			_, err = s.Get(t.Context(), "unknown")
+			require.ErrorIs(t, err, ErrStale)
+
+			source.broken, source.now = nil, map[string]Epoch{"a": {2}}
+			time.Sleep(PollEvery)
+			synctest.Wait()
+			c, err = s.Get(t.Context(), "a")
+			require.NoError(t, err)
+			require.Equal(t, Epoch{2}, c.Epoch)
+		})
+	})
+	t.Run("an id that is there twice is refused", func(t *testing.T) {
+		_, err := NewStatic(t.Context(), []*Client{{ID: "a"}, {ID: "a"}}, &epochs{})
+		require.Error(t, err)
+	})
+}
+
+func TestAuthenticate(t *testing.T) {
+	s, err := NewStatic(t.Context(), []*Client{
+		{ID: "app", Secrets: []Secret{{Hash: HashSecret("one")}, {Hash: HashSecret("two")}}},
+		{ID: "public", Method: MethodNone},
+	}, &epochs{})
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		creds Credentials
+		want  Reason
+	}{
+		"CA-17 the first secret":                   {Credentials{"app", "one", MethodBasic}, ""},
+		"CA-17 the second secret":                  {Credentials{"app", "two", MethodPost}, ""},
+		"CA-08 a wrong secret":                     {Credentials{"app", "three", MethodBasic}, ReasonWrongSecret},
+		"CA-12 §2.2 an id alone":                   {Credentials{"app", "", MethodNone}, ReasonMethod},
+		"CA-12 an empty secret":                    {Credentials{"app", "", MethodBasic}, ReasonWrongSecret},
+		"CA-08 an unknown client":                  {Credentials{"nobody", "one", MethodBasic}, ReasonUnknown},
+		"a public client":                          {Credentials{"public", "", MethodNone}, ""},
+		"CA-07 a public client that shows secrets": {Credentials{"public", "x", MethodBasic}, ReasonMethod},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Authenticate(t.Context(), s, c.creds, time.Now())
+			if c.want == "" {
+				require.NoError(t, err)
+				require.Equal(t, c.creds.ID, got.ID)
+				return
+			}
+			var refusal *Refusal
+			require.ErrorAs(t, err, &refusal)
+			require.Equal(t, c.want, refusal.Reason)
+			require.Nil(t, got)
+		})
+	}
+}
+
+// TestTiming compares the work, not one measurement against a wall clock: the medians of interleaved
+// samples, and generously.
+func TestTiming(t *testing.T) {
+	s, err := NewStatic(t.Context(), []*Client{{ID: "app", Secrets: []Secret{{Hash: HashSecret("one")}}}}, &epochs{})
+	require.NoError(t, err)
+	t.Run("S-01 CA-10 an unknown client costs what a wrong secret costs", func(t *testing.T) {
+		var unknown, wrong []time.Duration
+		secret := strings.Repeat("s", 54)
+		sample := func(id string) time.Duration {
+			begun := time.Now()
+			for range 200 {
+				_, _ = Authenticate(t.Context(), s, Credentials{id, secret, MethodBasic}, begun)
+			}
+			return time.Since(begun) / 200
+		}
+		for range 400 {
+			unknown, wrong = append(unknown, sample("nobody")), append(wrong, sample("app"))
+		}
+		slices.Sort(unknown)
+		slices.Sort(wrong)
+		require.InDelta(t, float64(wrong[200]), float64(unknown[200]), float64(300*time.Microsecond))
+		t.Logf("unknown %s, wrong %s", unknown[200], wrong[200])
+	})
+}
+
+func TestCheck(t *testing.T) {
+	cat, err := scopes.NewCatalogue(map[string]scopes.Scope{"a": {}})
+	require.NoError(t, err)
+	wild, err := scopes.ParseRules("a")
+	require.NoError(t, err)
+	secret := []Secret{{Hash: HashSecret("x")}}
+	for field, c := range map[string]Client{
+		"client_id":                  {Secrets: secret},
+		"secrets":                    {ID: "c", Secrets: slices.Repeat(secret, 3)},
+		"grant_types":                {ID: "c", Secrets: secret, Grants: []string{"implicit"}},
+		"default_scope":              {ID: "c", Secrets: secret, Scope: wild, DefaultScope: scopes.MustParse("grantor:admin")},
+		"introspect":                 {ID: "c", Method: MethodNone, Introspect: SightAny},
+		"resource":                   {ID: "c", Secrets: secret, Resource: "x"},
+		"audience":                   {ID: "c", Secrets: secret, Audience: []string{"x#y"}},
+		"scope":                      {ID: "c", Secrets: secret, Scope: scopes.Exactly(scopes.MustParse("b"))},
+		"token_endpoint_auth_method": {ID: "c", Secrets: secret, Method: "private_key_jwt"},
+	} {
+		var f *FieldError
+		require.ErrorAs(t, c.Check(cat), &f, field)
+		require.Equal(t, field, f.Field)
+	}
+	require.NoError(t, (&Client{ID: "a:b c~", Secrets: secret, Scope: wild, DefaultScope: scopes.MustParse("a")}).Check(cat))
+}
+
+func TestHash(t *testing.T) {
+	h := HashSecret("x")
+	again, err := ParseHash(h.String())
+	require.NoError(t, err)
+	require.Equal(t, h, again)
+	for _, bad := range []string{"", "hunter2", "sha256:", "sha256:zz", strings.ToUpper(h.String()), h.String() + "00"} {
+		_, err := ParseHash(bad)
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "hunter2")
+	}
+}
+
+func FuzzReadCredentials(f *testing.F) {
+	f.Add("Basic YTpi", "a", "")
+	f.Add("Basic !!", "", "s")
+	f.Fuzz(func(t *testing.T, header, id, secret string) {
+		c, err := ReadCredentials([]string{header}, url.Values{"client_id": {id}, "client_secret": {secret}})
+		if err != nil {
+			var e *CredentialsError
+			require.ErrorAs(t, err, &e)
+			require.Zero(t, c)
+		}
+	})
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+)
+
+const module = "github.com/grantor-auth/grantor"
+
+// pkg is what go list says of a package.
+type pkg struct {
+	ImportPath, Dir string
+	GoFiles         []string
+	Imports         []string
+}
+
+func packages(t *testing.T) (list []pkg) {
+	t.Helper()
+	c := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,Imports", "./...")
+	c.Dir = ".."
+	out, err := c.Output()
+	require.NoError(t, err)
+	for d := json.NewDecoder(strings.NewReader(string(out))); d.More(); {
+		var p pkg
+		require.NoError(t, d.Decode(&p))
+		list = append(list, p)
+	}
+	return list
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	list := packages(t)
+	room := func(p pkg) string { return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/") }
+	only := func(t *testing.T, dep string, rooms ...string) {
+		t.Helper()
+		for _, p := range list {
+			for _, i := range p.Imports {
+				if strings.HasPrefix(i+"/", strings.TrimSuffix(dep, "/")+"/") {
+					require.Contains(t, rooms, strings.SplitN(room(p), "/", 2)[0], "%s imports %s", p.ImportPath, i)
+				}
+			}
+		}
+	}
+	t.Run("only server knows go-oauth2", func(t *testing.T) { only(t, "github.com/go-oauth2/", "server") })
+	t.Run("only config knows TOML", func(t *testing.T) { only(t, "github.com/pelletier/go-toml", "config") })
+	t.Run("only redisdb, and files called redis.go, know go-redis", func(t *testing.T) { only(t, "github.com/go-redis/", "redisdb", "users") })
+	t.Run("only server, middleware, cli and examples know Gin", func(t *testing.T) {
+		only(t, "github.com/gin-gonic/gin", "server", "middleware", "cli", "examples")
+	})
+	t.Run("only main knows cli", func(t *testing.T) { only(t, module+"/cli/", "") })
+	allowed := map[string][]string{
+		"scopes":     {},
+		"clients":    {"scopes"},
+		"middleware": {"scopes"},
+		"tokens":     {"redisdb"},
+		"attempts":   {"redisdb"},
+		"redisdb":    {},
+	}
+	for name, may := range allowed {
+		t.Run(name+" imports no other room than it may", func(t *testing.T) {
+			for _, p := range list {
+				if room(p) != name {
+					continue
+				}
+				for _, i := range p.Imports {
+					if rest, ours := strings.CutPrefix(i, module+"/"); ours {
+						require.True(t, slices.Contains(may, rest), "%s imports %s", name, rest)
+					}
+				}
+			}
+		})
+	}
+	t.Run("integration_test is declared in test files alone", func(t *testing.T) {
+		for _, p := range list {
+			if room(p) == "integration_test" {
+				require.Empty(t, p.GoFiles)
+			}
+		}
+	})
+}
+
+func TestComposeIsHardened(t *testing.T) {
+	var compose struct {
+		Services map[string]struct {
+			Command     []string
+			User        string
+			ReadOnly    bool     `yaml:"read_only"`
+			CapDrop     []string `yaml:"cap_drop"`
+			SecurityOpt []string `yaml:"security_opt"`
+			Healthcheck struct{ Test []string }
+			Ports       []string
+			Environment map[string]string
+		}
+	}
+	text, err := os.ReadFile(filepath.Join("..", "docker-compose.yml"))
+	require.NoError(t, err)
+	require.NoError(t, yaml.Unmarshal(text, &compose))
+	for _, name := range []string{"redis", "grantor"} {
+		s, ok := compose.Services[name]
+		require.True(t, ok, name)
+		require.NotEmpty(t, s.User, name)
+		require.NotContains(t, s.User, "root")
+		require.True(t, s.ReadOnly, name)
+		require.Equal(t, []string{"ALL"}, s.CapDrop, name)
+		require.Contains(t, s.SecurityOpt, "no-new-privileges:true", name)
+		require.NotEmpty(t, s.Healthcheck.Test, name)
+	}
+	redis := strings.Join(compose.Services["redis"].Command, " ")
+	require.Contains(t, redis, "--appendonly yes")
+	require.Contains(t, redis, "--maxmemory-policy noeviction")
+	require.Empty(t, compose.Services["redis"].Ports)
+	t.Run("its configuration is sound under its environment", func(t *testing.T) {
+		c := exec.Command("go", "run", "..", "config", "check", "--config", "../deploy/compose/config.toml")
+		c.Env = os.Environ()
+		for k, v := range compose.Services["grantor"].Environment {
+			v = strings.NewReplacer("${GRANTOR_ISSUER:-https://auth.example.com}", "https://auth.example.com", "${GRANTOR_TRUSTED_PROXIES:-}", "").Replace(v)
+			c.Env = append(c.Env, k+"="+v)
+		}
+		out, err := c.CombinedOutput()
+		require.NoError(t, err, string(out))
+	})
+}
+
+func TestTable(t *testing.T) {
+	events, err := read(strings.NewReader(`{"Action":"pass","Package":"m/server","Test":"TestX/TE-02_§3.2_only_POST"}
+{"Action":"skip","Package":"m/server","Test":"TestX/TE-03_a"}
+{"Action":"pass","Package":"m/server","Test":"TestX/TE-03_b"}
+{"Action":"fail","Package":"m/server","Test":"TestX/TE-04_TE-05_c"}
+not json`))
+	require.NoError(t, err)
+	found := results(events)
+	require.Equal(t, "pass", verdict(found["TE-02"]))
+	require.Equal(t, "skip", verdict(found["TE-03"]), "a skipped test proves nothing")
+	require.Equal(t, "fail", verdict(found["TE-05"]))
+	require.Equal(t, "—", verdict(found["TE-06"]))
+	var out strings.Builder
+	table(&out, rows(), found)
+	require.Contains(t, out.String(), "| TE-02 | 6749 §3.2 | only `POST` | `server TestX` | pass |")
+}
