@@ -156,7 +156,7 @@ func deploy(t *testing.T, store string) deployment {
 [server]
 shutdown_delay = "200ms"
 [log]
-level = "debug"
+level = "info"
 format = "json"
 [scopes]
 "orders:read" = { resource = "https://orders.example.com" }

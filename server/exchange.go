@@ -83,6 +83,9 @@ func (s *Server) observe(c *gin.Context) {
 	c.Header("X-Request-Id", x.id)
 	c.Header("X-Content-Type-Options", "nosniff")
 	c.Header("Referrer-Policy", "no-referrer")
+	if s.drain.Load() { // so that nobody sends the next request into a connection that is about to close
+		c.Header("Connection", "close")
+	}
 	start := time.Now()
 	defer func() {
 		if p := recover(); p != nil {

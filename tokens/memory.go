@@ -139,6 +139,9 @@ func (m *Memory) Issue(_ context.Context, t Token, r *Record) error {
 
 // Load implements Store.
 func (m *Memory) Load(_ context.Context, t Token) (*Record, error) {
+	if t.Kind == UserAccess {
+		return m.loadUser(t)
+	}
 	s := m.shardFor(t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,6 +155,12 @@ func (m *Memory) Load(_ context.Context, t Token) (*Record, error) {
 
 // Revoke implements Store.
 func (m *Memory) Revoke(_ context.Context, t Token, clientID string) (bool, error) {
+	switch t.Kind {
+	case UserAccess:
+		return m.revokeUser(t, clientID), nil
+	case Refresh:
+		return m.endFamily(t.Tag, t.Family, clientID), nil
+	}
 	s := m.shardFor(t)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -26,8 +26,11 @@ func (s *Redis) Issue(ctx context.Context, t Token, r *Record) error {
 	return s.db.Set(ctx, clientTokenKey(t), appendRecord(make([]byte, 0, 192), t.Hash, r), r.TTL)
 }
 
-// Load implements Store: GET.
+// Load implements Store: GET, or MGET for a user's token.
 func (s *Redis) Load(ctx context.Context, t Token) (*Record, error) {
+	if t.Kind == UserAccess {
+		return s.loadUser(ctx, t)
+	}
 	value, err := s.db.Get(ctx, clientTokenKey(t))
 	if errors.Is(err, redisdb.ErrNil) {
 		return nil, ErrNotFound
@@ -63,8 +66,12 @@ return redis.call('DEL', KEYS[1])`)
 // Revoke implements Store: one script. A repetition by the network layer finds nothing left and reports
 // false; the end itself is the same.
 func (s *Redis) Revoke(ctx context.Context, t Token, clientID string) (bool, error) {
-	if t.Kind != ClientAccess {
-		return false, nil
+	switch t.Kind {
+	case Refresh:
+		return s.endFamily(ctx, t.Tag, t.Family, clientID)
+	case UserAccess:
+		n, err := s.db.EvalDurable(ctx, revokeUserToken, []string{userTokenKey(t), familyKey(t.Tag, t.Family)}, t.Hash[16:], clientID)
+		return n == int64(1), err
 	}
 	n, err := s.db.EvalDurable(ctx, revokeToken, []string{clientTokenKey(t)}, t.Hash[16:], clientID)
 	if err != nil {

@@ -3,6 +3,7 @@ package tokens
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Errors of a Store. Any other error means that the store could not answer: it is neither a
@@ -22,15 +23,44 @@ type Store interface {
 	// Issue stores the record of a client's token for its TTL.
 	Issue(ctx context.Context, t Token, r *Record) error
 
-	// Load returns the record of a live client's token, or ErrNotFound. It does not judge epochs:
-	// the caller compares Record.ClientEpoch.
+	// Load returns the record of a live access token, or ErrNotFound. A user's token is live only with its
+	// family and under the user's epoch. The client's epoch is not judged: the caller compares
+	// Record.ClientEpoch.
 	Load(ctx context.Context, t Token) (*Record, error)
 
-	// Revoke ends a client's token if it was issued to clientID, and reports whether this
-	// call ended it. A dead token and another client's are both false without an error
+	// Revoke ends an access token alone, or with a refresh token of any generation its whole family, if it was
+	// issued to clientID, and reports whether this call ended it. A dead token and another client's are both false without an error
 	// (RFC 7009 §2.1, §2.2). When it returns nil, the end is as durable as the store
 	// was told to make it.
 	Revoke(ctx context.Context, t Token, clientID string) (bool, error)
+
+	// UserEpoch returns a user's epoch, drawing one where there is none, and lets it live for life from
+	// now. Log-ins read it before they ask the directory for the last time.
+	UserEpoch(ctx context.Context, tag Tag, life time.Duration) (Epoch, error)
+
+	// Login stores a family with its first tokens if the user's epoch is still Family.UserEpoch; else it
+	// is a *GrantError: somebody logged the user out meanwhile.
+	Login(ctx context.Context, l *Login) error
+
+	// Family returns the family of a user's token, or ErrNotFound. It changes nothing and judges neither
+	// times nor the client's epoch; Rotate does.
+	Family(ctx context.Context, t Token) (*Family, error)
+
+	// Rotate uses a refresh token. In this order: no family; another client's (no effect); epochs and
+	// expiry (family ended); this very call again (same success); the current token (rotated);
+	// the previous one while its box lives (the box, nothing written anew); a generation above the
+	// family's (Redis lost a rotation: family ended); anything else is reuse (family ended). Refusals are
+	// *GrantError.
+	Rotate(ctx context.Context, r *Rotation) (*Rotated, error)
+
+	// EndFamily ends one family of a user, as Revoke does, whoever's it is, and reports whether it lived.
+	EndFamily(ctx context.Context, tag Tag, id FamilyID) (bool, error)
+
+	// EndUser ends everything of a user at once: every token and family under the present epoch.
+	EndUser(ctx context.Context, tag Tag) error
+
+	// Families returns the live families of a user, the newest first.
+	Families(ctx context.Context, tag Tag) ([]*Family, error)
 
 	// ClientEpochs returns the epoch of each client id, drawing those that are missing.
 	ClientEpochs(ctx context.Context, ids []string) ([]Epoch, error)

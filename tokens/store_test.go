@@ -18,11 +18,13 @@ import (
 )
 
 func TestMemory(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) func() tokens.Store {
+	open := func(t *testing.T) func() tokens.Store {
 		m := tokens.NewMemory(0)
 		t.Cleanup(func() { require.NoError(t, m.Close()) })
 		return func() tokens.Store { return m }
-	})
+	}
+	storetest.Run(t, open)
+	storetest.RunFamilies(t, open)
 }
 
 func TestMemoryIsBounded(t *testing.T) {
@@ -54,10 +56,17 @@ func openRedis(t *testing.T, s *redistest.Server, prefix string) *redisdb.DB {
 func TestRedis(t *testing.T) {
 	s := redistest.Start(t)
 	n := 0
-	storetest.Run(t, func(t *testing.T) func() tokens.Store {
+	open := func(t *testing.T) func() tokens.Store {
 		n++
 		prefix := fmt.Sprintf("grantor-%d:", n)
 		return func() tokens.Store { return tokens.NewRedis(openRedis(t, s, prefix)) }
+	}
+	storetest.Run(t, open)
+	storetest.RunFamilies(t, open)
+	t.Run("S-64 every key has a lifetime", func(t *testing.T) {
+		for _, k := range s.Client().Keys(t.Context(), "*").Val() {
+			require.NotEqual(t, time.Duration(-1), s.Client().PTTL(t.Context(), k).Val(), "%q", k)
+		}
 	})
 }
 

@@ -24,16 +24,16 @@ const (
 
 // argon2Hash is $argon2id$ or $argon2i$ in the PHC string format, version 19 (RFC 9106).
 type argon2Hash struct {
-	id           bool // argon2id, else argon2i
-	memory, time uint32
-	threads      uint8
-	salt, digest []byte
+	id              bool // argon2id, else argon2i
+	memoryKiB, time uint32
+	threads         uint8
+	salt, digest    []byte
 }
 
 // ownForm returns the parameters of new hashes, with an empty salt and digest.
 func ownForm() *argon2Hash {
 	return &argon2Hash{
-		id: true, memory: argon2Memory, time: argon2Time, threads: argon2Threads,
+		id: true, memoryKiB: argon2Memory, time: argon2Time, threads: argon2Threads,
 		salt: make([]byte, argon2Salt), digest: make([]byte, argon2Digest),
 	}
 }
@@ -87,7 +87,7 @@ func (h *argon2Hash) parseCost(text string) error {
 	if value[0] < 8*value[2] || value[0]<<10*value[1] > maxHashWork {
 		return formError("argon2", "m must be at least 8 × p, and m × t at most %d KiB", maxHashWork>>10)
 	}
-	h.memory, h.time, h.threads = uint32(value[0]), uint32(value[1]), uint8(value[2]) //nolint:gosec // bounded above
+	h.memoryKiB, h.time, h.threads = uint32(value[0]), uint32(value[1]), uint8(value[2]) //nolint:gosec // bounded above
 	return nil
 }
 
@@ -96,12 +96,14 @@ func (h *argon2Hash) derive(password string) []byte {
 	if h.id {
 		derive = argon2.IDKey
 	}
-	return derive([]byte(password), h.salt, h.time, h.memory, h.threads, uint32(len(h.digest))) //nolint:gosec // at most maxDigest
+	return derive([]byte(password), h.salt, h.time, h.memoryKiB, h.threads, uint32(len(h.digest))) //nolint:gosec // at most maxDigest
 }
 
 func (h *argon2Hash) matches(password string) bool {
 	return subtle.ConstantTimeCompare(h.derive(password), h.digest) == 1
 }
+
+func (h *argon2Hash) memory() uint64 { return uint64(h.memoryKiB) << 10 }
 
 func (h *argon2Hash) name() string {
 	if h.id {
@@ -111,7 +113,7 @@ func (h *argon2Hash) name() string {
 }
 
 func (h *argon2Hash) form() string {
-	return fmt.Sprintf("%s m=%d t=%d p=%d", h.name(), h.memory, h.time, h.threads)
+	return fmt.Sprintf("%s m=%d t=%d p=%d", h.name(), h.memoryKiB, h.time, h.threads)
 }
 
 func (h *argon2Hash) blank() stored {
@@ -123,5 +125,5 @@ func (h *argon2Hash) blank() stored {
 // String returns the PHC form.
 func (h *argon2Hash) String() string {
 	b64 := base64.RawStdEncoding.EncodeToString
-	return fmt.Sprintf("$%s$v=%d$m=%d,t=%d,p=%d$%s$%s", h.name(), argon2.Version, h.memory, h.time, h.threads, b64(h.salt), b64(h.digest))
+	return fmt.Sprintf("$%s$v=%d$m=%d,t=%d,p=%d$%s$%s", h.name(), argon2.Version, h.memoryKiB, h.time, h.threads, b64(h.salt), b64(h.digest))
 }

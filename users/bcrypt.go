@@ -57,6 +57,8 @@ func (h *bcryptHash) matches(password string) bool {
 	return bcrypt.CompareHashAndPassword([]byte(h.text), key) == nil && fits
 }
 
+func (h *bcryptHash) memory() uint64 { return 0 }
+
 func (h *bcryptHash) form() string { return fmt.Sprintf("bcrypt %s", h.text[4:6]) }
 
 func (h *bcryptHash) blank() stored {

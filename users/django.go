@@ -51,6 +51,8 @@ func (h *pbkdf2Hash) matches(password string) bool {
 	return err == nil && subtle.ConstantTimeCompare(got, h.digest) == 1
 }
 
+func (h *pbkdf2Hash) memory() uint64 { return 0 }
+
 func (h *pbkdf2Hash) form() string { return fmt.Sprintf("%s %d", h.scheme, h.iterations) }
 
 func (h *pbkdf2Hash) blank() stored {
@@ -95,6 +97,8 @@ func (h *scryptHash) matches(password string) bool {
 	got, err := scrypt.Key([]byte(password), []byte(h.salt), h.n, h.r, h.p, len(h.digest))
 	return err == nil && subtle.ConstantTimeCompare(got, h.digest) == 1
 }
+
+func (h *scryptHash) memory() uint64 { return 128 * uint64(h.n) * uint64(h.r) } //nolint:gosec // positive
 
 func (h *scryptHash) form() string { return fmt.Sprintf("scrypt n=%d r=%d p=%d", h.n, h.r, h.p) }
 

@@ -11,6 +11,8 @@ import (
 type stored interface {
 	// matches computes the hash of password at full cost and compares in constant time.
 	matches(password string) bool
+	// memory is how many bytes matches takes; 0 where it is next to nothing.
+	memory() uint64
 	// form names all that its cost depends on.
 	form() string
 	// blank returns a hash of the same cost with nobody's salt and digest.

@@ -33,9 +33,7 @@ func (d *Redis) Add(ctx context.Context, n NewUser) (*User, error) {
 	}
 	err = d.claimName(ctx, r)
 	if errors.Is(err, ErrExists) {
-		if _, undo := d.write(ctx, yield, idKey(r.ID), r.ID, r.String()); !errors.Is(undo, ErrUnknown) {
-			err = errors.Join(err, undo)
-		}
+		err = errors.Join(err, d.drop(ctx, yield, idKey(r.ID), r.ID, r.String()))
 	}
 	if err != nil {
 		return nil, err
@@ -118,14 +116,11 @@ func (d *Redis) Delete(ctx context.Context, id string) error {
 		return err
 	}
 	if r, err := parseRecord(text); err == nil {
-		if _, err := d.write(ctx, yield, nameKey(r.Username), r.Username, id); !errors.Is(err, ErrUnknown) {
+		if err := d.drop(ctx, yield, nameKey(r.Username), r.Username, id); err != nil {
 			return err
 		}
 	}
-	if _, err := d.write(ctx, remove, idKey(id), id); !errors.Is(err, ErrUnknown) {
-		return err
-	}
-	return nil
+	return d.drop(ctx, remove, idKey(id), id)
 }
 
 // List yields every user once, in no order, in small pages; it may miss one that comes or goes

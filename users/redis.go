@@ -84,6 +84,14 @@ func (d *Redis) write(ctx context.Context, s *redisdb.Script, key string, args .
 	return heldText(v, err)
 }
 
+// drop runs a script that removes a field and returns nothing.
+func (d *Redis) drop(ctx context.Context, s *redisdb.Script, key string, args ...any) error {
+	if _, err := d.db.EvalDurable(ctx, s, []string{key}, args...); err != nil {
+		return unavailable("redis", err)
+	}
+	return nil
+}
+
 func heldText(v any, err error) (string, error) {
 	text, ok := v.(string)
 	switch {

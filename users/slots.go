@@ -15,6 +15,7 @@ type Slots struct {
 	waiting atomic.Int64
 	queue   int64
 	checks  atomic.Uint64
+	garbage garbage
 }
 
 const (
@@ -68,6 +69,16 @@ func (s *Slots) acquire(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// match compares a password in a slot.
+func (s *Slots) match(ctx context.Context, hash stored, password string) (ok bool, err error) {
+	err = s.Do(ctx, func() {
+		s.garbage.collect(hash.memory())
+		ok = hash.matches(password)
+		s.garbage.drop(hash.memory())
+	})
+	return ok, err
 }
 
 // InUse is how many passwords are being checked now.

@@ -1,0 +1,50 @@
+package tokens
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+)
+
+// ErrBox: a sealed answer that this refresh token does not open.
+var ErrBox = errors.New("the sealed answer cannot be opened")
+
+// Seal encrypts the answer of a rotation so that only who presents the old refresh token opens it: no
+// key of the server does, and nothing in Redis. The key is HMAC-SHA256 with a fixed label as key and the token
+// as message; never the other way round, because HMAC replaces a key above 64 bytes by its SHA-256, which
+// is what Redis holds.
+func Seal(refresh string, answer []byte) ([]byte, error) {
+	aead, err := boxCipher(refresh)
+	if err != nil {
+		return nil, err
+	}
+	nonce := make([]byte, aead.NonceSize(), aead.NonceSize()+len(answer)+aead.Overhead())
+	rand.Read(nonce) //nolint:errcheck // crypto/rand.Read never returns an error since Go 1.24
+	return aead.Seal(nonce, nonce, answer, nil), nil
+}
+
+// Unseal opens what Seal closed with the same refresh token. It returns ErrBox.
+func Unseal(refresh string, box []byte) ([]byte, error) {
+	aead, err := boxCipher(refresh)
+	if err != nil || len(box) < aead.NonceSize() {
+		return nil, ErrBox
+	}
+	answer, err := aead.Open(nil, box[:aead.NonceSize()], box[aead.NonceSize():], nil)
+	if err != nil {
+		return nil, ErrBox
+	}
+	return answer, nil
+}
+
+func boxCipher(refresh string) (cipher.AEAD, error) {
+	m := hmac.New(sha256.New, []byte("grantor/successor/v1"))
+	m.Write([]byte(refresh))
+	block, err := aes.NewCipher(m.Sum(nil))
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}

@@ -1,0 +1,129 @@
+package users
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantor-auth/grantor/scopes"
+)
+
+func TestNormalizeName(t *testing.T) {
+	for in, want := range map[string]string{
+		"ada":                    "ada",
+		"Ada":                    "Ada", // case counts: UsernameCasePreserved
+		"ada@example.com":        "ada@example.com",
+		"\uff41\uff44\uff41":     "ada", // full width (RFC 8265 §3.4.2)
+		"e\u0301ve":              "\u00e9ve",
+		"Ada Lovelace":           "Ada Lovelace", // not of the IdentifierClass: NFC
+		"\u2603":                 "\u2603",
+		"\u0430\u0434\u0430":     "\u0430\u0434\u0430", // Cyrillic stays Cyrillic
+		strings.Repeat("a", 256): strings.Repeat("a", 256),
+	} {
+		t.Run(fmt.Sprintf("RFC 8265 §3.4 %+q", in), func(t *testing.T) {
+			got, err := NormalizeName(in)
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+		})
+	}
+}
+
+func TestBounds(t *testing.T) {
+	for name, c := range map[string]struct{ username, password, field string }{
+		"PW-05 no name":               {"", "pw", "username"},
+		"PW-05 no password":           {"ada", "", "password"},
+		"PW-08 name of 257 bytes":     {strings.Repeat("a", 257), "pw", "username"},
+		"PW-08 name grows by NFC":     {strings.Repeat("\U0001d160", 64), "pw", "username"},
+		"PW-08 20 kB password":        {"ada", strings.Repeat("a", 20<<10), "password"},
+		"PW-08 password of 1025":      {"ada", strings.Repeat("a", 1025), "password"},
+		"PW-08 NUL in name":           {"a\x00da", "pw", "username"},
+		"PW-08 NUL in password":       {"ada", "p\x00w", "password"},
+		"App. A.15 line feed":         {"ada\n", "pw", "username"},
+		"App. A.16 carriage return":   {"ada", "pw\r", "password"},
+		"App. A.15 DEL":               {"ada\x7f", "pw", "username"},
+		"App. A.16 not UTF-8":         {"ada", "\xff\xfe", "password"},
+		"App. A.15 U+FFFE is nothing": {"a\ufffe", "pw", "username"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := NewLogin(c.username, c.password)
+			var malformed *MalformedError
+			require.ErrorAs(t, err, &malformed)
+			require.Equal(t, c.field, malformed.Field)
+		})
+	}
+	t.Run("PW-08 full Unicode otherwise", func(t *testing.T) {
+		l, err := NewLogin("Ada \u2603", strings.Repeat("\U0001f511", 256))
+		require.NoError(t, err)
+		require.Equal(t, "Ada \u2603", l.Name())
+	})
+}
+
+func FuzzNormalizeName(f *testing.F) {
+	for _, s := range []string{"ada", "\uff41", "e\u0301", "\u212b", "\u2603 x", "\u05d0a"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		once, err := NormalizeName(text)
+		if err != nil {
+			return
+		}
+		twice, err := NormalizeName(once)
+		require.NoError(t, err)
+		require.Equal(t, once, twice)
+	})
+}
+
+func TestNothingSecretIsPrinted(t *testing.T) {
+	login, err := NewLogin("ada", "s3cr3t-word")
+	require.NoError(t, err)
+	u := &User{ID: "u-1", Username: "ada", Credential: NewCredential("$2b$s3cr3t-word")}
+	attempt := &Attempt{login: login, user: u}
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "login", login, "user", u, "attempt", attempt, "credential", u.Credential)
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "login", login, "user", u, "attempt", attempt, "credential", u.Credential)
+	text, err := json.Marshal([]any{u, login, attempt})
+	require.NoError(t, err)
+	log.Write(text)
+	for _, v := range []any{login, &login, u, *u, attempt, u.Credential} {
+		fmt.Fprintf(&log, "%v %+v %#v %s", v, v, v, v)
+	}
+	require.NotContains(t, log.String(), "s3cr3t")
+}
+
+func TestSubject(t *testing.T) {
+	for _, ok := range []string{"1", "u-1", "a81bc81b-dead-4e5d-abff-90865d1e13b1", strings.Repeat("x", 255), "!~"} {
+		require.NoError(t, CheckSubject(ok), ok)
+	}
+	for _, bad := range []string{"", " ", "a b", "a\x00", "\u00e9", "a\n", "\x01\x02", strings.Repeat("x", 256)} {
+		require.Error(t, CheckSubject(bad), "%q", bad)
+	}
+}
+
+func TestFingerprint(t *testing.T) {
+	key, a, b := []byte("key"), NewCredential("a"), NewCredential("b")
+	require.Equal(t, a.Fingerprint(key), NewCredential("a").Fingerprint(key))
+	require.NotEqual(t, a.Fingerprint(key), b.Fingerprint(key))
+	require.NotEqual(t, a.Fingerprint(key), a.Fingerprint([]byte("another")))
+}
+
+func TestRules(t *testing.T) {
+	fallback, err := scopes.ParseRules("orders:*")
+	require.NoError(t, err)
+	require.Equal(t, fallback, (&User{}).Rules(fallback), "no scope of one's own: the deployment's")
+	require.True(t, (&User{Scope: &scopes.Rules{}}).Rules(fallback).IsEmpty(), "an empty scope of one's own allows nothing")
+	reserved, err := scopes.ParseRules("grantor:admin")
+	require.NoError(t, err)
+	require.Error(t, CheckScope(reserved), "grantor: scopes are never a user's")
+}
+
+func TestFoldName(t *testing.T) {
+	for _, same := range [][2]string{{"Ada", "ada"}, {"\u212bngstrom", "\u00e5NGSTROM"}, {"stra\u00dfe", "STRASSE"}, {"\uff41da", "ada"}} {
+		require.Equal(t, foldName(same[0]), foldName(same[1]))
+	}
+	require.NotEqual(t, foldName("ada"), foldName("ado"))
+}
