@@ -18,6 +18,10 @@ type Counter interface {
 	// Add counts one event of subject and returns how many there are in the running window and
 	// how long that window still lasts.
 	Add(ctx context.Context, subject Subject, window time.Duration) (n int, left time.Duration, err error)
+	// Count returns how many events of subject are in its running window.
+	Count(ctx context.Context, subject Subject) (int, error)
+	// Undo takes one event of subject back.
+	Undo(ctx context.Context, subject Subject) error
 	// Reset forgets the events of subject.
 	Reset(ctx context.Context, subject Subject) error
 }

@@ -84,3 +84,63 @@ func TestLimit(t *testing.T) {
 	require.Positive(t, l.Blocked("x"))
 	require.Zero(t, l.Blocked("y"))
 }
+
+func TestGuesses(t *testing.T) {
+	reserve := func(t *testing.T, g *Guesses, user, address string) (*Attempt, Verdict) {
+		a, v, _, err := g.Reserve(t.Context(), user, address)
+		require.NoError(t, err)
+		return a, v
+	}
+	t.Run("S-11 V-11 the sixth attempt is refused, also when fifty come at one moment", func(t *testing.T) {
+		g := NewGuesses(NewMemory(), 5, -1, time.Minute)
+		var mu sync.Mutex
+		allowed := 0
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				_, v, _, err := g.Reserve(t.Context(), "ada", "a")
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil && v == Allowed {
+					allowed++
+				}
+			})
+		}
+		wg.Wait()
+		require.Equal(t, 5, allowed)
+	})
+	t.Run("S-12 a new address is no new budget", func(t *testing.T) {
+		g := NewGuesses(NewMemory(), 5, -1, time.Minute)
+		for i := range 6 {
+			_, v := reserve(t, g, "ada", string(rune('a'+i)))
+			require.Equal(t, i == 5, v == UserLocked)
+		}
+	})
+	t.Run("S-15 strangers' guesses do not shut the owner out of a known address", func(t *testing.T) {
+		g := NewGuesses(NewMemory(), 5, -1, time.Minute)
+		a, _ := reserve(t, g, "ada", "home")
+		require.NoError(t, a.Succeeded(t.Context()))
+		for range 10 {
+			reserve(t, g, "ada", "stranger")
+		}
+		_, v := reserve(t, g, "ada", "stranger")
+		require.Equal(t, UserLocked, v)
+		_, v = reserve(t, g, "ada", "home")
+		require.Equal(t, Allowed, v)
+	})
+	t.Run("S-13 spraying many users from one address", func(t *testing.T) {
+		g := NewGuesses(NewMemory(), 5, 100, time.Minute)
+		for i := range 101 {
+			_, v := reserve(t, g, string(rune(i)), "a")
+			require.Equal(t, i == 100, v == AddressLocked)
+		}
+	})
+	t.Run("what was no failure is given back", func(t *testing.T) {
+		g := NewGuesses(NewMemory(), 2, 2, time.Minute)
+		for range 10 {
+			a, v := reserve(t, g, "ada", "a")
+			require.Equal(t, Allowed, v)
+			require.NoError(t, a.Abandoned(t.Context()))
+		}
+	})
+}

@@ -57,3 +57,24 @@ func (m *Memory) Reset(_ context.Context, s Subject) error {
 	delete(m.counts, s)
 	return nil
 }
+
+// Count implements Counter.
+func (m *Memory) Count(_ context.Context, s Subject) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c := m.counts[s]; time.Now().Before(c.until) {
+		return c.n, nil
+	}
+	return 0, nil
+}
+
+// Undo implements Counter.
+func (m *Memory) Undo(_ context.Context, s Subject) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c, ok := m.counts[s]; ok && c.n > 0 {
+		c.n--
+		m.counts[s] = c
+	}
+	return nil
+}

@@ -2,7 +2,9 @@ package attempts
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/grantor-auth/grantor/redisdb"
@@ -41,6 +43,28 @@ var reset = redisdb.NewScript(`return redis.call('DEL', KEYS[1])`)
 // Reset implements Counter.
 func (r *Redis) Reset(ctx context.Context, s Subject) error {
 	_, err := r.db.Eval(ctx, reset, []string{key(s)})
+	return err
+}
+
+// Count implements Counter.
+func (r *Redis) Count(ctx context.Context, s Subject) (int, error) {
+	v, err := r.db.Get(ctx, key(s))
+	if errors.Is(err, redisdb.ErrNil) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(string(v))
+}
+
+var undo = redisdb.NewScript(`
+if (tonumber(redis.call('GET', KEYS[1])) or 0) > 0 then return redis.call('DECR', KEYS[1]) end
+return 0`)
+
+// Undo implements Counter, without repetition: undone twice would be a guess for nothing.
+func (r *Redis) Undo(ctx context.Context, s Subject) error {
+	_, err := r.db.Once(ctx, undo, []string{key(s)})
 	return err
 }
 

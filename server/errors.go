@@ -14,6 +14,8 @@ import (
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/scopes"
+	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/users"
 )
 
 // Codes of the registry (RFC 6749 §11.4, RFC 8707 §5.3) that we answer with.
@@ -69,7 +71,16 @@ func asError(err error) *Error {
 		}
 		return &Error{Code: codeInvalidClient, Description: e.Sentence, Reason: "no_credentials"}
 	}
+	if e, ok := errors.AsType[*tokens.GrantError](err); ok {
+		return &Error{Code: codeInvalidGrant, Description: "the grant is not valid any more: log in again", Reason: string(e.Reason)}
+	}
+	if e, ok := errors.AsType[*users.MalformedError](err); ok {
+		return refusal(codeInvalidRequest, "%s", e.Error())
+	}
 	switch {
+	case errors.Is(err, users.ErrBusy):
+		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "password_slots_busy",
+			Description: "too many passwords are being checked at this moment; try again"}
 	case errors.Is(err, scopes.ErrSyntax):
 		return refusal(codeInvalidScope, "%s (RFC 6749 §3.3)", err.Error())
 	case errors.Is(err, oautherrors.ErrInvalidClient):

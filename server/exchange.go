@@ -28,10 +28,12 @@ type exchange struct {
 	form   url.Values      // set by formBody
 	client *clients.Client // set by authenticateClient and by nothing else
 
-	grant    string       // grant_type of a token request
-	issued   tokens.Token // set by generator.Token
-	audience []string     // set by decideScope
-	reason   string       // why it was refused, for the log
+	grant    string        // grant_type of a token request
+	issued   tokens.Token  // set by generator.Token
+	audience []string      // set by decideScope
+	login    *login        // set by checkPassword
+	left     time.Duration // of the access token, where it is less than its full life
+	reason   string        // why it was refused, for the log
 }
 
 type exchangeKey struct{}

@@ -35,7 +35,25 @@ type fixture struct {
 	store    *flakyStore
 	registry *clients.Static
 	clients  []*clients.Client
-	log      *strings.Builder
+	log      *lines
+}
+
+// lines is a log that can be read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // flakyStore is a memory store that can be made to fail.
@@ -131,7 +149,7 @@ var quiet = sync.OnceFunc(func() { gin.SetMode(gin.TestMode) })
 func start(t *testing.T, change ...func(*Config)) *fixture {
 	t.Helper()
 	quiet()
-	f := &fixture{log: &strings.Builder{}, clients: testClients()}
+	f := &fixture{log: &lines{}, clients: testClients()}
 	f.store = &flakyStore{Memory: tokens.NewMemory(0)}
 	t.Cleanup(func() { require.NoError(t, f.store.Close()) })
 	for _, c := range f.clients {

@@ -39,6 +39,9 @@ func (s *Server) introspect(x *exchange) error {
 	if text == "" {
 		return refusal(codeInvalidRequest, "token is required (RFC 7662 §2.1)")
 	}
+	if t, err := s.codec.Parse(text); err == nil && t.Kind == tokens.Refresh {
+		return s.introspectRefresh(x, t)
+	}
 	found, err := s.lookUp(x, text)
 	switch {
 	case errors.Is(err, errInactive), err == nil && !maySee(x.client, found.record):
@@ -57,6 +60,28 @@ func (s *Server) introspect(x *exchange) error {
 		answer.Sub, answer.SubType, answer.Username = r.Subject, "user", r.Username
 	}
 	writeJSON(x, http.StatusOK, answer)
+	return nil
+}
+
+// introspectRefresh shows a refresh token to its own client, and to nobody else: resource servers that look
+// at "active" alone must never take it for an access token.
+func (s *Server) introspectRefresh(x *exchange, t tokens.Token) error {
+	f, err := s.cfg.Store.Family(x, t)
+	if err != nil && !errors.Is(err, tokens.ErrNotFound) {
+		return err
+	}
+	if err != nil || f.ClientID != x.client.ID || f.ClientEpoch != x.client.Epoch || f.Generation != t.Generation ||
+		f.Created.Before(s.cfg.NotBefore) || !x.client.MayUse(clients.GrantRefreshToken) {
+		writeJSON(x, http.StatusOK, inactive{})
+		return nil
+	}
+	ends := f.LastUsed.Add(s.idle(x.client))
+	if f.Expires.Before(ends) {
+		ends = f.Expires
+	}
+	writeJSON(x, http.StatusOK, active{Active: true, Scope: f.Scope, ClientID: f.ClientID, TokenType: "refresh_token", Username: f.Username,
+		Exp: ends.Unix(), Iat: f.LastUsed.Unix(), Nbf: f.Created.Unix(), Sub: f.Subject, SubType: "user", Aud: f.Audience,
+		Iss: s.cfg.Issuer, JTI: t.ID().String()})
 	return nil
 }
 

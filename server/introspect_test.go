@@ -18,6 +18,8 @@ import (
 
 type cGin = gin.Context
 
+type contextT = context.Context
+
 var errStoreGone = errors.New("dial tcp 10.1.2.3:6379: connection refused")
 
 const dead = `{"active":false}`

@@ -22,9 +22,11 @@ import (
 	"github.com/gin-gonic/gin"
 	oauth2server "github.com/go-oauth2/oauth2/v4/server"
 
+	"github.com/grantor-auth/grantor/attempts"
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/users"
 )
 
 // Config is what a Server is made of. Fields without a default are required.
@@ -36,6 +38,18 @@ type Config struct {
 
 	AccessTTL time.Duration // life of an access token whose client sets none; 0: 15 minutes
 	NotBefore time.Time     // tokens issued before are dead; zero: none
+
+	// Users says who may use the password grant (RFC 6749 §4.3); nil: nobody, and there is no refresh either.
+	// RFC 9700 §2.4 advises against the grant.
+	Users     users.Authenticator
+	UserScope scopes.Rules      // the most that a token may carry of a user without a scope of their own
+	Guesses   *attempts.Guesses // bounds password attempts; nil: no limit
+	// RefreshTTL is the idle life of a grant, RefreshMaxTTL its absolute one; 0: 30 and 90 days. MaxFamily is the longest
+	// absolute life that any client has.
+	RefreshTTL, RefreshMaxTTL, MaxFamily time.Duration
+	// RetryWindow is how long a repeated refresh gets the same answer: 0 is the default, a quarter of the access
+	// token's life and 30 seconds at most; negative is never.
+	RetryWindow time.Duration
 
 	// PublicClients says that some client has no secret: the metadata lists "none".
 	PublicClients bool
@@ -60,16 +74,17 @@ type FailureLimit interface {
 // Server is the authorization server. It is an http.Handler, to be served by itself or
 // mounted in another program.
 type Server struct {
-	cfg     Config
-	log     *slog.Logger
-	path    string // of the issuer: "" or "/tenant"
-	codec   *tokens.Codec
-	key     tokens.ServerKey
-	grants  []string // enabled grant types
-	library *oauth2server.Server
-	limits  *rateLimits
-	gin     *gin.Engine
-	drain   atomic.Bool
+	cfg           Config
+	log           *slog.Logger
+	path          string // of the issuer: "" or "/tenant"
+	codec         *tokens.Codec
+	key           tokens.ServerKey
+	grants        []string // enabled grant types
+	credentialKey []byte   // of the fingerprints of password hashes
+	library       *oauth2server.Server
+	limits        *rateLimits
+	gin           *gin.Engine
+	drain         atomic.Bool
 }
 
 // New checks cfg, fetches the server key from the store and returns the server. It returns an error
@@ -87,6 +102,13 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.AccessTTL == 0 {
 		cfg.AccessTTL = 15 * time.Minute
 	}
+	if cfg.RefreshTTL == 0 {
+		cfg.RefreshTTL = 30 * 24 * time.Hour
+	}
+	if cfg.RefreshMaxTTL == 0 {
+		cfg.RefreshMaxTTL = 90 * 24 * time.Hour
+	}
+	cfg.MaxFamily = max(cfg.MaxFamily, cfg.RefreshMaxTTL)
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
@@ -98,6 +120,10 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		cfg: cfg, log: cfg.Log, path: u.Path, key: key, codec: tokens.NewCodec(key),
 		grants: []string{clients.GrantClientCredentials},
 		limits: newRateLimits(cfg.RequestsPerSecond),
+	}
+	if cfg.Users != nil {
+		s.grants = append(s.grants, clients.GrantPassword, clients.GrantRefreshToken)
+		s.credentialKey = key.Derive("grantor/credential/v1")
 	}
 	s.library = s.newLibrary()
 	if s.gin, err = s.routes(); err != nil {

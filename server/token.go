@@ -6,6 +6,8 @@ import (
 	"time"
 
 	oauth2 "github.com/go-oauth2/oauth2/v4"
+
+	"github.com/grantor-auth/grantor/clients"
 )
 
 // tokenAnswer is the successful answer of RFC 6749 §5.1.
@@ -21,6 +23,9 @@ type tokenAnswer struct {
 // look at a password first, and which calls a grant that is switched off unauthorized_client.
 func (s *Server) token(x *exchange) error {
 	if err := s.grantAllowed(x); err != nil {
+		return err
+	}
+	if err := parametersPresent(x); err != nil {
 		return err
 	}
 	grant, request, err := s.library.ValidationTokenRequest(x.gin.Request)
@@ -52,11 +57,27 @@ func (s *Server) grantAllowed(x *exchange) error {
 	return nil
 }
 
+// parametersPresent names what a grant needs (RFC 6749 §4.3.2, §6).
+func parametersPresent(x *exchange) error {
+	for _, name := range map[string][]string{
+		clients.GrantPassword: {"username", "password"}, clients.GrantRefreshToken: {"refresh_token"},
+	}[x.grant] {
+		if x.form.Get(name) == "" {
+			return refusal(codeInvalidRequest, "%s is required for this grant type", name)
+		}
+	}
+	return nil
+}
+
 func writeToken(x *exchange, info oauth2.TokenInfo) {
+	life := info.GetAccessExpiresIn()
+	if x.left > 0 {
+		life = min(life, x.left)
+	}
 	writeJSON(x, http.StatusOK, tokenAnswer{
 		AccessToken:  info.GetAccess(),
 		TokenType:    "Bearer",
-		ExpiresIn:    int64(info.GetAccessExpiresIn() / time.Second),
+		ExpiresIn:    int64(life / time.Second),
 		RefreshToken: info.GetRefresh(),
 		Scope:        info.GetScope(),
 	})

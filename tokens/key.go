@@ -25,6 +25,9 @@ func (k ServerKey) String() string { return "[server key]" }
 // id is the format byte of this key's tokens. A successor would have another.
 func (k ServerKey) id() byte { return 1 }
 
+// Derive returns a key of 32 bytes for another use, named by a label of its own.
+func (k ServerKey) Derive(label string) []byte { return k.derive("derived/" + label) }
+
 func (k ServerKey) derive(label string) []byte {
 	m := hmac.New(sha256.New, k[:])
 	m.Write([]byte(label))

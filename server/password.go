@@ -1,0 +1,213 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"time"
+
+	oautherrors "github.com/go-oauth2/oauth2/v4/errors"
+
+	"github.com/grantor-auth/grantor/attempts"
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/scopes"
+	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/users"
+)
+
+// login is a user who has proved themselves, on the way to tokens.
+type login struct {
+	user    *users.User
+	epoch   tokens.Epoch // read before the directory was asked for the last time
+	family  tokens.FamilyID
+	refresh tokens.Token
+}
+
+// errWrongPassword is the one answer to unknown names, wrong passwords, locked and disabled users.
+func errWrongPassword(reason string) error {
+	return &Error{Code: codeInvalidGrant, Description: users.ErrRefused.Error(), Reason: reason}
+}
+
+// checkPassword is the library's question who a name and a password prove (RFC 6749 §4.3.2). The client was
+// authenticated and its grant checked before.
+func (s *Server) checkPassword(ctx context.Context, _, username, password string) (string, error) {
+	x := exchangeFrom(ctx)
+	if x == nil || x.client == nil || s.cfg.Users == nil {
+		return "", oautherrors.ErrInvalidClient
+	}
+	typed, err := users.NewLogin(username, password)
+	if err != nil {
+		return "", err
+	}
+	attempt, err := s.cfg.Users.Lookup(x, typed)
+	if err != nil {
+		return "", err
+	}
+	reserved, err := s.reserve(x, attempt)
+	if err != nil {
+		return "", err
+	}
+	user, err := s.cfg.Users.Verify(x, attempt)
+	if refusal, ok := errors.AsType[*users.Refusal](err); ok {
+		return "", errWrongPassword(string(refusal.Reason))
+	}
+	if err != nil {
+		return "", errors.Join(err, giveBack(x, reserved))
+	}
+	if x.login, err = s.proved(x, user); err != nil {
+		return "", err
+	}
+	if reserved != nil {
+		if err := reserved.Succeeded(x); err != nil {
+			return "", err
+		}
+	}
+	return user.ID, nil
+}
+
+// reserve counts the attempt before anything is hashed. The counter's store away means no log-in: fail closed
+// (threats S-14).
+func (s *Server) reserve(x *exchange, a *users.Attempt) (*attempts.Attempt, error) {
+	if s.cfg.Guesses == nil {
+		return nil, nil //nolint:nilnil // no limits, nothing reserved
+	}
+	reserved, verdict, wait, err := s.cfg.Guesses.Reserve(x, a.Key(), x.gin.ClientIP())
+	switch {
+	case err != nil:
+		return nil, err
+	case verdict == attempts.AddressLocked:
+		return nil, &Error{Code: codeInvalidGrant, Status: http.StatusTooManyRequests, RetryAfter: wait, Reason: "address_locked",
+			Description: "too many failed log-ins from this address; wait as long as Retry-After says"}
+	case verdict == attempts.UserLocked:
+		s.cfg.Users.Decline(x)
+		return nil, errWrongPassword("user_locked")
+	}
+	return reserved, nil
+}
+
+func giveBack(x *exchange, reserved *attempts.Attempt) error {
+	if reserved == nil {
+		return nil
+	}
+	return reserved.Abandoned(x)
+}
+
+// proved draws the user's epoch and then asks the directory once more: a log-out, a disabling or a new password
+// between the first look and the epoch is seen here, and one after the epoch makes the last script
+// fail.
+func (s *Server) proved(x *exchange, user *users.User) (*login, error) {
+	epoch, err := s.cfg.Store.UserEpoch(x, s.codec.Tag(user.ID), s.epochLife())
+	if err != nil {
+		return nil, err
+	}
+	now, err := s.cfg.Users.Recheck(x, user.ID)
+	if errors.Is(err, users.ErrGone) {
+		return nil, errWrongPassword("user_disabled")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if now.Credential.Fingerprint(s.credentialKey) != user.Credential.Fingerprint(s.credentialKey) {
+		return nil, errWrongPassword("password_changed_meanwhile")
+	}
+	if now.Username == "" {
+		now.Username = user.Username
+	}
+	return &login{user: now, epoch: epoch, family: tokens.NewFamilyID()}, nil
+}
+
+// epochLife is longer than any family lives.
+func (s *Server) epochLife() time.Duration { return s.cfg.MaxFamily + 24*time.Hour }
+
+// userScope cuts what the client may have to what the user may. Reserved scopes are never in a user's token.
+func (s *Server) userScope(u *users.User, granted scopes.Set) (scopes.Set, error) {
+	may := u.Rules(s.cfg.UserScope)
+	kept := granted.Filter(func(t string) bool { return !scopes.IsReserved(t) && s.cfg.Catalogue.Permits(may, t) })
+	if kept.IsEmpty() && !granted.IsEmpty() {
+		return scopes.Set{}, refusal(codeInvalidScope, "this user may have none of the scopes that were asked for")
+	}
+	return kept, nil
+}
+
+// mintLogin mints the tokens of a new family; a refresh token only for clients that may use it.
+func (s *Server) mintLogin(x *exchange) (access, refresh string) {
+	tag := s.codec.Tag(x.login.user.ID)
+	access, x.issued = s.codec.NewUserAccess(tag, x.login.family)
+	if x.client.MayUse(clients.GrantRefreshToken) {
+		refresh, x.login.refresh = s.codec.NewRefresh(tag, x.login.family, 0)
+	}
+	return access, refresh
+}
+
+// storeLogin stores the family with its first tokens, in one script.
+func (s *Server) storeLogin(x *exchange, scope string, ttl time.Duration) error {
+	u := x.login.user
+	fingerprint := u.Credential.Fingerprint(s.credentialKey)
+	idle, most := s.idle(x.client), s.most(x.client)
+	if x.login.refresh.Kind == 0 { // without refresh the family is the access token's alone
+		idle, most = ttl, ttl
+	}
+	return s.cfg.Store.Login(x, &tokens.Login{
+		Access: x.issued, Refresh: x.login.refresh, Idle: idle, Max: most, EpochLife: s.epochLife(),
+		Record: &tokens.Record{Scope: scope, Audience: x.audience, IssuedAt: time.Now().Truncate(time.Second), TTL: ttl},
+		Family: tokens.Family{
+			Tag: s.codec.Tag(u.ID), ID: x.login.family, ClientID: x.client.ID, ClientEpoch: x.client.Epoch, UserEpoch: x.login.epoch,
+			Subject: u.ID, Username: u.Username, Scope: scope, Audience: x.audience, Credential: [16]byte(fingerprint[:16]),
+			Address: coarse(x.gin.ClientIP()),
+		},
+	})
+}
+
+func (s *Server) idle(c *clients.Client) time.Duration {
+	if c.RefreshTTL > 0 {
+		return c.RefreshTTL
+	}
+	return s.cfg.RefreshTTL
+}
+
+func (s *Server) most(c *clients.Client) time.Duration {
+	if c.MaxTTL > 0 {
+		return c.MaxTTL
+	}
+	return s.cfg.RefreshMaxTTL
+}
+
+func (s *Server) accessTTL(c *clients.Client) time.Duration {
+	if c.AccessTTL > 0 {
+		return c.AccessTTL
+	}
+	return s.cfg.AccessTTL
+}
+
+// retryWindow is never more than a quarter of the access token's life.
+func (s *Server) retryWindow(c *clients.Client) time.Duration {
+	window := c.RetryWindow
+	if window == 0 {
+		window = s.cfg.RetryWindow
+	}
+	switch {
+	case window < 0:
+		return 0
+	case window == 0:
+		window = 30 * time.Second
+	}
+	return min(window, s.accessTTL(c)/4)
+}
+
+// coarse returns the network of an address: enough to tell devices apart, too little to follow people.
+func coarse(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return ""
+	}
+	bits := 24
+	if a = a.Unmap(); a.Is6() {
+		bits = 48
+	}
+	p, err := a.WithZone("").Prefix(bits)
+	if err != nil {
+		return ""
+	}
+	return p.String()
+}

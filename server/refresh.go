@@ -1,0 +1,192 @@
+package server
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	oauth2 "github.com/go-oauth2/oauth2/v4"
+	"github.com/go-oauth2/oauth2/v4/models"
+
+	"github.com/grantor-auth/grantor/scopes"
+	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/users"
+)
+
+// sealed is the answer that a box holds for the one who lost it.
+type sealed struct {
+	Refresh string `json:"r"`
+	Access  string `json:"a"`
+	Scope   string `json:"s"`
+}
+
+// refresh uses a refresh token (RFC 6749 §6): nothing is written, and nothing burnt, before client, user, scope and
+// audience are found good; then one script decides.
+func (s *Server) refresh(x *exchange, text, scope string) (oauth2.TokenInfo, error) {
+	old, err := s.codec.Parse(text)
+	if err != nil || old.Kind != tokens.Refresh {
+		return nil, &Error{Code: codeInvalidGrant, Description: "this is no refresh token of this server", Reason: "not_ours"}
+	}
+	f, err := s.cfg.Store.Family(x, old)
+	switch {
+	case errors.Is(err, tokens.ErrNotFound):
+		return nil, &tokens.GrantError{Reason: tokens.ReasonNoFamily}
+	case err != nil:
+		return nil, err
+	case f.ClientID != x.client.ID:
+		return nil, &tokens.GrantError{Reason: tokens.ReasonOtherClient}
+	case f.Created.Before(s.cfg.NotBefore):
+		return nil, &tokens.GrantError{Reason: tokens.ReasonEnded}
+	}
+	user, err := s.recheckUser(x, f)
+	if err != nil {
+		return nil, err
+	}
+	granted, audience, err := s.refreshScope(x, f, user, scope)
+	if err != nil {
+		return nil, err
+	}
+	return s.rotate(x, text, old, granted, audience, scope)
+}
+
+// recheckUser asks the directory anew: a user who is gone or disabled, or whose password changed, ends the
+// family. A directory that cannot say ends nothing.
+func (s *Server) recheckUser(x *exchange, f *tokens.Family) (*users.User, error) {
+	user, err := s.cfg.Users.Recheck(x, f.Subject)
+	switch {
+	case errors.Is(err, users.ErrGone):
+		return nil, s.endFamily(x, f, "user_disabled")
+	case err != nil:
+		return nil, err
+	}
+	fingerprint := user.Credential.Fingerprint(s.credentialKey)
+	if [16]byte(fingerprint[:16]) != f.Credential {
+		return nil, s.endFamily(x, f, "password_changed")
+	}
+	return user, nil
+}
+
+// endFamily ends a family and returns the refusal that says why.
+func (s *Server) endFamily(x *exchange, f *tokens.Family, why tokens.Reason) error {
+	if _, err := s.cfg.Store.EndFamily(x, f.Tag, f.ID); err != nil {
+		return err
+	}
+	return &tokens.GrantError{Reason: why}
+}
+
+// refreshScope returns what the new access token may carry: within the original grant (RFC 6749 §6), and of that what
+// client and user may still have.
+func (s *Server) refreshScope(x *exchange, f *tokens.Family, u *users.User, scope string) (scopes.Set, []string, error) {
+	original, err := scopes.Parse(f.Scope)
+	if err != nil {
+		return scopes.Set{}, nil, fmt.Errorf("%w: scope", tokens.ErrRecord)
+	}
+	asked, err := scopes.Parse(scope)
+	if err != nil {
+		return scopes.Set{}, nil, err
+	}
+	if !original.Includes(asked) {
+		return scopes.Set{}, nil, refusal(codeInvalidScope, "a refresh cannot ask for more than the log-in was granted (RFC 6749 §6)")
+	}
+	if asked.IsEmpty() {
+		asked = original
+	}
+	granted := s.cfg.Catalogue.Expand(asked).Intersect(original).Filter(func(t string) bool {
+		return s.cfg.Catalogue.Has(t) && s.cfg.Catalogue.Permits(x.client.Scope, t)
+	})
+	if granted.IsEmpty() && !original.IsEmpty() {
+		return scopes.Set{}, nil, refusal(codeInvalidScope, "this client may no longer have any of these scopes")
+	}
+	if granted, err = s.userScope(u, granted); err != nil {
+		return scopes.Set{}, nil, err
+	}
+	granted, audience, err := s.narrowToResources(x.client, granted, x.form["resource"])
+	if err != nil {
+		return scopes.Set{}, nil, err
+	}
+	if slices.ContainsFunc(x.form["resource"], func(r string) bool { return !slices.Contains(f.Audience, r) }) {
+		return scopes.Set{}, nil, refusal(codeInvalidTarget, "a refresh cannot ask for a resource that the log-in was not granted (RFC 8707 §2.2)")
+	}
+	audience = slices.DeleteFunc(audience, func(a string) bool { return !slices.Contains(f.Audience, a) })
+	return granted, audience, nil
+}
+
+// rotate draws the new pair, seals it for a retry, and lets the store decide.
+func (s *Server) rotate(x *exchange, text string, old tokens.Token, granted scopes.Set, audience []string, asked string) (oauth2.TokenInfo, error) {
+	answer := sealed{Scope: granted.String()}
+	r := &tokens.Rotation{
+		Old: old, ClientID: x.client.ID, ClientEpoch: x.client.Epoch, Idle: s.idle(x.client), Window: s.retryWindow(x.client),
+		Record:  &tokens.Record{Scope: answer.Scope, Audience: audience, IssuedAt: time.Now().Truncate(time.Second), TTL: s.accessTTL(x.client)},
+		Ask:     askOf(asked, x.form["resource"]),
+		Address: coarse(x.gin.ClientIP()),
+	}
+	answer.Refresh, r.New = s.codec.NewRefresh(old.Tag, old.Family, old.Generation+1)
+	answer.Access, r.Access = s.codec.NewUserAccess(old.Tag, old.Family)
+	plain, err := json.Marshal(answer)
+	if err != nil {
+		return nil, err
+	}
+	if r.Box, err = tokens.Seal(text, plain); err != nil {
+		return nil, err
+	}
+	out, err := s.cfg.Store.Rotate(x, r)
+	if err != nil {
+		s.reportTheft(x, old, err)
+		return nil, err
+	}
+	if out.Suspicious {
+		s.log.WarnContext(x, "retries of a refresh keep coming late or from elsewhere: they are no longer forgiven",
+			"request_id", x.id, "client_id", x.client.ID, "session", old.Family.String())
+	}
+	if out.Box != nil {
+		first, err := open(text, out.Box)
+		if err != nil {
+			return nil, err
+		}
+		answer.Refresh = first.Refresh
+		if !out.Own {
+			answer = first
+		}
+	}
+	x.left = out.Left
+	return tokenInfo(answer, r.Record.TTL), nil
+}
+
+func open(text string, box []byte) (answer sealed, err error) {
+	plain, err := tokens.Unseal(text, box)
+	if err != nil {
+		return answer, err
+	}
+	return answer, json.Unmarshal(plain, &answer)
+}
+
+// reportTheft says aloud what ends families: a reused token may be a thief's.
+func (s *Server) reportTheft(x *exchange, old tokens.Token, err error) {
+	g, ok := errors.AsType[*tokens.GrantError](err)
+	if !ok || g.Reason != tokens.ReasonReuse && g.Reason != tokens.ReasonLostRotation {
+		return
+	}
+	s.log.WarnContext(x, "a session was ended", "reason", string(g.Reason), "request_id", x.id,
+		"client_id", x.client.ID, "session", old.Family.String(), "peer", x.gin.ClientIP())
+}
+
+// askOf names what a refresh asked for: a retry gets the same answer only for the same question.
+func askOf(scope string, resources []string) [16]byte {
+	set, _ := scopes.Parse(scope) // well formed, see refreshScope
+	sorted := slices.Sorted(slices.Values(resources))
+	sum := sha256.Sum256([]byte(set.String() + "\x00" + strings.Join(sorted, "\x00")))
+	return [16]byte(sum[:16])
+}
+
+func tokenInfo(a sealed, ttl time.Duration) oauth2.TokenInfo {
+	info := models.NewToken()
+	info.SetAccess(a.Access)
+	info.SetAccessExpiresIn(ttl)
+	info.SetRefresh(a.Refresh)
+	info.SetScope(a.Scope)
+	return info
+}
