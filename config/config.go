@@ -8,6 +8,7 @@ import (
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/scopes"
+	"github.com/grantor-auth/grantor/users"
 )
 
 // Secret is a text that is never shown. Wherever a key k is a Secret, k_file names a file that holds
@@ -38,6 +39,9 @@ type Config struct {
 	Scopes  map[string]Scope `toml:"scopes"`  // every scope that exists
 	Clients []Client         `toml:"clients"` // who may ask (RFC 7591 §2 names)
 
+	Grants Grants `toml:"grants"`
+	Users  Users  `toml:"users"`
+
 	Limits Limits `toml:"limits"`
 	Log    Log    `toml:"log"`
 
@@ -46,6 +50,8 @@ type Config struct {
 
 	catalogue *scopes.Catalogue
 	clients   []*clients.Client
+	people    []users.StaticUser
+	userScope scopes.Rules
 	origin    map[string]string // key → where its value came from
 }
 
@@ -83,8 +89,11 @@ type Redis struct {
 
 // Tokens says how tokens live.
 type Tokens struct {
-	AccessTTL time.Duration `toml:"access_ttl"`
-	NotBefore time.Time     `toml:"not_before"` // nothing older is active: set after restoring a backup
+	AccessTTL     time.Duration `toml:"access_ttl"`
+	RefreshTTL    time.Duration `toml:"refresh_ttl"`     // idle: counted from the last use
+	RefreshMaxTTL time.Duration `toml:"refresh_max_ttl"` // absolute: counted from the log-in
+	RetryWindow   string        `toml:"retry_window"`    // how long a repeated refresh gets the same answer; "": min(30s, access_ttl / 4); "0s": never
+	NotBefore     time.Time     `toml:"not_before"`      // nothing older is active: set after restoring a backup
 }
 
 // Scope is one entry of [scopes].
@@ -96,18 +105,21 @@ type Scope struct {
 
 // Client is one entry of [[clients]].
 type Client struct {
-	ClientID     string         `toml:"client_id"`
-	ClientName   string         `toml:"client_name"`
-	GrantTypes   []string       `toml:"grant_types"`
-	Scope        string         `toml:"scope"`         // may ask for; "orders:*" allows by wildcard
-	DefaultScope string         `toml:"default_scope"` // gets when it asks for none
-	Secrets      []ClientSecret `toml:"secrets"`       // up to two live at once
-	AuthMethod   string         `toml:"token_endpoint_auth_method"`
-	AccessTTL    time.Duration  `toml:"access_ttl"`
-	Audience     []string       `toml:"audience"`   // for scopes without a resource
-	Resource     string         `toml:"resource"`   // a resource server: it is this audience
-	Introspect   string         `toml:"introspect"` // "own", "audience", "any"
-	Disabled     bool           `toml:"disabled"`
+	ClientID      string         `toml:"client_id"`
+	ClientName    string         `toml:"client_name"`
+	GrantTypes    []string       `toml:"grant_types"`
+	Scope         string         `toml:"scope"`         // may ask for; "orders:*" allows by wildcard
+	DefaultScope  string         `toml:"default_scope"` // gets when it asks for none
+	Secrets       []ClientSecret `toml:"secrets"`       // up to two live at once
+	AuthMethod    string         `toml:"token_endpoint_auth_method"`
+	AccessTTL     time.Duration  `toml:"access_ttl"`
+	RefreshTTL    time.Duration  `toml:"refresh_ttl"`
+	RefreshMaxTTL time.Duration  `toml:"refresh_max_ttl"`
+	RetryWindow   string         `toml:"retry_window"`
+	Audience      []string       `toml:"audience"`   // for scopes without a resource
+	Resource      string         `toml:"resource"`   // a resource server: it is this audience
+	Introspect    string         `toml:"introspect"` // "own", "audience", "any"
+	Disabled      bool           `toml:"disabled"`
 }
 
 // ClientSecret is one entry of secrets.
@@ -116,10 +128,50 @@ type ClientSecret struct {
 	ExpiresAt time.Time `toml:"expires_at"`
 }
 
+// Grants opens grants that are off unless asked for.
+type Grants struct {
+	Password bool `toml:"password"` // RFC 9700 §2.4 says MUST NOT; first-party apps that need it opt in here and per client
+}
+
+// Users says who may use the password grant.
+type Users struct {
+	Source string `toml:"source"` // "config", "redis", "sql", "http"
+	Scope  string `toml:"scope"`  // the most that a token may carry of a user without a scope of their own; "": nothing
+	SQL    SQL    `toml:"sql"`
+	HTTP   HTTP   `toml:"http"`
+	Config []User `toml:"config"`
+}
+
+// SQL reads the table of an existing application; nothing is ever written to it.
+type SQL struct {
+	Driver  string `toml:"driver"` // "postgres", "mysql", "sqlite"
+	DSN     Secret `toml:"dsn"`
+	Query   string `toml:"query"`   // finds by login name; one parameter, columns id, username, password
+	Recheck string `toml:"recheck"` // finds by id, at each refresh
+}
+
+// HTTP lets the application answer for itself.
+type HTTP struct {
+	URL    string `toml:"url"`    // POST {username, password} → 200 {sub, username, scope} or 401
+	Secret Secret `toml:"secret"` // signs the request
+}
+
+// User is one entry of [[users.config]].
+type User struct {
+	ID           string `toml:"id"` // immutable: the token's sub
+	Username     string `toml:"username"`
+	PasswordHash string `toml:"password_hash"` // argon2id, bcrypt, and what Django writes
+	Scope        string `toml:"scope"`
+	Disabled     bool   `toml:"disabled"`
+}
+
 // Limits bounds what callers may do. -1 is off.
 type Limits struct {
-	ClientFailures    int `toml:"client_failures"`     // of one client from one address, a minute
-	RequestsPerSecond int `toml:"requests_per_second"` // of one client
+	PasswordFailures           int           `toml:"password_failures"`             // of one user within the window: then refused without hashing
+	PasswordFailuresPerAddress int           `toml:"password_failures_per_address"` // of one address within the window: then 429
+	Window                     time.Duration `toml:"window"`
+	ClientFailures             int           `toml:"client_failures"`     // of one client from one address, a minute
+	RequestsPerSecond          int           `toml:"requests_per_second"` // of one client
 }
 
 // Log says what is logged to standard error.
@@ -137,8 +189,9 @@ func Default() *Config {
 		Server: Server{ShutdownDelay: 5 * time.Second, ShutdownTimeout: 15 * time.Second},
 		Redis: Redis{Mode: "single", Prefix: "grantor:", Timeout: 500 * time.Millisecond,
 			WaitReplicas: 1, WaitTimeout: 100 * time.Millisecond},
-		Tokens: Tokens{AccessTTL: 15 * time.Minute},
-		Limits: Limits{ClientFailures: 20, RequestsPerSecond: -1},
+		Tokens: Tokens{AccessTTL: 15 * time.Minute, RefreshTTL: 30 * 24 * time.Hour, RefreshMaxTTL: 90 * 24 * time.Hour},
+		Users:  Users{Source: "config"},
+		Limits: Limits{PasswordFailures: 5, PasswordFailuresPerAddress: 100, Window: 15 * time.Minute, ClientFailures: 20, RequestsPerSecond: -1},
 		Log:    Log{Level: "info", Format: "auto"},
 	}
 }
@@ -154,6 +207,23 @@ func (c *Config) Catalogue() *scopes.Catalogue { return c.catalogue }
 
 // Registrations returns the clients, checked.
 func (c *Config) Registrations() []*clients.Client { return c.clients }
+
+// People returns the users of [[users.config]], checked.
+func (c *Config) People() []users.StaticUser { return c.people }
+
+// UserScope returns the most that a token may carry of a user without a scope of their own.
+func (c *Config) UserScope() scopes.Rules { return c.userScope }
+
+// DemoUsers returns the ids of users whose password the README prints.
+func (c *Config) DemoUsers() map[string]bool {
+	found := map[string]bool{}
+	for _, u := range c.people {
+		if u.PasswordHash == demoUserHash {
+			found[u.ID] = true
+		}
+	}
+	return found
+}
 
 // Demo says whether a client or user of the shipped config.toml is there.
 func (c *Config) Demo() bool {

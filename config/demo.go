@@ -8,6 +8,11 @@ const (
 	DemoAPIID         = "demo-api"
 	DemoAPISecret     = "gcs_7jl6Ull9TdT8U6LYENh10i02b5GBSGUQo2SmPmtgB4Qi0bTLQ7" //nolint:gosec // public on purpose
 
+	DemoAppID        = "demo-app"
+	DemoUser         = "ada"
+	DemoUserPassword = "correct horse battery staple" //nolint:gosec // public on purpose
+
+	demoUserHash    = "$argon2id$v=19$m=19456,t=2,p=1$wstlBWHPB8gW5LKa3IjLQg$kFXAd4Dy8+7iw7ilHfv1CsM01CWT0xWCwY3SkbhfAlk"
 	demoMachineHash = "sha256:71bf4abd665ce9f5bbe56971fe54b508fce3b351326628ebfae4aee97d522444"
 	demoAPIHash     = "sha256:6d6e821ee4814284d9392218e08230d473316043815fdc3a29b932d1fd365556"
 )

@@ -55,27 +55,35 @@ func TestMistakes(t *testing.T) {
 			`config.toml:2:1: listen: off loopback needs [tls] mode = "files", or "proxy"`},
 		"memory off loopback": {minimal + "listen = \":8080\"\ntls.mode = \"proxy\"\n",
 			`config.toml:1:1: store: "memory" loses every token at exit`},
-		"redis without a URL":                       {"store = \"redis\"\n", `redis.url: store = "redis" needs it`},
-		"certificates without mode":                 {minimal + "[tls]\ncert_file = \"x\"\n", `tls.mode: cert_file and key_file are used with mode = "files" only`},
-		"mode files without certificates":           {minimal + "[tls]\nmode = \"files\"\n", `config.toml:3:1: tls.mode: "files" needs cert_file and key_file`},
-		"braces in the prefix":                      {minimal + "[redis]\nprefix = \"{x}\"\n", `config.toml:3:1: redis.prefix: must not hold braces`},
-		"a life of a year":                          {minimal + "[tokens]\naccess_ttl = \"365d\"\n", "config.toml:3:1: tokens.access_ttl: must be whole seconds between 1s and 24h"},
-		"a trusted proxy that is no address":        {minimal + "trusted_proxies = [\"10.0.0.0/8\", \"lb\"]\n", "config.toml:2:1: trusted_proxies[1]: must be an address or a network"},
-		"a limit of zero":                           {minimal + "[limits]\nclient_failures = 0\n", "config.toml:3:1: limits.client_failures: must be a number from 1, or -1 for no limit"},
-		"a scope that is none":                      {minimal + "[scopes]\n\"a b\" = {}\n", `config.toml:3:1: scopes.a b: malformed scope`},
-		"a reserved scope":                          {minimal + "[scopes]\n\"grantor:x\" = {}\n", `config.toml:3:1: scopes.grantor:x: names that begin with "grantor:" are built in`},
-		"an implied scope that is none":             {minimal + "[scopes]\na = { implies = [\"b\"] }\n", `config.toml:3:7: scopes.a.implies: implies "b", which is not a scope of this table`},
-		"a resource with a fragment":                {minimal + "[scopes]\na = { resource = \"https://x#y\" }\n", `config.toml:3:7: scopes.a.resource: a resource is an absolute URI without a fragment`},
-		"a client without a secret":                 {minimal + "[[clients]]\nclient_id = \"c\"\n", `clients[0].secrets: a client without a secret is public only if it says so`},
-		"a client's scope that does not exist":      {minimal + "[[clients]]\nclient_id = \"c\"\nscope = \"nope\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].scope: "nope" is not in [scopes]`},
-		"a wildcard over grantor:":                  {minimal + "[[clients]]\nclient_id = \"c\"\nscope = \"grantor:*\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].scope: malformed scope: scopes that begin with "grantor:" are allowed one by one`},
-		"a public client with client_credentials":   {minimal + "[[clients]]\nclient_id = \"c\"\ntoken_endpoint_auth_method = \"none\"\ngrant_types = [\"client_credentials\"]\n", `config.toml:5:1: clients[0].grant_types: client_credentials is for confidential clients only`},
-		"two clients of one id":                     {minimal + strings.Repeat("[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \""+goodHash+"\" }]\n", 2), `config.toml:6:1: clients[1].client_id: is the id of clients[0] as well`},
-		"introspect audience without a resource":    {minimal + "[[clients]]\nclient_id = \"c\"\nintrospect = \"audience\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].introspect: introspect = "audience" needs resource`},
-		"an expiry without a zone":                  {minimal + "[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \"" + goodHash + "\", expires_at = 2027-01-01 }]\n", `config.toml:4:96: clients[0].secrets[0].expires_at: must say its zone`},
-		"S-67 a demo secret off loopback":           {"listen = \":443\"\ntls.mode = \"proxy\"\nissuer = \"https://auth.example.com\"\nredis.url = \"redis://r\"\n[[clients]]\nclient_id = \"renamed\"\nsecrets = [{ hash = \"" + demoMachineHash + "\" }]\n", `config.toml:7:1: clients[0].secrets: is a demo secret that everyone can read`},
-		"an include that is not there":              {minimal + "include = [\"none.toml\"]\n", `config.toml:2:1: include[0]: there is no file `},
-		"a negative number of replicas to wait for": {"redis.url = \"redis://r\"\nredis.wait_replicas = -1\n", "config.toml:2:1: redis.wait_replicas: must be 0 or more"},
+		"redis without a URL":                                        {"store = \"redis\"\n", `redis.url: store = "redis" needs it`},
+		"certificates without mode":                                  {minimal + "[tls]\ncert_file = \"x\"\n", `tls.mode: cert_file and key_file are used with mode = "files" only`},
+		"mode files without certificates":                            {minimal + "[tls]\nmode = \"files\"\n", `config.toml:3:1: tls.mode: "files" needs cert_file and key_file`},
+		"braces in the prefix":                                       {minimal + "[redis]\nprefix = \"{x}\"\n", `config.toml:3:1: redis.prefix: must not hold braces`},
+		"a life of a year":                                           {minimal + "[tokens]\naccess_ttl = \"365d\"\n", "config.toml:3:1: tokens.access_ttl: must be whole seconds between 1s and 24h"},
+		"a trusted proxy that is no address":                         {minimal + "trusted_proxies = [\"10.0.0.0/8\", \"lb\"]\n", "config.toml:2:1: trusted_proxies[1]: must be an address or a network"},
+		"a limit of zero":                                            {minimal + "[limits]\nclient_failures = 0\n", "config.toml:3:1: limits.client_failures: must be a number from 1, or -1 for no limit"},
+		"a scope that is none":                                       {minimal + "[scopes]\n\"a b\" = {}\n", `config.toml:3:1: scopes.a b: malformed scope`},
+		"a reserved scope":                                           {minimal + "[scopes]\n\"grantor:x\" = {}\n", `config.toml:3:1: scopes.grantor:x: names that begin with "grantor:" are built in`},
+		"an implied scope that is none":                              {minimal + "[scopes]\na = { implies = [\"b\"] }\n", `config.toml:3:7: scopes.a.implies: implies "b", which is not a scope of this table`},
+		"a resource with a fragment":                                 {minimal + "[scopes]\na = { resource = \"https://x#y\" }\n", `config.toml:3:7: scopes.a.resource: a resource is an absolute URI without a fragment`},
+		"a client without a secret":                                  {minimal + "[[clients]]\nclient_id = \"c\"\n", `clients[0].secrets: a client without a secret is public only if it says so`},
+		"a client's scope that does not exist":                       {minimal + "[[clients]]\nclient_id = \"c\"\nscope = \"nope\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].scope: "nope" is not in [scopes]`},
+		"a wildcard over grantor:":                                   {minimal + "[[clients]]\nclient_id = \"c\"\nscope = \"grantor:*\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].scope: malformed scope: scopes that begin with "grantor:" are allowed one by one`},
+		"a public client with client_credentials":                    {minimal + "[[clients]]\nclient_id = \"c\"\ntoken_endpoint_auth_method = \"none\"\ngrant_types = [\"client_credentials\"]\n", `config.toml:5:1: clients[0].grant_types: client_credentials is for confidential clients only`},
+		"two clients of one id":                                      {minimal + strings.Repeat("[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \""+goodHash+"\" }]\n", 2), `config.toml:6:1: clients[1].client_id: is the id of clients[0] as well`},
+		"introspect audience without a resource":                     {minimal + "[[clients]]\nclient_id = \"c\"\nintrospect = \"audience\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].introspect: introspect = "audience" needs resource`},
+		"an expiry without a zone":                                   {minimal + "[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \"" + goodHash + "\", expires_at = 2027-01-01 }]\n", `config.toml:4:96: clients[0].secrets[0].expires_at: must say its zone`},
+		"S-67 a demo secret off loopback":                            {"listen = \":443\"\ntls.mode = \"proxy\"\nissuer = \"https://auth.example.com\"\nredis.url = \"redis://r\"\n[[clients]]\nclient_id = \"renamed\"\nsecrets = [{ hash = \"" + demoMachineHash + "\" }]\n", `config.toml:7:1: clients[0].secrets: is a demo secret that everyone can read`},
+		"an include that is not there":                               {minimal + "include = [\"none.toml\"]\n", `config.toml:2:1: include[0]: there is no file `},
+		"RT-17 an idle life beyond the absolute one":                 {minimal + "[tokens]\nrefresh_ttl = \"91d\"\n", "config.toml:3:1: tokens.refresh_ttl: must be a second at least and not more than refresh_max_ttl"},
+		"a retry window beyond a quarter of the access token's life": {minimal + "[tokens]\nretry_window = \"5m\"\n", "config.toml:3:1: tokens.retry_window: must be between 0s and a quarter of access_ttl, here 3m45s"},
+		"a user without a usable hash":                               {minimal + "[[users.config]]\nid = \"u\"\nusername = \"a\"\npassword_hash = \"hunter2\"\n", "config.toml:5:1: users.config[0].password_hash: "},
+		"a user with power over Grantor":                             {minimal + "[users]\nscope = \"grantor:admin\"\n", "config.toml:3:1: users.scope: scopes that begin with"},
+		"sql without its queries":                                    {minimal + "grants.password = true\n[users]\nsource = \"sql\"\n", "users.sql.query: source = \"sql\" needs it"},
+		"http without a URL":                                         {minimal + "grants.password = true\n[users]\nsource = \"http\"\n", "users.http: "},
+		"users in Redis without Redis":                               {minimal + "grants.password = true\n[users]\nsource = \"redis\"\n", "config.toml:4:1: users.source: \"redis\" needs store"},
+		"S-67 the demo password off loopback":                        {"listen = \":443\"\ntls.mode = \"proxy\"\nissuer = \"https://auth.example.com\"\nredis.url = \"redis://r\"\n[[users.config]]\nid = \"u\"\nusername = \"a\"\npassword_hash = \"" + demoUserHash + "\"\n", "config.toml:8:1: users.config[0].password_hash: is of a demo password"},
+		"a negative number of replicas to wait for":                  {"redis.url = \"redis://r\"\nredis.wait_replicas = -1\n", "config.toml:2:1: redis.wait_replicas: must be 0 or more"},
 	} {
 		t.Run(name, func(t *testing.T) { require.Contains(t, mistakes(t, c.text), c.want) })
 	}
@@ -190,7 +198,8 @@ func TestShippedFile(t *testing.T) {
 	const shipped = "../config.toml"
 	c, warnings, err := Load(Options{Path: shipped})
 	require.NoError(t, err)
-	require.Empty(t, warnings)
+	require.Len(t, warnings, 1)
+	require.Contains(t, warnings[0], "RFC 9700 §2.4")
 	require.True(t, c.Demo())
 	t.Run("the demo secrets are those of the constants", func(t *testing.T) {
 		require.Equal(t, demoMachineHash, clients.HashSecret(DemoMachineSecret).String())
@@ -200,7 +209,7 @@ func TestShippedFile(t *testing.T) {
 		text, err := os.ReadFile(shipped)
 		require.NoError(t, err)
 		for _, typ := range []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[TLS](), reflect.TypeFor[Server](), reflect.TypeFor[Redis](),
-			reflect.TypeFor[Tokens](), reflect.TypeFor[Scope](), reflect.TypeFor[Client](), reflect.TypeFor[ClientSecret](), reflect.TypeFor[Limits](), reflect.TypeFor[Log]()} {
+			reflect.TypeFor[Tokens](), reflect.TypeFor[Scope](), reflect.TypeFor[Client](), reflect.TypeFor[ClientSecret](), reflect.TypeFor[Grants](), reflect.TypeFor[Users](), reflect.TypeFor[SQL](), reflect.TypeFor[HTTP](), reflect.TypeFor[User](), reflect.TypeFor[Limits](), reflect.TypeFor[Log]()} {
 			for _, key := range keysOf(typ) {
 				require.Contains(t, string(text), strings.TrimSuffix(key, "_file"))
 			}
