@@ -1,19 +1,31 @@
 package cli
 
 import (
+	"crypto/rand"
 	"slices"
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/users"
 )
 
 // demoSecrets are the secrets of the shipped clients: the printed ones, or fresh ones of a trial.
-type demoSecrets struct{ machine, api string }
+type demoSecrets struct{ machine, api, password string }
 
-// renew gives the demo clients secrets that nobody else has, so that a trial may listen anywhere.
-func (demoSecrets) renew(list []*clients.Client) demoSecrets {
-	fresh := demoSecrets{tokens.NewSecret(), tokens.NewSecret()}
+// renew gives the demo clients and users secrets that nobody else has, so that a trial may listen
+// anywhere.
+func (demoSecrets) renew(list []*clients.Client, people []users.StaticUser, demoUsers map[string]bool) (demoSecrets, error) {
+	fresh := demoSecrets{tokens.NewSecret(), tokens.NewSecret(), rand.Text()}
+	hash, err := users.Hash(fresh.password)
+	if err != nil {
+		return fresh, err
+	}
+	for i := range people {
+		if demoUsers[people[i].ID] {
+			people[i].PasswordHash = hash
+		}
+	}
 	for _, c := range list {
 		if !c.Demo {
 			continue
@@ -25,7 +37,7 @@ func (demoSecrets) renew(list []*clients.Client) demoSecrets {
 		c.Demo = false
 		c.Secrets = []clients.Secret{{Hash: clients.HashSecret(secret)}}
 	}
-	return fresh
+	return fresh, nil
 }
 
 // hasDemo says whether the lines to paste would work.
@@ -55,5 +67,9 @@ Try it: paste these lines into another terminal.
   # The machine gives the token back; from now on it is good for nothing.
   curl -s -u demo-machine:%[2]s -d token=$TOKEN %[1]s/oauth2/revoke; echo
   curl -s -u demo-api:%[3]s -d token=$TOKEN %[1]s/oauth2/introspect; echo
+
+  # A mobile app logs ada in, and refreshes.
+  REFRESH=$(curl -s -d grant_type=password -d client_id=demo-app -d username=ada --data-urlencode 'password=%[4]s' %[1]s/oauth2/token | grep -o 'grt_[0-9A-Za-z]*'); echo $REFRESH
+  curl -s -d grant_type=refresh_token -d client_id=demo-app -d refresh_token=$REFRESH %[1]s/oauth2/token; echo
 
 `

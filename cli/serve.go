@@ -49,9 +49,13 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 	for _, w := range warnings {
 		log.Warn(w)
 	}
-	demo := demoSecrets{config.DemoMachineSecret, config.DemoAPISecret}
+	demo := demoSecrets{config.DemoMachineSecret, config.DemoAPISecret, config.DemoUserPassword}
+	people, demoUsers := cfg.People(), cfg.DemoUsers()
 	if cfg.Trial {
-		demo = demo.renew(cfg.Registrations())
+		if demo, err = demo.renew(cfg.Registrations(), people, demoUsers); err != nil {
+			return err
+		}
+		demoUsers = nil
 	}
 
 	ctx, cancel := context.WithCancel(c.Context())
@@ -69,7 +73,15 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 	background.Go(func() error { registry.Run(ctx, log); return nil })
 	defer func() { cancel(); _ = background.Wait() }()
 
-	srv, err := server.New(ctx, serverConfig(cfg, registry, st, log))
+	sc := serverConfig(cfg, registry, st, log)
+	sc.DemoUsers = demoUsers
+	directory, err := openDirectory(ctx, cfg, st.db, people)
+	if err != nil {
+		return err
+	}
+	defer directory.close()
+	sc.Users = directory.authenticator
+	srv, err := server.New(ctx, sc)
 	if err != nil {
 		return err
 	}
@@ -91,7 +103,12 @@ func serverConfig(cfg *config.Config, registry clients.Registry, st *stores, log
 		AccessTTL: cfg.Tokens.AccessTTL, NotBefore: cfg.Tokens.NotBefore,
 		RequestsPerSecond: cfg.Limits.RequestsPerSecond, TrustedProxies: cfg.TrustedProxies, Log: log,
 	}
+	sc.UserScope, sc.RetryWindow = cfg.UserScope(), cfg.RetryWindow()
+	sc.RefreshTTL, sc.RefreshMaxTTL = cfg.Tokens.RefreshTTL, cfg.Tokens.RefreshMaxTTL
+	l := cfg.Limits
+	sc.Guesses = attempts.NewGuesses(st.attempts, l.PasswordFailures, l.PasswordFailuresPerAddress, l.Window)
 	for _, c := range cfg.Registrations() {
+		sc.MaxFamily = max(sc.MaxFamily, c.MaxTTL)
 		sc.PublicClients = sc.PublicClients || c.Public()
 	}
 	if n := cfg.Limits.ClientFailures; n > 0 {
@@ -104,15 +121,27 @@ func serverConfig(cfg *config.Config, registry clients.Registry, st *stores, log
 type stores struct {
 	tokens   tokens.Store
 	attempts attempts.Counter
+	db       *redisdb.DB // nil with the memory store
 	close    func()
 }
 
 func openStores(ctx context.Context, cfg *config.Config, log *slog.Logger) (*stores, error) {
 	if cfg.Store == config.StoreMemory {
 		m := tokens.NewMemory(0)
-		return &stores{m, attempts.NewMemory(), func() { _ = m.Close() }}, nil
+		return &stores{m, attempts.NewMemory(), nil, func() { _ = m.Close() }}, nil
 	}
-	r := cfg.Redis
+	db, err := openRedis(cfg.Redis)
+	if err != nil {
+		return nil, err
+	}
+	if err := awaitRedis(ctx, db, log); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &stores{tokens.NewRedis(db), attempts.NewRedis(db), db, func() { _ = db.Close() }}, nil
+}
+
+// openRedis opens what [redis] names.
+func openRedis(r config.Redis) (*redisdb.DB, error) {
 	db, err := redisdb.Open(redisdb.Config{
 		Mode: redisdb.Mode(r.Mode), URL: string(r.URL), Addrs: r.Addrs, Master: r.Master,
 		Username: r.Username, Password: string(r.Password),
@@ -123,10 +152,7 @@ func openStores(ctx context.Context, cfg *config.Config, log *slog.Logger) (*sto
 	if err != nil {
 		return nil, usageError{err}
 	}
-	if err := awaitRedis(ctx, db, log); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return &stores{tokens.NewRedis(db), attempts.NewRedis(db), func() { _ = db.Close() }}, nil
+	return db, nil
 }
 
 // startPatience is how long a start waits for Redis: the two are often started together.
@@ -233,6 +259,6 @@ func (p Program) banner(c *cobra.Command, cfg *config.Config, addr net.Addr, dem
 	}
 	if hasDemo(cfg.Registrations()) {
 		reach := strings.NewReplacer("[::]", "127.0.0.1", "0.0.0.0", "127.0.0.1").Replace(addr.String())
-		fmt.Fprintf(out, demoLines, scheme+"://"+reach, demo.machine, demo.api)
+		fmt.Fprintf(out, demoLines, scheme+"://"+reach, demo.machine, demo.api, demo.password)
 	}
 }

@@ -49,6 +49,9 @@ func (s *Server) checkPassword(ctx context.Context, _, username, password string
 		return "", err
 	}
 	user, err := s.cfg.Users.Verify(x, attempt)
+	if err == nil && s.cfg.DemoUsers[user.ID] && !fromLoopback(x.gin.Request) {
+		return "", errWrongPassword("demo_user_off_loopback")
+	}
 	if refusal, ok := errors.AsType[*users.Refusal](err); ok {
 		return "", errWrongPassword(string(refusal.Reason))
 	}

@@ -44,6 +44,7 @@ type Config struct {
 	Users     users.Authenticator
 	UserScope scopes.Rules      // the most that a token may carry of a user without a scope of their own
 	Guesses   *attempts.Guesses // bounds password attempts; nil: no limit
+	DemoUsers map[string]bool   // ids of users whose password is printed in the README: loopback only
 	// RefreshTTL is the idle life of a grant, RefreshMaxTTL its absolute one; 0: 30 and 90 days. MaxFamily is the longest
 	// absolute life that any client has.
 	RefreshTTL, RefreshMaxTTL, MaxFamily time.Duration
