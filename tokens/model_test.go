@@ -1,0 +1,268 @@
+package tokens_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/grantor-auth/grantor/redisdb"
+	"github.com/grantor-auth/grantor/redisdb/redistest"
+	"github.com/grantor-auth/grantor/tokens"
+)
+
+// model is what a family should be, said as simply as possible. Windows and lives are far longer than a run, so
+// time decides nothing here; storetest proves what time does.
+type model struct {
+	dead        bool
+	generation  uint32
+	current     tokens.Token
+	previous    *tokens.Rotation // the rotation that made current
+	last        *tokens.Rotation // the newest call, for repeating
+	everUsed    []tokens.Token   // used up before previous
+	live        map[tokens.Token]bool
+	firstGone   bool // the access token in the box was revoked
+	asks        int
+	clientEpoch tokens.Epoch
+}
+
+// machine drives two nodes of a store and the model by the same random steps.
+type machine struct {
+	nodes []tokens.Store
+	codec *tokens.Codec
+	tag   tokens.Tag
+	fam   tokens.FamilyID
+	m     model
+}
+
+func (w *machine) node(t *rapid.T) tokens.Store {
+	return w.nodes[rapid.IntRange(0, len(w.nodes)-1).Draw(t, "node")]
+}
+
+func (w *machine) rotation(old tokens.Token) *tokens.Rotation {
+	_, next := w.codec.NewRefresh(w.tag, w.fam, old.Generation+1)
+	_, access := w.codec.NewUserAccess(w.tag, w.fam)
+	return &tokens.Rotation{Old: old, New: next, ClientID: "app", ClientEpoch: w.m.clientEpoch, Idle: time.Hour, Window: time.Hour, Access: access,
+		Record: &tokens.Record{Scope: "s", IssuedAt: time.Now().Truncate(time.Second), TTL: time.Hour}, Box: append([]byte("box"), access.Hash[:]...)}
+}
+
+// call rotates, and says the reason of a refusal, "" for success.
+func (w *machine) call(t *rapid.T, r *tokens.Rotation) (*tokens.Rotated, tokens.Reason) {
+	out, err := w.node(t).Rotate(t.Context(), r)
+	var g *tokens.GrantError
+	if errors.As(err, &g) {
+		return nil, g.Reason
+	}
+	if err != nil {
+		t.Fatalf("rotate: %v", err)
+	}
+	return out, ""
+}
+
+func (w *machine) want(t *rapid.T, got, want tokens.Reason) {
+	if w.m.dead {
+		want = tokens.ReasonNoFamily
+	}
+	if got != want {
+		t.Fatalf("refused with %q, the model says %q", got, want)
+	}
+}
+
+func (w *machine) end() {
+	w.m.dead = true
+	clear(w.m.live)
+}
+
+func (w *machine) actions() map[string]func(*rapid.T) {
+	return map[string]func(*rapid.T){
+		"rotate": func(t *rapid.T) {
+			r := w.rotation(w.m.current)
+			_, why := w.call(t, r)
+			w.want(t, why, "")
+			if w.m.dead {
+				return
+			}
+			if w.m.previous != nil {
+				w.m.everUsed = append(w.m.everUsed, w.m.previous.Old)
+			}
+			w.m.previous, w.m.last, w.m.current, w.m.firstGone, w.m.asks = r, r, r.New, false, 0
+			w.m.generation++
+			w.m.live[r.Access] = true
+		},
+		"the network repeats the newest call": func(t *rapid.T) {
+			if w.m.last == nil {
+				return
+			}
+			out, why := w.call(t, w.m.last)
+			w.want(t, why, "")
+			if out != nil && out.Box != nil {
+				t.Fatal("a repeated call was taken for a retry")
+			}
+		},
+		"retry with the previous token": func(t *rapid.T) {
+			if w.m.previous == nil {
+				return
+			}
+			out, why := w.call(t, w.rotation(w.m.previous.Old))
+			if w.m.firstGone {
+				w.want(t, why, tokens.ReasonAccessGone)
+				return
+			}
+			w.want(t, why, "")
+			if out != nil && string(out.Box) != string(w.m.previous.Box) {
+				t.Fatal("a retry got another box")
+			}
+		},
+		"retry with another scope": func(t *rapid.T) {
+			if w.m.previous == nil {
+				return
+			}
+			r := w.rotation(w.m.previous.Old)
+			r.Ask = [16]byte{1}
+			_, why := w.call(t, r)
+			switch {
+			case w.m.firstGone:
+				w.want(t, why, tokens.ReasonAccessGone)
+			case w.m.asks >= 8:
+				w.want(t, why, tokens.ReasonTooManyAsks)
+			default:
+				w.want(t, why, "")
+				if !w.m.dead {
+					w.m.asks++
+					w.m.live[r.Access] = true
+				}
+			}
+		},
+		"reuse of an older token": func(t *rapid.T) {
+			if len(w.m.everUsed) == 0 {
+				return
+			}
+			_, why := w.call(t, w.rotation(rapid.SampledFrom(w.m.everUsed).Draw(t, "old")))
+			w.want(t, why, tokens.ReasonReuse)
+			w.end()
+		},
+		"a token of a generation that was lost": func(t *rapid.T) {
+			if rapid.IntRange(0, 9).Draw(t, "seldom") > 0 {
+				return
+			}
+			_, ahead := w.codec.NewRefresh(w.tag, w.fam, w.m.generation+5)
+			_, why := w.call(t, w.rotation(ahead))
+			w.want(t, why, tokens.ReasonLostRotation)
+			w.end()
+		},
+		"another client": func(t *rapid.T) {
+			r := w.rotation(w.m.current)
+			r.ClientID = "other"
+			_, why := w.call(t, r)
+			w.want(t, why, tokens.ReasonOtherClient)
+		},
+		"revoke an access token": func(t *rapid.T) {
+			for a := range w.m.live {
+				if _, err := w.node(t).Revoke(t.Context(), a, "app"); err != nil {
+					t.Fatal(err)
+				}
+				delete(w.m.live, a)
+				if w.m.previous != nil && a == w.m.previous.Access {
+					w.m.firstGone = true
+				}
+				return
+			}
+		},
+		"revoke the family": func(t *rapid.T) {
+			if rapid.IntRange(0, 9).Draw(t, "seldom") > 0 {
+				return
+			}
+			ended, err := w.node(t).Revoke(t.Context(), w.m.current, "app")
+			if err != nil || ended == w.m.dead {
+				t.Fatalf("ended %v, dead before %v: %v", ended, w.m.dead, err)
+			}
+			w.end()
+		},
+		"log out everywhere": func(t *rapid.T) {
+			if rapid.IntRange(0, 9).Draw(t, "seldom") > 0 {
+				return
+			}
+			if err := w.node(t).EndUser(t.Context(), w.tag); err != nil {
+				t.Fatal(err)
+			}
+			_, why := w.call(t, w.rotation(w.m.current))
+			w.want(t, why, tokens.ReasonEnded)
+			w.end()
+		},
+		"the client is disabled": func(t *rapid.T) {
+			if rapid.IntRange(0, 9).Draw(t, "seldom") > 0 {
+				return
+			}
+			r := w.rotation(w.m.current)
+			r.ClientEpoch = tokens.Epoch{9}
+			_, why := w.call(t, r)
+			w.want(t, why, tokens.ReasonEnded)
+			w.end()
+		},
+		"": func(t *rapid.T) { // after every step: the same tokens live
+			s := w.node(t)
+			for a := range w.m.live {
+				if _, err := s.Load(t.Context(), a); err != nil {
+					t.Fatalf("a token that should live: %v", err)
+				}
+			}
+			if w.m.previous != nil && !w.m.live[w.m.previous.Access] {
+				if _, err := s.Load(t.Context(), w.m.previous.Access); !errors.Is(err, tokens.ErrNotFound) {
+					t.Fatalf("a token that should be dead: %v", err)
+				}
+			}
+			if _, err := s.Family(t.Context(), w.m.current); (err == nil) == w.m.dead && !errors.Is(err, tokens.ErrNotFound) {
+				t.Fatalf("family: dead %v, %v", w.m.dead, err)
+			}
+		},
+	}
+}
+
+// testModel runs random interleavings of everything that happens to a family against the model.
+func testModel(t *testing.T, nodes ...tokens.Store) {
+	key, err := nodes[0].ServerKey(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	codec := tokens.NewCodec(key)
+	rapid.Check(t, func(t *rapid.T) {
+		w := &machine{nodes: nodes, codec: codec, fam: tokens.NewFamilyID()}
+		w.tag = codec.Tag(w.fam.String())
+		w.m = model{live: map[tokens.Token]bool{}, clientEpoch: tokens.Epoch{1}}
+		epoch, err := nodes[0].UserEpoch(t.Context(), w.tag, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, refresh := codec.NewRefresh(w.tag, w.fam, 0)
+		_, access := codec.NewUserAccess(w.tag, w.fam)
+		err = nodes[0].Login(t.Context(), &tokens.Login{Refresh: refresh, Access: access, Idle: time.Hour, Max: 2 * time.Hour, EpochLife: 3 * time.Hour,
+			Record: &tokens.Record{Scope: "s", IssuedAt: time.Now().Truncate(time.Second), TTL: time.Hour},
+			Family: tokens.Family{Tag: w.tag, ID: w.fam, ClientID: "app", ClientEpoch: w.m.clientEpoch, UserEpoch: epoch, Subject: "u", Scope: "s"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.m.current, w.m.live[access] = refresh, true
+		t.Repeat(w.actions())
+	})
+}
+
+func TestModelMemory(t *testing.T) {
+	m := tokens.NewMemory(0)
+	defer m.Close()
+	t.Run("RT-16 V-02 random interleavings agree with the model", func(t *testing.T) { testModel(t, m) })
+}
+
+func TestModelRedis(t *testing.T) {
+	s := redistest.Start(t)
+	var nodes []tokens.Store
+	for range 2 {
+		db, err := redisdb.Open(redisdb.Config{URL: s.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		nodes = append(nodes, tokens.NewRedis(db))
+	}
+	t.Run("RT-16 V-02 random interleavings over two nodes agree with the model", func(t *testing.T) { testModel(t, nodes...) })
+}
