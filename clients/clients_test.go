@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,11 +20,20 @@ import (
 
 // epochs is an EpochSource that can be broken.
 type epochs struct {
+	mu     sync.Mutex
 	now    map[string]Epoch
 	broken error
 }
 
+func (e *epochs) set(now map[string]Epoch, broken error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.now, e.broken = now, broken
+}
+
 func (e *epochs) ClientEpochs(_ context.Context, ids []string) (list []Epoch, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	for _, id := range ids {
 		list = append(list, e.now[id])
 	}
@@ -45,7 +55,7 @@ func TestStatic(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, Epoch{1}, c.Epoch)
 
-			source.broken = errors.New("away")
+			source.set(map[string]Epoch{"a": {1}}, errors.New("away"))
 			time.Sleep(StaleAfter + PollEvery)
 			synctest.Wait()
 			_, err = s.Get(t.Context(), "a")
@@ -53,7 +63,7 @@ func TestStatic(t *testing.T) {
 			_, err = s.Get(t.Context(), "unknown")
 			require.ErrorIs(t, err, ErrStale)
 
-			source.broken, source.now = nil, map[string]Epoch{"a": {2}}
+			source.set(map[string]Epoch{"a": {2}}, nil)
 			time.Sleep(PollEvery)
 			synctest.Wait()
 			c, err = s.Get(t.Context(), "a")
