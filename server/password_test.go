@@ -484,7 +484,7 @@ func TestUserTokens(t *testing.T) {
 		f.post(t, tokP, "web:s", "grant_type=refresh_token&refresh_token="+r.text("refresh_token"))
 		require.Equal(t, dead, f.post(t, intP, "web:s", "token="+r.text("refresh_token")).body, "nor an old one")
 	})
-	t.Run("RV-10 RV-11 RFC 7009 §2.1 revoking the refresh token ends the access tokens", func(t *testing.T) {
+	t.Run("RV-10 RV-11 RV-15 RFC 7009 §2.1 revoking the refresh token ends the access tokens", func(t *testing.T) {
 		access, r0 := f.loggedIn(t, "")
 		require.Equal(t, 200, f.post(t, revP, "", "client_id=mobile&token="+r0).status)
 		require.Equal(t, dead, f.inspect(t, access).body)
