@@ -88,6 +88,7 @@ func TestRedisStoppedMidRun(t *testing.T) {
 				require.Less(t, time.Since(begun), 3*time.Second)
 			}
 			fault.end(s)
+			returned := time.Now()
 			require.Eventually(t, func() bool {
 				r, err := tryPost(t.Context(), p.URL+"/oauth2/introspect", "api", d.api, url.Values{"token": {token}})
 				require.NoError(t, err)
@@ -96,6 +97,7 @@ func TestRedisStoppedMidRun(t *testing.T) {
 				}
 				return r.status == 200
 			}, 5*time.Second, 10*time.Millisecond)
+			t.Logf("service again %s after Redis", time.Since(returned).Round(time.Millisecond))
 		})
 	}
 }
@@ -147,6 +149,9 @@ func TestStart(t *testing.T) {
 		require.Contains(t, string(out), name+":2:1: b: there is no such key")
 	})
 	t.Run("TE-01 TLS served by itself", func(t *testing.T) {
+		if _, err := exec.LookPath("curl"); err != nil {
+			t.Skip("curl is not on PATH")
+		}
 		d := deploy(t, memoryStore)
 		cert, key := certificate(t)
 		p := run(t, built(t, module), []string{"GRANTOR_TLS__MODE=files", "GRANTOR_TLS__CERT_FILE=" + cert, "GRANTOR_TLS__KEY_FILE=" + key},
