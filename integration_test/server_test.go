@@ -182,12 +182,19 @@ func TestGracefulStop(t *testing.T) {
 					return
 				default:
 				}
-				r, err := tryPost(t.Context(), p.URL+"/oauth2/token", "machine", d.machine, clientCredentials)
-				if err == nil && r.status != http.StatusOK {
-					failed <- fmt.Errorf("status %d: %s", r.status, r.body)
+				res, err := http.Get(p.URL + "/readyz") // a balancer turns away when readiness falls
+				if err != nil {
 					return
 				}
-				if err != nil && !strings.Contains(err.Error(), "connection refused") && !strings.Contains(err.Error(), "connection reset") { // never accepted
+				_ = res.Body.Close()
+				if res.StatusCode != http.StatusOK {
+					return
+				}
+				r, err := tryPost(t.Context(), p.URL+"/oauth2/token", "machine", d.machine, clientCredentials)
+				if err == nil && r.status != http.StatusOK {
+					err = fmt.Errorf("status %d: %s", r.status, r.body)
+				}
+				if err != nil {
 					failed <- err
 					return
 				}
