@@ -130,7 +130,7 @@ func openStores(ctx context.Context, cfg *config.Config, log *slog.Logger) (*sto
 		m := tokens.NewMemory(0)
 		return &stores{m, attempts.NewMemory(), nil, func() { _ = m.Close() }}, nil
 	}
-	db, err := openRedis(cfg.Redis)
+	db, err := openRedis(cfg.Redis, log)
 	if err != nil {
 		return nil, err
 	}
@@ -141,13 +141,13 @@ func openStores(ctx context.Context, cfg *config.Config, log *slog.Logger) (*sto
 }
 
 // openRedis opens what [redis] names.
-func openRedis(r config.Redis) (*redisdb.DB, error) {
+func openRedis(r config.Redis, log *slog.Logger) (*redisdb.DB, error) {
 	db, err := redisdb.Open(redisdb.Config{
 		Mode: redisdb.Mode(r.Mode), URL: string(r.URL), Addrs: r.Addrs, Master: r.Master,
 		Username: r.Username, Password: string(r.Password),
 		SentinelUsername: r.SentinelUsername, SentinelPassword: string(r.SentinelPassword),
 		TLS: r.TLS, CAFile: r.CAFile, DB: r.DB, Prefix: r.Prefix,
-		Timeout: r.Timeout, WaitReplicas: r.WaitReplicas, WaitTimeout: r.WaitTimeout,
+		Timeout: r.Timeout, WaitReplicas: r.WaitReplicas, WaitTimeout: r.WaitTimeout, Log: log,
 	})
 	if err != nil {
 		return nil, usageError{err}

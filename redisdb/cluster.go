@@ -4,92 +4,85 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
-	"net"
-	"strconv"
+	"strings"
+	"time"
 
 	"github.com/go-redis/redis/v8"
 )
 
-// cluster opens a Redis Cluster. v8.11.5 cannot read two answers of Redis 7: CLUSTER SLOTS has a
+// openCluster opens a Redis Cluster. v8.11.5 cannot read two answers of Redis 7: CLUSTER SLOTS has a
 // fourth element, and COMMAND a tenth; without the second, every command costs 18 ms. So the slots are
 // read here, and COMMAND is answered from a table of the commands that we use.
-func (c Config) cluster(retries int, tlsConfig *tls.Config) *redis.ClusterClient {
-	redirects := 3
-	if retries < 0 {
-		redirects = 1 // a redirect re-sends what was not executed; a timeout is not repeated below
-	}
-	o := &redis.ClusterOptions{
-		Addrs: c.Addrs, Username: c.Username, Password: c.Password, TLSConfig: tlsConfig,
-		MaxRedirects: redirects, MaxRetries: retries, MinRetryBackoff: minBackoff, MaxRetryBackoff: maxBackoff,
-		DialTimeout: dialTimeout, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout,
-		PoolSize: poolSize, MinIdleConns: minIdle, PoolTimeout: poolTimeout,
+func (d *DB) openCluster(tlsConfig *tls.Config) {
+	layout := &layout{cfg: d.cfg, tls: tlsConfig, seeds: d.cfg.Addrs}
+	d.cluster = redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs: d.cfg.Addrs, Username: d.cfg.Username, Password: d.cfg.Password,
+		Dialer: layout.dial, ClusterSlots: layout.slots,
+		// Redirections also repeat a command whose answer was lost, so the nodes' clients need not.
+		MaxRedirects: 3, MaxRetries: -1, MinRetryBackoff: minBackoff, MaxRetryBackoff: maxBackoff,
+		DialTimeout: dialTimeout, ReadTimeout: d.cfg.Timeout, WriteTimeout: d.cfg.Timeout,
+		PoolSize: poolSize, PoolTimeout: poolTimeout, IdleTimeout: idleTimeout, IdleCheckFrequency: idleCheck,
 		NewClient: func(o *redis.Options) *redis.Client {
-			node := redis.NewClient(o)
-			node.AddHook(commandTable{})
-			return node
+			client := redis.NewClient(o)
+			client.AddHook(commandTable{})
+			n := d.newNode(client)
+			// A dead server's slots may have gone to another, which v8 would see after 10 s.
+			n.breaker.down = func() { d.cluster.ReloadState(context.Background()) }
+			d.nodes.put(o.Addr, n)
+			return client
 		},
-	}
-	o.ClusterSlots = func(ctx context.Context) ([]redis.ClusterSlot, error) { return c.slots(ctx, tlsConfig) }
-	return redis.NewClusterClient(o)
+	})
 }
 
-// slots asks the seeds in turn for the layout of the cluster.
-func (c Config) slots(ctx context.Context, tlsConfig *tls.Config) ([]redis.ClusterSlot, error) {
-	var errs []error
-	for _, seed := range c.Addrs {
-		node := redis.NewClient(&redis.Options{Addr: seed, Username: c.Username, Password: c.Password, TLSConfig: tlsConfig,
-			PoolSize: 1, DialTimeout: dialTimeout, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout})
-		raw, err := node.Do(ctx, "cluster", "slots").Slice()
-		_ = node.Close()
-		if err == nil {
-			return parseSlots(raw, seed)
-		}
-		errs = append(errs, err)
-	}
-	return nil, fmt.Errorf("%w: %w", ErrUnavailable, errors.Join(errs...))
-}
-
-// parseSlots reads CLUSTER SLOTS: ranges of [first, last, node…], a node being [host, port, …]. An empty host
-// is that of the seed that answered.
-func parseSlots(raw []any, seed string) ([]redis.ClusterSlot, error) {
-	seedHost, _, err := net.SplitHostPort(seed)
+// onNode runs f on the server that has a key, and again elsewhere if it answers that another has it: then it
+// executed nothing. asking says that f must send ASKING before each command.
+func (d *DB) onNode(ctx context.Context, key string, f func(n *node, asking bool) error) error {
+	n, err := d.nodeOf(ctx, key)
 	if err != nil {
-		return nil, err
+		return wrap(err)
 	}
-	slots := make([]redis.ClusterSlot, 0, len(raw))
-	for _, entry := range raw {
-		fields, ok := entry.([]any)
-		if !ok || len(fields) < 3 {
-			return nil, errSlots
-		}
-		first, ok1 := fields[0].(int64)
-		last, ok2 := fields[1].(int64)
-		if !ok1 || !ok2 {
-			return nil, errSlots
-		}
-		slot := redis.ClusterSlot{Start: int(first), End: int(last)}
-		for _, f := range fields[2:] {
-			node, ok := f.([]any)
-			if !ok || len(node) < 2 {
-				return nil, errSlots
+	err = f(n, false)
+	for attempt := 1; d.elsewhere(err) && d.cluster != nil && attempt <= 4; attempt++ {
+		n, asking := d.pointed(ctx, err)
+		if n == nil { // the layout is being read again
+			time.Sleep(time.Duration(attempt) * 20 * time.Millisecond)
+			var lost error
+			if n, lost = d.nodeOf(ctx, key); lost != nil {
+				return wrap(lost)
 			}
-			host, _ := node[0].(string)
-			port, ok := node[1].(int64)
-			if !ok {
-				return nil, errSlots
-			}
-			if host == "" || host == "?" {
-				host = seedHost
-			}
-			slot.Nodes = append(slot.Nodes, redis.ClusterNode{Addr: net.JoinHostPort(host, strconv.FormatInt(port, 10))})
 		}
-		slots = append(slots, slot)
+		err = f(n, asking)
 	}
-	return slots, nil
+	return err
 }
 
-var errSlots = fmt.Errorf("%w: CLUSTER SLOTS answered in an unknown form", ErrUnavailable)
+// pointed returns the server to which an answer points ("MOVED 42 10.0.0.1:7000", "ASK 42 10.0.0.1:7000"), or nil if
+// it is none that we know.
+func (d *DB) pointed(ctx context.Context, err error) (n *node, asking bool) {
+	text, _ := reply(err)
+	switch code(text) {
+	case "ASK":
+		asking = true
+	case "MOVED", "READONLY":
+		d.cluster.ReloadState(ctx)
+	}
+	if n = d.nodes.get(text[strings.LastIndexByte(text, ' ')+1:]); n == nil {
+		asking = false
+	}
+	return n, asking
+}
+
+// eachPrimary runs f on every server that takes writes, at one moment.
+func (d *DB) eachPrimary(ctx context.Context, f func(ctx context.Context, client *redis.Client) error) error {
+	if err := d.gate.enter(); err != nil {
+		return err
+	}
+	defer d.gate.leave()
+	if d.cluster != nil {
+		return wrap(d.cluster.ForEachMaster(endless(ctx), f))
+	}
+	return wrap(f(endless(ctx), d.single.repeat))
+}
 
 // commandTable answers COMMAND locally.
 type commandTable struct{}
@@ -103,7 +96,7 @@ func (commandTable) BeforeProcess(ctx context.Context, cmd redis.Cmder) (context
 		return ctx, nil
 	}
 	table := map[string]*redis.CommandInfo{}
-	for _, name := range []string{"get", "set", "mget", "del", "expire", "pexpire", "incr", "xadd", "xread"} {
+	for _, name := range []string{"get", "set", "mget", "del"} { // v8 knows eval and evalsha
 		table[name] = &redis.CommandInfo{Name: name, FirstKeyPos: 1}
 	}
 	info.SetVal(table)

@@ -4,54 +4,84 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-redis/redis/v8"
 )
 
-// Errors of commands. Every error but ErrNil means that Redis could not answer.
-var (
-	// ErrNil: there is no such key.
-	ErrNil = errors.New("redis: no such key")
-	// ErrUnavailable is wrapped by every other error.
-	ErrUnavailable = errors.New("redis does not answer")
-	// ErrNotDurable: written, but fewer replicas confirmed it than were asked for. It wraps ErrUnavailable.
-	ErrNotDurable = fmt.Errorf("%w: too few replicas confirmed the write", ErrUnavailable)
-)
-
-func wrap(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, redis.Nil):
-		return ErrNil
+// do runs a command that may be repeated, on the server that has the key.
+func (d *DB) do(ctx context.Context, key string, cmd redis.Cmder) error {
+	if err := d.gate.enter(); err != nil {
+		return err
 	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	defer d.gate.leave()
+	n, err := d.nodeOf(ctx, key)
+	if err != nil {
+		return wrap(err)
+	}
+	err = n.lane.do(ctx, cmd)
+	if err != nil && d.elsewhere(err) {
+		err = d.anywhere().Process(endless(ctx), cmd)
+	}
+	return err
 }
 
-// Set writes a key for ttl.
-func (d *DB) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	return wrap(d.db.Set(endless(ctx), d.Key(key), value, ttl).Err())
+// elsewhere says whether a server refused a command only because another has the key now. v8 follows it
+// for a lone command, and drops the connection of a server that was demoted; for a pipeline it does neither.
+func (d *DB) elsewhere(err error) bool {
+	text, answered := reply(err)
+	switch {
+	case answered:
+		return slices.Contains([]string{"READONLY", "MOVED", "ASK", "TRYAGAIN"}, code(text))
+	case d.cluster != nil:
+		return errors.Is(err, redis.ErrClosed) // it has left the cluster
+	}
+	return false
 }
+
+// anywhere is the client that finds the server of a command by itself.
+func (d *DB) anywhere() redis.UniversalClient {
+	if d.cluster != nil {
+		return d.cluster
+	}
+	return d.single.repeat
+}
+
+// Set writes a key for ttl, which must be at least a millisecond: every key has a lifetime.
+func (d *DB) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	if ttl < time.Millisecond {
+		return errLifetime
+	}
+	key = d.Key(key)
+	return wrap(d.do(ctx, key, redis.NewStatusCmd(ctx, "set", key, value, "px", ttl.Milliseconds())))
+}
+
+var errLifetime = errors.New("redisdb: a key needs a lifetime of a millisecond or more")
 
 // Get reads a key, or ErrNil.
 func (d *DB) Get(ctx context.Context, key string) ([]byte, error) {
-	v, err := d.db.Get(endless(ctx), d.Key(key)).Bytes()
-	return v, wrap(err)
-}
-
-// MGet reads keys of one slot; a missing one is nil.
-func (d *DB) MGet(ctx context.Context, keys ...string) ([][]byte, error) {
-	full := make([]string, len(keys))
-	for i, k := range keys {
-		full[i] = d.Key(k)
-	}
-	values, err := d.db.MGet(endless(ctx), full...).Result()
-	if err != nil {
+	key = d.Key(key)
+	cmd := redis.NewStringCmd(ctx, "get", key)
+	if err := d.do(ctx, key, cmd); err != nil {
 		return nil, wrap(err)
 	}
-	out := make([][]byte, len(values))
-	for i, v := range values {
+	return cmd.Bytes()
+}
+
+// MGet reads keys of one slot, at least one; a missing one is nil.
+func (d *DB) MGet(ctx context.Context, keys ...string) ([][]byte, error) {
+	args := d.keysOf("mget", keys)
+	cmd := redis.NewSliceCmd(ctx, args...)
+	if err := d.do(ctx, args[1].(string), cmd); err != nil {
+		return nil, wrap(err)
+	}
+	out := make([][]byte, len(keys))
+	if len(cmd.Val()) != len(keys) {
+		return nil, fmt.Errorf("%w: %d values for %d keys", ErrRefused, len(cmd.Val()), len(keys))
+	}
+	for i, v := range cmd.Val() {
 		if text, ok := v.(string); ok {
 			out[i] = []byte(text)
 		}
@@ -59,91 +89,72 @@ func (d *DB) MGet(ctx context.Context, keys ...string) ([][]byte, error) {
 	return out, nil
 }
 
-// Ping asks Redis for a sign of life.
-func (d *DB) Ping(ctx context.Context) error { return wrap(d.db.Ping(endless(ctx)).Err()) }
-
-// Script is a Lua script that Redis knows by its hash.
-type Script struct{ script *redis.Script }
-
-// NewScript prepares a script. It must be idempotent unless it is run by Once.
-func NewScript(source string) *Script { return &Script{redis.NewScript(source)} }
-
-// Eval runs a script on keys of one slot: one round trip, and another when Redis does not know it
-// yet.
-func (d *DB) Eval(ctx context.Context, s *Script, keys []string, args ...any) (any, error) {
-	return d.run(ctx, d.db, s, keys, args)
+// Del removes keys of one slot, at least one, and returns how many there were. When the network layer repeated
+// it, that is fewer.
+func (d *DB) Del(ctx context.Context, keys ...string) (int64, error) {
+	args := d.keysOf("del", keys)
+	cmd := redis.NewIntCmd(ctx, args...)
+	err := d.do(ctx, args[1].(string), cmd)
+	return cmd.Val(), wrap(err)
 }
 
-// Once is Eval without any repetition by the network layer, for counters. An error leaves
-// unknown whether it was counted.
-func (d *DB) Once(ctx context.Context, s *Script, keys []string, args ...any) (any, error) {
-	return d.run(ctx, d.once, s, keys, args)
+func (d *DB) keysOf(name string, keys []string) []any {
+	args := make([]any, 1, 1+len(keys))
+	args[0] = name
+	for _, k := range keys {
+		args = append(args, d.Key(k))
+	}
+	return args
 }
 
-func (d *DB) run(ctx context.Context, db redis.UniversalClient, s *Script, keys []string, args []any) (any, error) {
-	full := make([]string, len(keys))
-	for i, k := range keys {
-		full[i] = d.Key(k)
-	}
-	v, err := s.script.Run(endless(ctx), db, full, args...).Result()
-	if errors.Is(err, redis.Nil) {
-		return nil, nil
-	}
-	return v, wrap(err)
-}
-
-// EvalDurable is Eval whose effect Config.WaitReplicas replicas confirm, where the primary has any:
-// the wait travels behind the script on the same connection. Too few is ErrNotDurable, and the
-// result is still returned: the write stands on the primary.
-func (d *DB) EvalDurable(ctx context.Context, s *Script, keys []string, args ...any) (any, error) {
-	single, ok := d.db.(*redis.Client)
-	if d.cfg.WaitReplicas <= 0 || !ok || !d.hasReplicas() {
-		return d.Eval(ctx, s, keys, args...)
-	}
-	full := make([]string, len(keys))
-	for i, k := range keys {
-		full[i] = d.Key(k)
-	}
-	for attempt := range 2 {
-		var eval *redis.Cmd
-		var wait *redis.IntCmd
-		_, err := single.Pipelined(endless(ctx), func(p redis.Pipeliner) error {
-			if attempt == 0 {
-				eval = s.script.EvalSha(ctx, p, full, args...)
-			} else {
-				eval = s.script.Eval(ctx, p, full, args...)
-			}
-			wait = redis.NewIntCmd(ctx, "wait", d.cfg.WaitReplicas, d.cfg.WaitTimeout.Milliseconds())
-			return p.Process(ctx, wait)
-		})
-		if isNoScript(eval.Err()) {
-			continue
+// Ping asks Redis for a sign of life. Of a Cluster one server must answer: the keys of the others
+// may be out of reach, but to call all of it dead would make a small outage a large one.
+func (d *DB) Ping(ctx context.Context) error {
+	var alive atomic.Bool
+	var last atomic.Value
+	err := d.eachPrimary(ctx, func(ctx context.Context, client *redis.Client) error {
+		if err := client.Ping(ctx).Err(); err != nil {
+			last.Store(boxed{err})
+			return nil
 		}
-		if err != nil && !errors.Is(err, redis.Nil) {
-			return nil, wrap(err)
-		}
-		if wait.Val() < int64(d.cfg.WaitReplicas) {
-			return eval.Val(), ErrNotDurable
-		}
-		return eval.Val(), nil
+		alive.Store(true)
+		return nil
+	})
+	if failed, _ := last.Load().(boxed); err == nil && !alive.Load() {
+		return wrap(failed.error)
 	}
-	return nil, fmt.Errorf("%w: the script is not accepted", ErrUnavailable)
+	return err
 }
 
-func isNoScript(err error) bool {
-	return err != nil && len(err.Error()) >= 8 && err.Error()[:8] == "NOSCRIPT"
+// SetNX writes value for ttl unless the key exists, and says whether the key holds value then. The value must
+// be one that nobody else writes, such as a random number: by it a repetition by the network
+// layer recognises its own.
+func (d *DB) SetNX(ctx context.Context, key string, value []byte, ttl time.Duration) (bool, error) {
+	if ttl < time.Millisecond {
+		return false, errLifetime
+	}
+	v, err := d.Eval(ctx, setNX, []string{key}, value, ttl.Milliseconds())
+	return v == int64(1), err
 }
 
-// SetNXGet writes value unless the key exists, and returns what is there then. Either way
-// the key's life is ttl from now.
+var setNX = NewScript(`
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+if redis.call('GET', KEYS[1]) == ARGV[1] then return 1 end
+return 0`)
+
+// SetNXGet writes value unless the key exists, and returns what is there then. Either way the key's
+// life is ttl from now.
 func (d *DB) SetNXGet(ctx context.Context, key string, value []byte, ttl time.Duration) ([]byte, error) {
+	if ttl < time.Millisecond {
+		return nil, errLifetime
+	}
 	v, err := d.Eval(ctx, setNXGet, []string{key}, value, ttl.Milliseconds())
 	if err != nil {
 		return nil, err
 	}
 	text, ok := v.(string)
 	if !ok {
-		return nil, fmt.Errorf("%w: unexpected answer", ErrUnavailable)
+		return nil, fmt.Errorf("%w: SET NX and GET answered a %T", ErrRefused, v)
 	}
 	return []byte(text), nil
 }
@@ -153,25 +164,42 @@ redis.call('SET', KEYS[1], ARGV[1], 'NX')
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return redis.call('GET', KEYS[1])`)
 
-// Each runs f for keys in one pipeline of GETs and hands f what was found; a missing key
-// is nil.
+// Each reads any number of keys, of any slots, in pipelines of GETs, and hands f what was found; a missing
+// key is nil.
 func (d *DB) Each(ctx context.Context, keys []string, f func(i int, value []byte)) error {
+	if err := d.gate.enter(); err != nil {
+		return err
+	}
+	defer d.gate.leave()
+	for begin := 0; begin < len(keys); begin += eachBatch {
+		end := min(begin+eachBatch, len(keys))
+		if err := d.each(endless(ctx), keys[begin:end], func(i int, value []byte) { f(begin+i, value) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachBatch keeps a pipeline well within Config.Timeout.
+const eachBatch = 500
+
+func (d *DB) each(ctx context.Context, keys []string, f func(i int, value []byte)) error {
 	cmds := make([]*redis.StringCmd, len(keys))
-	_, err := d.db.Pipelined(endless(ctx), func(p redis.Pipeliner) error {
+	_, err := d.anywhere().Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, k := range keys {
 			cmds[i] = p.Get(ctx, d.Key(k))
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, redis.Nil) {
+	if err != nil && err != redis.Nil { //nolint:errorlint // v8 never wraps it
 		return wrap(err)
 	}
 	for i, c := range cmds {
-		v, err := c.Bytes()
-		if err != nil && !errors.Is(err, redis.Nil) {
+		value, err := c.Bytes()
+		if err != nil && err != redis.Nil { //nolint:errorlint // as above
 			return wrap(err)
 		}
-		f(i, v)
+		f(i, value)
 	}
 	return nil
 }

@@ -1,19 +1,26 @@
 // Package redisdb opens Redis, one server, Sentinel or Cluster, and is the only room that
-// knows the quirks of go-redis v8. Stores see a DB with a few commands.
+// knows the quirks of go-redis v8. Stores see a DB with a few commands:
 //
-// go-redis repeats a command whose answer it did not get, so every command here must be
-// idempotent, except those of Once. Contexts are stripped of their cancellation: v8 spends a
-// goroutine a command on a context that can be cancelled, and closes the connection
-// while the command may still run. Time is bounded by Config.Timeout.
+//	db, err := redisdb.Open(redisdb.Config{URL: "redis://127.0.0.1:6379", Prefix: "grantor:"})
+//	err = db.Set(ctx, key, value, ttl)               // every key has a lifetime
+//	value, err := db.Get(ctx, key)                   // ErrNil: there is none; anything else: Redis cannot say
+//	result, err := db.EvalDurable(ctx, script, keys) // ErrNotDurable: too few replicas have it
+//
+// go-redis repeats a command whose answer it did not get, and nobody can know whether it had been executed. So
+// every command here must be idempotent, except those of Once.
+//
+// Contexts lose their end: on a context that can be cancelled v8 spends a goroutine a command, and at its
+// end closes the connection while the command may still run. Time is bounded by
+// Config.Timeout, and a Redis that does not answer is soon not asked any more: see breaker.
+//
+// Commands that many goroutines give at one moment travel together: see lane.
 package redisdb
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
-	"os"
+	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/go-redis/redis/v8"
@@ -32,134 +39,123 @@ const (
 // Config is [redis] of config.toml.
 type Config struct {
 	Mode             Mode     // "": Single
-	URL              string   // Single: redis://, rediss:// or unix://
-	Addrs            []string // Sentinel, Cluster: host:port
+	URL              string   // Single: redis://host:port/db, rediss://… or unix:///path
+	Addrs            []string // Sentinel, Cluster: host:port of some
 	Master           string   // Sentinel: the primary's name
-	Username         string
+	Username         string   // "": the default user
 	Password         string
 	SentinelUsername string
 	SentinelPassword string
 	TLS              bool
-	CAFile           string // PEM; "": the system's
-	DB               int
-	Prefix           string        // before every key
-	Timeout          time.Duration // of one command; 0: 500 ms
-	WaitReplicas     int           // how many replicas must have a write of EvalDurable, where there are any; 0: none
+	CAFile           string        // PEM; "": the system's
+	DB               int           // not in a Cluster
+	Prefix           string        // before every key; no braces
+	Timeout          time.Duration // of one attempt of a command, of which there are at most two; 0: 500 ms
+	WaitReplicas     int           // how many replicas must have a durable write, where there are any; 0: none
 	WaitTimeout      time.Duration // how long to wait for them; 0: 100 ms
+	NoCoalescing     bool          // every command alone: for comparison
+	Log              *slog.Logger  // is told when Redis stops and begins to answer; nil: nobody is
 }
 
 // DB is an open Redis. It may be used by any number of goroutines.
 type DB struct {
-	cfg  Config
-	db   redis.UniversalClient // repeats a command once whose answer was lost
-	once redis.UniversalClient // never repeats: for counters
-
-	replicas replicas
+	cfg     Config
+	single  *node                // nil in a Cluster
+	cluster *redis.ClusterClient // nil elsewhere
+	nodes   nodes                // of a Cluster
+	gate    gate
 }
 
-// Open prepares the connection; Redis is first asked by the first command. It returns an
-// error when cfg cannot work.
+// Open prepares the connections; Redis is first asked by the first command. It returns an error when cfg
+// cannot work.
 func Open(cfg Config) (*DB, error) {
-	if cfg.Timeout == 0 {
-		cfg.Timeout = 500 * time.Millisecond
+	quieten()
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
 	}
-	if cfg.WaitTimeout == 0 {
-		cfg.WaitTimeout = 100 * time.Millisecond
-	}
-	db, err := cfg.client(1)
+	tlsConfig, err := cfg.tls()
 	if err != nil {
 		return nil, err
 	}
-	once, err := cfg.client(-1)
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
+	d := &DB{cfg: cfg}
+	d.gate.init()
+	switch cfg.Mode {
+	case Cluster:
+		d.openCluster(tlsConfig)
+	case Sentinel:
+		d.single = d.newNode(redis.NewFailoverClient(cfg.sentinelOptions(tlsConfig)))
+	default:
+		o, err := cfg.singleOptions(tlsConfig)
+		if err != nil {
+			return nil, err
+		}
+		d.single = d.newNode(redis.NewClient(o))
 	}
-	return &DB{cfg: cfg, db: db, once: once}, nil
+	return d, nil
 }
 
-// Close closes all connections.
-func (d *DB) Close() error { return errors.Join(d.db.Close(), d.once.Close()) }
+// Close refuses new commands, waits for those under way, which their timeouts bound, and closes
+// all connections.
+func (d *DB) Close() error {
+	if !d.gate.close() {
+		return nil
+	}
+	if d.cluster != nil {
+		d.nodes.stop()
+		return d.cluster.Close()
+	}
+	d.single.breaker.stop()
+	d.single.breaker.wait()
+	return d.single.client.Close()
+}
 
 // Key puts the deployment's prefix before a key.
 func (d *DB) Key(key string) string { return d.cfg.Prefix + key }
 
-// client opens one pool. retries is v8's MaxRetries: -1 is never.
-func (c Config) client(retries int) (redis.UniversalClient, error) {
-	tlsConfig, err := c.tls()
-	if err != nil {
-		return nil, err
+func (d *DB) fullKeys(keys []string) []string {
+	full := make([]string, len(keys))
+	for i, k := range keys {
+		full[i] = d.Key(k)
 	}
-	switch c.Mode {
-	case "", Single:
-		return c.single(retries, tlsConfig)
-	case Sentinel:
-		return redis.NewFailoverClient(&redis.FailoverOptions{
-			MasterName: c.Master, SentinelAddrs: c.Addrs,
-			SentinelUsername: c.SentinelUsername, SentinelPassword: c.SentinelPassword,
-			Username: c.Username, Password: c.Password, DB: c.DB, TLSConfig: tlsConfig,
-			MaxRetries: retries, MinRetryBackoff: minBackoff, MaxRetryBackoff: maxBackoff,
-			DialTimeout: dialTimeout, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout,
-			PoolSize: poolSize, MinIdleConns: minIdle, PoolTimeout: poolTimeout,
-		}), nil
-	case Cluster:
-		return c.cluster(retries, tlsConfig), nil
-	}
-	return nil, fmt.Errorf(`redis: mode must be "single", "sentinel" or "cluster"`)
+	return full
 }
 
-// Pool and retry settings: v8's own let requests hang for four seconds under overload.
-const (
-	poolSize    = 64
-	minIdle     = 4
-	poolTimeout = 250 * time.Millisecond
-	dialTimeout = time.Second
-	minBackoff  = 5 * time.Millisecond
-	maxBackoff  = 50 * time.Millisecond
-)
-
-func (c Config) single(retries int, tlsConfig *tls.Config) (redis.UniversalClient, error) {
-	o, err := redis.ParseURL(c.URL)
-	if err != nil { // the URL may hold a password: it is not repeated
-		return nil, errors.New(`redis: url must be "redis://host:port/db", "rediss://…" or "unix:///path"`)
+func (c Config) withDefaults() Config {
+	if c.Mode == "" {
+		c.Mode = Single
 	}
-	if c.Username != "" {
-		o.Username = c.Username
+	if c.Timeout == 0 {
+		c.Timeout = 500 * time.Millisecond
 	}
-	if c.Password != "" {
-		o.Password = c.Password
+	if c.WaitTimeout == 0 {
+		c.WaitTimeout = 100 * time.Millisecond
 	}
-	if c.DB != 0 {
-		o.DB = c.DB
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if tlsConfig != nil {
-		if o.TLSConfig != nil {
-			tlsConfig.ServerName = o.TLSConfig.ServerName
-		}
-		o.TLSConfig = tlsConfig
-	}
-	o.MaxRetries, o.MinRetryBackoff, o.MaxRetryBackoff = retries, minBackoff, maxBackoff
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = dialTimeout, c.Timeout, c.Timeout
-	o.PoolSize, o.MinIdleConns, o.PoolTimeout = poolSize, minIdle, poolTimeout
-	return redis.NewClient(o), nil
+	return c
 }
 
-func (c Config) tls() (*tls.Config, error) {
-	if !c.TLS && c.CAFile == "" {
-		return nil, nil
+func (c Config) validate() error {
+	switch {
+	case c.Mode != Single && c.Mode != Sentinel && c.Mode != Cluster:
+		return errors.New(`redis: mode must be "single", "sentinel" or "cluster"`)
+	case c.Mode != Single && len(c.Addrs) == 0:
+		return errors.New("redis: addrs must name some host:port")
+	case c.Mode == Sentinel && c.Master == "":
+		return errors.New("redis: master must be the name under which the Sentinels know the primary")
+	case strings.ContainsAny(c.Prefix, "{}"):
+		return errors.New("redis: prefix must not hold braces: they would decide where a Cluster puts a key")
+	case c.Mode == Cluster && c.DB != 0:
+		return errors.New("redis: a Cluster has no db but 0")
+	case c.Timeout < 0 || c.WaitTimeout < 0 || c.WaitReplicas < 0:
+		return errors.New("redis: timeout, wait_timeout and wait_replicas must not be negative")
+	case c.Username != "" && c.Password == "" && c.Mode != Single, // v8 then sends no AUTH at all
+		c.SentinelUsername != "" && c.SentinelPassword == "":
+		return errors.New("redis: a username needs a password")
 	}
-	t := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CAFile == "" {
-		return t, nil
-	}
-	pem, err := os.ReadFile(c.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("redis: ca_file: %w", err)
-	}
-	t.RootCAs = x509.NewCertPool()
-	if !t.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, errors.New("redis: ca_file holds no PEM certificate")
-	}
-	return t, nil
+	return nil
 }
 
 // endless strips a context of its end; see the package comment.

@@ -70,6 +70,23 @@ func TestRedis(t *testing.T) {
 	})
 }
 
+func TestRedisCluster(t *testing.T) {
+	c := redistest.Cluster(t, 3)
+	n := 0
+	open := func(t *testing.T) func() tokens.Store {
+		n++
+		prefix := fmt.Sprintf("grantor-%d:", n)
+		return func() tokens.Store {
+			db, err := redisdb.Open(redisdb.Config{Mode: redisdb.Cluster, Addrs: c.Addrs, Prefix: prefix})
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = db.Close() })
+			return tokens.NewRedis(db)
+		}
+	}
+	storetest.Run(t, open)
+	storetest.RunFamilies(t, open)
+}
+
 // TestRedisAfterAThousandTokens looks at Redis with its own eyes.
 func TestRedisAfterAThousandTokens(t *testing.T) {
 	s := redistest.Start(t)

@@ -1,0 +1,166 @@
+package redisdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-redis/redis/v8"
+)
+
+// breaker stops asking a Redis that does not answer: after some attempts in a row without an answer, commands
+// fail at once, so that a dead Redis costs microseconds and not timeouts and connections. Meanwhile one
+// goroutine asks for a sign of life and lets commands through again.
+//
+// It is the redis.Limiter of one server's pool. What counts is that Redis answers, not what:
+// with its memory full, for instance, reads and revocations still work.
+type breaker struct {
+	log   *slog.Logger
+	probe func() error // asks Redis past the breaker
+	sweep func()       // ends dead connections
+	down  func()       // is told after each probe in vain
+
+	failures atomic.Int32
+	open     atomic.Bool
+	lastErr  atomic.Value // of error, boxed
+
+	mu      sync.Mutex
+	stopped bool
+	quit    chan struct{}
+	watcher sync.WaitGroup
+}
+
+const (
+	breakAfter    = 3 // attempts in a row
+	probeInterval = 100 * time.Millisecond
+)
+
+// errBroken says that Redis was not asked because it did not answer just before.
+type errBroken struct{ cause error }
+
+func (e errBroken) Error() string { return fmt.Sprintf("not asked, since just now: %v", e.cause) }
+func (e errBroken) Unwrap() error { return ErrUnavailable }
+
+type boxed struct{ error }
+
+// Allow implements redis.Limiter.
+func (b *breaker) Allow() error {
+	if !b.open.Load() {
+		return nil
+	}
+	cause, _ := b.lastErr.Load().(boxed)
+	return errBroken{cause.error}
+}
+
+// ReportResult implements redis.Limiter.
+func (b *breaker) ReportResult(err error) {
+	if answered(err) {
+		if b.failures.Load() != 0 { // written only if need be: all commands share it
+			b.failures.Store(0)
+		}
+		return
+	}
+	if ignored(err) {
+		return
+	}
+	b.lastErr.Store(boxed{err})
+	if b.failures.Add(1) >= breakAfter {
+		b.trip(err)
+	}
+}
+
+// answered says whether Redis answered, be it with an error.
+func answered(err error) bool {
+	if err == nil {
+		return true
+	}
+	_, ok := reply(err)
+	return ok
+}
+
+// ignored says whether an error says nothing about Redis: our own refusal, our own pool's end or limit.
+// v8 does not export the error of a pool that is used up.
+func ignored(err error) bool {
+	return errors.Is(err, ErrUnavailable) || errors.Is(err, redis.ErrClosed) || err.Error() == "redis: connection pool timeout"
+}
+
+// trip opens the breaker and sets a watcher.
+func (b *breaker) trip(cause error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stopped || !b.open.CompareAndSwap(false, true) {
+		return
+	}
+	b.watcher.Go(func() { b.watch(cause) })
+}
+
+// watch probes until Redis answers, then closes the breaker. Each probe follows a sweep, the first at once:
+// the failures may have been those of connections that died long ago, one after the other.
+func (b *breaker) watch(cause error) {
+	begun, told := time.Now(), false
+	for {
+		b.sweep()
+		err := b.probe()
+		if errors.Is(err, redis.ErrClosed) {
+			return // the server has left the Cluster
+		}
+		if answered(err) {
+			break
+		}
+		if !told {
+			b.log.Error("redis does not answer", "error", cause.Error())
+			told = true
+		}
+		b.down()
+		select {
+		case <-b.quit:
+			return
+		case <-time.After(probeInterval):
+		}
+	}
+	b.failures.Store(0)
+	b.open.Store(false)
+	if told {
+		b.log.Info("redis answers again", "after", time.Since(begun).Round(time.Millisecond).String())
+	}
+}
+
+// stop tells the watcher to end, if there is one.
+func (b *breaker) stop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.stopped {
+		b.stopped = true
+		close(b.quit)
+	}
+}
+
+// wait waits until a stopped watcher has ended.
+func (b *breaker) wait() { b.watcher.Wait() }
+
+// newBreaker returns a closed breaker; probe and sweep are set by newNode.
+func newBreaker(log *slog.Logger) *breaker {
+	return &breaker{log: log, down: func() {}, quit: make(chan struct{})}
+}
+
+// sweepIdle asks every idle connection of a pool for a sign of life, all at one moment, so that the dead
+// ones leave it: v8 looks at a connection only by using it, and takes the one used last, so the
+// dead would wait at the bottom for a busy moment.
+func sweepIdle(client *redis.Client) {
+	ctx := context.Background()
+	idle := client.PoolStats().IdleConns
+	conns := make([]*redis.Conn, idle)
+	var asked sync.WaitGroup
+	for i := range conns {
+		conns[i] = client.Conn(ctx)
+		asked.Go(func() { _ = conns[i].Ping(ctx).Err() })
+	}
+	asked.Wait()
+	for _, c := range conns {
+		_ = c.Close()
+	}
+}

@@ -1,0 +1,90 @@
+package redisdb
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-redis/redis/v8"
+)
+
+// Errors of commands. Apart from ErrNil none of them says anything about a key: whoever asked must not
+// take it for a "no".
+var (
+	// ErrNil: there is no such key.
+	ErrNil = errors.New("redis: no such key")
+	// ErrUnavailable: Redis did not answer, or answered that it cannot serve now. Whether a write was
+	// executed is unknown; it may be tried again.
+	ErrUnavailable = errors.New("redis is unavailable")
+	// ErrBusy: more commands wait for Redis than is sensible. It was not sent. It wraps ErrUnavailable.
+	ErrBusy = fmt.Errorf("%w: too many commands are waiting", ErrUnavailable)
+	// ErrNotDurable: written, but fewer replicas confirmed it than were asked for. It wraps ErrUnavailable.
+	ErrNotDurable = fmt.Errorf("%w: too few replicas confirmed the write", ErrUnavailable)
+	// ErrRefused: Redis answered with an error that waiting does not mend, such as a key of another
+	// type or an error of a script.
+	ErrRefused = errors.New("redis refused the command")
+
+	errClosed = fmt.Errorf("%w: closed", ErrUnavailable)
+)
+
+// wrap turns an error of go-redis into one of ours. The text of the cause stays, for logs; neither go-redis
+// nor Redis puts passwords into it.
+func wrap(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case err == redis.Nil: //nolint:errorlint // v8 never wraps it, and this is the hot path
+		return ErrNil
+	case errors.Is(err, ErrUnavailable):
+		return err
+	}
+	text, answered := reply(err)
+	switch {
+	case !answered:
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case passing(text):
+		return fmt.Errorf("%w: %s", ErrUnavailable, text)
+	}
+	return fmt.Errorf("%w: %s", ErrRefused, text)
+}
+
+// reply returns what Redis answered instead of a result, without the arguments that it quotes when it
+// does not know a command.
+func reply(err error) (text string, answered bool) {
+	var r redis.Error
+	if !errors.As(err, &r) {
+		return "", false
+	}
+	text, _, _ = strings.Cut(r.Error(), ", with args beginning with")
+	return text, true
+}
+
+// passing says whether an answer speaks of Redis's own state, of a right that an operator must
+// grant, or of the cluster's layout: of nothing that the caller could have done better.
+func passing(text string) bool {
+	if slices.Contains(states, code(text)) {
+		return true
+	}
+	if strings.HasPrefix(text, "ERR max number of clients") || strings.HasPrefix(text, "ERR AUTH") || strings.HasPrefix(text, "ERR Client sent AUTH") {
+		return true
+	}
+	// Before Redis 7 a script's error quotes the command's: "ERR Error running script …: -OOM command not allowed".
+	_, quoted, ok := strings.Cut(text, ": -")
+	return ok && slices.Contains(states, code(quoted))
+}
+
+// states are the codes of answers that are about Redis itself.
+var states = []string{"LOADING", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "OOM", "NOREPLICAS", "MISCONF", "BUSY", "UNKILLABLE",
+	"TRYAGAIN", "MOVED", "ASK", "NOAUTH", "WRONGPASS", "NOPERM", "EXECABORT"}
+
+// code is the first word of an answer.
+func code(text string) string {
+	word, _, _ := strings.Cut(text, " ")
+	return word
+}
+
+func isReply(err error, want string) bool {
+	text, answered := reply(err)
+	return answered && code(text) == want
+}

@@ -1,0 +1,102 @@
+package redisdb
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-redis/redis/v8"
+)
+
+// node is one server that takes writes: the only one, or one of a Cluster. Its clients share one pool.
+type node struct {
+	client  *redis.Client // as it was opened
+	repeat  *redis.Client // repeats a command once whose answer was lost
+	once    *redis.Client // never repeats
+	waiting *redis.Client // repeats, and has the patience for a WAIT
+	breaker *breaker
+	lane    *lane
+	copies  replicas
+}
+
+// newNode gives a client its breaker and lane. The client must not have been used yet.
+func (d *DB) newNode(client *redis.Client) *node {
+	b := newBreaker(d.cfg.Log)
+	client.Options().Limiter = b // v8 reads this very struct, and has no other way with Sentinel and Cluster
+	n := &node{client: client, breaker: b}
+	n.repeat = variant(client, d.cfg.Timeout, retries)
+	n.once = variant(client, d.cfg.Timeout, 0)
+	n.waiting = variant(client, d.cfg.Timeout+d.cfg.WaitTimeout, retries)
+	n.lane = newLane(n.repeat, !d.cfg.NoCoalescing)
+	past := variant(client, d.cfg.Timeout, 0)
+	past.Options().Limiter = nil
+	b.probe = func() error { return past.Ping(context.Background()).Err() }
+	b.sweep = func() { sweepIdle(past) }
+	return n
+}
+
+// variant is a client with other settings over the same pool: WithTimeout copies the options.
+func variant(client *redis.Client, timeout time.Duration, retries int) *redis.Client {
+	v := client.WithTimeout(timeout)
+	v.Options().MaxRetries = retries
+	return v
+}
+
+// nodes are those of a Cluster, by address.
+type nodes struct {
+	mu   sync.RWMutex
+	byID map[string]*node
+}
+
+func (n *nodes) get(addr string) *node {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.byID[addr]
+}
+
+func (n *nodes) put(addr string, one *node) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.byID == nil {
+		n.byID = map[string]*node{}
+	}
+	if old := n.byID[addr]; old != nil {
+		old.breaker.stop()
+	}
+	n.byID[addr] = one
+}
+
+func (n *nodes) all() []*node {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	list := make([]*node, 0, len(n.byID))
+	for _, one := range n.byID {
+		list = append(list, one)
+	}
+	return list
+}
+
+func (n *nodes) stop() {
+	for _, one := range n.all() {
+		one.breaker.stop()
+		one.breaker.wait()
+	}
+}
+
+// nodeOf returns the server that has the slot of a key, whose name is full.
+func (d *DB) nodeOf(ctx context.Context, key string) (*node, error) {
+	if d.single != nil {
+		return d.single, nil
+	}
+	client, err := d.cluster.MasterForKey(endless(ctx), key)
+	if err != nil {
+		return nil, err
+	}
+	if n := d.nodes.get(client.Options().Addr); n != nil {
+		return n, nil
+	}
+	return nil, errUnknownNode
+}
+
+var errUnknownNode = fmt.Errorf("%w: a node of the cluster that is not known yet", ErrUnavailable)

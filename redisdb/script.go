@@ -1,0 +1,117 @@
+package redisdb
+
+import (
+	"context"
+	"crypto/sha1" //nolint:gosec // Redis names scripts by it
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/go-redis/redis/v8"
+)
+
+// Script is a Lua script that Redis knows by its hash.
+type Script struct{ source, hash string }
+
+// NewScript prepares a script. It must be idempotent unless it is run by Once.
+func NewScript(source string) *Script {
+	sum := sha1.Sum([]byte(source)) //nolint:gosec // as above
+	return &Script{source, hex.EncodeToString(sum[:])}
+}
+
+// Eval runs a script on keys of one slot: one round trip, and another when Redis does not know the script
+// yet. Arguments are strings, []byte, integers, float64 or bool. The result is nil, an int64, a string or a
+// []any of these.
+func (d *DB) Eval(ctx context.Context, s *Script, keys []string, args ...any) (any, error) {
+	call, err := d.call(s, keys, args)
+	if err != nil {
+		return nil, err
+	}
+	cmd, err := d.tryHash(call, func(cmd *redis.Cmd) error { return d.do(ctx, call.key(), cmd) })
+	return result(cmd, err)
+}
+
+// Once is Eval without any repetition by the network layer, for counters: a repeated INCR would count
+// twice. After an error it is unknown whether it was counted.
+func (d *DB) Once(ctx context.Context, s *Script, keys []string, args ...any) (any, error) {
+	call, err := d.call(s, keys, args)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer d.gate.leave()
+	ctx = endless(ctx)
+	cmd, err := d.tryHash(call, func(cmd *redis.Cmd) error {
+		return d.onNode(ctx, call.key(), func(n *node, asking bool) error {
+			if !asking {
+				return n.once.Process(ctx, cmd)
+			}
+			_, err := n.once.Pipelined(ctx, func(p redis.Pipeliner) error {
+				_ = p.Process(ctx, redis.NewCmd(ctx, "asking"))
+				return p.Process(ctx, cmd)
+			})
+			return err
+		})
+	})
+	return result(cmd, err)
+}
+
+// call is a script with its keys and arguments.
+type call struct {
+	script *Script
+	args   []any // "evalsha", hash, number of keys, keys, arguments
+	first  string
+}
+
+// call checks the types of arguments: what v8 cannot send would break the connection, with everything that
+// travels on it.
+func (d *DB) call(s *Script, keys []string, args []any) (*call, error) {
+	for i, a := range args {
+		switch a.(type) {
+		case string, []byte, int, int32, int64, uint32, uint64, float64, bool:
+		default:
+			return nil, fmt.Errorf("redisdb: argument %d of a script is a %T", i+1, a)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("redisdb: a script needs a key")
+	}
+	c := &call{script: s, first: d.Key(keys[0]), args: make([]any, 0, 3+len(keys)+len(args))}
+	c.args = append(c.args, "evalsha", s.hash, len(keys), c.first)
+	for _, k := range keys[1:] {
+		c.args = append(c.args, d.Key(k))
+	}
+	c.args = append(c.args, args...)
+	return c, nil
+}
+
+func (c *call) key() string { return c.first }
+
+// whole is the same call with the script's text.
+func (c *call) whole() []any {
+	args := append([]any(nil), c.args...)
+	args[0], args[1] = "eval", c.script.source
+	return args
+}
+
+// tryHash runs a call by the script's hash, and by its text where Redis does not know it.
+func (d *DB) tryHash(c *call, run func(*redis.Cmd) error) (*redis.Cmd, error) {
+	ctx := context.Background()
+	cmd := redis.NewCmd(ctx, c.args...)
+	err := run(cmd)
+	if isReply(err, "NOSCRIPT") {
+		cmd = redis.NewCmd(ctx, c.whole()...)
+		err = run(cmd)
+	}
+	return cmd, err
+}
+
+// result is the answer of a script: nil for Lua's false and nil.
+func result(cmd *redis.Cmd, err error) (any, error) {
+	if err := wrap(err); err != nil && !errors.Is(err, ErrNil) {
+		return nil, err
+	}
+	return cmd.Val(), nil
+}

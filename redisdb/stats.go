@@ -1,0 +1,35 @@
+package redisdb
+
+// Stats are counts since Open, and of now, for metrics.
+type Stats struct {
+	Batches     uint64 // pipelines that carried commands of several callers
+	Batched     uint64 // commands in them
+	Refused     uint64 // commands refused because the queue was full
+	Underway    int    // commands, now
+	Connections int    // now
+	Idle        int    // of these
+	Servers     int    // that take writes
+	Silent      int    // of these, those that do not answer
+}
+
+// Stats returns the counts.
+func (d *DB) Stats() (s Stats) {
+	list := []*node{d.single}
+	if d.single == nil {
+		list = d.nodes.all()
+	}
+	s.Underway = int(d.gate.inside.Load())
+	for _, n := range list {
+		pool := n.client.PoolStats()
+		s.Batches += n.lane.batches.Load()
+		s.Batched += n.lane.shared.Load()
+		s.Refused += n.lane.refused.Load()
+		s.Connections += int(pool.TotalConns)
+		s.Idle += int(pool.IdleConns)
+		s.Servers++
+		if n.breaker.open.Load() {
+			s.Silent++
+		}
+	}
+	return s
+}
