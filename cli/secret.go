@@ -13,6 +13,7 @@ import (
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/users"
 )
 
 func (p Program) secretCommand() *cobra.Command {
@@ -83,4 +84,34 @@ func (p Program) readSecret(c *cobra.Command, prompt string, stdin bool) (string
 		return "", usageError{errors.New("nothing came from standard input")}
 	}
 	return line, nil
+}
+
+func (p Program) hashPasswordCommand() *cobra.Command {
+	var stdin, asJSON bool
+	c := &cobra.Command{Use: "hash-password", Short: "Print the argon2id hash of a password that is typed or piped", Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			hash, err := p.newPassword(c, stdin)
+			if err != nil {
+				return err
+			}
+			return answer(c, asJSON, map[string]string{"password_hash": hash}, hash+"\n")
+		}}
+	c.Flags().BoolVar(&stdin, "password-stdin", false, "read it from standard input")
+	c.Flags().BoolVar(&asJSON, "json", false, "answer in JSON")
+	return c
+}
+
+// newPassword reads a password and returns its hash.
+func (p Program) newPassword(c *cobra.Command, stdin bool) (string, error) {
+	password, err := p.readSecret(c, "password: ", stdin)
+	if err != nil {
+		return "", err
+	}
+	if err := users.CheckPassword(password); err != nil {
+		return "", usageError{err}
+	}
+	if len([]rune(password)) < 8 {
+		return "", usageError{errors.New("a password has 8 characters at least (OWASP ASVS 6.2.1); 15 are better")}
+	}
+	return users.Hash(password)
 }

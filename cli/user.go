@@ -7,47 +7,14 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/grantor-auth/grantor/config"
-	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
 )
-
-func (p Program) hashPasswordCommand() *cobra.Command {
-	var stdin, asJSON bool
-	c := &cobra.Command{Use: "hash-password", Short: "Print the argon2id hash of a password that is typed or piped", Args: noArguments,
-		RunE: func(c *cobra.Command, _ []string) error {
-			hash, err := p.newPassword(c, stdin)
-			if err != nil {
-				return err
-			}
-			return answer(c, asJSON, map[string]string{"password_hash": hash}, hash+"\n")
-		}}
-	c.Flags().BoolVar(&stdin, "password-stdin", false, "read it from standard input")
-	c.Flags().BoolVar(&asJSON, "json", false, "answer in JSON")
-	return c
-}
-
-// newPassword reads a password and returns its hash.
-func (p Program) newPassword(c *cobra.Command, stdin bool) (string, error) {
-	password, err := p.readSecret(c, "password: ", stdin)
-	if err != nil {
-		return "", err
-	}
-	if err := users.CheckPassword(password); err != nil {
-		return "", usageError{err}
-	}
-	if len([]rune(password)) < 8 {
-		return "", usageError{errors.New("a password has 8 characters at least (OWASP ASVS 6.2.1); 15 are better")}
-	}
-	return users.Hash(password)
-}
 
 // userFlags are shared by the commands below.
 type userFlags struct {
@@ -121,7 +88,7 @@ func (p Program) userCommandOf(f *userFlags, use, short string, run func(*userRu
 }
 
 func (p Program) withUsers(c *cobra.Command, cfg *config.Config, f *userFlags, name string, run func(*userRun) error) error {
-	db, err := openRedis(cfg.Redis)
+	db, err := openRedis(cfg.Redis, p.logger(cfg.Log))
 	if err != nil {
 		return err
 	}
@@ -196,187 +163,4 @@ func (p Program) sure(u *userRun, what string) error {
 
 func (u *userRun) done(text string) error {
 	return answer(u.cmd, u.asJSON, map[string]bool{"ok": true}, text+"\n")
-}
-
-func (p Program) userAdd(u *userRun) error {
-	if err := u.managed(); err != nil {
-		return err
-	}
-	n := users.NewUser{ID: u.id, Username: u.name}
-	if u.scope != "" {
-		rules, err := scopes.ParseRules(u.scope)
-		if err != nil {
-			return usageError{err}
-		}
-		n.Scope = &rules
-	}
-	var err error
-	if n.PasswordHash, err = p.newPassword(u.cmd, u.passwordStdin); err != nil {
-		return err
-	}
-	added, err := u.redis.Add(u.ctx, n)
-	if err != nil {
-		return err
-	}
-	return answer(u.cmd, u.asJSON, map[string]string{"sub": added.ID, "username": added.Username}, added.ID+"\n")
-}
-
-// listed is a user in an answer.
-type listed struct {
-	Sub      string `json:"sub"`
-	Username string `json:"username"`
-	Scope    string `json:"scope,omitempty"`
-	Disabled bool   `json:"disabled"`
-}
-
-func (p Program) userList(u *userRun) error {
-	if err := u.managed(); err != nil {
-		return err
-	}
-	list := []listed{}
-	for found, err := range u.redis.List(u.ctx) {
-		if err != nil {
-			return err
-		}
-		l := listed{Sub: found.ID, Username: found.Username, Disabled: found.Disabled}
-		if found.Scope != nil {
-			l.Scope = found.Scope.String()
-		}
-		list = append(list, l)
-	}
-	var text strings.Builder
-	w := tabwriter.NewWriter(&text, 0, 4, 2, ' ', 0)
-	for _, l := range list {
-		state := ""
-		if l.Disabled {
-			state = "disabled"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", l.Username, l.Sub, l.Scope, state)
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	return answer(u.cmd, u.asJSON, list, text.String())
-}
-
-// changed runs a change of a user that ends all of their sessions.
-func (u *userRun) changed(change func(id string) error, what string) error {
-	if err := u.managed(); err != nil {
-		return err
-	}
-	id, err := u.subject()
-	if err != nil {
-		return err
-	}
-	if err := change(id); err != nil {
-		return err
-	}
-	if err := u.endAll(id); err != nil {
-		return fmt.Errorf("the user is changed, but the sessions may live on: run \"grantor user logout --sub %s --all\": %w", id, err)
-	}
-	return u.done(what + "; every session has ended")
-}
-
-func (p Program) userSetPassword(u *userRun) error {
-	if err := u.managed(); err != nil {
-		return err
-	}
-	hash, err := p.newPassword(u.cmd, u.passwordStdin)
-	if err != nil {
-		return err
-	}
-	return u.changed(func(id string) error { return u.redis.SetPassword(u.ctx, id, hash) }, "the password is set")
-}
-
-func (p Program) userDisable(u *userRun) error {
-	if err := p.sure(u, "disable the user and end every session"); err != nil {
-		return err
-	}
-	return u.changed(func(id string) error { return u.redis.Disable(u.ctx, id) }, "disabled")
-}
-
-func (p Program) userDelete(u *userRun) error {
-	if err := p.sure(u, "delete the user and end every session"); err != nil {
-		return err
-	}
-	return u.changed(func(id string) error { return u.redis.Delete(u.ctx, id) }, "deleted")
-}
-
-func (p Program) userEnable(u *userRun) error {
-	if err := u.managed(); err != nil {
-		return err
-	}
-	id, err := u.subject()
-	if err != nil {
-		return err
-	}
-	if err := u.redis.Enable(u.ctx, id); err != nil {
-		return err
-	}
-	return u.done("enabled")
-}
-
-// session is a family in an answer.
-type session struct {
-	Session  string    `json:"session"`
-	ClientID string    `json:"client_id"`
-	Created  time.Time `json:"created"`
-	LastUsed time.Time `json:"last_used"`
-	Expires  time.Time `json:"expires"`
-	Address  string    `json:"address"`
-	Scope    string    `json:"scope"`
-}
-
-func (p Program) userSessions(u *userRun) error {
-	id, err := u.subject()
-	if err != nil {
-		return err
-	}
-	found, err := u.tokens.Families(u.ctx, u.codec.Tag(id))
-	if err != nil {
-		return err
-	}
-	list := []session{}
-	var text strings.Builder
-	w := tabwriter.NewWriter(&text, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "SESSION\tCLIENT\tCREATED\tLAST USED\tADDRESS")
-	for _, f := range found {
-		list = append(list, session{f.ID.String(), f.ClientID, f.Created.UTC(), f.LastUsed.UTC(), f.Expires.UTC(), f.Address, f.Scope})
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", f.ID, f.ClientID, f.Created.UTC().Format(time.DateTime), f.LastUsed.UTC().Format(time.DateTime), f.Address)
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	return answer(u.cmd, u.asJSON, list, text.String())
-}
-
-func (p Program) userLogout(u *userRun) error {
-	if u.all == (u.session != "") {
-		return usageError{errors.New("say --session ID or --all")}
-	}
-	id, err := u.subject()
-	if err != nil {
-		return err
-	}
-	if u.all {
-		if err := p.sure(u, "end every session of the user"); err != nil {
-			return err
-		}
-		if err := u.endAll(id); err != nil {
-			return err
-		}
-		return u.done("every session has ended")
-	}
-	family, ok := tokens.ParseFamilyID(u.session)
-	if !ok {
-		return usageError{errors.New("this is no session id; \"grantor user sessions\" lists them")}
-	}
-	ended, err := u.tokens.EndFamily(u.ctx, u.codec.Tag(id), family)
-	if err != nil {
-		return err
-	}
-	if !ended {
-		return errors.New("the user has no such session")
-	}
-	return u.done("the session has ended")
 }

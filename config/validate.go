@@ -13,7 +13,6 @@ import (
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/scopes"
-	"github.com/grantor-auth/grantor/users"
 )
 
 // demoSecrets are the hashes of the secrets that the README prints. A client with one of them is
@@ -175,100 +174,6 @@ func (d *decoder) lives() {
 	}
 }
 
-// refreshLives checks idle life, absolute life and retry window of the server or of one client.
-func (d *decoder) refreshLives(key string, idle, most time.Duration, window string, access time.Duration) {
-	if idle < time.Second || most < idle {
-		d.bad(key+".refresh_ttl", "must be a second at least and not more than refresh_max_ttl, which is the absolute life")
-	}
-	if window == "" {
-		return
-	}
-	v, err := ParseDuration(window)
-	switch {
-	case err != nil:
-		d.bad(key+".retry_window", "%s", err)
-	case v < 0 || v > access/4:
-		d.bad(key+".retry_window", "must be between 0s and a quarter of access_ttl, here %s: it forgives a thief who follows within it", access/4)
-	}
-}
-
-// retryWindow turns the text, checked by refreshLives, into what clients and server take: 0 is the default,
-// negative is never.
-func retryWindow(text string) time.Duration {
-	v, err := ParseDuration(text)
-	if err != nil {
-		return 0
-	}
-	if v == 0 {
-		return -1
-	}
-	return v
-}
-
-// RetryWindow returns the server's retry window: 0 is the default, negative is never.
-func (c *Config) RetryWindow() time.Duration { return retryWindow(c.Tokens.RetryWindow) }
-
-func (d *decoder) users() {
-	u := d.cfg.Users
-	d.choice("users.source", u.Source, "config", "redis", "sql", "http")
-	var err error
-	if d.cfg.userScope, err = scopes.ParseRules(u.Scope); err == nil {
-		err = users.CheckScope(d.cfg.userScope)
-	}
-	if err != nil {
-		d.bad("users.scope", "%s", err)
-	}
-	if u.Source != "config" && len(u.Config) > 0 {
-		d.bad("users.config", "is used with source = \"config\" only")
-	}
-	if d.cfg.Grants.Password {
-		d.directory(u)
-	}
-	for i, entry := range u.Config {
-		person := users.StaticUser{ID: entry.ID, Username: entry.Username, PasswordHash: entry.PasswordHash, Disabled: entry.Disabled}
-		if entry.Scope != "" {
-			rules, err := scopes.ParseRules(entry.Scope)
-			if err != nil {
-				d.bad(fmt.Sprintf("users.config[%d].scope", i), "%s", err)
-			}
-			person.Scope = &rules
-		}
-		d.cfg.people = append(d.cfg.people, person)
-	}
-	_, err = users.NewStatic(d.cfg.people)
-	for _, e := range flatten(err) {
-		if f, ok := errors.AsType[*users.FieldError](e); ok {
-			d.bad(fmt.Sprintf("users.config[%d].%s", f.Index, f.Field), "%s", f.Err)
-		}
-	}
-}
-
-// directory checks that the chosen directory can be asked.
-func (d *decoder) directory(u Users) {
-	switch u.Source {
-	case "redis":
-		if d.cfg.Store != StoreRedis {
-			d.bad("users.source", "\"redis\" needs store = \"redis\"")
-		}
-	case "sql":
-		d.choice("users.sql.driver", u.SQL.Driver, "postgres", "mysql", "sqlite")
-		for key, v := range map[string]string{"dsn": string(u.SQL.DSN), "query": u.SQL.Query, "recheck": u.SQL.Recheck} {
-			if v == "" {
-				d.bad("users.sql."+key, "source = \"sql\" needs it")
-			}
-		}
-		if u.SQL.Query != "" && u.SQL.Recheck != "" {
-			if _, err := users.NewSQL(nil, users.SQLConfig{Dialect: users.Dialect(u.SQL.Driver), Query: u.SQL.Query, Recheck: u.SQL.Recheck}); err != nil {
-				d.bad("users.sql.query", "%s", err)
-			}
-		}
-	case "http":
-		if _, err := users.NewHTTP(users.HTTPConfig{URL: u.HTTP.URL, Secret: string(u.HTTP.Secret)}); err != nil {
-			d.bad("users.http", "%s", err)
-		}
-	}
-}
-
 func (d *decoder) scopes() {
 	table := make(map[string]scopes.Scope, len(d.cfg.Scopes))
 	for name, s := range d.cfg.Scopes {
@@ -363,27 +268,6 @@ func (d *decoder) demo() {
 			d.bad(fmt.Sprintf("clients[%d].secrets", i), "is a demo secret that everyone can read; with a listener or issuer off loopback make another: grantor secret new")
 		}
 	}
-}
-
-// passwordWarnings are about the password grant.
-func (d *decoder) passwordWarnings() (list []string) {
-	asking := 0
-	for _, c := range d.cfg.clients {
-		if !c.MayUse(clients.GrantPassword) {
-			continue
-		}
-		asking++
-		if !d.cfg.Grants.Password {
-			list = append(list, fmt.Sprintf("client %q has the password grant, which [grants] password = false switches off", c.ID))
-		}
-	}
-	if d.cfg.Grants.Password && asking > 0 {
-		list = append(list, "the password grant is on: RFC 9700 §2.4 says that it must not be used, because it shows passwords to clients; keep it to your own apps")
-	}
-	if d.cfg.Grants.Password && d.cfg.Limits.PasswordFailures == -1 {
-		list = append(list, "limits.password_failures is off: guessing passwords is not slowed down")
-	}
-	return list
 }
 
 // warnings are said at each start.

@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/grantor-auth/grantor/tokens"
+)
+
+// session is a family in an answer.
+type session struct {
+	Session  string    `json:"session"`
+	ClientID string    `json:"client_id"`
+	Created  time.Time `json:"created"`
+	LastUsed time.Time `json:"last_used"`
+	Expires  time.Time `json:"expires"`
+	Address  string    `json:"address"`
+	Scope    string    `json:"scope"`
+}
+
+func (p Program) userSessions(u *userRun) error {
+	id, err := u.subject()
+	if err != nil {
+		return err
+	}
+	found, err := u.tokens.Families(u.ctx, u.codec.Tag(id))
+	if err != nil {
+		return err
+	}
+	list := []session{}
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "SESSION\tCLIENT\tCREATED\tLAST USED\tADDRESS")
+	for _, f := range found {
+		list = append(list, session{f.ID.String(), f.ClientID, f.Created.UTC(), f.LastUsed.UTC(), f.Expires.UTC(), f.Address, f.Scope})
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", f.ID, f.ClientID, f.Created.UTC().Format(time.DateTime), f.LastUsed.UTC().Format(time.DateTime), f.Address)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return answer(u.cmd, u.asJSON, list, text.String())
+}
+
+func (p Program) userLogout(u *userRun) error {
+	if u.all == (u.session != "") {
+		return usageError{errors.New("say --session ID or --all")}
+	}
+	id, err := u.subject()
+	if err != nil {
+		return err
+	}
+	if u.all {
+		if err := p.sure(u, "end every session of the user"); err != nil {
+			return err
+		}
+		if err := u.endAll(id); err != nil {
+			return err
+		}
+		return u.done("every session has ended")
+	}
+	family, ok := tokens.ParseFamilyID(u.session)
+	if !ok {
+		return usageError{errors.New("this is no session id; \"grantor user sessions\" lists them")}
+	}
+	ended, err := u.tokens.EndFamily(u.ctx, u.codec.Tag(id), family)
+	if err != nil {
+		return err
+	}
+	if !ended {
+		return errors.New("the user has no such session")
+	}
+	return u.done("the session has ended")
+}

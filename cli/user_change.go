@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/grantor-auth/grantor/scopes"
+	"github.com/grantor-auth/grantor/users"
+)
+
+func (p Program) userAdd(u *userRun) error {
+	if err := u.managed(); err != nil {
+		return err
+	}
+	n := users.NewUser{ID: u.id, Username: u.name}
+	if u.scope != "" {
+		rules, err := scopes.ParseRules(u.scope)
+		if err != nil {
+			return usageError{err}
+		}
+		n.Scope = &rules
+	}
+	var err error
+	if n.PasswordHash, err = p.newPassword(u.cmd, u.passwordStdin); err != nil {
+		return err
+	}
+	added, err := u.redis.Add(u.ctx, n)
+	if err != nil {
+		return err
+	}
+	return answer(u.cmd, u.asJSON, map[string]string{"sub": added.ID, "username": added.Username}, added.ID+"\n")
+}
+
+// listed is a user in an answer.
+type listed struct {
+	Sub      string `json:"sub"`
+	Username string `json:"username"`
+	Scope    string `json:"scope,omitempty"`
+	Disabled bool   `json:"disabled"`
+}
+
+func (p Program) userList(u *userRun) error {
+	if err := u.managed(); err != nil {
+		return err
+	}
+	list := []listed{}
+	for found, err := range u.redis.List(u.ctx) {
+		if err != nil {
+			return err
+		}
+		l := listed{Sub: found.ID, Username: found.Username, Disabled: found.Disabled}
+		if found.Scope != nil {
+			l.Scope = found.Scope.String()
+		}
+		list = append(list, l)
+	}
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 4, 2, ' ', 0)
+	for _, l := range list {
+		state := ""
+		if l.Disabled {
+			state = "disabled"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", l.Username, l.Sub, l.Scope, state)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return answer(u.cmd, u.asJSON, list, text.String())
+}
+
+// changed runs a change of a user that ends all of their sessions.
+func (u *userRun) changed(change func(id string) error, what string) error {
+	if err := u.managed(); err != nil {
+		return err
+	}
+	id, err := u.subject()
+	if err != nil {
+		return err
+	}
+	if err := change(id); err != nil {
+		return err
+	}
+	if err := u.endAll(id); err != nil {
+		return fmt.Errorf("the user is changed, but the sessions may live on: run \"grantor user logout --sub %s --all\": %w", id, err)
+	}
+	return u.done(what + "; every session has ended")
+}
+
+func (p Program) userSetPassword(u *userRun) error {
+	if err := u.managed(); err != nil {
+		return err
+	}
+	hash, err := p.newPassword(u.cmd, u.passwordStdin)
+	if err != nil {
+		return err
+	}
+	return u.changed(func(id string) error { return u.redis.SetPassword(u.ctx, id, hash) }, "the password is set")
+}
+
+func (p Program) userDisable(u *userRun) error {
+	if err := p.sure(u, "disable the user and end every session"); err != nil {
+		return err
+	}
+	return u.changed(func(id string) error { return u.redis.Disable(u.ctx, id) }, "disabled")
+}
+
+func (p Program) userDelete(u *userRun) error {
+	if err := p.sure(u, "delete the user and end every session"); err != nil {
+		return err
+	}
+	return u.changed(func(id string) error { return u.redis.Delete(u.ctx, id) }, "deleted")
+}
+
+func (p Program) userEnable(u *userRun) error {
+	if err := u.managed(); err != nil {
+		return err
+	}
+	id, err := u.subject()
+	if err != nil {
+		return err
+	}
+	if err := u.redis.Enable(u.ctx, id); err != nil {
+		return err
+	}
+	return u.done("enabled")
+}
