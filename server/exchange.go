@@ -88,6 +88,7 @@ func (s *Server) observe(c *gin.Context) {
 	if s.drain.Load() { // so that nobody sends the next request into a connection that is about to close
 		c.Header("Connection", "close")
 	}
+	s.warnOfForwarding(x)
 	start := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
@@ -96,6 +97,23 @@ func (s *Server) observe(c *gin.Context) {
 		s.logRequest(x, time.Since(start))
 	}()
 	c.Next()
+}
+
+// warnOfForwarding says, once a minute at most, that a peer forwards for others whom trusted_proxies does not name:
+// its clients share one address, or somebody lies.
+func (s *Server) warnOfForwarding(x *exchange) {
+	r := x.gin.Request
+	if len(r.Header.Values("X-Forwarded-For")) == 0 {
+		return
+	}
+	peer := x.gin.RemoteIP()
+	if x.gin.ClientIP() != peer { // believed
+		return
+	}
+	now, last := time.Now().Unix(), s.warned.Load()
+	if now-last >= 60 && s.warned.CompareAndSwap(last, now) {
+		s.log.WarnContext(x, "X-Forwarded-For is not believed: its sender is not in trusted_proxies", "peer", peer, "request_id", x.id)
+	}
 }
 
 // logRequest writes one line: refusals and failures always, the rest at debug level. It names

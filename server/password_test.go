@@ -197,6 +197,17 @@ func TestPasswordGrant(t *testing.T) {
 		refused(t, f.post(t, tokP, "", "grant_type=password&client_id=mobile&"+form+"nil"), 400, codeInvalidScope)
 		refused(t, password("web:s", form+"ada&scope=grantor:admin"), 400, codeInvalidScope)
 	})
+	t.Run("S-67 the demo user logs in on loopback only, and is refused like a wrong password", func(t *testing.T) {
+		f.server.cfg.DemoUsers = map[string]bool{"u-1": true}
+		require.Equal(t, 200, password("web:s", good).status)
+		want := password("web:s", "username=ada&password=wrong")
+		for _, h := range []string{"X-Forwarded-For: 10.0.0.1", "Host: auth.example.com"} {
+			r := f.post(t, tokP, "web:s", "grant_type=password&"+good, h)
+			refused(t, r, 400, codeInvalidGrant)
+			require.Equal(t, want.body, r.body)
+		}
+		f.server.cfg.DemoUsers = nil
+	})
 	t.Run("MD-06 the metadata lists the grants that are served", func(t *testing.T) {
 		r := f.call(t, "GET", "/.well-known/oauth-authorization-server", "")
 		require.Equal(t, []any{"client_credentials", "password", "refresh_token"}, r.json["grant_types_supported"])

@@ -86,6 +86,7 @@ type Server struct {
 	limits        *rateLimits
 	gin           *gin.Engine
 	drain         atomic.Bool
+	warned        atomic.Int64 // when X-Forwarded-For of a stranger was last warned of, Unix seconds
 }
 
 // New checks cfg, fetches the server key from the store and returns the server. It returns an error

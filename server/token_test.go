@@ -210,6 +210,7 @@ func TestForwardedHeadersAreNotBelieved(t *testing.T) {
 			f.post(t, tokP, "app:wrong", ask, "X-Forwarded-For: 192.0.2."+string(rune('1'+i)))
 		}
 		require.Equal(t, http.StatusTooManyRequests, f.post(t, tokP, app, ask, "X-Forwarded-For: 192.0.2.99").status)
+		require.Equal(t, 1, strings.Count(f.log.String(), "X-Forwarded-For is not believed"), "and its sender is warned of, once a minute")
 	})
 }
 
