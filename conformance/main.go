@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -42,7 +43,12 @@ func main() {
 		if events, err = read(f); err == nil && *show != "" {
 			printRun(os.Stdout, events)
 		} else if err == nil {
-			table(os.Stdout, rows(), results(events))
+			found := results(events)
+			if ids := strangers(rows(), found); len(events) == 0 || len(ids) > 0 {
+				err = fmt.Errorf("%d events, and tests name rows that do not exist: %v", len(events), ids)
+			} else {
+				table(os.Stdout, rows(), found)
+			}
 		}
 	}
 	if err != nil {
@@ -148,37 +154,71 @@ func verdict(found map[string]string) string {
 	return worst
 }
 
-// printRun prints what failed, and the closing line of each package as go test does.
+// printRun prints what failed, and the closing line of each package as go test does. A test that began and did
+// not end (a panic, a time-out, os.Exit) has failed, and a package that failed without a test is one failure.
 func printRun(w io.Writer, events []event) {
-	output, failed := map[string][]string{}, map[string]bool{}
+	output, state := map[string][]string{}, map[string]string{}
+	wrong := map[string]int{} // package → failed tests
+	passed, skipped := 0, 0
 	for _, e := range events {
 		key := e.Package + "\x00" + e.Test
 		switch e.Action {
 		case "output", "build-output":
 			output[key] = append(output[key], e.Output)
-		case "fail":
-			failed[key] = true
+			if e.Action == "build-output" {
+				fmt.Fprint(w, e.Output)
+			}
+		case "run":
+			state[key] = e.Action
+		case "pass", "skip", "fail":
+			state[key] = e.Action
+			if e.Test == "" {
+				closePackage(w, e, output, state, wrong)
+				continue
+			}
+			switch e.Action {
+			case "pass":
+				passed++
+			case "skip":
+				skipped++
+				fmt.Fprint(w, strings.Join(output[key], ""))
+			case "fail":
+				wrong[e.Package]++
+				fmt.Fprint(w, strings.Join(output[key], ""))
+			}
 		}
 	}
-	passed, skipped, wrong := 0, 0, 0
-	for _, e := range events {
-		key := e.Package + "\x00" + e.Test
-		switch {
-		case e.Action == "fail" && e.Test != "":
-			wrong++
-			fmt.Fprint(w, strings.Join(output[key], ""))
-		case e.Action == "fail":
-			fmt.Fprint(w, strings.Join(output[key], ""))
-		case e.Action == "build-output":
-			fmt.Fprint(w, e.Output)
-		case e.Action == "pass" && e.Test != "":
-			passed++
-		case e.Action == "skip" && e.Test != "":
-			skipped++
-			fmt.Fprint(w, strings.Join(output[key], ""))
-		case e.Action == "pass":
-			fmt.Fprintf(w, "ok  \t%s\t%.3fs\n", e.Package, e.Elapsed)
+	failed := 0
+	for _, n := range wrong {
+		failed += n
+	}
+	fmt.Fprintf(w, "%d passed, %d failed, %d skipped\n", passed, failed, skipped)
+}
+
+// closePackage prints the end of a package.
+func closePackage(w io.Writer, e event, output map[string][]string, state map[string]string, wrong map[string]int) {
+	switch e.Action {
+	case "pass":
+		fmt.Fprintf(w, "ok  \t%s\t%.3fs\n", e.Package, e.Elapsed)
+	case "fail":
+		for _, key := range slices.Sorted(maps.Keys(state)) {
+			if state[key] == "run" && strings.HasPrefix(key, e.Package+"\x00") {
+				wrong[e.Package]++
+				fmt.Fprint(w, strings.Join(output[key], ""))
+			}
+		}
+		wrong[e.Package] = max(wrong[e.Package], 1)
+		fmt.Fprint(w, strings.Join(output[e.Package+"\x00"], ""))
+	}
+}
+
+// strangers are ids in test names that are no row: mistyped, they would prove nothing.
+func strangers(list []row, found map[string]map[string]string) (ids []string) {
+	for id := range found {
+		if !slices.ContainsFunc(list, func(r row) bool { return r.id == id }) {
+			ids = append(ids, id)
 		}
 	}
-	fmt.Fprintf(w, "%d passed, %d failed, %d skipped\n", passed, wrong, skipped)
+	slices.Sort(ids)
+	return ids
 }
