@@ -4,7 +4,7 @@ COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o /grantor .
+    CGO_ENABLED=0 go build -tags sqlite -trimpath -ldflags="-s -w" -o /grantor .
 
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /grantor /grantor

@@ -6,7 +6,7 @@ help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 build: ## build the binary
-	CGO_ENABLED=0 go build -trimpath -o bin/grantor .
+	CGO_ENABLED=0 go build -tags sqlite -trimpath -o bin/grantor .
 
 test: ## run the tests
 	go test ./...

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	_ "modernc.org/sqlite" // as the build tag sqlite does for package database
 
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/users"

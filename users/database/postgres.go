@@ -4,20 +4,23 @@ import (
 	"database/sql"
 	"errors"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/lib/pq"
 )
 
 func openPostgres(dsn string) (*sql.DB, error) {
-	cfg, err := pgx.ParseConfig(dsn)
+	cfg, err := pq.NewConfig(dsn)
 	if err != nil {
 		return nil, errors.New(`dsn is no PostgreSQL connection string, as in "postgres://user:password@host:5432/database?sslmode=verify-full"`)
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = connectLimit
 	}
-	if cfg.RuntimeParams["application_name"] == "" {
-		cfg.RuntimeParams["application_name"] = "grantor"
+	if cfg.ApplicationName == "" {
+		cfg.ApplicationName = "grantor"
 	}
-	return stdlib.OpenDB(*cfg), nil
+	c, err := pq.NewConnectorConfig(cfg)
+	if err != nil {
+		return nil, errors.New("dsn names a certificate or another file that cannot be read, or settings that do not go together")
+	}
+	return sql.OpenDB(c), nil
 }

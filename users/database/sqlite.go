@@ -4,13 +4,18 @@ import (
 	"database/sql"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
-
-	_ "modernc.org/sqlite" // registers the driver "sqlite"
 )
+
+// errNoSQLite: compiling the driver takes as long as half of everything else, so a plain "go run ." leaves it out.
+var errNoSQLite = errors.New("this binary was built without SQLite: build it with -tags sqlite, as \"make build\" and the image do")
 
 // openSQLite opens a file that exists, read-only. dsn is its path, or a "file:" URI.
 func openSQLite(dsn string) (*sql.DB, error) {
+	if !slices.Contains(sql.Drivers(), "sqlite") {
+		return nil, errNoSQLite
+	}
 	path, query, _ := strings.Cut(dsn, "?")
 	if !strings.HasPrefix(dsn, "file:") {
 		// A plain path may hold any character; and the driver heeds mode=ro in URIs alone.
