@@ -6,13 +6,27 @@ import (
 	"encoding/hex"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
 // Secret is one client secret as it is kept: its hash, never its text.
 type Secret struct {
 	Hash      Hash
+	CreatedAt time.Time // zero: not known
 	ExpiresAt time.Time // zero: does not expire
+
+	used *lastUse // shared by all copies; nil: nobody asks
+}
+
+// lastUse is the minute in which a secret was last used on this node, in minutes since 1970: coarse, and one atomic
+// store at most a minute.
+type lastUse struct{ minute, told atomic.Int64 }
+
+func (u *lastUse) note(now time.Time) {
+	if m := now.Unix() / 60; u != nil && u.minute.Load() != m {
+		u.minute.Store(m)
+	}
 }
 
 // Hash is the SHA-256 of a secret's bytes: enough for 256 random bits, and not for a
@@ -72,6 +86,7 @@ func (c *Client) check(presented Hash, now time.Time) Reason {
 			reason = ReasonSecretExpired
 			continue
 		}
+		stored[i].used.note(now)
 		return ""
 	}
 	return reason

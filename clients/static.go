@@ -10,8 +10,11 @@ import (
 
 // EpochSource keeps the epochs of clients where all nodes see them; tokens.Store is one.
 type EpochSource interface {
-	// ClientEpochs returns the epoch of each id, drawing those that are missing.
+	// ClientEpochs returns the epoch of each id, drawing those that are missing. The zero epoch is that of a client that an
+	// operator disabled.
 	ClientEpochs(ctx context.Context, ids []string) ([]Epoch, error)
+	// KeepClientEpochs begins the lifetime of the epochs anew.
+	KeepClientEpochs(ctx context.Context, ids []string) error
 }
 
 // Freshness of a Static. A node that could not confirm its epochs for StaleAfter refuses
@@ -20,6 +23,9 @@ const (
 	PollEvery  = 500 * time.Millisecond
 	StaleAfter = 2 * time.Second
 )
+
+// keepEvery is how often the lifetime of epochs begins anew: far more often than they end.
+const keepEvery = 24 * time.Hour
 
 // Static is the Registry of the clients of config.toml: fixed but for their epochs, which it polls.
 type Static struct {
@@ -45,8 +51,14 @@ func NewStatic(ctx context.Context, list []*Client, source EpochSource) (*Static
 		}
 		seen[c.ID] = true
 		s.ids = append(s.ids, c.ID)
+		for i := range c.Secrets {
+			c.Secrets[i].used = new(lastUse)
+		}
 	}
-	return s, s.refresh(ctx)
+	if err := s.refresh(ctx); err != nil {
+		return nil, err
+	}
+	return s, source.KeepClientEpochs(ctx, s.ids)
 }
 
 // Run confirms the epochs until ctx ends. An error of the source is logged when it begins, not at
@@ -54,12 +66,15 @@ func NewStatic(ctx context.Context, list []*Client, source EpochSource) (*Static
 func (s *Static) Run(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(PollEvery)
 	defer tick.Stop()
-	failing := false
+	failing, kept := false, time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+		if time.Since(kept) > keepEvery && s.source.KeepClientEpochs(context.WithoutCancel(ctx), s.ids) == nil {
+			kept = time.Now()
 		}
 		err := s.refresh(context.WithoutCancel(ctx))
 		if err != nil && !failing {
@@ -88,10 +103,29 @@ func (s *Static) refresh(ctx context.Context) error {
 		}
 		view := *c
 		view.Epoch = epochs[i]
+		view.Disabled = view.Disabled || view.Epoch == Epoch{}
 		next.byID[c.ID] = &view
 	}
 	s.now.Store(next)
 	return nil
+}
+
+// Following returns ErrStale when the epochs could not be confirmed for StaleAfter.
+func (s *Static) Following() error {
+	if snap := s.now.Load(); snap == nil || time.Since(snap.at) > StaleAfter {
+		return ErrStale
+	}
+	return nil
+}
+
+// List returns the clients of config.toml as they are now, however old that is.
+func (s *Static) List() []*Client {
+	snap := s.now.Load()
+	list := make([]*Client, 0, len(s.ids))
+	for _, id := range s.ids {
+		list = append(list, snap.byID[id])
+	}
+	return list
 }
 
 // Get implements Registry.

@@ -58,7 +58,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	t.Run("only main knows cli", func(t *testing.T) { only(t, module+"/cli/", "") })
 	allowed := map[string][]string{
 		"scopes":     {},
-		"clients":    {"scopes"},
+		"clients":    {"scopes", "redisdb"},
 		"middleware": {"scopes"},
 		"tokens":     {"redisdb"},
 		"attempts":   {"redisdb"},

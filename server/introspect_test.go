@@ -175,6 +175,8 @@ type freshEpochs struct{ clients.EpochSource }
 // drawnEpochs draws other epochs at every call.
 type drawnEpochs struct{}
 
+func (drawnEpochs) KeepClientEpochs(context.Context, []string) error { return nil }
+
 func (drawnEpochs) ClientEpochs(ctx context.Context, ids []string) ([]clients.Epoch, error) {
 	m := tokens.NewMemory(0)
 	defer m.Close()

@@ -189,6 +189,17 @@ func (m *Memory) ClientEpochs(_ context.Context, ids []string) ([]Epoch, error) 
 	return found, nil
 }
 
+// KeepClientEpochs implements Store: they live as long as the process.
+func (m *Memory) KeepClientEpochs(context.Context, []string) error { return nil }
+
+// SetClientEpoch implements Store.
+func (m *Memory) SetClientEpoch(_ context.Context, id string, e Epoch) error {
+	m.epochs.Lock()
+	defer m.epochs.Unlock()
+	m.epoch[id] = e
+	return nil
+}
+
 // ServerKey implements Store.
 func (m *Memory) ServerKey(context.Context) (ServerKey, error) { return m.key, nil }
 

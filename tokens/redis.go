@@ -84,8 +84,7 @@ func (s *Redis) Revoke(ctx context.Context, t Token, clientID string) (bool, err
 func (s *Redis) ClientEpochs(ctx context.Context, ids []string) ([]Epoch, error) {
 	keys := make([]string, len(ids))
 	for i, id := range ids {
-		sum := sha256.Sum256([]byte(id))
-		keys[i] = clientEpochKey([16]byte(sum[:16]))
+		keys[i] = epochKeyOf(id)
 	}
 	epochs := make([]Epoch, len(ids))
 	var missing []int
@@ -109,6 +108,31 @@ func (s *Redis) ClientEpochs(ctx context.Context, ids []string) ([]Epoch, error)
 		copy(epochs[i][:], value)
 	}
 	return epochs, nil
+}
+
+func epochKeyOf(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return clientEpochKey([16]byte(sum[:16]))
+}
+
+// KeepClientEpochs implements Store.
+func (s *Redis) KeepClientEpochs(ctx context.Context, ids []string) error {
+	for _, id := range ids {
+		drawn := newEpoch()
+		if _, err := s.db.SetNXGet(ctx, epochKeyOf(id), drawn[:], foundationLife); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setEpoch: KEYS epoch. ARGV epoch, life.
+var setEpoch = redisdb.NewScript(`return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])`)
+
+// SetClientEpoch implements Store, as durably as Redis was told to be.
+func (s *Redis) SetClientEpoch(ctx context.Context, id string, e Epoch) error {
+	_, err := s.db.EvalDurable(ctx, setEpoch, []string{epochKeyOf(id)}, e[:], foundationLife.Milliseconds())
+	return err
 }
 
 // ServerKey implements Store. The first node ever writes it; every call renews its life.

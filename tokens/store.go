@@ -65,6 +65,13 @@ type Store interface {
 	// ClientEpochs returns the epoch of each client id, drawing those that are missing.
 	ClientEpochs(ctx context.Context, ids []string) ([]Epoch, error)
 
+	// KeepClientEpochs begins the lifetime of these epochs anew.
+	KeepClientEpochs(ctx context.Context, ids []string) error
+
+	// SetClientEpoch gives a client another epoch: every token of the present one dies. The zero epoch disables the client
+	// wherever it is registered.
+	SetClientEpoch(ctx context.Context, id string, e Epoch) error
+
 	// ServerKey returns the deployment's key, making it at the first call ever.
 	ServerKey(ctx context.Context) (ServerKey, error)
 

@@ -1,0 +1,62 @@
+package clients
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/grantor-auth/grantor/redisdb"
+)
+
+// When a secret was last used is noted in memory, to the minute, and told to Redis at most once an hour for a secret and node:
+// enough to know which one can go, and nothing on the way of a request.
+const (
+	tellEvery    = time.Minute
+	tellAgain    = 60 // minutes
+	lastUseLives = 400 * 24 * time.Hour
+)
+
+func lastUseKey(id string, h Hash) string {
+	sum := sha256.Sum256(append(append([]byte(id), 0), h[:]...))
+	return "clients:used:" + string(sum[:16])
+}
+
+// tell writes down the last uses that this node has seen of these clients.
+func (d *Redis) tell(ctx context.Context, list []*Client) error {
+	for _, c := range list {
+		if c == nil {
+			continue
+		}
+		for _, s := range c.Secrets {
+			if s.used == nil {
+				continue
+			}
+			minute, told := s.used.minute.Load(), s.used.told.Load()
+			if minute == 0 || minute-told < tellAgain {
+				continue
+			}
+			value := binary.BigEndian.AppendUint64(nil, uint64(minute*60)) //nolint:gosec // after 1970
+			if err := d.db.Set(ctx, lastUseKey(c.ID, s.Hash), value, lastUseLives); err != nil {
+				return err
+			}
+			s.used.told.Store(minute)
+		}
+	}
+	return nil
+}
+
+// LastUsed returns about when a secret was last used, within an hour; zero: never, as far as anybody knows.
+func (d *Redis) LastUsed(ctx context.Context, id string, h Hash) (time.Time, error) {
+	v, err := d.db.Get(ctx, lastUseKey(id, h))
+	switch {
+	case errors.Is(err, redisdb.ErrNil):
+		return time.Time{}, nil
+	case err != nil:
+		return time.Time{}, err
+	case len(v) != 8:
+		return time.Time{}, ErrRecord
+	}
+	return time.Unix(int64(binary.BigEndian.Uint64(v)), 0), nil //nolint:gosec // as above
+}

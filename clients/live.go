@@ -1,0 +1,178 @@
+package clients
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+)
+
+// FollowEvery is how often a node asks the feed for changes.
+const FollowEvery = 250 * time.Millisecond
+
+// DefaultCache is how many clients of Redis a node keeps in memory.
+const DefaultCache = 20_000
+
+// Live is the Registry of a node: the clients of config.toml, which win, and those of Redis, of which it keeps the ones that
+// it serves in a bounded cache. The feed tells it what changed; a node that could not follow the feed for StaleAfter refuses
+// rather than trust what it has.
+type Live struct {
+	static *Static
+	redis  *Redis
+	cache  *lru.Cache[string, *Client] // a nil client: there is none of this id
+
+	mu      sync.Mutex // of position and of what follows from it
+	at      position
+	version atomic.Uint64             // counts what was thrown out: a load that began before must not come in after
+	fresh   atomic.Pointer[time.Time] // when the feed was last known whole; the clock is read before it is asked
+
+	hits, misses, unknown atomic.Uint64
+}
+
+// NewLive follows the feed of d from now on. Ids of static clients win over those of Redis. size 0: DefaultCache.
+func NewLive(ctx context.Context, static *Static, d *Redis, size int) (*Live, error) {
+	if size == 0 {
+		size = DefaultCache
+	}
+	cache, err := lru.New[string, *Client](size)
+	if err != nil {
+		return nil, err
+	}
+	l := &Live{static: static, redis: d, cache: cache}
+	return l, l.follow(ctx)
+}
+
+// Run follows the feed until ctx ends. An error is logged when it begins, not at every turn.
+func (l *Live) Run(ctx context.Context, log *slog.Logger) {
+	tick := time.NewTicker(FollowEvery)
+	defer tick.Stop()
+	failing, told := false, time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if time.Since(told) > tellEvery {
+			told = time.Now()
+			_ = l.redis.tell(context.WithoutCancel(ctx), append(l.static.List(), l.cache.Values()...)) // again in a minute
+		}
+		err := l.follow(context.WithoutCancel(ctx))
+		if err != nil && !failing {
+			log.Error("the feed of client changes cannot be read; clients of Redis are refused until it can", "error", err.Error())
+		}
+		if err == nil && failing {
+			log.Info("the feed of client changes is read again")
+		}
+		failing = err != nil
+	}
+}
+
+// follow reads the feed to its end.
+func (l *Live) follow(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for {
+		asked := time.Now()
+		n, err := l.redis.news(ctx, l.at)
+		if err != nil {
+			return err
+		}
+		if n.reset {
+			l.version.Add(1)
+			l.cache.Purge()
+		}
+		for _, id := range n.changed {
+			l.version.Add(1)
+			l.cache.Remove(id)
+		}
+		l.at = n.at
+		if !n.reset && len(n.changed) < feedPage {
+			l.fresh.Store(&asked)
+			return nil
+		}
+	}
+}
+
+// Following returns ErrStale when the node cannot know of all changes.
+func (l *Live) Following() error {
+	if l.stale() {
+		return ErrStale
+	}
+	return l.static.Following()
+}
+
+func (l *Live) stale() bool {
+	at := l.fresh.Load()
+	return at == nil || time.Since(*at) > StaleAfter
+}
+
+// Get implements Registry.
+func (l *Live) Get(ctx context.Context, id string) (*Client, error) {
+	c, err := l.static.Get(ctx, id)
+	if !errors.Is(err, ErrUnknown) {
+		return c, err
+	}
+	if l.stale() {
+		return nil, ErrStale
+	}
+	if c, ok := l.cache.Get(id); ok {
+		l.hits.Add(1)
+		if c == nil {
+			return nil, ErrUnknown
+		}
+		return c, nil
+	}
+	l.misses.Add(1)
+	return l.load(ctx, id)
+}
+
+// load asks Redis, and keeps the answer unless something was thrown out meanwhile: it may be older than that.
+func (l *Live) load(ctx context.Context, id string) (*Client, error) {
+	if CheckID(id) != nil {
+		return nil, ErrUnknown
+	}
+	version := l.version.Load()
+	c, err := l.redis.client(ctx, id)
+	if err != nil && !errors.Is(err, ErrUnknown) {
+		return nil, err
+	}
+	if c == nil {
+		l.unknown.Add(1)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.version.Load() == version {
+		l.cache.Add(id, c)
+	}
+	return c, err
+}
+
+// client loads a registration as a Client.
+func (d *Redis) client(ctx context.Context, id string) (*Client, error) {
+	s, err := d.Load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.Client()
+	if err != nil {
+		return nil, errors.Join(ErrRecord, err)
+	}
+	c.Epoch = s.Epoch
+	return c, nil
+}
+
+// Stats counts look-ups of clients of Redis since NewLive.
+type Stats struct {
+	Hits, Misses, Unknown uint64
+	Cached                int
+}
+
+// Stats returns the counts.
+func (l *Live) Stats() Stats {
+	return Stats{l.hits.Load(), l.misses.Load(), l.unknown.Load(), l.cache.Len()}
+}
