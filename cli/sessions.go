@@ -53,7 +53,7 @@ func (p Program) userLogout(u *userRun) error {
 		return err
 	}
 	if u.all {
-		if err := p.sure(u, "end every session of the user"); err != nil {
+		if err := p.sure(u.cmd, u.yes, "end every session of the user"); err != nil {
 			return err
 		}
 		if err := u.endAll(id); err != nil {

@@ -145,15 +145,15 @@ func (u *userRun) subject() (string, error) {
 func (u *userRun) endAll(id string) error { return u.tokens.EndUser(u.ctx, u.codec.Tag(id)) }
 
 // sure asks before something is destroyed; without a terminal it wants --yes.
-func (p Program) sure(u *userRun, what string) error {
-	if u.yes {
+func (p Program) sure(c *cobra.Command, yes bool, what string) error {
+	if yes {
 		return nil
 	}
 	f, ok := p.Stdin.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return usageError{fmt.Errorf("this will %s; say --yes", what)}
 	}
-	fmt.Fprintf(u.cmd.ErrOrStderr(), "This will %s. Go on? [y/N] ", what)
+	fmt.Fprintf(c.ErrOrStderr(), "This will %s. Go on? [y/N] ", what)
 	line, _ := bufio.NewReader(f).ReadString('\n')
 	if !strings.HasPrefix(strings.ToLower(line), "y") {
 		return errors.New("nothing was done")

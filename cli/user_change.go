@@ -100,14 +100,14 @@ func (p Program) userSetPassword(u *userRun) error {
 }
 
 func (p Program) userDisable(u *userRun) error {
-	if err := p.sure(u, "disable the user and end every session"); err != nil {
+	if err := p.sure(u.cmd, u.yes, "disable the user and end every session"); err != nil {
 		return err
 	}
 	return u.changed(func(id string) error { return u.redis.Disable(u.ctx, id) }, "disabled")
 }
 
 func (p Program) userDelete(u *userRun) error {
-	if err := p.sure(u, "delete the user and end every session"); err != nil {
+	if err := p.sure(u.cmd, u.yes, "delete the user and end every session"); err != nil {
 		return err
 	}
 	return u.changed(func(id string) error { return u.redis.Delete(u.ctx, id) }, "deleted")

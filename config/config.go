@@ -214,6 +214,15 @@ func (c *Config) People() []users.StaticUser { return c.people }
 // UserScope returns the most that a token may carry of a user without a scope of their own.
 func (c *Config) UserScope() scopes.Rules { return c.userScope }
 
+// LongestLogin returns the longest absolute life of a log-in that any client here has.
+func (c *Config) LongestLogin() time.Duration {
+	most := c.Tokens.RefreshMaxTTL
+	for _, cl := range c.clients {
+		most = max(most, cl.MaxTTL)
+	}
+	return most
+}
+
 // DemoUsers returns the ids of users whose password the README prints.
 func (c *Config) DemoUsers() map[string]bool {
 	found := map[string]bool{}

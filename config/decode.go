@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/grantor-auth/grantor/clients"
 )
 
 var (
@@ -246,14 +248,6 @@ func (d *decoder) secretFile(dst reflect.Value, src any, key string) {
 
 // ParseDuration reads Go's durations and whole days: "15m", "30d".
 func ParseDuration(text string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.Atoi(days); err == nil && n >= 0 && n < 36500 {
-			return time.Duration(n) * 24 * time.Hour, nil
-		}
-	}
-	v, err := time.ParseDuration(text)
-	if err != nil {
-		return 0, fmt.Errorf(`must be a duration such as "15m", "1h30m" or "30d"`)
-	}
-	return v, nil
+	v, err := clients.ParseLife(text)
+	return time.Duration(v), err
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/grantor-auth/grantor/clients"
 )
 
 // Show returns what is in force, as TOML: every key, its value and where it came from. Secrets and
@@ -85,7 +87,7 @@ func inline(v reflect.Value) string {
 func literal(v reflect.Value, tag string) string {
 	switch x := v.Interface().(type) {
 	case time.Duration:
-		return strconv.Quote(durationText(x))
+		return strconv.Quote(clients.Life(x).String())
 	case time.Time:
 		return x.Format(time.RFC3339)
 	case Secret:
@@ -103,21 +105,6 @@ func literal(v reflect.Value, tag string) string {
 		return strconv.Quote(x)
 	}
 	return fmt.Sprint(v.Interface())
-}
-
-// durationText writes 15m0s as 15m, and whole days as days.
-func durationText(d time.Duration) string {
-	if d > 0 && d%(24*time.Hour) == 0 {
-		return fmt.Sprintf("%dd", d/(24*time.Hour))
-	}
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }
 
 func (c *Config) origins(key string) string {

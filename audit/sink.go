@@ -1,0 +1,84 @@
+package audit
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+)
+
+// Sink is where lines of the trail go. They wait in a bounded queue and are written many at a time, so that no request waits for
+// them: what is written within one turn of the disk or of Redis costs one write.
+type Sink struct {
+	queue  chan []byte
+	failed atomic.Pointer[error]
+	done   sync.WaitGroup
+}
+
+const (
+	queueLength = 16_384
+	batchLength = 256
+)
+
+// ErrFull: the sink does not take events as fast as they come.
+var ErrFull = errors.New("the queue of audit events is full")
+
+// newSink runs flush for what comes; lines end without a newline and are flush's for the call only.
+func newSink(flush func(lines [][]byte) error) *Sink {
+	s := &Sink{queue: make(chan []byte, queueLength)}
+	s.done.Go(func() { s.run(flush) })
+	return s
+}
+
+// NewWriter returns a sink of lines into w, for instance standard output or a file.
+func NewWriter(w io.Writer) *Sink {
+	var buf []byte
+	return newSink(func(lines [][]byte) error {
+		buf = buf[:0]
+		for _, l := range lines {
+			buf = append(append(buf, l...), '\n')
+		}
+		_, err := w.Write(buf)
+		return err
+	})
+}
+
+// write queues a line. An error of an earlier write is told with the next line.
+func (s *Sink) write(line []byte) error {
+	var before error
+	if err := s.failed.Swap(nil); err != nil {
+		before = *err
+	}
+	select {
+	case s.queue <- line:
+		return before
+	default:
+		return errors.Join(before, ErrFull)
+	}
+}
+
+// Close writes what waits and ends the sink; nobody may record any more.
+func (s *Sink) Close() {
+	close(s.queue)
+	s.done.Wait()
+}
+
+func (s *Sink) run(flush func([][]byte) error) {
+	batch := make([][]byte, 0, batchLength)
+	for line := range s.queue {
+		batch = append(batch[:0], line)
+		for more := true; more && len(batch) < batchLength; {
+			select {
+			case next, open := <-s.queue:
+				if more = open; open {
+					batch = append(batch, next)
+				}
+			default:
+				more = false
+			}
+		}
+		if err := flush(batch); err != nil {
+			s.failed.Store(&err)
+		}
+	}
+}

@@ -1,0 +1,310 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/tokens"
+)
+
+// clientEdit is what flags say of a client. Only flags that were given change anything.
+type clientEdit struct {
+	id, name, scope, defaultScope, method, resource, introspect string
+	grants, audience                                            []string
+	access, refresh, most, retry                                time.Duration
+}
+
+func (e *clientEdit) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&e.name, "name", "", "what people call it")
+	f.StringSliceVar(&e.grants, "grant-type", nil, "client_credentials, password, refresh_token; may be repeated")
+	f.StringVar(&e.scope, "scope", "", "what it may ask for; \"orders:*\" allows by wildcard")
+	f.StringVar(&e.defaultScope, "default-scope", "", "what it gets when it asks for nothing")
+	f.StringVar(&e.method, "auth-method", "", "client_secret_basic, client_secret_post, none (a public client); absent: basic or post")
+	f.StringSliceVar(&e.audience, "audience", nil, "aud of its tokens when no granted scope has a resource")
+	f.StringVar(&e.resource, "resource", "", "the audience that it is, as a resource server")
+	f.StringVar(&e.introspect, "introspect", "", "whose tokens it sees: own, audience, any")
+	f.Var(lifeFlag{&e.access}, "access-ttl", "life of its access tokens")
+	f.Var(lifeFlag{&e.refresh}, "refresh-ttl", "idle life of a log-in")
+	f.Var(lifeFlag{&e.most}, "refresh-max-ttl", "absolute life of a log-in")
+	f.Var(lifeFlag{&e.retry}, "retry-window", "how long a repeated refresh gets the same answer; 0s: never")
+}
+
+// apply writes the flags that were given into a registration.
+func (e *clientEdit) apply(c *cobra.Command, r *clients.Registration) {
+	for name, set := range map[string]func(){
+		"name":            func() { r.ClientName = e.name },
+		"grant-type":      func() { r.GrantTypes = e.grants },
+		"scope":           func() { r.Scope = e.scope },
+		"default-scope":   func() { r.DefaultScope = e.defaultScope },
+		"auth-method":     func() { r.AuthMethod = clients.Method(e.method) },
+		"audience":        func() { r.Audience = e.audience },
+		"resource":        func() { r.Resource = e.resource },
+		"introspect":      func() { r.Introspect = clients.Sight(e.introspect) },
+		"access-ttl":      func() { r.AccessTTL = clients.Life(e.access) },
+		"refresh-ttl":     func() { r.RefreshTTL = clients.Life(e.refresh) },
+		"refresh-max-ttl": func() { r.RefreshMaxTTL = clients.Life(e.most) },
+		"retry-window":    func() { r.RetryWindow = new(clients.Life(e.retry)) },
+	} {
+		if c.Flags().Changed(name) {
+			set()
+		}
+	}
+}
+
+// newSecret returns the hash of the secret that the flags name, and the secret itself where it was made here.
+func (p Program) newSecret(r *clientRun) (hash clients.Hash, secret string, err error) {
+	f := r.secret
+	given := 0
+	for _, is := range []bool{f.file != "", f.hash != "", f.stdin} {
+		if is {
+			given++
+		}
+	}
+	switch {
+	case given > 1:
+		return hash, "", usageError{errors.New("say one of --secret-file, --secret-hash, --secret-stdin")}
+	case f.hash != "":
+		hash, err = clients.ParseHash(f.hash)
+		if err != nil {
+			err = usageError{err}
+		}
+		return hash, "", err
+	case f.file != "":
+		text, err := os.ReadFile(f.file)
+		if err != nil {
+			return hash, "", usageError{err}
+		}
+		secret = strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+	case f.stdin:
+		if secret, err = p.readSecret(r.cmd, "client secret: ", true); err != nil {
+			return hash, "", err
+		}
+	default:
+		secret = tokens.NewSecret()
+		return clients.HashSecret(secret), secret, nil
+	}
+	if err := strongSecret(secret); err != nil {
+		return hash, "", err
+	}
+	return clients.HashSecret(secret), "", nil
+}
+
+// madeClient is the answer of create and rotate-secret: the one time that a secret is seen.
+type madeClient struct {
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret,omitempty"`
+}
+
+func (m madeClient) text() string {
+	text := "client_id      " + m.ClientID + "\n"
+	if m.ClientSecret != "" {
+		text += "client_secret  " + m.ClientSecret + "\n"
+	}
+	return text
+}
+
+func (p Program) clientCreate(r *clientRun, _ []string) error {
+	s := &clients.Stored{Registration: clients.Registration{ClientID: r.edit.id}}
+	r.edit.apply(r.cmd, &s.Registration)
+	if s.ClientID == "" {
+		s.ClientID = clients.NewID()
+	}
+	made := madeClient{ClientID: s.ClientID}
+	if s.AuthMethod != clients.MethodNone {
+		hash, secret, err := p.newSecret(r)
+		if err != nil {
+			return err
+		}
+		made.ClientSecret = secret
+		s.Secrets = []clients.SecretEntry{{Hash: hash, CreatedAt: time.Now().UTC().Truncate(time.Second)}}
+	}
+	if err := r.manager.Create(r.ctx, s); err != nil {
+		return err
+	}
+	return answer(r.cmd, r.asJSON, made, made.text())
+}
+
+func (p Program) clientUpdate(r *clientRun, _ []string) error {
+	if !r.changed() {
+		return usageError{fmt.Errorf("%s: say what shall change; see --help", r.cmd.CommandPath())}
+	}
+	if _, err := r.manager.Update(r.ctx, r.id, func(s *clients.Stored) error {
+		r.edit.apply(r.cmd, &s.Registration)
+		return nil
+	}); err != nil {
+		return err
+	}
+	return r.done("the client is changed; what it may no longer do, its live tokens can no longer do")
+}
+
+func (r *clientRun) changed() bool {
+	before := clients.Registration{}
+	r.edit.apply(r.cmd, &before)
+	a, _ := json.Marshal(before)
+	b, _ := json.Marshal(clients.Registration{})
+	return !bytes.Equal(a, b) || r.cmd.Flags().NFlag() > 0 && anyChanged(r.cmd)
+}
+
+// anyChanged says whether a flag of the client itself was given, even with an empty value.
+func anyChanged(c *cobra.Command) bool {
+	for _, name := range []string{"name", "grant-type", "scope", "default-scope", "auth-method", "audience", "resource", "introspect", "access-ttl", "refresh-ttl", "refresh-max-ttl", "retry-window"} {
+		if c.Flags().Changed(name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p Program) clientRotate(r *clientRun, _ []string) error {
+	if r.now == (r.overlap > 0) {
+		return usageError{errors.New("say --overlap 24h, or --now, which ends the old secret at once")}
+	}
+	if r.now {
+		if err := p.sure(r.cmd, r.yes, "end the old secret at once"); err != nil {
+			return err
+		}
+	}
+	hash, secret, err := p.newSecret(r)
+	if err != nil {
+		return err
+	}
+	if err := r.manager.RotateSecret(r.ctx, r.id, hash, r.overlap); err != nil {
+		return err
+	}
+	made := madeClient{r.id, secret}
+	return answer(r.cmd, r.asJSON, made, made.text())
+}
+
+// shownSecret is a secret in an answer: never its text.
+type shownSecret struct {
+	ID        string    `json:"id"`
+	CreatedAt time.Time `json:"created_at,omitzero"`
+	LastUsed  time.Time `json:"last_used,omitzero"` // within an hour
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+}
+
+func (p Program) clientSecrets(r *clientRun, _ []string) error {
+	d, err := r.manager.Get(r.ctx, r.id)
+	if err != nil {
+		return err
+	}
+	list := []shownSecret{}
+	var text strings.Builder
+	text.WriteString("SECRET    CREATED               LAST USED             ENDS\n")
+	for _, s := range d.Secrets {
+		used, err := r.manager.Redis.LastUsed(r.ctx, r.id, s.Hash)
+		if err != nil {
+			return err
+		}
+		list = append(list, shownSecret{s.ID(), s.CreatedAt, used, s.ExpiresAt})
+		fmt.Fprintf(&text, "%s  %-20s  %-20s  %s\n", s.ID(), moment(s.CreatedAt, "not known"), moment(used, "never"), moment(s.ExpiresAt, "never"))
+	}
+	return answer(r.cmd, r.asJSON, list, text.String())
+}
+
+func moment(t time.Time, none string) string {
+	if t.IsZero() {
+		return none
+	}
+	return t.UTC().Format("2006-01-02 15:04 UTC")
+}
+
+func (p Program) clientRevokeSecret(r *clientRun, args []string) error {
+	if err := p.sure(r.cmd, r.yes, "end this secret at once"); err != nil {
+		return err
+	}
+	if err := r.manager.RevokeSecret(r.ctx, r.id, args[1]); err != nil {
+		return err
+	}
+	return r.done("the secret is gone")
+}
+
+// exported is what export writes and apply reads.
+type exported struct {
+	Clients []clients.Registration `json:"clients"`
+}
+
+func (p Program) clientExport(r *clientRun, _ []string) error {
+	out := exported{Clients: []clients.Registration{}}
+	if err := r.manager.Redis.All(r.ctx, func(s *clients.Stored) error {
+		out.Clients = append(out.Clients, s.Registration)
+		return nil
+	}); err != nil {
+		return err
+	}
+	return answer(r.cmd, true, out, "")
+}
+
+// clientApply makes the registry hold what a file says. Clients that the file does not name stay as they are.
+func (p Program) clientApply(r *clientRun, _ []string) error {
+	var in io.Reader = p.Stdin
+	switch r.file {
+	case "":
+		return usageError{errors.New("say -f FILE, or -f - for standard input")}
+	case "-":
+	default:
+		f, err := os.Open(r.file)
+		if err != nil {
+			return usageError{err}
+		}
+		defer f.Close()
+		in = f
+	}
+	list, err := clients.ReadRegistrations(in)
+	if err != nil {
+		return usageError{err}
+	}
+	var wrong error
+	for i := range list { // all are looked at before one is written
+		if err := r.manager.Check(&list[i]); err != nil {
+			wrong = errors.Join(wrong, fmt.Errorf("clients[%d] %q: %w", i, list[i].ClientID, err))
+		}
+	}
+	if wrong != nil {
+		return usageError{wrong}
+	}
+	result := map[string][]string{"created": {}, "changed": {}, "unchanged": {}}
+	for i := range list {
+		what, err := r.put(&list[i])
+		if err != nil {
+			return fmt.Errorf("clients[%d] %q: %w", i, list[i].ClientID, err)
+		}
+		result[what] = append(result[what], list[i].ClientID)
+	}
+	return answer(r.cmd, r.asJSON, result, fmt.Sprintf("%d created, %d changed, %d unchanged\n", len(result["created"]), len(result["changed"]), len(result["unchanged"])))
+}
+
+// put creates or changes one client, and says which.
+func (r *clientRun) put(want *clients.Registration) (string, error) {
+	err := r.manager.Create(r.ctx, &clients.Stored{Registration: *want})
+	if err == nil {
+		return "created", nil
+	}
+	if !errors.Is(err, clients.ErrExists) {
+		return "", err
+	}
+	what := "unchanged"
+	_, err = r.manager.Update(r.ctx, want.ClientID, func(s *clients.Stored) error {
+		before, err1 := json.Marshal(s.Registration)
+		after, err2 := json.Marshal(want)
+		if what = "unchanged"; !bytes.Equal(before, after) {
+			what = "changed"
+			if s.Disabled != want.Disabled {
+				s.Epoch = clients.NewEpoch()
+			}
+		}
+		s.Registration = *want
+		return errors.Join(err1, err2)
+	})
+	return what, err
+}
