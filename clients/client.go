@@ -5,9 +5,11 @@
 package clients
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/grantor-auth/grantor/scopes"
@@ -182,6 +184,9 @@ func (c *Client) checkScopes(cat *scopes.Catalogue, bad badFunc) {
 		}
 	}
 }
+
+// NewID draws an id of a client: unreserved characters only (RFC 3986 §2.3).
+func NewID() string { return strings.ToLower(rand.Text()[:20]) }
 
 // CheckID says whether text can be a client_id: 1 to MaxIDBytes of printable
 // ASCII (RFC 6749 App. A.1).
