@@ -84,3 +84,12 @@ func cluster(addrs []string, replicas int) string {
 	return fmt.Sprintf("store = \"redis\"\nredis.mode = \"cluster\"\nredis.addrs = [\"%s\"]\nredis.wait_replicas = %d\n",
 		strings.Join(addrs, `", "`), replicas)
 }
+
+// copyConfig writes a configuration again with another store.
+func copyConfig(t *testing.T, from, to, store, other string) {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	require.NoError(t, err)
+	require.Contains(t, string(b), store)
+	require.NoError(t, os.WriteFile(to, []byte(strings.Replace(string(b), store, other, 1)), 0o600))
+}

@@ -56,7 +56,20 @@ type worker struct {
 	rng     *rand.Rand
 	live    []*token // machines' tokens, issued by this worker
 	pending []*token // whose revocation was not acknowledged
+	away    bool     // the last revocation or rotation was refused
 }
+
+// took is the ledger's; during an outage a worker begins few new revocations, or nothing would be left to lose.
+func (w *worker) took(k kind, a answer) bool {
+	ok := w.ledger.took(k, a)
+	if k == ends {
+		w.away = !ok
+	}
+	return ok
+}
+
+// begins says whether to begin a new revocation.
+func (w *worker) begins() bool { return !w.away || w.rng.IntN(50) == 0 }
 
 func (w *worker) work(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -90,7 +103,7 @@ func (w *worker) end(n *node) {
 	switch {
 	case len(w.pending) > 0:
 		t, w.pending = w.pending[0], w.pending[1:]
-	case len(w.live) > 2:
+	case len(w.live) > 2 && w.begins():
 		i := w.rng.IntN(len(w.live))
 		t = w.live[i]
 		w.live = append(w.live[:i], w.live[i+1:]...)
@@ -144,9 +157,9 @@ func (w *worker) turn(n *node) {
 	switch p := w.rng.IntN(100); {
 	case s == nil:
 		w.sessions[w.user] = w.enter(n)
-	case s.ending || p < 6:
+	case s.ending || p < 6 && w.begins():
 		w.leave(n, s)
-	case p < 16:
+	case p < 16 && w.begins():
 		w.endAccess(n, s)
 	default:
 		w.rotate(n, s)
