@@ -85,11 +85,14 @@ func cluster(addrs []string, replicas int) string {
 		strings.Join(addrs, `", "`), replicas)
 }
 
-// copyConfig writes a configuration again with another store.
-func copyConfig(t *testing.T, from, to, store, other string) {
+// as is the same deployment for a node that connects to Redis and Sentinels by a name, which is its password too.
+func (d *deployment) as(t *testing.T, name string) *deployment {
 	t.Helper()
-	b, err := os.ReadFile(from)
+	b, err := os.ReadFile(d.config)
 	require.NoError(t, err)
-	require.Contains(t, string(b), store)
-	require.NoError(t, os.WriteFile(to, []byte(strings.Replace(string(b), store, other, 1)), 0o600))
+	other := *d
+	other.config = filepath.Join(t.TempDir(), "config.toml")
+	head := fmt.Sprintf("redis.username = %q\nredis.password = %[1]q\nredis.sentinel_username = %[1]q\nredis.sentinel_password = %[1]q\n", name)
+	require.NoError(t, os.WriteFile(other.config, append([]byte(head), b...), 0o600))
+	return &other
 }
