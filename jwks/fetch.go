@@ -1,0 +1,90 @@
+package jwks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// set fetches a key set and says how long it is fresh.
+func (f *Fetcher) set(ctx context.Context, jwksURI string) (*Set, time.Duration, error) {
+	body, header, err := f.get(ctx, jwksURI)
+	if err != nil {
+		return nil, 0, err
+	}
+	s, err := parsePublished(body)
+	return s, freshness(header.Get("Cache-Control")), err
+}
+
+// discover asks an issuer's metadata for jwks_uri: RFC 8414 §3.1 puts the well-known name before the path, OpenID Connect
+// Discovery 1.0 §4 behind it.
+func (f *Fetcher) discover(ctx context.Context, issuer string) (string, error) {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return "", err
+	}
+	path := strings.TrimSuffix(u.Path, "/")
+	var errs []error
+	for _, p := range []string{"/.well-known/oauth-authorization-server" + path, path + "/.well-known/openid-configuration"} {
+		at := url.URL{Scheme: u.Scheme, Host: u.Host, Path: p}
+		jwksURI, err := f.metadata(ctx, at.String(), issuer)
+		if err == nil {
+			return jwksURI, nil
+		}
+		errs = append(errs, err)
+	}
+	return "", fmt.Errorf("discovery: %w", errors.Join(errs...))
+}
+
+func (f *Fetcher) metadata(ctx context.Context, where, issuer string) (string, error) {
+	body, _, err := f.get(ctx, where)
+	if err != nil {
+		return "", err
+	}
+	var m struct {
+		Issuer  string `json:"issuer"`
+		JWKSURI string `json:"jwks_uri"`
+	}
+	if err := json.Unmarshal(body, &m); err != nil {
+		return "", fmt.Errorf("the metadata cannot be read: %w", err)
+	}
+	if m.Issuer != issuer {
+		return "", fmt.Errorf("the metadata names the issuer %q, not %q (RFC 8414 §3.3)", m.Issuer, issuer)
+	}
+	return m.JWKSURI, f.Check(m.JWKSURI)
+}
+
+// get reads a 200 of bounded size; no redirect is followed, not even to a public address.
+func (f *Fetcher) get(ctx context.Context, where string) ([]byte, http.Header, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	req.Header.Set("Accept", "application/jwk-set+json, application/json")
+	if f.opts.Bearer != nil {
+		token, err := f.opts.Bearer()
+		if err != nil {
+			return nil, nil, err
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	res, err := f.client.Do(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, nil, fmt.Errorf("%s answers %s", where, res.Status)
+	}
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxSetBytes+1))
+	if err == nil && len(body) > maxSetBytes {
+		err = fmt.Errorf("%s answers more than 256 kB", where)
+	}
+	return body, res.Header, err
+}
