@@ -26,6 +26,7 @@ type ledger struct {
 	tokens   []*token
 	sessions []*session // of each worker; nil: none
 	begun    time.Time
+	over     bool // the load has ended
 	kinds    map[kind]*service
 	counts
 }
@@ -106,7 +107,9 @@ func (l *ledger) took(k kind, a answer) bool {
 	case 200:
 		now := time.Now()
 		s := l.kinds[k]
-		s.without = max(s.without, now.Sub(s.answered))
+		if !l.over {
+			s.without = max(s.without, now.Sub(s.answered))
+		}
 		s.count++
 		s.answered = now
 		if asked := now.Add(-a.took); asked.After(s.asked) {

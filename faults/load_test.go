@@ -31,7 +31,7 @@ func (l *ledger) load(t *testing.T, workers int) (stop func()) {
 		w := &worker{ledger: l, user: i, rng: rand.New(rand.NewPCG(uint64(i), 7))}
 		all.Go(func() { w.work(ctx) })
 	}
-	stop = sync.OnceFunc(func() { cancel(); all.Wait() })
+	stop = sync.OnceFunc(func() { cancel(); all.Wait(); l.over = true })
 	t.Cleanup(stop)
 	return stop
 }
