@@ -19,12 +19,11 @@ type directory struct {
 }
 
 // openDirectory opens what [users] names, if the password grant is on.
-func openDirectory(ctx context.Context, cfg *config.Config, db *redisdb.DB, people []users.StaticUser) (*directory, error) {
+func openDirectory(ctx context.Context, cfg *config.Config, db *redisdb.DB, people []users.StaticUser, slots *users.Slots) (*directory, error) {
 	d := &directory{close: func() {}}
 	if !cfg.Grants.Password {
 		return d, nil
 	}
-	slots := users.NewSlots(0)
 	var err error
 	switch cfg.Users.Source {
 	case "http":

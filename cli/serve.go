@@ -21,7 +21,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/grantor-auth/grantor/attempts"
-	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/redisdb"
 	"github.com/grantor-auth/grantor/server"
@@ -38,7 +37,7 @@ func (p Program) serveCommand() *cobra.Command {
 	return c
 }
 
-// serve composes the server from its configuration and serves until it is told to stop.
+// serve opens what outlasts a configuration, puts the first one in force, and serves until it is told to stop.
 func (p Program) serve(c *cobra.Command, o config.Options) error {
 	cfg, warnings, err := p.load(o)
 	if err != nil {
@@ -50,71 +49,39 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 		log.Warn(w)
 	}
 	demo := demoSecrets{config.DemoMachineSecret, config.DemoAPISecret, config.DemoUserPassword}
-	people, demoUsers := cfg.People(), cfg.DemoUsers()
 	if cfg.Trial {
-		if demo, err = demo.renew(cfg.Registrations(), people, demoUsers); err != nil {
+		if demo, err = demo.renew(cfg.Registrations(), cfg.People(), cfg.DemoUsers()); err != nil {
 			return err
 		}
-		demoUsers = nil
 	}
-
 	ctx, cancel := context.WithCancel(c.Context())
 	defer cancel()
-	st, err := openStores(ctx, cfg, log)
+	b, err := p.openBase(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
-	defer st.close()
-	registry, err := clients.NewStatic(ctx, cfg.Registrations(), st.tokens)
+	defer b.close()
+	first, err := b.instance(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	sw := &switcher{}
+	sw.now.Store(first)
+	defer func() { sw.now.Load().stop() }()
+	b.observe(sw)
+	listeners, err := b.listen(cfg, sw)
 	if err != nil {
 		return err
 	}
 	var background errgroup.Group
-	background.Go(func() error { registry.Run(ctx, log); return nil })
+	background.Go(func() error { b.watchSecrets(ctx, sw); return nil })
 	defer func() { cancel(); _ = background.Wait() }()
-
-	sc := serverConfig(cfg, registry, st, log)
-	sc.DemoUsers = demoUsers
-	directory, err := openDirectory(ctx, cfg, st.db, people)
-	if err != nil {
-		return err
+	if !cfg.Trial {
+		r := &reloader{program: p, options: o, base: b, switcher: sw}
+		background.Go(func() error { r.run(ctx); return nil })
 	}
-	defer directory.close()
-	sc.Users = directory.authenticator
-	srv, err := server.New(ctx, sc)
-	if err != nil {
-		return err
-	}
-	certificate, err := certificates(cfg.TLS)
-	if err != nil {
-		return err
-	}
-	l, err := net.Listen("tcp", cfg.Listen)
-	if err != nil {
-		return err
-	}
-	p.banner(c, cfg, l.Addr(), demo)
-	return untilStopped(cfg.Server, srv, server.NewHTTP(srv, certificate, log), l, log)
-}
-
-func serverConfig(cfg *config.Config, registry clients.Registry, st *stores, log *slog.Logger) server.Config {
-	sc := server.Config{
-		Issuer: cfg.Issuer, Clients: registry, Catalogue: cfg.Catalogue(), Store: st.tokens,
-		AccessTTL: cfg.Tokens.AccessTTL, NotBefore: cfg.Tokens.NotBefore,
-		RequestsPerSecond: cfg.Limits.RequestsPerSecond, TrustedProxies: cfg.TrustedProxies, Log: log,
-	}
-	sc.UserScope, sc.RetryWindow = cfg.UserScope(), cfg.RetryWindow()
-	sc.RefreshTTL, sc.RefreshMaxTTL = cfg.Tokens.RefreshTTL, cfg.Tokens.RefreshMaxTTL
-	l := cfg.Limits
-	sc.Guesses = attempts.NewGuesses(st.attempts, l.PasswordFailures, l.PasswordFailuresPerAddress, l.Window)
-	for _, c := range cfg.Registrations() {
-		sc.MaxFamily = max(sc.MaxFamily, c.MaxTTL)
-		sc.PublicClients = sc.PublicClients || c.Public()
-	}
-	if n := cfg.Limits.ClientFailures; n > 0 {
-		sc.ClientFailures = attempts.NewLimit(st.attempts, "client", n, time.Minute)
-	}
-	return sc
+	p.banner(c, cfg, listeners[0].listener.Addr(), demo)
+	return untilStopped(cfg.Server, sw, listeners, log)
 }
 
 // stores is where everything lives that outlasts a request.
@@ -183,37 +150,65 @@ func awaitRedis(ctx context.Context, db *redisdb.DB, log *slog.Logger) error {
 	}
 }
 
-// certificates returns what serves TLS, or nil.
-func certificates(t config.TLS) (func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
-	if t.Mode != "files" {
-		return nil, nil
+// listener is an address with what serves there.
+type listener struct {
+	listener net.Listener
+	http     *http.Server
+}
+
+func (l listener) serve() error {
+	if l.http.TLSConfig != nil {
+		return l.http.ServeTLS(l.listener, "", "")
 	}
-	pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
-	if err != nil {
-		return nil, usageError{fmt.Errorf("tls: cert_file and key_file: %w", err)}
+	return l.http.Serve(l.listener)
+}
+
+// listen opens the listeners: the public one first, then those of the operator.
+func (b *base) listen(cfg *config.Config, sw *switcher) ([]listener, error) {
+	certificate := sw.certificate
+	if cfg.TLS.Mode != "files" {
+		certificate = nil
 	}
-	return func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &pair, nil }, nil
+	var list []listener
+	for _, l := range []struct {
+		addr    string
+		handler http.Handler
+		tls     func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	}{
+		{cfg.Listen, sw, certificate},
+		{cfg.Admin.Listen, http.HandlerFunc(sw.admin), certificate},
+		{cfg.Metrics.Listen, b.operator(cfg.Metrics, sw), nil},
+	} {
+		if l.addr == "" {
+			continue
+		}
+		opened, err := net.Listen("tcp", l.addr)
+		if err != nil {
+			for _, o := range list {
+				_ = o.listener.Close()
+			}
+			return nil, err
+		}
+		list = append(list, listener{opened, server.NewHTTP(l.handler, l.tls, b.log)})
+	}
+	return list, nil
 }
 
 // untilStopped serves until SIGTERM or SIGINT, then stops gracefully: readiness falls first, requests
 // in flight end. An interrupt from the keyboard does not wait for balancers.
-func untilStopped(stop config.Server, srv *server.Server, h *http.Server, l net.Listener, log *slog.Logger) error {
+func untilStopped(stop config.Server, sw *switcher, list []listener, log *slog.Logger) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
-	served := make(chan error, 1)
-	go func() {
-		if h.TLSConfig != nil {
-			served <- h.ServeTLS(l, "", "")
-			return
-		}
-		served <- h.Serve(l)
-	}()
+	served := make(chan error, len(list))
+	for _, l := range list {
+		go func() { served <- l.serve() }()
+	}
 	select {
 	case err := <-served:
 		return err
 	case sig := <-signals:
-		srv.Drain()
+		sw.drain()
 		log.Info("stopping", "signal", sig.String())
 		if sig == syscall.SIGTERM {
 			select {
@@ -224,10 +219,13 @@ func untilStopped(stop config.Server, srv *server.Server, h *http.Server, l net.
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), stop.ShutdownTimeout)
 	defer cancel()
-	if err := h.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("requests were still running after %s", stop.ShutdownTimeout), h.Close())
+	var late error
+	for _, l := range list {
+		if err := l.http.Shutdown(ctx); err != nil {
+			late = errors.Join(fmt.Errorf("requests were still running after %s", stop.ShutdownTimeout), l.http.Close())
+		}
 	}
-	return nil
+	return late
 }
 
 func (p Program) logger(cfg config.Log) *slog.Logger {

@@ -93,7 +93,7 @@ func (p Program) withUsers(c *cobra.Command, cfg *config.Config, f *userFlags, n
 		return err
 	}
 	defer db.Close()
-	dir, err := openDirectory(c.Context(), cfg, db, cfg.People())
+	dir, err := openDirectory(c.Context(), cfg, db, cfg.People(), users.NewSlots(0))
 	if err != nil {
 		return err
 	}

@@ -41,8 +41,9 @@ type Stored struct {
 	Epoch     Epoch
 	CreatedAt time.Time
 	UpdatedAt time.Time
-	Token     Hash // of the registration access token (RFC 7592); zero: it has none
-	Dynamic   bool // made by RFC 7591, with the limits of such a client
+	Token     Hash   // of the registration access token (RFC 7592); zero: it has none
+	Dynamic   bool   // made by RFC 7591, with the limits of such a client
+	Limit     string // the most that Scope may come to be by RFC 7592: rules of the client that opened the registration
 }
 
 // record is the JSON of a Stored.
@@ -54,13 +55,14 @@ type record struct {
 	UpdatedAt time.Time `json:"updated_at"`
 	Token     *Hash     `json:"registration_token,omitempty"`
 	Dynamic   bool      `json:"dynamic,omitempty"`
+	Limit     string    `json:"limit,omitempty"`
 }
 
 const recordVersion = 1
 
 func (s *Stored) text() (string, error) {
 	r := record{Version: recordVersion, Registration: s.Registration, Epoch: hex.EncodeToString(s.Epoch[:]),
-		CreatedAt: s.CreatedAt.UTC().Truncate(time.Second), UpdatedAt: s.UpdatedAt.UTC().Truncate(time.Second), Dynamic: s.Dynamic}
+		CreatedAt: s.CreatedAt.UTC().Truncate(time.Second), UpdatedAt: s.UpdatedAt.UTC().Truncate(time.Second), Dynamic: s.Dynamic, Limit: s.Limit}
 	if s.Token != (Hash{}) {
 		r.Token = &s.Token
 	}
@@ -74,7 +76,7 @@ func readStored(id, text string) (*Stored, error) {
 	if err := json.Unmarshal([]byte(text), &r); err != nil || r.Version != recordVersion {
 		return nil, fmt.Errorf("%w: version %d", ErrRecord, r.Version)
 	}
-	s := &Stored{Registration: r.Registration, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, Dynamic: r.Dynamic}
+	s := &Stored{Registration: r.Registration, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, Dynamic: r.Dynamic, Limit: r.Limit}
 	if n, err := hex.Decode(s.Epoch[:], []byte(r.Epoch)); err != nil || n != len(s.Epoch) || r.ClientID != id {
 		return nil, fmt.Errorf("%w: it belongs to another client", ErrRecord)
 	}
@@ -220,11 +222,9 @@ func (d *Redis) Delete(ctx context.Context, id string) error {
 // List returns a page of registrations, in no order, and the cursor of the next; "" begins, and "" is the end. One that
 // changes meanwhile may come twice.
 func (d *Redis) List(ctx context.Context, cursor string, size int) ([]*Stored, string, error) {
-	var shard, at uint64
-	if cursor != "" {
-		if n, err := fmt.Sscanf(cursor, "%x.%d", &shard, &at); n != 2 || err != nil || shard >= shards {
-			return nil, "", errors.New("this is no cursor of this list")
-		}
+	shard, at, ok := readCursor(cursor)
+	if !ok {
+		return nil, "", errors.New("this is no cursor of this list")
 	}
 	var found []*Stored
 	for shard < shards && len(found) < size {
@@ -245,6 +245,20 @@ func (d *Redis) List(ctx context.Context, cursor string, size int) ([]*Stored, s
 		return found, "", nil
 	}
 	return found, fmt.Sprintf("%x.%d", shard, at), nil
+}
+
+func readCursor(cursor string) (shard, at uint64, ok bool) {
+	if cursor == "" {
+		return 0, 0, true
+	}
+	n, err := fmt.Sscanf(cursor, "%x.%d", &shard, &at)
+	return shard, at, n == 2 && err == nil && shard < shards
+}
+
+// IsCursor says whether a text can be a cursor of List.
+func IsCursor(text string) bool {
+	_, _, ok := readCursor(text)
+	return ok
 }
 
 // readPage reads what HSCAN answers.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/grantor-auth/grantor/scopes"
@@ -132,6 +133,21 @@ func Describe(c *Client) *Registration {
 		r.Secrets = append(r.Secrets, SecretEntry{Hash: s.Hash, CreatedAt: s.CreatedAt, ExpiresAt: s.ExpiresAt})
 	}
 	return r
+}
+
+// NeedsSecret says whether a new client of this registration must be given a secret.
+func (r *Registration) NeedsSecret() bool {
+	return len(r.Secrets) == 0 && r.AuthMethod != MethodNone
+}
+
+// AsksReserved says whether a registration asks for power over Grantor itself.
+func (r *Registration) AsksReserved() bool {
+	for t := range strings.FieldsSeq(r.Scope + " " + r.DefaultScope) {
+		if scopes.IsReserved(t) {
+			return true
+		}
+	}
+	return false
 }
 
 // LastSecretEnds returns when the client's last live secret ends; zero: never, or it has none.

@@ -42,11 +42,18 @@ type Config struct {
 	Grants Grants `toml:"grants"`
 	Users  Users  `toml:"users"`
 
-	Limits Limits `toml:"limits"`
-	Log    Log    `toml:"log"`
+	Limits  Limits  `toml:"limits"`
+	Log     Log     `toml:"log"`
+	Audit   Audit   `toml:"audit"`
+	Metrics Metrics `toml:"metrics"`
+	Tracing Tracing `toml:"tracing"`
+	Admin   Admin   `toml:"admin"`
+	CORS    CORS    `toml:"cors"`
 
 	Trial bool     `toml:"-"` // --trial
 	Files []string `toml:"-"` // read, in order
+
+	SecretFiles []string `toml:"-"` // that k_file keys named
 
 	catalogue *scopes.Catalogue
 	clients   []*clients.Client
@@ -180,6 +187,32 @@ type Log struct {
 	Format string `toml:"format"` // "auto": text on a terminal, else json; "text"; "json"
 }
 
+// Audit says where the trail of security events goes.
+type Audit struct {
+	Output string `toml:"output"` // "stdout", a file's path, "redis": a stream, or "": nowhere
+}
+
+// Metrics is the operator's listener.
+type Metrics struct {
+	Listen string `toml:"listen"` // host:port of /metrics; "": off
+	PProf  bool   `toml:"pprof"`  // /debug/pprof beside it
+}
+
+// Tracing says where spans go.
+type Tracing struct {
+	Endpoint string `toml:"otlp_endpoint"` // URL that takes OTLP over HTTP; "": off
+}
+
+// Admin is the listener of registration (RFC 7591) and of the admin API.
+type Admin struct {
+	Listen string `toml:"listen"` // host:port; "": off; never the public one
+}
+
+// CORS says which pages may call from a browser.
+type CORS struct {
+	Origins []string `toml:"origins"` // "https://app.example.com"
+}
+
 // Default returns the values of absent keys.
 func Default() *Config {
 	return &Config{
@@ -193,6 +226,7 @@ func Default() *Config {
 		Users:  Users{Source: "config"},
 		Limits: Limits{PasswordFailures: 5, PasswordFailuresPerAddress: 100, Window: 15 * time.Minute, ClientFailures: 20, RequestsPerSecond: -1},
 		Log:    Log{Level: "info", Format: "auto"},
+		Audit:  Audit{Output: "stdout"},
 	}
 }
 

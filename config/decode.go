@@ -233,6 +233,7 @@ func (d *decoder) secretFile(dst reflect.Value, src any, key string) {
 		d.bad(key, "stands beside %s; use one", strings.TrimSuffix(key, "_file"))
 		return
 	}
+	d.cfg.SecretFiles = append(d.cfg.SecretFiles, name)
 	text, err := os.ReadFile(name)
 	if err != nil {
 		d.bad(key, "the file cannot be read")

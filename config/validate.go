@@ -47,6 +47,7 @@ func (d *decoder) validate() (warnings []string) {
 	d.scopes()
 	d.registrations()
 	d.users()
+	d.operator()
 	d.demo()
 	return append(warnings, d.warnings()...)
 }

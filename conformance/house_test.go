@@ -64,8 +64,10 @@ func TestImportsPointOneWay(t *testing.T) {
 		"attempts":   {"redisdb"},
 		"users":      {"scopes", "redisdb"},
 		"config":     {"clients", "scopes", "users"},
-		"server":     {"attempts", "clients", "middleware", "scopes", "tokens", "users"},
+		"server":     {"attempts", "audit", "clients", "metrics", "middleware", "scopes", "tokens", "users"},
 		"redisdb":    {},
+		"audit":      {"redisdb"},
+		"metrics":    {},
 	}
 	for name, may := range allowed {
 		t.Run(name+" imports no other room than it may", func(t *testing.T) {

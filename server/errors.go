@@ -27,6 +27,7 @@ const (
 	codeUnsupportedGrantType = "unsupported_grant_type"
 	codeInvalidScope         = "invalid_scope"
 	codeInvalidTarget        = "invalid_target"
+	codeInvalidMetadata      = "invalid_client_metadata" // RFC 7591 §3.2.2
 	codeServerError          = "server_error"
 	codeUnavailable          = "temporarily_unavailable"
 )
@@ -107,6 +108,7 @@ func (s *Server) refuse(x *exchange, err error) {
 	if x.reason == "" {
 		x.reason = e.Code
 	}
+	s.recordRefusal(x, e)
 	if e.Err != nil {
 		s.log.ErrorContext(x, "request failed", "request_id", x.id, "error", e.Err.Error())
 	}

@@ -26,15 +26,24 @@ type exchange struct {
 	gin    *gin.Context
 	id     string          // X-Request-Id
 	form   url.Values      // set by formBody
+	body   []byte          // set by jsonBody
 	client *clients.Client // set by authenticateClient and by nothing else
 
+	endpoint string        // which of routes.go, for metrics
 	grant    string        // grant_type of a token request
 	issued   tokens.Token  // set by generator.Token
 	audience []string      // set by decideScope
 	login    *login        // set by checkPassword
 	left     time.Duration // of the access token, where it is less than its full life
 	reason   string        // why it was refused, for the log
+
+	stored            *clients.Stored // set by registrationToken
+	registrationToken string          // as presented, likewise
+	claimed           string          // the client that a request says it comes from, where that is printable
 }
+
+// format names the form of the access token that was issued.
+func (x *exchange) format() string { return "opaque" }
 
 type exchangeKey struct{}
 
@@ -63,9 +72,10 @@ type step func(*exchange) error
 
 // do is the only adapter to Gin: it runs the steps in order and gives the first error
 // to the one voice that answers.
-func (s *Server) do(steps ...step) gin.HandlerFunc {
+func (s *Server) do(endpoint string, steps ...step) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		x := exchangeFrom(c.Request.Context())
+		x.endpoint = endpoint
 		h := c.Writer.Header()
 		h.Set("Cache-Control", "no-store") // RFC 6749 §5.1; metadata sets its own
 		h.Set("Pragma", "no-cache")
@@ -89,12 +99,16 @@ func (s *Server) observe(c *gin.Context) {
 		c.Header("Connection", "close")
 	}
 	s.warnOfForwarding(x)
+	end := s.startSpan(x)
 	start := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
 			s.panicked(x, p)
 		}
-		s.logRequest(x, time.Since(start))
+		took := time.Since(start)
+		s.cfg.Metrics.Request(x.endpoint, c.Writer.Status(), took)
+		end()
+		s.logRequest(x, took)
 	}()
 	c.Next()
 }

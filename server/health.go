@@ -36,5 +36,10 @@ func (s *Server) Ready(ctx context.Context) error {
 	case key != s.key:
 		return errors.New("the store holds another server key than this node started with; restart the node")
 	}
+	if f, ok := s.cfg.Clients.(interface{ Following() error }); ok {
+		if err := f.Following(); err != nil {
+			return err
+		}
+	}
 	return s.cfg.Store.Ping(ctx)
 }

@@ -45,11 +45,13 @@ func (s *Server) introspect(x *exchange) error {
 	found, err := s.lookUp(x, text)
 	switch {
 	case errors.Is(err, errInactive), err == nil && !maySee(x.client, found.record):
+		s.cfg.Metrics.Introspected(false)
 		writeJSON(x, http.StatusOK, inactive{})
 		return nil
 	case err != nil:
 		return err
 	}
+	s.cfg.Metrics.Introspected(true)
 	r := found.record
 	answer := active{
 		Active: true, Scope: r.Scope, ClientID: r.ClientID, TokenType: "Bearer",
@@ -72,9 +74,11 @@ func (s *Server) introspectRefresh(x *exchange, t tokens.Token) error {
 	}
 	if err != nil || f.ClientID != x.client.ID || f.ClientEpoch != x.client.Epoch || f.Generation != t.Generation ||
 		f.Created.Before(s.cfg.NotBefore) || !x.client.MayUse(clients.GrantRefreshToken) {
+		s.cfg.Metrics.Introspected(false)
 		writeJSON(x, http.StatusOK, inactive{})
 		return nil
 	}
+	s.cfg.Metrics.Introspected(true)
 	ends := f.LastUsed.Add(s.idle(x.client))
 	if f.Expires.Before(ends) {
 		ends = f.Expires

@@ -25,7 +25,8 @@ type login struct {
 }
 
 // errWrongPassword is the one answer to unknown names, wrong passwords, locked and disabled users.
-func errWrongPassword(reason string) error {
+func (s *Server) errWrongPassword(reason string) error {
+	s.cfg.Metrics.LoginFailed(reason)
 	return &Error{Code: codeInvalidGrant, Description: users.ErrRefused.Error(), Reason: reason}
 }
 
@@ -50,10 +51,10 @@ func (s *Server) checkPassword(ctx context.Context, _, username, password string
 	}
 	user, err := s.cfg.Users.Verify(x, attempt)
 	if err == nil && s.cfg.DemoUsers[user.ID] && !fromLoopback(x.gin.Request) {
-		return "", errWrongPassword("demo_user_off_loopback")
+		return "", s.errWrongPassword("demo_user_off_loopback")
 	}
 	if refusal, ok := errors.AsType[*users.Refusal](err); ok {
-		return "", errWrongPassword(string(refusal.Reason))
+		return "", s.errWrongPassword(string(refusal.Reason))
 	}
 	if err != nil {
 		return "", errors.Join(err, giveBack(x, reserved))
@@ -80,11 +81,12 @@ func (s *Server) reserve(x *exchange, a *users.Attempt) (*attempts.Attempt, erro
 	case err != nil:
 		return nil, err
 	case verdict == attempts.AddressLocked:
+		s.cfg.Metrics.LoginFailed("address_locked")
 		return nil, &Error{Code: codeInvalidGrant, Status: http.StatusTooManyRequests, RetryAfter: wait, Reason: "address_locked",
 			Description: "too many failed log-ins from this address; wait as long as Retry-After says"}
 	case verdict == attempts.UserLocked:
 		s.cfg.Users.Decline(x)
-		return nil, errWrongPassword("user_locked")
+		return nil, s.errWrongPassword("user_locked")
 	}
 	return reserved, nil
 }
@@ -106,13 +108,13 @@ func (s *Server) proved(x *exchange, user *users.User) (*login, error) {
 	}
 	now, err := s.cfg.Users.Recheck(x, user.ID)
 	if errors.Is(err, users.ErrGone) {
-		return nil, errWrongPassword("user_disabled")
+		return nil, s.errWrongPassword("user_disabled")
 	}
 	if err != nil {
 		return nil, err
 	}
 	if now.Credential.Fingerprint(s.credentialKey) != user.Credential.Fingerprint(s.credentialKey) {
-		return nil, errWrongPassword("password_changed_meanwhile")
+		return nil, s.errWrongPassword("password_changed_meanwhile")
 	}
 	if now.Username == "" {
 		now.Username = user.Username

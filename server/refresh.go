@@ -12,6 +12,8 @@ import (
 	oauth2 "github.com/go-oauth2/oauth2/v4"
 	"github.com/go-oauth2/oauth2/v4/models"
 
+	"github.com/grantor-auth/grantor/audit"
+	"github.com/grantor-auth/grantor/metrics"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
@@ -138,7 +140,14 @@ func (s *Server) rotate(x *exchange, text string, old tokens.Token, granted scop
 		s.reportTheft(x, old, err)
 		return nil, err
 	}
+	x.issued = r.Access
+	if out.Box == nil {
+		s.cfg.Metrics.Refreshed(metrics.RefreshRotated)
+	} else {
+		s.cfg.Metrics.Refreshed(metrics.RefreshRetried)
+	}
 	if out.Suspicious {
+		s.record(x, audit.Event{Event: audit.RetriesStrange, Subject: old.Tag.String(), Session: old.Family.String()})
 		s.log.WarnContext(x, "retries of a refresh keep coming late or from elsewhere: they are no longer forgiven",
 			"request_id", x.id, "client_id", x.client.ID, "session", old.Family.String())
 	}
@@ -150,6 +159,9 @@ func (s *Server) rotate(x *exchange, text string, old tokens.Token, granted scop
 		answer.Refresh = first.Refresh
 		if !out.Own {
 			answer = first
+			if x.issued, err = s.codec.Parse(first.Access); err != nil {
+				return nil, err
+			}
 		}
 	}
 	x.left = out.Left
@@ -167,9 +179,17 @@ func open(text string, box []byte) (answer sealed, err error) {
 // reportTheft says aloud what ends families: a reused token may be a thief's.
 func (s *Server) reportTheft(x *exchange, old tokens.Token, err error) {
 	g, ok := errors.AsType[*tokens.GrantError](err)
+	if ok {
+		s.recordRefresh(g.Reason)
+	}
 	if !ok || g.Reason != tokens.ReasonReuse && g.Reason != tokens.ReasonLostRotation {
 		return
 	}
+	event := audit.ReuseDetected
+	if g.Reason == tokens.ReasonLostRotation {
+		event = audit.RotationLost
+	}
+	s.record(x, audit.Event{Event: event, Reason: string(g.Reason), Subject: old.Tag.String(), Session: old.Family.String()})
 	s.log.WarnContext(x, "a session was ended", "reason", string(g.Reason), "request_id", x.id,
 		"client_id", x.client.ID, "session", old.Family.String(), "peer", x.gin.ClientIP())
 }

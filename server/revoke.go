@@ -1,6 +1,11 @@
 package server
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/grantor-auth/grantor/audit"
+	"github.com/grantor-auth/grantor/tokens"
+)
 
 // revoke ends a token of the client that asks (RFC 7009 §2). Whatever is not a live token of its own is answered
 // alike: 200 without effect. A store that cannot do it is an error, never 200.
@@ -10,10 +15,29 @@ func (s *Server) revoke(x *exchange) error {
 		return refusal(codeInvalidRequest, "token is required (RFC 7009 §2.1)")
 	}
 	if t, err := s.codec.Parse(text); err == nil {
-		if _, err := s.cfg.Store.Revoke(x, t, x.client.ID); err != nil {
+		ended, err := s.cfg.Store.Revoke(x, t, x.client.ID)
+		if err != nil {
 			return err
 		}
+		s.recordRevocation(x, t, ended)
 	}
 	writeJSON(x, http.StatusOK, struct{}{})
 	return nil
+}
+
+func (s *Server) recordRevocation(x *exchange, t tokens.Token, ended bool) {
+	s.cfg.Metrics.Revoked(ended)
+	if !ended {
+		return
+	}
+	e := audit.Event{Event: audit.TokenRevoked}
+	if t.Kind == tokens.Refresh {
+		e.Session = t.Family.String()
+	} else {
+		e.Token = t.ID().String()
+	}
+	if t.Kind != tokens.ClientAccess {
+		e.Subject = t.Tag.String()
+	}
+	s.record(x, e)
 }

@@ -16,20 +16,20 @@ func (s *Server) routes() (*gin.Engine, error) {
 		return nil, err
 	}
 	g.Use(s.observe)
-	g.NoRoute(s.do(notFound))
-	g.NoMethod(s.do(methodNotAllowed))
+	g.NoRoute(s.do("none", notFound))
+	g.NoMethod(s.do("none", methodNotAllowed))
 
-	g.POST(s.path+pathToken, s.do(s.formBody, s.authenticateClient, s.token))
-	g.POST(s.path+pathIntrospect, s.do(s.formBody, s.authenticateClient, confidentialOnly, s.introspect))
-	g.POST(s.path+pathRevoke, s.do(s.formBody, s.authenticateClient, s.revoke))
+	g.POST(s.path+pathToken, s.do("token", s.formBody, s.authenticateClient, s.token))
+	g.POST(s.path+pathIntrospect, s.do("introspect", s.formBody, s.authenticateClient, confidentialOnly, s.introspect))
+	g.POST(s.path+pathRevoke, s.do("revoke", s.formBody, s.authenticateClient, s.revoke))
 	for _, name := range []string{"oauth-authorization-server", "openid-configuration"} {
-		g.GET("/.well-known/"+name+s.path, s.do(s.metadata)) // RFC 8414 §3.1: the issuer's path comes last
+		g.GET("/.well-known/"+name+s.path, s.do("metadata", s.metadata)) // RFC 8414 §3.1: the issuer's path comes last
 		if s.path != "" {
-			g.GET(s.path+"/.well-known/"+name, s.do(s.metadata)) // where OpenID Connect Discovery §4 looks
+			g.GET(s.path+"/.well-known/"+name, s.do("metadata", s.metadata)) // where OpenID Connect Discovery §4 looks
 		}
 	}
-	g.GET("/healthz", s.do(healthz))
-	g.GET("/readyz", s.do(s.readyz))
+	g.GET("/healthz", s.do("health", healthz))
+	g.GET("/readyz", s.do("health", s.readyz))
 	return g, nil
 }
 

@@ -21,9 +21,12 @@ import (
 
 	"github.com/gin-gonic/gin"
 	oauth2server "github.com/go-oauth2/oauth2/v4/server"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/grantor-auth/grantor/attempts"
+	"github.com/grantor-auth/grantor/audit"
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/metrics"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
@@ -60,6 +63,14 @@ type Config struct {
 	// RequestsPerSecond bounds each client's requests on this node; 0 or less: no limit.
 	RequestsPerSecond int
 
+	// Manager changes the registry, and People the users of the Redis directory, by the admin listener; nil: not here.
+	Manager *clients.Manager
+	People  *users.Redis
+
+	Metrics *metrics.Metrics // counts; nil: none
+	Audit   *audit.Trail     // the trail of security events; nil: none
+	Tracer  trace.Tracer     // spans of requests and of the store's operations; nil: none
+
 	TrustedProxies []string     // addresses and CIDRs whose X-Forwarded-For is believed; nil: none
 	Log            *slog.Logger // nil: slog.Default()
 }
@@ -85,6 +96,7 @@ type Server struct {
 	library       *oauth2server.Server
 	limits        *rateLimits
 	gin           *gin.Engine
+	adminEngine   *gin.Engine
 	drain         atomic.Bool
 	warned        atomic.Int64 // when X-Forwarded-For of a stranger was last warned of, Unix seconds
 }
@@ -114,6 +126,9 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
+	if cfg.Metrics != nil || cfg.Tracer != nil {
+		cfg.Store = &measuredStore{cfg.Store, cfg.Metrics}
+	}
 	key, err := cfg.Store.ServerKey(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("server: the store gave no server key: %w", err)
@@ -130,6 +145,9 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s.library = s.newLibrary()
 	if s.gin, err = s.routes(); err != nil {
 		return nil, fmt.Errorf("server: TrustedProxies: %w", err)
+	}
+	if s.adminEngine, err = s.adminRoutes(); err != nil {
+		return nil, err
 	}
 	return s, nil
 }

@@ -99,6 +99,9 @@ func (s *Server) authenticateClient(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	if clients.CheckID(creds.ID) == nil {
+		x.claimed = creds.ID
+	}
 	source := creds.ID + "\x00" + x.gin.ClientIP()
 	if wait := s.clientBlocked(source); wait > 0 {
 		return &Error{Code: codeInvalidClient, Status: http.StatusTooManyRequests, RetryAfter: wait, Reason: "client_failures",

@@ -36,6 +36,7 @@ func (s *Server) token(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	s.recordIssue(x, info.GetScope())
 	writeToken(x, info)
 	return nil
 }

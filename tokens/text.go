@@ -73,6 +73,9 @@ func (id ID) String() string { return string(appendBase62(make([]byte, 0, 22), i
 // Tag stands for a user in keys: a keyed hash of the user's id.
 type Tag [8]byte
 
+// String returns 11 base62 digits: a user's name where the id itself must not stand.
+func (t Tag) String() string { return string(appendBase62(make([]byte, 0, 11), t[:])) }
+
 // FamilyID names one log-in of a user: the tokens that descend from it by refresh.
 type FamilyID [16]byte
 
@@ -233,9 +236,14 @@ func checksumHolds(text string) bool {
 
 // NewSecret returns a fresh client secret: gcs_, 256 random bits, checksum
 // (RFC 6749 §10.10).
-func NewSecret() string {
+func NewSecret() string { return newText(PrefixSecret) }
+
+// NewRegistrationToken returns a fresh registration access token: grg_, 256 random bits, checksum (RFC 7592 §3).
+func NewRegistrationToken() string { return newText(PrefixRegistration) }
+
+func newText(prefix string) string {
 	var random [randomSize]byte
 	rand.Read(random[:]) //nolint:errcheck // as above
-	text := appendBase62(append(make([]byte, 0, 56), PrefixSecret...), random[:])
+	text := appendBase62(append(make([]byte, 0, 56), prefix...), random[:])
 	return string(appendChecksum(text))
 }

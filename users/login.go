@@ -1,6 +1,7 @@
 package users
 
 import (
+	"errors"
 	"strings"
 	"unicode/utf8"
 
@@ -100,4 +101,18 @@ func notTypeable(r rune) bool {
 // several cases or widths opens no second budget.
 func foldName(name string) string {
 	return cases.Fold().String(norm.NFKC.String(name))
+}
+
+// minPassword is the fewest characters of a new password (OWASP ASVS 6.2.1).
+const minPassword = 8
+
+// CheckNewPassword says whether a password may be set: what CheckPassword says, and its length.
+func CheckNewPassword(password string) error {
+	if err := CheckPassword(password); err != nil {
+		return err
+	}
+	if len([]rune(password)) < minPassword {
+		return errors.New("a password has 8 characters at least (OWASP ASVS 6.2.1); 15 are better")
+	}
+	return nil
 }

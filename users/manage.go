@@ -163,3 +163,35 @@ func (d *Redis) listShard(ctx context.Context, key string, yield func(*User, err
 		}
 	}
 }
+
+// Page returns about size users and the cursor of the next page: "" begins, and "" is the end. Users that come or go meanwhile
+// may be missed; one may come twice. An entry that cannot be read ends it with an error that wraps ErrRecord.
+func (d *Redis) Page(ctx context.Context, cursor string, size int) (list []*User, next string, err error) {
+	shard, at := 0, "0"
+	if cursor != "" {
+		if n, err := fmt.Sscanf(cursor, "%x.%s", &shard, &at); n != 2 || err != nil || shard < 0 || shard >= shards {
+			return nil, "", &MalformedError{"cursor", "must be the next_cursor of an earlier answer"}
+		}
+	}
+	for shard < shards && len(list) < size {
+		pairs, following, err := d.page(ctx, fmt.Sprintf("user:id:%02x", shard), at, size)
+		if err != nil {
+			return nil, "", err
+		}
+		for i := 1; i < len(pairs); i += 2 {
+			text, _ := pairs[i].(string)
+			u, err := userOf(text)
+			if err != nil {
+				return nil, "", err
+			}
+			list = append(list, u)
+		}
+		if at = following; at == "0" {
+			shard++
+		}
+	}
+	if shard >= shards {
+		return list, "", nil
+	}
+	return list, fmt.Sprintf("%x.%s", shard, at), nil
+}

@@ -1,0 +1,155 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/pprof"
+	"os"
+
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/grantor-auth/grantor/audit"
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/metrics"
+	"github.com/grantor-auth/grantor/users"
+)
+
+// base is what outlasts a configuration: stores, counts, the trail, and the slots in which passwords are hashed.
+type base struct {
+	log     *slog.Logger
+	stores  *stores
+	metrics *metrics.Metrics
+	trail   *audit.Trail // nil: none
+	tracer  trace.Tracer // nil: none
+	slots   *users.Slots
+	closers []func()
+}
+
+func (b *base) close() {
+	for i := len(b.closers) - 1; i >= 0; i-- {
+		b.closers[i]()
+	}
+}
+
+func (p Program) openBase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*base, error) {
+	b := &base{log: log, metrics: metrics.New(version()), slots: users.NewSlots(0)}
+	st, err := openStores(ctx, cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	b.stores, b.closers = st, append(b.closers, st.close)
+	sink, closeSink, err := p.openTrail(cfg.Audit, b.stores)
+	if err == nil && sink != nil {
+		b.trail, b.closers = audit.New(sink, log, b.metrics.Audited), append(b.closers, closeSink)
+	}
+	if err == nil {
+		err = b.openTracer(ctx, cfg.Tracing)
+	}
+	if err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// openTrail opens where [audit] output says that events go.
+func (p Program) openTrail(cfg config.Audit, st *stores) (*audit.Sink, func(), error) {
+	var w io.Writer
+	closeFile := func() {}
+	switch cfg.Output {
+	case "":
+		return nil, nil, nil
+	case "redis":
+		s := audit.NewRedis(st.db)
+		return s, s.Close, nil
+	case "stdout":
+		w = p.Stdout
+	default:
+		f, err := os.OpenFile(cfg.Output, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+		if err != nil {
+			return nil, nil, usageError{fmt.Errorf("audit.output: %w", err)}
+		}
+		w, closeFile = f, func() { _ = f.Close() }
+	}
+	s := audit.NewWriter(w)
+	return s, func() { s.Close(); closeFile() }, nil
+}
+
+// openTracer sends spans in batches over OTLP; what cannot be sent is dropped.
+func (b *base) openTracer(ctx context.Context, cfg config.Tracing) error {
+	if cfg.Endpoint == "" {
+		return nil
+	}
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(cfg.Endpoint))
+	if err != nil {
+		return usageError{fmt.Errorf("tracing.otlp_endpoint: %w", err)}
+	}
+	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter),
+		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.AlwaysSample())),
+		sdktrace.WithResource(resource.NewSchemaless(attribute.String("service.name", "grantor"), attribute.String("service.version", version()))))
+	b.tracer = provider.Tracer("github.com/grantor-auth/grantor")
+	b.closers = append(b.closers, func() { _ = provider.Shutdown(context.WithoutCancel(ctx)) })
+	return nil
+}
+
+// operator serves /metrics, health, and where it is switched on /debug/pprof.
+func (b *base) operator(cfg config.Metrics, sw *switcher) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", b.metrics.Handler())
+	mux.Handle("GET /healthz", sw)
+	mux.Handle("GET /readyz", sw)
+	if cfg.PProf {
+		mux.HandleFunc("/debug/pprof/", pprof.Index)
+		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	}
+	return mux
+}
+
+// observe adds the values that are asked for at each scrape.
+func (b *base) observe(sw *switcher) {
+	m := b.metrics
+	m.Counter("grantor_password_checks_total", "Passwords hashed to be compared.", func() float64 { return float64(b.slots.PasswordChecks()) })
+	m.Gauge("grantor_password_slots", "How many passwords may be hashed at once.", func() float64 { return float64(b.slots.Size()) })
+	m.Gauge("grantor_password_slots_busy", "How many passwords are being hashed.", func() float64 { return float64(b.slots.InUse()) })
+	m.Gauge("grantor_client_secrets_expiring", "Clients whose last secret ends within 14 days.", func() float64 { return float64(sw.expiring.Load()) })
+	feed := func() *clients.Live { return sw.now.Load().live }
+	m.Gauge("grantor_registry_feed_up", "1: this node follows all changes of clients.", func() float64 {
+		return truth(sw.now.Load().following() == nil)
+	})
+	if db := b.stores.db; db != nil {
+		stats := func(name, help string, value func() float64) { m.Counter(name, help, value) }
+		m.Gauge("grantor_redis_up", "1: every Redis that takes writes answers.", func() float64 { return truth(db.Stats().Silent == 0) })
+		m.Gauge("grantor_redis_breaker_open", "How many Redis servers are not asked because they did not answer.", func() float64 { return float64(db.Stats().Silent) })
+		m.Gauge("grantor_redis_connections", "Open connections to Redis.", func() float64 { return float64(db.Stats().Connections) })
+		stats("grantor_redis_batches_total", "Pipelines that carried commands of several requests.", func() float64 { return float64(db.Stats().Batches) })
+		stats("grantor_redis_shared_commands_total", "Commands in such pipelines.", func() float64 { return float64(db.Stats().Batched) })
+		stats("grantor_redis_refused_total", "Commands refused because too many waited.", func() float64 { return float64(db.Stats().Refused) })
+		m.Gauge("grantor_registry_clients_cached", "Clients of Redis that this node keeps in memory.", func() float64 { return float64(feed().Stats().Cached) })
+		for result, value := range map[string]func(clients.Stats) uint64{
+			"hit":     func(s clients.Stats) uint64 { return s.Hits },
+			"miss":    func(s clients.Stats) uint64 { return s.Misses - s.Unknown },
+			"unknown": func(s clients.Stats) uint64 { return s.Unknown },
+		} {
+			m.Counter("grantor_registry_lookups_total", "Look-ups of clients of Redis since the last reload.", func() float64 { return float64(value(feed().Stats())) }, "result", result)
+		}
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,182 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/cors"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/grantor-auth/grantor/attempts"
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/server"
+	"github.com/grantor-auth/grantor/users"
+)
+
+// instance is one configuration in force: a server over the stores, which stay when another takes its place.
+type instance struct {
+	cfg         *config.Config
+	server      *server.Server
+	handler     http.Handler // the server, with what [cors] adds
+	static      *clients.Static
+	live        *clients.Live // nil with the memory store
+	certificate *tls.Certificate
+	stop        func()
+}
+
+// instance builds a configuration's server. It has no effect on the one in force.
+func (b *base) instance(ctx context.Context, cfg *config.Config) (*instance, error) {
+	in := &instance{cfg: cfg}
+	var err error
+	if in.certificate, err = certificate(cfg.TLS); err != nil {
+		return nil, err
+	}
+	registry, err := in.registry(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	people, demoUsers := cfg.People(), cfg.DemoUsers()
+	if cfg.Trial {
+		demoUsers = nil
+	}
+	directory, err := openDirectory(ctx, cfg, b.stores.db, people, b.slots)
+	if err != nil {
+		return nil, err
+	}
+	sc := b.serverConfig(cfg, registry)
+	sc.DemoUsers, sc.Users = demoUsers, directory.authenticator
+	if in.server, err = server.New(ctx, sc); err != nil {
+		directory.close()
+		return nil, err
+	}
+	in.handler = crossOrigin(cfg.CORS, in.server)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var background errgroup.Group
+	in.run(ctx, &background, b.log)
+	in.stop = func() { cancel(); _ = background.Wait(); directory.close() }
+	return in, nil
+}
+
+// registry opens the clients of config.toml and, on Redis, the others.
+func (in *instance) registry(ctx context.Context, b *base) (clients.Registry, error) {
+	var err error
+	if in.static, err = clients.NewStatic(ctx, in.cfg.Registrations(), b.stores.tokens); err != nil {
+		return nil, err
+	}
+	if b.stores.db == nil {
+		return in.static, nil
+	}
+	in.live, err = clients.NewLive(ctx, in.static, clients.NewRedis(b.stores.db), 0)
+	return in.live, err
+}
+
+func (in *instance) run(ctx context.Context, background *errgroup.Group, log *slog.Logger) {
+	background.Go(func() error { in.static.Run(ctx, log); return nil })
+	if in.live != nil {
+		background.Go(func() error { in.live.Run(ctx, log); return nil })
+	}
+}
+
+// following returns an error when this node cannot know of all changes of clients.
+func (in *instance) following() error {
+	if in.live != nil {
+		return in.live.Following()
+	}
+	return in.static.Following()
+}
+
+func (b *base) serverConfig(cfg *config.Config, registry clients.Registry) server.Config {
+	sc := server.Config{
+		Issuer: cfg.Issuer, Clients: registry, Catalogue: cfg.Catalogue(), Store: b.stores.tokens,
+		AccessTTL: cfg.Tokens.AccessTTL, NotBefore: cfg.Tokens.NotBefore,
+		RequestsPerSecond: cfg.Limits.RequestsPerSecond, TrustedProxies: cfg.TrustedProxies, Log: b.log,
+		Metrics: b.metrics, Audit: b.trail, Tracer: b.tracer,
+		UserScope: cfg.UserScope(), RetryWindow: cfg.RetryWindow(),
+		RefreshTTL: cfg.Tokens.RefreshTTL, RefreshMaxTTL: cfg.Tokens.RefreshMaxTTL, MaxFamily: cfg.LongestLogin(),
+		PublicClients: b.stores.db != nil && cfg.Grants.Password, // any of Redis may be one
+	}
+	l := cfg.Limits
+	sc.Guesses = attempts.NewGuesses(b.stores.attempts, l.PasswordFailures, l.PasswordFailuresPerAddress, l.Window)
+	for _, c := range cfg.Registrations() {
+		sc.PublicClients = sc.PublicClients || c.Public()
+	}
+	if n := l.ClientFailures; n > 0 {
+		sc.ClientFailures = attempts.NewLimit(b.stores.attempts, "client", n, time.Minute)
+	}
+	if b.stores.db != nil {
+		sc.Manager = manager(cfg, clients.NewRedis(b.stores.db), b.stores.tokens)
+		if cfg.Grants.Password && cfg.Users.Source == "redis" {
+			sc.People = users.NewRedis(b.stores.db)
+		}
+	}
+	return sc
+}
+
+// crossOrigin lets pages of the configured origins call (the Fetch standard's CORS protocol). No cookie is ever used here, so none
+// is allowed.
+func crossOrigin(cfg config.CORS, h http.Handler) http.Handler {
+	if len(cfg.Origins) == 0 {
+		return h
+	}
+	return cors.New(cors.Options{
+		AllowedOrigins: cfg.Origins, AllowedMethods: []string{http.MethodGet, http.MethodPost},
+		AllowedHeaders: []string{"Authorization", "Content-Type"}, ExposedHeaders: []string{"Retry-After", "WWW-Authenticate", "X-Request-Id"}, MaxAge: 600,
+	}).Handler(h)
+}
+
+// certificate reads what serves TLS; nil without [tls] mode = "files".
+func certificate(t config.TLS) (*tls.Certificate, error) {
+	if t.Mode != "files" {
+		return nil, nil //nolint:nilnil // none is wanted
+	}
+	pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("tls: cert_file and key_file: %w", err)}
+	}
+	return &pair, nil
+}
+
+// switcher serves by the configuration that is in force.
+type switcher struct {
+	now      atomic.Pointer[instance]
+	draining atomic.Bool
+	expiring atomic.Int64 // clients whose last secret ends soon
+}
+
+// ServeHTTP implements http.Handler.
+func (sw *switcher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	sw.now.Load().handler.ServeHTTP(w, r)
+}
+
+func (sw *switcher) admin(w http.ResponseWriter, r *http.Request) {
+	sw.now.Load().server.Admin().ServeHTTP(w, r)
+}
+
+func (sw *switcher) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if c := sw.now.Load().certificate; c != nil {
+		return c, nil
+	}
+	return nil, errors.New("no certificate")
+}
+
+// drain makes readiness fall, now and in every configuration to come.
+func (sw *switcher) drain() {
+	sw.draining.Store(true)
+	sw.now.Load().server.Drain()
+}
+
+// set puts a configuration in force. The old one goes on with the requests that it has for grace.
+func (sw *switcher) set(in *instance, grace time.Duration) {
+	old := sw.now.Swap(in)
+	if sw.draining.Load() {
+		in.server.Drain()
+	}
+	time.AfterFunc(grace, old.stop)
+}

@@ -1,0 +1,158 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/grantor-auth/grantor/audit"
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/middleware"
+	"github.com/grantor-auth/grantor/users"
+)
+
+// Scopes that open the admin listener. They match literally, and no user's token has one.
+const (
+	ScopeAdmin   = "grantor:admin"
+	ScopeClients = "grantor:clients"
+)
+
+// adminRoutes is the table of the admin listener's endpoints: registration (RFC 7591, RFC 7592) and the admin API. They are never
+// on the public listener.
+func (s *Server) adminRoutes() (*gin.Engine, error) {
+	g := gin.New()
+	g.HandleMethodNotAllowed = true
+	g.RedirectTrailingSlash = false
+	g.UseRawPath, g.UnescapePathValues = true, true // a client id may hold a slash
+	if err := g.SetTrustedProxies(s.cfg.TrustedProxies); err != nil {
+		return nil, err
+	}
+	g.Use(s.observe)
+	g.NoRoute(s.do("none", notFound))
+	g.NoMethod(s.do("none", methodNotAllowed))
+	g.GET("/healthz", s.do("health", healthz))
+	g.GET("/readyz", s.do("health", s.readyz))
+	g.GET("/admin/v1/openapi.json", s.do("openapi", openAPI))
+	if s.cfg.Manager == nil {
+		return g, nil
+	}
+	guard, err := middleware.New(middleware.Config{Verifier: s.Verifier(), Realm: "grantor", Log: s.log})
+	if err != nil {
+		return nil, err
+	}
+	g.POST(pathRegister, guard.Authenticate(), guard.RequireAll(ScopeClients), s.do("register", jsonBody, s.register))
+	g.GET(pathRegister+"/:id", s.do("register", s.registrationToken, s.readRegistration))
+	g.PUT(pathRegister+"/:id", s.do("register", jsonBody, s.registrationToken, s.replaceRegistration))
+	g.DELETE(pathRegister+"/:id", s.do("register", s.registrationToken, s.deleteRegistration))
+
+	admin := g.Group("/admin/v1", guard.Authenticate(), guard.RequireAll(ScopeAdmin))
+	admin.GET("/clients", s.do("admin", s.listClients))
+	admin.POST("/clients", s.do("admin", jsonBody, s.createClient))
+	admin.GET("/clients/:id", s.do("admin", s.showClient))
+	admin.PATCH("/clients/:id", s.do("admin", jsonBody, s.changeClient))
+	admin.DELETE("/clients/:id", s.do("admin", s.deleteClient))
+	admin.POST("/clients/:id/disable", s.do("admin", s.disableClient))
+	admin.POST("/clients/:id/enable", s.do("admin", s.enableClient))
+	admin.POST("/clients/:id/revoke-tokens", s.do("admin", s.revokeClientTokens))
+	admin.GET("/clients/:id/secrets", s.do("admin", s.listSecrets))
+	admin.POST("/clients/:id/secrets", s.do("admin", jsonBody, s.rotateSecret))
+	admin.DELETE("/clients/:id/secrets/:secret", s.do("admin", s.revokeSecret))
+
+	admin.GET("/users/:sub/sessions", s.do("admin", s.listSessions))
+	admin.DELETE("/users/:sub/sessions", s.do("admin", s.endSessions))
+	admin.DELETE("/users/:sub/sessions/:session", s.do("admin", s.endSession))
+	admin.GET("/users", s.do("admin", s.managedUsers, s.listUsers))
+	admin.POST("/users", s.do("admin", s.managedUsers, jsonBody, s.createUser))
+	admin.GET("/users/:sub", s.do("admin", s.managedUsers, s.showUser))
+	admin.PATCH("/users/:sub", s.do("admin", s.managedUsers, jsonBody, s.changeUser))
+	admin.DELETE("/users/:sub", s.do("admin", s.managedUsers, s.deleteUser))
+	return g, nil
+}
+
+const pathRegister = "/oauth2/register"
+
+// Admin returns what serves the admin listener.
+func (s *Server) Admin() http.Handler { return s.adminEngine }
+
+// jsonBody reads a body of JSON, bounded, of the one media type.
+func jsonBody(x *exchange) error {
+	r := x.gin.Request
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		return refusal(codeInvalidRequest, "the body must be application/json, said by the Content-Type header")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(x.gin.Writer, r.Body, maxBody))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return &Error{Code: codeInvalidRequest, Status: http.StatusRequestEntityTooLarge, Description: "the body is larger than 64 kB"}
+	}
+	if err != nil {
+		return refusal(codeInvalidRequest, "the body could not be read to its end")
+	}
+	x.body = body
+	return nil
+}
+
+// decode reads the body into a value whose members all exist.
+func (x *exchange) decode(into any) error {
+	d := json.NewDecoder(bytes.NewReader(x.body))
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if _, more := d.Token(); err == nil && more != io.EOF {
+		err = errors.New("there is more behind the JSON value")
+	}
+	if err != nil {
+		return refusal(codeInvalidRequest, "the JSON cannot be used: %s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return nil
+}
+
+// adminError turns what the registry and the directory refuse into answers.
+func adminError(err error) error {
+	field, isField := errors.AsType[*clients.FieldError](err)
+	_, malformed := errors.AsType[*users.MalformedError](err)
+	switch {
+	case err == nil:
+		return nil
+	case isField:
+		return refusal(codeInvalidMetadata, "%s", field.Error())
+	case errors.Is(err, clients.ErrUnknown), errors.Is(err, users.ErrUnknown):
+		return &Error{Code: codeInvalidRequest, Status: http.StatusNotFound, Description: "there is none of this id"}
+	case errors.Is(err, clients.ErrExists), errors.Is(err, users.ErrExists):
+		return &Error{Code: codeInvalidRequest, Status: http.StatusConflict, Description: "this id or name is taken"}
+	case errors.Is(err, clients.ErrReadOnly):
+		return &Error{Code: codeInvalidRequest, Status: http.StatusConflict, Description: clients.ErrReadOnly.Error()}
+	case errors.Is(err, clients.ErrOvertaken):
+		return &Error{Code: codeInvalidRequest, Status: http.StatusConflict, Description: clients.ErrOvertaken.Error()}
+	case malformed:
+		return refusal(codeInvalidRequest, "%s", err.Error())
+	}
+	return err
+}
+
+// changed tells the trail what an operator's program did, and answers.
+func (s *Server) changed(x *exchange, event, client, detail string, status int, answer any) error {
+	s.recordChange(x, event, client, detail)
+	if answer == nil {
+		x.gin.Writer.WriteHeader(http.StatusNoContent)
+		x.gin.Writer.WriteHeaderNow()
+		return nil
+	}
+	writeJSON(x, status, answer)
+	return nil
+}
+
+func (s *Server) recordChange(x *exchange, event, client, detail string) {
+	if s.cfg.Audit == nil {
+		return
+	}
+	e := audit.Event{Event: event, RequestID: x.id, Peer: x.gin.ClientIP(), Client: client, Detail: detail}
+	if t := middleware.TokenFrom(x.gin.Request.Context()); t != nil {
+		e.Actor = t.ClientID
+	}
+	s.cfg.Audit.Record(x, e)
+}

@@ -1,0 +1,276 @@
+package server
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/grantor-auth/grantor/audit"
+	"github.com/grantor-auth/grantor/scopes"
+	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/users"
+)
+
+// managedUsers refuses where the users are another's: then their owner manages them, and sessions alone are ours.
+func (s *Server) managedUsers(*exchange) error {
+	if s.cfg.People == nil {
+		return &Error{Code: codeInvalidRequest, Status: http.StatusConflict,
+			Description: `users are managed here only with [users] source = "redis"; elsewhere the directory's owner does it`}
+	}
+	return nil
+}
+
+// shownUser is a user in an answer: no hash, no password.
+type shownUser struct {
+	Sub      string  `json:"sub"`
+	Username string  `json:"username"`
+	Scope    *string `json:"scope,omitempty"` // absent: [users] scope
+	Disabled bool    `json:"disabled"`
+}
+
+func showUser(u *users.User) shownUser {
+	shown := shownUser{Sub: u.ID, Username: u.Username, Disabled: u.Disabled}
+	if u.Scope != nil {
+		shown.Scope = new(u.Scope.String())
+	}
+	return shown
+}
+
+func (s *Server) listUsers(x *exchange) error {
+	list := []shownUser{}
+	if name := x.gin.Query("username"); name != "" {
+		found, err := s.userByName(x, name)
+		if err != nil {
+			return err
+		}
+		writeJSON(x, http.StatusOK, map[string]any{"users": append(list, found...)})
+		return nil
+	}
+	cursor, size, err := x.page()
+	if err != nil {
+		return err
+	}
+	page, next, err := s.cfg.People.Page(x, cursor, size)
+	if err != nil {
+		return adminError(err)
+	}
+	for _, u := range page {
+		list = append(list, showUser(u))
+	}
+	answer := map[string]any{"users": list}
+	if next != "" {
+		answer["next_cursor"] = next
+	}
+	writeJSON(x, http.StatusOK, answer)
+	return nil
+}
+
+func (s *Server) userByName(x *exchange, name string) ([]shownUser, error) {
+	normal, err := users.NormalizeName(name)
+	if err != nil {
+		return nil, refusal(codeInvalidRequest, "username: %s", err)
+	}
+	u, err := s.cfg.People.Find(x, normal)
+	if err != nil {
+		return nil, adminError(err)
+	}
+	return []shownUser{showUser(u)}, nil
+}
+
+// userBody is what may be said of a user. Absent members change nothing.
+type userBody struct {
+	Sub          string  `json:"sub"`
+	Username     string  `json:"username"`
+	Password     string  `json:"password"`
+	PasswordHash string  `json:"password_hash"`
+	Scope        *string `json:"scope"`
+	Disabled     *bool   `json:"disabled"`
+}
+
+// hash returns the hash of the password that the body names, "" where it names none.
+func (b *userBody) hash() (string, error) {
+	switch {
+	case b.Password != "" && b.PasswordHash != "":
+		return "", refusal(codeInvalidRequest, "password stands beside password_hash; send one")
+	case b.PasswordHash != "":
+		if err := users.CheckHash(b.PasswordHash); err != nil {
+			return "", refusal(codeInvalidRequest, "password_hash: %s", err)
+		}
+		return b.PasswordHash, nil
+	case b.Password != "":
+		if err := users.CheckNewPassword(b.Password); err != nil {
+			return "", refusal(codeInvalidRequest, "password: %s", err)
+		}
+		return users.Hash(b.Password)
+	}
+	return "", nil
+}
+
+func (b *userBody) rules() (*scopes.Rules, error) {
+	if b.Scope == nil {
+		return nil, nil //nolint:nilnil // no scope of the user's own
+	}
+	rules, err := scopes.ParseRules(*b.Scope)
+	if err == nil {
+		err = users.CheckScope(rules)
+	}
+	if err != nil {
+		return nil, refusal(codeInvalidRequest, "scope: %s", err)
+	}
+	return &rules, nil
+}
+
+func (s *Server) createUser(x *exchange) error {
+	var b userBody
+	if err := x.decode(&b); err != nil {
+		return err
+	}
+	hash, err := b.hash()
+	if err != nil {
+		return err
+	}
+	if hash == "" || b.Username == "" {
+		return refusal(codeInvalidRequest, "username, and password or password_hash, are required")
+	}
+	rules, err := b.rules()
+	if err != nil {
+		return err
+	}
+	added, err := s.cfg.People.Add(x, users.NewUser{ID: b.Sub, Username: b.Username, PasswordHash: hash, Scope: rules})
+	if err != nil {
+		return adminError(err)
+	}
+	if b.Disabled != nil && *b.Disabled {
+		if err := s.cfg.People.Disable(x, added.ID); err != nil {
+			return adminError(err)
+		}
+		added.Disabled = true
+	}
+	return s.changed(x, audit.UserChanged, "", "created "+s.codec.Tag(added.ID).String(), http.StatusCreated, showUser(added))
+}
+
+func (s *Server) showUser(x *exchange) error {
+	u, err := s.cfg.People.ByID(x, x.gin.Param("sub"))
+	if err != nil {
+		return adminError(err)
+	}
+	writeJSON(x, http.StatusOK, showUser(u))
+	return nil
+}
+
+// changeUser changes a user. A new password and disabling end every session.
+func (s *Server) changeUser(x *exchange) error {
+	var b userBody
+	if err := x.decode(&b); err != nil {
+		return err
+	}
+	if b.Sub != "" || b.Username != "" {
+		return refusal(codeInvalidRequest, "sub and username cannot be changed")
+	}
+	hash, err := b.hash()
+	if err != nil {
+		return err
+	}
+	rules, err := b.rules()
+	if err != nil {
+		return err
+	}
+	id := x.gin.Param("sub")
+	if err := s.editUser(x, id, hash, rules, b.Disabled); err != nil {
+		return adminError(err)
+	}
+	u, err := s.cfg.People.ByID(x, id)
+	if err != nil {
+		return adminError(err)
+	}
+	return s.changed(x, audit.UserChanged, "", "changed "+s.codec.Tag(id).String(), http.StatusOK, showUser(u))
+}
+
+func (s *Server) editUser(x *exchange, id, hash string, rules *scopes.Rules, disabled *bool) error {
+	people, ends := s.cfg.People, false
+	if _, err := people.ByID(x, id); err != nil {
+		return err
+	}
+	if rules != nil {
+		if err := people.SetScope(x, id, rules); err != nil {
+			return err
+		}
+	}
+	if hash != "" {
+		ends = true
+		if err := people.SetPassword(x, id, hash); err != nil {
+			return err
+		}
+	}
+	if disabled != nil {
+		change := people.Enable
+		if *disabled {
+			change, ends = people.Disable, true
+		}
+		if err := change(x, id); err != nil {
+			return err
+		}
+	}
+	if ends {
+		return s.cfg.Store.EndUser(x, s.codec.Tag(id))
+	}
+	return nil
+}
+
+func (s *Server) deleteUser(x *exchange) error {
+	id := x.gin.Param("sub")
+	if err := s.cfg.People.Delete(x, id); err != nil {
+		return adminError(err)
+	}
+	if err := s.cfg.Store.EndUser(x, s.codec.Tag(id)); err != nil {
+		return err
+	}
+	return s.changed(x, audit.UserChanged, "", "deleted "+s.codec.Tag(id).String(), 0, nil)
+}
+
+// shownSession is a family in an answer.
+type shownSession struct {
+	Session  string    `json:"session"`
+	ClientID string    `json:"client_id"`
+	Created  time.Time `json:"created"`
+	LastUsed time.Time `json:"last_used"`
+	Expires  time.Time `json:"expires"`
+	Address  string    `json:"address"`
+	Scope    string    `json:"scope"`
+}
+
+func (s *Server) listSessions(x *exchange) error {
+	found, err := s.cfg.Store.Families(x, s.codec.Tag(x.gin.Param("sub")))
+	if err != nil {
+		return err
+	}
+	list := []shownSession{}
+	for _, f := range found {
+		list = append(list, shownSession{f.ID.String(), f.ClientID, f.Created.UTC(), f.LastUsed.UTC(), f.Expires.UTC(), f.Address, f.Scope})
+	}
+	writeJSON(x, http.StatusOK, map[string]any{"sessions": list})
+	return nil
+}
+
+func (s *Server) endSessions(x *exchange) error {
+	tag := s.codec.Tag(x.gin.Param("sub"))
+	if err := s.cfg.Store.EndUser(x, tag); err != nil {
+		return err
+	}
+	return s.changed(x, audit.UserChanged, "", "every session ended "+tag.String(), 0, nil)
+}
+
+func (s *Server) endSession(x *exchange) error {
+	family, ok := tokens.ParseFamilyID(x.gin.Param("session"))
+	if !ok {
+		return refusal(codeInvalidRequest, "this is no session id: a list of sessions shows them")
+	}
+	tag := s.codec.Tag(x.gin.Param("sub"))
+	ended, err := s.cfg.Store.EndFamily(x, tag, family)
+	if err != nil {
+		return err
+	}
+	if !ended {
+		return &Error{Code: codeInvalidRequest, Status: http.StatusNotFound, Description: "the user has no such session"}
+	}
+	return s.changed(x, audit.UserChanged, "", "session ended "+tag.String(), 0, nil)
+}

@@ -1,0 +1,252 @@
+package server
+
+import (
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/grantor-auth/grantor/audit"
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/middleware"
+	"github.com/grantor-auth/grantor/scopes"
+	"github.com/grantor-auth/grantor/tokens"
+)
+
+// metadata is what a client may say of itself (RFC 7591 §2). Everything that gives power beyond asking for ordinary scopes is
+// missing here on purpose: no reserved scope, no wildcard, no introspect, resource or audience, no password grant. Members
+// that are not known are ignored, as §2 demands.
+type metadata struct {
+	ClientID        string         `json:"client_id,omitempty"` // of an update (RFC 7592 §2.2)
+	ClientSecret    string         `json:"client_secret,omitempty"`
+	Name            string         `json:"client_name,omitempty"`
+	AuthMethod      clients.Method `json:"token_endpoint_auth_method,omitempty"`
+	Grants          []string       `json:"grant_types,omitempty"`
+	Scope           string         `json:"scope,omitempty"`
+	ClientURI       string         `json:"client_uri,omitempty"`
+	Contacts        []string       `json:"contacts,omitempty"`
+	SoftwareID      string         `json:"software_id,omitempty"`
+	SoftwareVersion string         `json:"software_version,omitempty"`
+}
+
+// registration is the answer (RFC 7591 §3.2.1; RFC 7592 §3).
+type registration struct {
+	metadata
+	IssuedAt   int64  `json:"client_id_issued_at,omitempty"`
+	SecretEnds *int64 `json:"client_secret_expires_at,omitempty"` // 0: never; there whenever a secret is
+	Token      string `json:"registration_access_token"`
+	URI        string `json:"registration_client_uri"`
+}
+
+// readMetadata reads and judges a body. update: it replaces a registration.
+func readMetadata(body []byte, update bool) (*metadata, error) {
+	var m metadata
+	var all map[string]json.RawMessage
+	if json.Unmarshal(body, &all) != nil || all == nil {
+		return nil, refusal(codeInvalidMetadata, "the body must be a JSON object (RFC 7591 §3.1)")
+	}
+	if err := json.Unmarshal(body, &m); err != nil {
+		return nil, refusal(codeInvalidMetadata, "a member has the wrong type (RFC 7591 §2)")
+	}
+	refused := []string{"introspect", "resource", "audience", "secrets", "default_scope", "software_statement"}
+	if update {
+		refused = append(refused, "registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
+	}
+	for _, name := range refused {
+		if _, there := all[name]; there {
+			return nil, refusal(codeInvalidMetadata, "%s cannot be set by registration", name)
+		}
+	}
+	return &m, m.check()
+}
+
+// check refuses what registration never gives (tokens.md §5).
+func (m *metadata) check() error {
+	switch m.AuthMethod {
+	case "":
+		m.AuthMethod = clients.MethodBasic // RFC 7591 §2
+	case clients.MethodBasic, clients.MethodPost:
+	default:
+		return refusal(codeInvalidMetadata, "token_endpoint_auth_method must be client_secret_basic or client_secret_post")
+	}
+	if len(m.Grants) == 0 {
+		m.Grants = []string{clients.GrantClientCredentials}
+	}
+	for _, g := range m.Grants {
+		if g != clients.GrantClientCredentials {
+			return refusal(codeInvalidMetadata, "grant_types: registration gives client_credentials alone")
+		}
+	}
+	m.Grants = slices.Compact(m.Grants)
+	set, err := scopes.Parse(m.Scope)
+	if err != nil {
+		return refusal(codeInvalidMetadata, "scope: %s", err)
+	}
+	for t := range set.All() {
+		if scopes.IsReserved(t) || strings.Contains(t, "*") {
+			return refusal(codeInvalidMetadata, "scope: registration gives neither grantor:… nor wildcards")
+		}
+	}
+	m.Scope = set.String()
+	return m.checkTexts()
+}
+
+// checkTexts bounds what people read.
+func (m *metadata) checkTexts() error {
+	total := 0
+	for _, text := range append([]string{m.Name, m.ClientURI, m.SoftwareID, m.SoftwareVersion}, m.Contacts...) {
+		if total += len(text); strings.ContainsFunc(text, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
+			return refusal(codeInvalidMetadata, "names and contacts hold no control characters")
+		}
+	}
+	if total > 4096 || len(m.Contacts) > 16 {
+		return refusal(codeInvalidMetadata, "names and contacts together are larger than 4 kB")
+	}
+	if m.ClientURI != "" {
+		if u, err := url.Parse(m.ClientURI); err != nil || u.Scheme != "https" || u.Host == "" {
+			return refusal(codeInvalidMetadata, "client_uri must be an https URL (RFC 7591 §2)")
+		}
+	}
+	return nil
+}
+
+// into writes metadata into a registration.
+func (m *metadata) into(r *clients.Registration) {
+	r.ClientName, r.AuthMethod, r.GrantTypes, r.Scope = m.Name, m.AuthMethod, m.Grants, m.Scope
+	r.ClientURI, r.Contacts, r.SoftwareID, r.SoftwareVersion = m.ClientURI, m.Contacts, m.SoftwareID, m.SoftwareVersion
+}
+
+func metadataOf(r *clients.Registration) metadata {
+	return metadata{ClientID: r.ClientID, Name: r.ClientName, AuthMethod: r.AuthMethod, Grants: r.GrantTypes, Scope: r.Scope,
+		ClientURI: r.ClientURI, Contacts: r.Contacts, SoftwareID: r.SoftwareID, SoftwareVersion: r.SoftwareVersion}
+}
+
+// within refuses scopes beyond those of the client whose token opened the registration.
+func (s *Server) within(limit scopes.Rules, scope string) error {
+	set, err := scopes.Parse(scope)
+	if err != nil {
+		return refusal(codeInvalidMetadata, "scope: %s", err)
+	}
+	for t := range set.All() {
+		if !s.cfg.Catalogue.Has(t) {
+			return refusal(codeInvalidMetadata, "scope: one of them does not exist here")
+		}
+		for implied := range s.cfg.Catalogue.Expand(scopes.MustParse(t)).All() {
+			if !s.cfg.Catalogue.Permits(limit, implied) {
+				return refusal(codeInvalidMetadata, "scope: the client that registers others can only give what it may itself ask for")
+			}
+		}
+	}
+	return nil
+}
+
+// register makes a client by RFC 7591 §3. Step before it: the guard has demanded grantor:clients.
+func (s *Server) register(x *exchange) error {
+	m, err := readMetadata(x.body, false)
+	if err != nil {
+		return err
+	}
+	opener, err := s.cfg.Clients.Get(x, middleware.TokenFrom(x.gin.Request.Context()).ClientID)
+	if err != nil {
+		return err
+	}
+	if err := s.within(opener.Scope, m.Scope); err != nil {
+		return err
+	}
+	secret, token := tokens.NewSecret(), tokens.NewRegistrationToken()
+	st := &clients.Stored{Dynamic: true, Limit: opener.Scope.String(), Token: clients.HashSecret(token)}
+	m.into(&st.Registration)
+	st.ClientID = clients.NewID()
+	st.Secrets = []clients.SecretEntry{{Hash: clients.HashSecret(secret), CreatedAt: time.Now().UTC().Truncate(time.Second)}}
+	if err := s.cfg.Manager.Create(x, st); err != nil {
+		return adminError(err)
+	}
+	answer := s.describe(x, &st.Registration, st.CreatedAt, token)
+	answer.ClientSecret, answer.SecretEnds = secret, new(int64(0))
+	return s.changed(x, audit.RegistryChanged, st.ClientID, "registered", http.StatusCreated, answer)
+}
+
+func (s *Server) describe(x *exchange, r *clients.Registration, created time.Time, token string) *registration {
+	scheme := "https"
+	if x.gin.Request.TLS == nil && fromLoopback(x.gin.Request) {
+		scheme = "http"
+	}
+	return &registration{metadata: metadataOf(r), IssuedAt: created.Unix(), Token: token,
+		URI: scheme + "://" + x.gin.Request.Host + pathRegister + "/" + url.PathEscape(r.ClientID)}
+}
+
+// registrationToken finds the client whose registration access token came (RFC 7592 §2.1). Unknown, deleted, another's and wrong are
+// answered alike.
+func (s *Server) registrationToken(x *exchange) error {
+	refused := &Error{Code: "invalid_token", Status: http.StatusUnauthorized, Reason: "registration_token",
+		Description: "the registration access token is not that of this client"}
+	x.gin.Header("WWW-Authenticate", `Bearer realm="grantor", error="invalid_token"`)
+	values := x.gin.Request.Header.Values("Authorization")
+	if len(values) != 1 {
+		return refused
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	st, err := s.cfg.Manager.Redis.Load(x, x.gin.Param("id"))
+	if err != nil && !errors.Is(err, clients.ErrUnknown) {
+		return err
+	}
+	presented, stored := clients.HashSecret(token), clients.Hash{}
+	if st != nil {
+		stored = st.Token
+	}
+	if subtle.ConstantTimeCompare(presented[:], stored[:]) != 1 || st == nil || st.Disabled || !strings.EqualFold(scheme, "Bearer") {
+		return refused
+	}
+	x.gin.Writer.Header().Del("WWW-Authenticate")
+	x.stored, x.registrationToken = st, token
+	return nil
+}
+
+// readRegistration answers RFC 7592 §2.1.
+func (s *Server) readRegistration(x *exchange) error {
+	writeJSON(x, http.StatusOK, s.describe(x, &x.stored.Registration, x.stored.CreatedAt, x.registrationToken))
+	return nil
+}
+
+// replaceRegistration answers RFC 7592 §2.2: what the body leaves out goes.
+func (s *Server) replaceRegistration(x *exchange) error {
+	m, err := readMetadata(x.body, true)
+	if err != nil {
+		return err
+	}
+	if m.ClientID != x.stored.ClientID {
+		return refusal(codeInvalidRequest, "client_id is required and must be this client's (RFC 7592 §2.2)")
+	}
+	limit, err := scopes.ParseRules(x.stored.Limit)
+	if err != nil {
+		return err
+	}
+	if err := s.within(limit, m.Scope); err != nil {
+		return err
+	}
+	if m.ClientSecret != "" && !slices.ContainsFunc(x.stored.Secrets, func(e clients.SecretEntry) bool { return e.Hash == clients.HashSecret(m.ClientSecret) }) {
+		return refusal(codeInvalidRequest, "client_secret must be the one that was issued (RFC 7592 §2.2)")
+	}
+	d, err := s.cfg.Manager.Update(x, x.stored.ClientID, func(st *clients.Stored) error {
+		m.into(&st.Registration)
+		return nil
+	})
+	if err != nil {
+		return adminError(err)
+	}
+	s.recordChange(x, audit.RegistryChanged, d.ClientID, "replaced by its own token")
+	writeJSON(x, http.StatusOK, s.describe(x, &d.Registration, x.stored.CreatedAt, x.registrationToken))
+	return nil
+}
+
+// deleteRegistration answers RFC 7592 §2.3: client, tokens and registration access token end.
+func (s *Server) deleteRegistration(x *exchange) error {
+	if err := s.cfg.Manager.Delete(x, x.stored.ClientID); err != nil && !errors.Is(err, clients.ErrUnknown) {
+		return adminError(err)
+	}
+	return s.changed(x, audit.RegistryChanged, x.stored.ClientID, "deleted by its own token", 0, nil)
+}

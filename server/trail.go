@@ -1,0 +1,65 @@
+package server
+
+import (
+	"github.com/grantor-auth/grantor/audit"
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/metrics"
+	"github.com/grantor-auth/grantor/tokens"
+)
+
+// record writes an event of a request to the audit trail.
+func (s *Server) record(x *exchange, e audit.Event) {
+	if s.cfg.Audit == nil {
+		return
+	}
+	e.RequestID, e.Peer = x.id, x.gin.ClientIP()
+	if x.client != nil {
+		e.Actor, e.Client = x.client.ID, x.client.ID
+	}
+	s.cfg.Audit.Record(x, e)
+}
+
+// recordIssue tells of a token that was given out.
+func (s *Server) recordIssue(x *exchange, scope string) {
+	s.cfg.Metrics.Issued(x.grant, x.format())
+	e := audit.Event{Event: audit.TokenIssued, Grant: x.grant, Scope: scope, Token: x.issued.ID().String()}
+	if x.grant == clients.GrantRefreshToken {
+		e.Event = audit.TokenRefreshed
+	}
+	if x.issued.Kind == tokens.UserAccess {
+		e.Subject, e.Session = x.issued.Tag.String(), x.issued.Family.String()
+	}
+	s.record(x, e)
+}
+
+// recordRefusal tells of a refusal: of every endpoint in the metrics, of those that give out tokens in the trail.
+func (s *Server) recordRefusal(x *exchange, e *Error) {
+	s.cfg.Metrics.Refused(x.endpoint, e.Code, x.reason)
+	if s.cfg.Audit == nil {
+		return
+	}
+	event := audit.Event{Event: audit.TokenRefused, Grant: x.grant, Reason: x.reason, Client: x.claimed}
+	switch {
+	case x.reason == "user_locked" || x.reason == "address_locked":
+		event.Event = audit.LockedOut
+	case x.reason == "client_failures":
+		event.Event = audit.ClientLockedOut
+	case x.reason == string(tokens.ReasonReuse), x.reason == string(tokens.ReasonLostRotation):
+		return // reportTheft has told
+	case x.endpoint != "token" && e.Code != codeInvalidClient:
+		return
+	}
+	s.record(x, event)
+}
+
+// recordRefresh counts a use of a refresh token.
+func (s *Server) recordRefresh(reason tokens.Reason) {
+	switch reason {
+	case tokens.ReasonReuse:
+		s.cfg.Metrics.Refreshed(metrics.RefreshReuse)
+	case tokens.ReasonLostRotation:
+		s.cfg.Metrics.Refreshed(metrics.RefreshLost)
+	default:
+		s.cfg.Metrics.Refreshed(metrics.RefreshRefused)
+	}
+}
