@@ -1,0 +1,164 @@
+// Package contest is who takes part: how each is prepared and started, and where it is asked what.
+package contest
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/grantor-auth/grantor/bench/load"
+	"github.com/grantor-auth/grantor/bench/rivals"
+	"github.com/grantor-auth/grantor/bench/stack"
+)
+
+// Contestant is a server that can be started any number of times.
+type Contestant struct {
+	Name    string   // what --contestants takes
+	Title   string   // for people
+	Redis   bool     // it keeps tokens there
+	Cannot  []string // cases that it has no endpoint for
+	Prepare func(ctx context.Context, e *Env) error
+	start   func(e *Env, listen, redis, dir string) (*stack.Process, error)
+	paths   paths
+}
+
+type paths struct{ token, introspect, revoke string }
+
+// ErrSkip is wrapped by the error of a Prepare whose contestant cannot take part here.
+var ErrSkip = errors.New("left out")
+
+// Env is what contestants are made from.
+type Env struct {
+	Root string // of the repository
+	Dir  string // for everything that is built or generated
+	Self string // this program
+	Bin  string // a grantor binary; "": built from Root
+}
+
+// Can says whether the contestant can play a case.
+func (c *Contestant) Can(name string) bool { return !slices.Contains(c.Cannot, name) }
+
+// Instance is a contestant that runs.
+type Instance struct {
+	Addr   string
+	Server *stack.Process
+	Redis  *stack.Redis  // nil: it has none
+	Cold   time.Duration // from the start of the process to its first token
+	paths  paths
+}
+
+// Start runs the contestant beside a Redis of its own and waits for its first token.
+func (c *Contestant) Start(ctx context.Context, e *Env) (*Instance, error) {
+	dir, err := os.MkdirTemp(e.Dir, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	i := &Instance{paths: c.paths}
+	redisAddr := ""
+	if c.Redis {
+		if i.Redis, err = stack.StartRedis(ctx, dir); err != nil {
+			return nil, err
+		}
+		redisAddr = i.Redis.Addr
+	}
+	if i.Addr, err = stack.FreeAddress(); err != nil {
+		i.Stop()
+		return nil, err
+	}
+	begun := time.Now()
+	if i.Server, err = c.start(e, i.Addr, redisAddr, dir); err != nil {
+		i.Stop()
+		return nil, err
+	}
+	if err := i.Server.Await(ctx, 20*time.Second, i.firstToken); err != nil {
+		i.Stop()
+		return nil, err
+	}
+	i.Cold = time.Since(begun)
+	return i, nil
+}
+
+func (i *Instance) firstToken() error {
+	status, _, err := load.Ask(i.Addr, i.Issue(), "")
+	if err == nil && status != 200 {
+		err = errors.New("it issues no token")
+	}
+	return err
+}
+
+// Stop ends server and Redis.
+func (i *Instance) Stop() {
+	i.Server.Stop()
+	i.Redis.Stop()
+}
+
+// CPU is what server and Redis have used so far.
+func (i *Instance) CPU() (server, redis time.Duration, err error) {
+	if server, err = i.Server.CPU(); err != nil || i.Redis == nil {
+		return server, 0, err
+	}
+	redis, err = i.Redis.CPU()
+	return server, redis, err
+}
+
+// Issue is client_credentials; its value is "".
+func (i *Instance) Issue() load.Kind {
+	return load.Kind{Name: "issue", Path: i.paths.token, Basic: basic(rivals.MachineID, rivals.MachineSecret),
+		Prefix: "grant_type=client_credentials&scope=orders%3Aread"}
+}
+
+// Introspect takes a token and asks as another client than the one that it was issued to.
+func (i *Instance) Introspect() load.Kind {
+	return load.Kind{Name: "introspect", Path: i.paths.introspect, Basic: basic(rivals.APIID, rivals.APISecret), Prefix: "token="}
+}
+
+// Revoke takes a token.
+func (i *Instance) Revoke() load.Kind {
+	return load.Kind{Name: "revoke", Path: i.paths.revoke, Basic: basic(rivals.MachineID, rivals.MachineSecret), Prefix: "token="}
+}
+
+// LogIn is the password grant; its value is a user's name.
+func (i *Instance) LogIn() load.Kind {
+	return load.Kind{Name: "log-in", Path: i.paths.token, Basic: basic(rivals.AppID, rivals.AppSecret),
+		Prefix: "grant_type=password&password=correct+horse+battery+staple&scope=orders%3Aread&username="}
+}
+
+// Refresh takes a refresh token.
+func (i *Instance) Refresh() load.Kind {
+	return load.Kind{Name: "refresh", Path: i.paths.token, Basic: basic(rivals.AppID, rivals.AppSecret),
+		Prefix: "grant_type=refresh_token&refresh_token="}
+}
+
+func basic(id, secret string) string {
+	return base64.StdEncoding.EncodeToString([]byte(id + ":" + secret))
+}
+
+// All are the contestants in the order of the table; the naive ceiling comes second.
+func All() []*Contestant {
+	return append(append(ours(), grantors()...), oidcProvider())
+}
+
+// ours are served by this program itself.
+func ours() []*Contestant {
+	own := func(name, title string, redis bool, cannot ...string) *Contestant {
+		return &Contestant{Name: name, Title: title, Redis: redis, Cannot: cannot, paths: grantorPaths,
+			Prepare: func(context.Context, *Env) error { return nil },
+			start: func(e *Env, listen, redisAddr, dir string) (*stack.Process, error) {
+				return stack.Start(dir, filepath.Join(dir, "log"), nil, e.Self, "serve", name, listen, redisAddr)
+			}}
+	}
+	return []*Contestant{
+		own("gin", "Gin alone, a fixed answer", false, "garbage", "refresh", "revoke", "mixed"),
+		own(Ceiling, "Gin + one go-redis v8 command (the naive ceiling)", true),
+		own("go-oauth2", "go-oauth2 + Redis as commonly wired", true),
+	}
+}
+
+// Ceiling is the contestant that all others are compared with.
+const Ceiling = "ceiling"
+
+var grantorPaths = paths{rivals.PathToken, rivals.PathIntrospect, rivals.PathRevoke}

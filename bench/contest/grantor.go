@@ -1,0 +1,130 @@
+package contest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"text/template"
+
+	"github.com/grantor-auth/grantor/bench/rivals"
+	"github.com/grantor-auth/grantor/bench/stack"
+)
+
+// grantors are the real binary under several configurations.
+func grantors() []*Contestant {
+	return []*Contestant{
+		grantor("grantor-memory", "Grantor, memory", setup{Store: "memory"}),
+		grantor(Product, "Grantor, Redis, opaque tokens", setup{Store: "redis"}),
+		grantor("grantor-eddsa", "Grantor, Redis, JWT by EdDSA", setup{Store: "redis", Alg: "EdDSA"}),
+		grantor("grantor-es256", "Grantor, Redis, JWT by ES256", setup{Store: "redis", Alg: "ES256"}),
+	}
+}
+
+// Product is the contestant whose ratios are held against the goals.
+const Product = "grantor-redis"
+
+// setup is what grantor.toml is filled with.
+type setup struct {
+	Store, Alg                    string
+	Listen, Redis, EncryptionKey  string
+	MachineHash, APIHash, AppHash string
+	Users                         []string
+}
+
+//go:embed grantor.toml
+var configuration string
+
+func grantor(name, title string, s setup) *Contestant {
+	return &Contestant{Name: name, Title: title, Redis: s.Store == "redis", paths: grantorPaths,
+		Prepare: func(ctx context.Context, e *Env) error {
+			if err := build(ctx, e); err != nil {
+				return err
+			}
+			return checked(ctx, e, s)
+		},
+		start: func(e *Env, listen, redisAddr, dir string) (*stack.Process, error) {
+			s.Listen, s.Redis = listen, redisAddr
+			path, err := s.write(dir)
+			if err != nil {
+				return nil, err
+			}
+			return stack.Start(dir, filepath.Join(dir, "log"), nil, e.Bin, "serve", "--config", path)
+		}}
+}
+
+// build makes the binary that users get, once.
+func build(ctx context.Context, e *Env) error {
+	if e.Bin != "" {
+		return nil
+	}
+	bin := filepath.Join(e.Dir, "grantor")
+	c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", bin, ".")
+	c.Dir = e.Root
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build in %s: %w: %s", e.Root, err, out)
+	}
+	e.Bin = bin
+	return nil
+}
+
+// checked asks the binary whether it takes the configuration: one that is older than a key refuses it.
+func checked(ctx context.Context, e *Env, s setup) error {
+	dir, err := os.MkdirTemp(e.Dir, "check")
+	if err != nil {
+		return err
+	}
+	s.Listen, s.Redis = "127.0.0.1:8080", "127.0.0.1:6379"
+	path, err := s.write(dir)
+	if err != nil {
+		return err
+	}
+	out, err := exec.CommandContext(ctx, e.Bin, "config", "check", "--config", path).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: grantor config check refuses it: %s", ErrSkip, firstLine(bytes.ReplaceAll(out, []byte(dir+"/"), nil)))
+	}
+	return nil
+}
+
+func firstLine(text []byte) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+	return line
+}
+
+// write generates the configuration in dir.
+func (s setup) write(dir string) (string, error) {
+	hash := func(secret string) string {
+		sum := sha256.Sum256([]byte(secret))
+		return "sha256:" + hex.EncodeToString(sum[:])
+	}
+	s.MachineHash, s.APIHash, s.AppHash = hash(rivals.MachineSecret), hash(rivals.APISecret), hash(rivals.AppSecret)
+	key := make([]byte, 32)
+	_, _ = rand.Read(key)
+	s.EncryptionKey = base64.StdEncoding.EncodeToString(key)
+	s.Users = rivals.Users()
+	t, err := template.New("grantor.toml").Parse(configuration)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "config.toml")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	return path, t.Execute(f, s)
+}
+
+func lastLine(text []byte) string {
+	all := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return all[len(all)-1]
+}

@@ -1,0 +1,104 @@
+// Package load sends requests and measures: by wrk where it is installed, else by goroutines of its own. What is sent is a
+// Plan, the same for both.
+package load
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// Kind is one sort of request: POST to Path with HTTP Basic; the body is Prefix and a value.
+type Kind struct {
+	Name, Path, Basic, Prefix string
+}
+
+// Step is one request of a plan.
+type Step struct {
+	Kind  int
+	Value string
+}
+
+// Mode is how the steps of a plan are used.
+type Mode string
+
+// The modes.
+const (
+	Cycle Mode = "cycle" // again and again
+	Once  Mode = "once"  // each once; then the run ends
+	Chain Mode = "chain" // the first values of chains: each answer's refresh_token is the next value
+)
+
+// Plan is what a run sends.
+type Plan struct {
+	Mode  Mode
+	Kinds []Kind
+	Steps []Step
+}
+
+// Of makes a plan of one kind.
+func Of(mode Mode, k Kind, values ...string) Plan {
+	p := Plan{Mode: mode, Kinds: []Kind{k}}
+	for _, v := range values {
+		p.Steps = append(p.Steps, Step{Value: v})
+	}
+	return p
+}
+
+// Split takes from the end of a plan what a warm-up uses up and the measurement must not see again. A plan of requests
+// that can be repeated is not cut.
+func (p Plan) Split(connections int) (warm, rest Plan) {
+	warm, rest = p, p
+	n := 0
+	switch {
+	case p.Mode == Chain:
+		n = connections
+	case p.Mode == Once || len(p.Kinds) > 1:
+		n = len(p.Steps) / 10
+	default:
+		return p, p
+	}
+	warm.Steps, rest.Steps = p.Steps[len(p.Steps)-n:], p.Steps[:len(p.Steps)-n]
+	if len(p.Kinds) > 1 {
+		warm.Mode = Once
+	}
+	return warm, rest
+}
+
+// Result is what a run measured.
+type Result struct {
+	Requests      int
+	Elapsed       time.Duration
+	P50, P99, Max time.Duration
+	Errors        int    // answers of status 400 and above, failed connections, timeouts, wrong bodies
+	FirstError    string // of the run by goroutines
+}
+
+// Rate is requests a second.
+func (r Result) Rate() float64 { return float64(r.Requests) / r.Elapsed.Seconds() }
+
+func (k Kind) head(host string) string {
+	return "POST " + k.Path + " HTTP/1.1\r\nHost: " + host + "\r\nAuthorization: Basic " + k.Basic +
+		"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: "
+}
+
+func (k Kind) request(dst []byte, host, value string) []byte {
+	dst = append(dst, k.head(host)...)
+	dst = fmt.Appendf(dst, "%d\r\n\r\n", len(k.Prefix)+len(value))
+	return append(append(dst, k.Prefix...), value...)
+}
+
+// write puts the plan into a file that wrk.lua reads: the mode, one line per kind, and one per step.
+func (p Plan) write(path, host string) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s %d\n", p.Mode, len(p.Kinds))
+	for _, k := range p.Kinds {
+		fmt.Fprintf(&b, "%s\t%s\n", strings.ReplaceAll(k.head(host), "\r\n", "\\r\\n"), k.Prefix)
+	}
+	for _, s := range p.Steps {
+		fmt.Fprintf(&b, "%d %s\n", s.Kind+1, s.Value)
+	}
+	return os.WriteFile(path, b.Bytes(), 0o600)
+}
