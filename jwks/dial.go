@@ -27,12 +27,12 @@ func dialControl() func(network, address string, _ syscall.RawConn) error {
 // checkAddress refuses what is not on the public internet.
 func checkAddress(addr netip.Addr, refused []netip.Prefix) error {
 	addr = addr.Unmap()
-	if nat64 := netip.MustParsePrefix("64:ff9b::/96"); nat64.Contains(addr.WithZone("")) { // RFC 6052 §2.1: it is this IPv4 address
+	if nat64 := netip.MustParsePrefix("64:ff9b::/96"); nat64.Contains(addr) { // RFC 6052 §2.1: it is this IPv4 address
 		whole := addr.As16()
 		addr = netip.AddrFrom4([4]byte(whole[12:]))
 	}
 	public6 := netip.MustParsePrefix("2000::/3") // IANA has given out nothing else
-	private := addr.Zone() != "" || addr.Is6() && !public6.Contains(addr)
+	private := addr.Is6() && !public6.Contains(addr) // which is so for every address with a zone
 	for _, p := range refused {
 		private = private || p.Contains(addr)
 	}

@@ -57,15 +57,19 @@ func NewFetcher(opts Options) *Fetcher {
 	return f
 }
 
-// transport knows no proxy, which would dial for us where it likes, and keeps no connection, as minutes lie between two.
+// transport keeps no connection, as minutes lie between two. A stranger's URL never goes through the environment's proxy,
+// which would dial for us where it likes.
 func transport(opts Options) *http.Transport {
 	d := &net.Dialer{Timeout: opts.Timeout}
-	if !opts.AllowPrivate {
-		d.Control = dialControl()
-	}
-	return &http.Transport{DialContext: d.DialContext, DisableKeepAlives: true, TLSHandshakeTimeout: opts.Timeout,
+	t := &http.Transport{DialContext: d.DialContext, DisableKeepAlives: true, TLSHandshakeTimeout: opts.Timeout,
 		MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true,
 		TLSClientConfig: &tls.Config{RootCAs: opts.RootCAs, MinVersion: tls.VersionTLS12}}
+	if opts.AllowPrivate {
+		t.Proxy = http.ProxyFromEnvironment
+	} else {
+		d.Control = dialControl()
+	}
+	return t
 }
 
 // Close ends fetches that are under way and waits for them.

@@ -136,9 +136,5 @@ func (h *Header) check(o object, rules Rules) error {
 
 // mediaType makes typ comparable: media types know no case, and application/ may be left out (RFC 7515 §4.1.9).
 func mediaType(typ string) string {
-	typ = strings.ToLower(typ)
-	if short, ok := strings.CutPrefix(typ, "application/"); ok && short != "" && !strings.Contains(short, "/") {
-		return short
-	}
-	return typ
+	return strings.TrimPrefix(strings.ToLower(typ), "application/")
 }

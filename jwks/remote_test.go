@@ -174,6 +174,7 @@ func TestRemote(t *testing.T) {
 		time.Sleep(time.Hour)
 		_, err := r.Keys(t.Context(), "old")
 		require.ErrorContains(t, err, "down")
+		synctest.Wait()
 		p.change(func() { p.err = nil })
 		time.Sleep(time.Minute)
 		require.True(t, known(t, r, "old"))
