@@ -1,0 +1,156 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/grantor-auth/grantor/jwks"
+	"github.com/grantor-auth/grantor/scopes"
+)
+
+// JWTConfig is what a JWT verifier is made of.
+type JWTConfig struct {
+	Issuer     string        // the authorization server, as iss has it
+	JWKSURI    string        // its keys; "": its metadata names them (RFC 8414 §2)
+	Audience   string        // this resource server; aud must name it (RFC 9068 §4)
+	Algorithms []string      // allowed values of alg; nil: ES256, EdDSA, RS256
+	Leeway     time.Duration // how far the issuer's clock may be ahead (nbf, iat); 0: 60 seconds, which is the most. exp is held to the second
+	HTTPClient *http.Client  // its transport and timeout fetch the keys; nil: one of our own, 3 seconds
+}
+
+// JWT is the Verifier that checks RFC 9068 access tokens by itself, with the issuer's published keys. It asks nobody
+// about a token, so a revoked one is good until its exp: where that is too long, see HighRisk.
+type JWT struct {
+	cfg     JWTConfig
+	rules   jwks.Rules
+	fetcher *jwks.Fetcher
+	keys    jwks.Source
+}
+
+// NewJWT checks cfg and returns the verifier. The server need not be up yet: its keys are fetched at the first token,
+// and then kept and refreshed. Close ends fetches that are under way.
+func NewJWT(cfg JWTConfig) (*JWT, error) {
+	if cfg.Algorithms == nil {
+		cfg.Algorithms = []string{"ES256", "EdDSA", "RS256"}
+	}
+	if cfg.Leeway == 0 {
+		cfg.Leeway = maxSkew
+	}
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	v := &JWT{cfg: cfg, fetcher: jwks.NewFetcher(cfg.fetching()),
+		rules: jwks.Rules{Algorithms: cfg.Algorithms, Types: []string{"at+jwt"}, MaxBytes: maxToken}}
+	var err error
+	if cfg.JWKSURI == "" {
+		v.keys, err = v.fetcher.Issuer(cfg.Issuer)
+	} else {
+		v.keys, err = v.fetcher.Remote(cfg.JWKSURI)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("middleware: %w", err)
+	}
+	return v, nil
+}
+
+func (cfg *JWTConfig) check() error {
+	unknown := func(alg string) bool { return !slices.Contains(jwks.Algorithms(), alg) }
+	switch {
+	case cfg.Issuer == "":
+		return errors.New("middleware: Issuer is missing: it is compared with iss (RFC 9068 §4)")
+	case cfg.Audience == "":
+		return errors.New("middleware: Audience is missing: a token for another resource must be refused (RFC 9068 §4)")
+	case cfg.Leeway < 0 || cfg.Leeway > maxSkew:
+		return errors.New("middleware: Leeway is at most 60 seconds")
+	case len(cfg.Algorithms) == 0 || slices.ContainsFunc(cfg.Algorithms, unknown):
+		return fmt.Errorf("middleware: Algorithms must be of %v: neither none nor HMAC (RFC 8725 §3.1)", jwks.Algorithms())
+	}
+	return secureURL(cfg.Issuer)
+}
+
+// fetching trusts the issuer's URLs, private addresses included: whoever runs this program has named the issuer.
+func (cfg *JWTConfig) fetching() jwks.Options {
+	opts := jwks.Options{AllowPrivate: true}
+	if c := cfg.HTTPClient; c != nil {
+		opts.Timeout, opts.Transport = c.Timeout, c.Transport
+		if opts.Transport == nil {
+			opts.Transport = http.DefaultTransport
+		}
+	}
+	return opts
+}
+
+// Close ends fetches of keys that are under way. The verifier verifies nothing new afterwards.
+func (v *JWT) Close() { v.fetcher.Close() }
+
+// Verify implements Verifier (RFC 9068 §4).
+func (v *JWT) Verify(ctx context.Context, token string) (*Token, error) {
+	claims, err := v.claims(ctx, token)
+	if err == nil {
+		err = v.check(claims, time.Now())
+	}
+	if err == nil {
+		var t *Token
+		if t, err = accessToken(claims); err == nil {
+			return t, nil
+		}
+	}
+	var refusal jwks.Refusal
+	if errors.As(err, &refusal) {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidToken, err)
+	}
+	return nil, fmt.Errorf("jwt: %w", err)
+}
+
+// claims returns what a signed token says. Another issuer's token is refused before keys are asked for, so that it can
+// cause no fetch.
+func (v *JWT) claims(ctx context.Context, token string) (*jwks.Claims, error) {
+	u, err := jwks.Parse(token, v.rules)
+	if err != nil {
+		return nil, err
+	}
+	if u.Issuer() != v.cfg.Issuer {
+		return nil, jwks.BadIssuer
+	}
+	return u.Verify(ctx, v.keys)
+}
+
+func (v *JWT) check(c *jwks.Claims, now time.Time) error {
+	if err := c.CheckIssuer(v.cfg.Issuer); err != nil {
+		return err
+	}
+	if err := c.CheckAudience(v.cfg.Audience); err != nil {
+		return err
+	}
+	if err := c.CheckTimes(now, v.cfg.Leeway); err != nil {
+		return err
+	}
+	if !now.Before(c.Expires) {
+		return jwks.Expired
+	}
+	return nil
+}
+
+// accessToken demands the claims of RFC 9068 §2.2; scope is one string (RFC 9068 §2.2.3, RFC 8693 §4.2).
+func accessToken(c *jwks.Claims) (*Token, error) {
+	t := &Token{Subject: c.Subject, Audience: c.Audience, Issuer: c.Issuer, ID: c.ID, ExpiresAt: c.Expires, IssuedAt: c.IssuedAt, NotBefore: c.NotBefore}
+	var scope string
+	for name, into := range map[string]*string{"client_id": &t.ClientID, "scope": &scope, "sub_type": &t.SubjectType} {
+		var err error
+		if *into, err = c.Text(name); err != nil {
+			return nil, err
+		}
+	}
+	if t.Subject == "" || t.ClientID == "" || t.ID == "" || t.IssuedAt.IsZero() {
+		return nil, jwks.Malformed
+	}
+	var err error
+	if t.Scope, err = scopes.Parse(scope); err != nil {
+		return nil, jwks.Malformed
+	}
+	return t, nil
+}
