@@ -43,7 +43,7 @@ func (r *reloader) run(ctx context.Context) {
 	}
 	defer watcher.Close()
 	r.watch(watcher)
-	quiet := time.NewTimer(time.Hour)
+	quiet := time.NewTimer(settle) // a file may have changed before it was watched
 	defer quiet.Stop()
 	for {
 		select {
@@ -64,8 +64,9 @@ func (r *reloader) run(ctx context.Context) {
 }
 
 // files are all that the configuration in force was read from.
-func (r *reloader) files() []string {
-	cfg := r.switcher.now.Load().cfg
+func (r *reloader) files() []string { return filesOf(r.switcher.now.Load().cfg) }
+
+func filesOf(cfg *config.Config) []string {
 	list := append(slices.Clone(cfg.Files), cfg.SecretFiles...)
 	if cfg.TLS.Mode == "files" {
 		list = append(list, cfg.TLS.CertFile, cfg.TLS.KeyFile)
@@ -75,16 +76,15 @@ func (r *reloader) files() []string {
 
 // watch watches the folders of the files: editors, and Kubernetes, put another file in the place of the old one.
 func (r *reloader) watch(w *fsnotify.Watcher) {
-	r.seen = r.fingerprint()
 	for _, f := range r.files() {
 		_ = w.Add(filepath.Dir(f)) // one that is gone cannot be watched; SIGHUP works all the same
 	}
 }
 
-// fingerprint stands for what the files hold.
-func (r *reloader) fingerprint() [sha256.Size]byte {
+// fingerprint stands for what files hold.
+func fingerprint(files []string) [sha256.Size]byte {
 	h := sha256.New()
-	for _, f := range r.files() {
+	for _, f := range files {
 		text, err := os.ReadFile(f)
 		if err != nil {
 			text = []byte(err.Error())
@@ -97,9 +97,12 @@ func (r *reloader) fingerprint() [sha256.Size]byte {
 
 // reload reads the configuration and puts it in force if it is sound. Without force only if a file holds something else.
 func (r *reloader) reload(ctx context.Context, force bool) {
-	if !force && r.fingerprint() == r.seen {
+	before := r.files()
+	now := fingerprint(before) // taken first: what changes while the files are read is read once more
+	if !force && now == r.seen {
 		return
 	}
+	r.seen = now
 	old := r.switcher.now.Load()
 	cfg, warnings, err := r.program.load(r.options)
 	if err == nil {
@@ -109,6 +112,9 @@ func (r *reloader) reload(ctx context.Context, force bool) {
 		var next *instance
 		if next, err = r.base.instance(ctx, cfg); err == nil {
 			r.switcher.set(next, cfg.Server.ShutdownTimeout)
+			if files := r.files(); !slices.Equal(files, before) {
+				r.seen = fingerprint(files)
+			}
 			r.succeeded(ctx, warnings)
 			return
 		}

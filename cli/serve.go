@@ -43,6 +43,7 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 	if err != nil {
 		return err
 	}
+	read := fingerprint(filesOf(cfg))
 	gin.SetMode(gin.ReleaseMode)
 	log := p.logger(cfg.Log)
 	for _, w := range warnings {
@@ -77,10 +78,10 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 	background.Go(func() error { b.watchSecrets(ctx, sw); return nil })
 	defer func() { cancel(); _ = background.Wait() }()
 	if !cfg.Trial {
-		r := &reloader{program: p, options: o, base: b, switcher: sw}
+		r := &reloader{program: p, options: o, base: b, switcher: sw, seen: read}
 		background.Go(func() error { r.run(ctx); return nil })
 	}
-	p.banner(c, cfg, listeners[0].listener.Addr(), demo)
+	p.banner(c, cfg, listeners, demo)
 	return untilStopped(cfg.Server, sw, listeners, log)
 }
 
@@ -152,6 +153,7 @@ func awaitRedis(ctx context.Context, db *redisdb.DB, log *slog.Logger) error {
 
 // listener is an address with what serves there.
 type listener struct {
+	name     string
 	listener net.Listener
 	http     *http.Server
 }
@@ -171,13 +173,14 @@ func (b *base) listen(cfg *config.Config, sw *switcher) ([]listener, error) {
 	}
 	var list []listener
 	for _, l := range []struct {
+		name    string
 		addr    string
 		handler http.Handler
 		tls     func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	}{
-		{cfg.Listen, sw, certificate},
-		{cfg.Admin.Listen, http.HandlerFunc(sw.admin), certificate},
-		{cfg.Metrics.Listen, b.operator(cfg.Metrics, sw), nil},
+		{"Grantor", cfg.Listen, sw, certificate},
+		{"The admin API", cfg.Admin.Listen, http.HandlerFunc(sw.admin), certificate},
+		{"Metrics", cfg.Metrics.Listen, b.operator(cfg.Metrics, sw), nil},
 	} {
 		if l.addr == "" {
 			continue
@@ -189,7 +192,7 @@ func (b *base) listen(cfg *config.Config, sw *switcher) ([]listener, error) {
 			}
 			return nil, err
 		}
-		list = append(list, listener{opened, server.NewHTTP(l.handler, l.tls, b.log)})
+		list = append(list, listener{l.name, opened, server.NewHTTP(l.handler, l.tls, b.log)})
 	}
 	return list, nil
 }
@@ -241,7 +244,8 @@ func (p Program) logger(cfg config.Log) *slog.Logger {
 
 // banner says where the server listens and where tokens live, and with the demo clients what to
 // paste next.
-func (p Program) banner(c *cobra.Command, cfg *config.Config, addr net.Addr, demo demoSecrets) {
+func (p Program) banner(c *cobra.Command, cfg *config.Config, listeners []listener, demo demoSecrets) {
+	addr := listeners[0].listener.Addr()
 	out := c.OutOrStdout()
 	where := "in memory: one node, lost at exit"
 	if cfg.Store == config.StoreRedis {
@@ -252,6 +256,9 @@ func (p Program) banner(c *cobra.Command, cfg *config.Config, addr net.Addr, dem
 		scheme = "https"
 	}
 	fmt.Fprintf(out, "Grantor listens on %s://%s, issuer %s\nTokens live %s\n", scheme, addr, cfg.Issuer, where)
+	for _, l := range listeners[1:] {
+		fmt.Fprintf(out, "%s on %s\n", l.name, l.listener.Addr())
+	}
 	if u, err := url.Parse(cfg.Issuer); err == nil && cfg.TLS.Mode == "" && u.Host != addr.String() && u.Hostname() != "localhost" {
 		fmt.Fprintf(out, "Note: the issuer is not where Grantor listens; set issuer (or GRANTOR_ISSUER) to the URL that clients use\n")
 	}

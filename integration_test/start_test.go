@@ -238,4 +238,5 @@ func (d deployment) introspect(t *testing.T, p *process, token string) reply {
 const (
 	dead        = `{"active":false}`
 	termination = syscall.SIGTERM
+	hangup      = syscall.SIGHUP
 )

@@ -46,12 +46,12 @@ func (s *Server) adminRoutes() (*gin.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.POST(pathRegister, guard.Authenticate(), guard.RequireAll(ScopeClients), s.do("register", jsonBody, s.register))
+	g.POST(pathRegister, mark("register"), guard.Authenticate(), guard.RequireAll(ScopeClients), s.do("register", jsonBody, s.register))
 	g.GET(pathRegister+"/:id", s.do("register", s.registrationToken, s.readRegistration))
 	g.PUT(pathRegister+"/:id", s.do("register", jsonBody, s.registrationToken, s.replaceRegistration))
 	g.DELETE(pathRegister+"/:id", s.do("register", s.registrationToken, s.deleteRegistration))
 
-	admin := g.Group("/admin/v1", guard.Authenticate(), guard.RequireAll(ScopeAdmin))
+	admin := g.Group("/admin/v1", mark("admin"), guard.Authenticate(), guard.RequireAll(ScopeAdmin))
 	admin.GET("/clients", s.do("admin", s.listClients))
 	admin.POST("/clients", s.do("admin", jsonBody, s.createClient))
 	admin.GET("/clients/:id", s.do("admin", s.showClient))
@@ -73,6 +73,15 @@ func (s *Server) adminRoutes() (*gin.Engine, error) {
 	admin.PATCH("/users/:sub", s.do("admin", s.managedUsers, jsonBody, s.changeUser))
 	admin.DELETE("/users/:sub", s.do("admin", s.managedUsers, s.deleteUser))
 	return g, nil
+}
+
+// mark names the endpoint of requests that the guard refuses, for metrics.
+func mark(endpoint string) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if x := exchangeFrom(c.Request.Context()); x != nil {
+			x.endpoint = endpoint
+		}
+	}
 }
 
 const pathRegister = "/oauth2/register"

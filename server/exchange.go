@@ -151,6 +151,8 @@ func (s *Server) logRequest(x *exchange, took time.Duration) {
 	}
 	if x.client != nil {
 		attrs = append(attrs, slog.String("client_id", x.client.ID))
+	} else if x.claimed != "" {
+		attrs = append(attrs, slog.String("claimed_client_id", x.claimed))
 	}
 	if x.grant != "" && status < 400 {
 		attrs = append(attrs, slog.String("grant_type", x.grant))
