@@ -36,7 +36,7 @@ func newBench(ctx context.Context, o options) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{options: o, env: &contest.Env{Root: root, Dir: dir, Self: self, Bin: o.binary}}
+	b := &bench{options: o, env: &contest.Env{Root: root, Dir: dir, Self: self, Bin: o.binary, Profile: o.profile}}
 	var able []*contest.Contestant
 	for _, c := range o.contestants {
 		err := c.Prepare(ctx, b.env)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -87,8 +88,11 @@ func (b *bench) load(ctx context.Context, f *fixture, p load.Plan) (report.Sampl
 	if err != nil {
 		return s, err
 	}
+	if err := f.Profiling(true); err != nil {
+		return s, err
+	}
 	r, err := b.play(ctx, f, p)
-	if err != nil {
+	if err = errors.Join(err, f.Profiling(false)); err != nil {
 		return s, err
 	}
 	serverAfter, redisAfter, err := f.CPU()

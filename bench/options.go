@@ -29,6 +29,7 @@ type options struct {
 	machine     string
 	grow        int
 	wrk         bool
+	profile     string
 }
 
 func parse(args []string) (o options, err error) {
@@ -45,6 +46,8 @@ func parse(args []string) (o options, err error) {
 	f.StringVar(&o.binary, "grantor", "", "a grantor binary, instead of building one")
 	f.StringVar(&o.machine, "machine", fmt.Sprintf("%d cores, client included", runtime.NumCPU()), "said of the machine in the results")
 	f.IntVar(&o.grow, "grow", 0, "also measure introspect and issue at 1,000, 100,000, 1,000,000 … up to so many live tokens")
+	versus := f.String("versus", "", "another grantor binary to compare with, and variables for it: \"GOGC=400 /tmp/grantor\"")
+	f.StringVar(&o.profile, "profile", "", "directory for CPU and allocation profiles of Grantor, which are part of what is measured then")
 	f.BoolVar(&o.wrk, "wrk", load.HasWrk(), "load by wrk; else by goroutines of this program")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -54,6 +57,9 @@ func parse(args []string) (o options, err error) {
 	})
 	var err1, err2, err3 error
 	o.contestants, err1 = pick(o.contestants, *names, func(c *contest.Contestant) string { return c.Name })
+	if *versus != "" {
+		o.contestants = append(o.contestants, contest.Versus(*versus))
+	}
 	o.cases, err2 = pick(allCases(), *cases, func(c caseOf) string { return c.name })
 	o.connections, err3 = numbers(*connections)
 	return o, errors.Join(err1, err2, err3, o.check(f.NArg()))

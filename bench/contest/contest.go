@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/grantor-auth/grantor/bench/load"
@@ -37,6 +39,8 @@ type Env struct {
 	Dir  string // for everything that is built or generated
 	Self string // this program
 	Bin  string // a grantor binary; "": built from Root
+
+	Profile string // where profiles go; "": none
 }
 
 // Can says whether the contestant can play a case.
@@ -49,6 +53,8 @@ type Instance struct {
 	Redis  *stack.Redis  // nil: it has none
 	Cold   time.Duration // from the start of the process to its first token
 	paths  paths
+
+	profiled bool
 }
 
 // Start runs the contestant beside a Redis of its own and waits for its first token.
@@ -57,7 +63,7 @@ func (c *Contestant) Start(ctx context.Context, e *Env) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &Instance{paths: c.paths}
+	i := &Instance{paths: c.paths, profiled: e.Profile != "" && strings.HasPrefix(c.Name, "grantor")}
 	redisAddr := ""
 	if c.Redis {
 		if i.Redis, err = stack.StartRedis(ctx, dir); err != nil {
@@ -87,6 +93,19 @@ func (i *Instance) firstToken() error {
 	if err == nil && status != 200 {
 		err = errors.New("it issues no token")
 	}
+	return err
+}
+
+// Profiling begins and ends the profiles of a server that was started to be profiled.
+func (i *Instance) Profiling(on bool) error {
+	switch {
+	case !i.profiled:
+		return nil
+	case on:
+		return i.Server.Signal(syscall.SIGUSR1)
+	}
+	err := i.Server.Signal(syscall.SIGUSR2)
+	time.Sleep(500 * time.Millisecond) // the files are being written
 	return err
 }
 

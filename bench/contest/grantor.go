@@ -43,6 +43,20 @@ type setup struct {
 //go:embed grantor.toml
 var configuration string
 
+// Versus is Grantor on Redis as another binary, or under other variables: "GOGC=400 /tmp/grantor". Without a binary it is the same.
+func Versus(call string) *Contestant {
+	c := grantor("grantor-versus", call, setup{Store: "redis"})
+	words := strings.Fields(call)
+	c.start = func(e *Env, listen, redisAddr, dir string) (*stack.Process, error) {
+		env, bin := words, e.Bin
+		if last := words[len(words)-1]; !strings.Contains(last, "=") {
+			env, bin = words[:len(words)-1], last
+		}
+		return setup{Store: "redis", Listen: listen, Redis: redisAddr}.serve(bin, dir, env)
+	}
+	return c
+}
+
 func grantor(name, title string, s setup) *Contestant {
 	return &Contestant{Name: name, Title: title, Redis: s.Store == "redis", paths: grantorPaths,
 		Prepare: func(ctx context.Context, e *Env) error {
@@ -53,12 +67,20 @@ func grantor(name, title string, s setup) *Contestant {
 		},
 		start: func(e *Env, listen, redisAddr, dir string) (*stack.Process, error) {
 			s.Listen, s.Redis = listen, redisAddr
-			path, err := s.write(dir)
-			if err != nil {
-				return nil, err
+			var env []string
+			if e.Profile != "" {
+				env = append(env, "GRANTOR_TEST_PROFILE="+filepath.Join(e.Profile, name))
 			}
-			return stack.Start(dir, filepath.Join(dir, "log"), nil, e.Bin, "serve", "--config", path)
+			return s.serve(e.Bin, dir, env)
 		}}
+}
+
+func (s setup) serve(bin, dir string, env []string) (*stack.Process, error) {
+	path, err := s.write(dir)
+	if err != nil {
+		return nil, err
+	}
+	return stack.Start(dir, filepath.Join(dir, "log"), env, bin, "serve", "--config", path)
 }
 
 // build makes the binary that users get, once.
@@ -69,6 +91,10 @@ func build(ctx context.Context, e *Env) error {
 	bin := filepath.Join(e.Dir, "grantor")
 	c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", bin, ".")
 	c.Dir = e.Root
+	if e.Profile != "" {
+		c = exec.CommandContext(ctx, "go", "build", "-mod=mod", "-o", bin, "./profile")
+		c.Dir = filepath.Join(e.Root, "bench")
+	}
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build in %s: %w: %s", e.Root, err, out)

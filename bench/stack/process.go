@@ -41,6 +41,9 @@ func Start(dir, log string, env []string, name string, args ...string) (*Process
 	return p, nil
 }
 
+// Signal sends a signal.
+func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
+
 // Stop ends the process: kindly, then not.
 func (p *Process) Stop() {
 	if p == nil {
