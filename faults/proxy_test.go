@@ -4,6 +4,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,10 +22,41 @@ type proxy struct {
 	swallow atomic.Bool  // answers do not arrive; their connections stay
 	halve   atomic.Int32 // so many next answers arrive by half, and their connection ends
 	most    atomic.Int64 // delay of each answer, 1 ms to this, in nanoseconds; 0: none
-	passed  atomic.Int64 // answers
+	sent    lastWords    // what clients sent of late, when it is asked for
+	got     lastWords    // what they got
 
 	mu    sync.Mutex
 	conns map[net.Conn]net.Conn
+}
+
+// lastWords keeps a part of what was written, when it is asked to.
+type lastWords struct {
+	mu sync.Mutex
+	on bool
+	b  strings.Builder
+}
+
+func (w *lastWords) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.on && w.b.Len() < 1<<20 {
+		w.b.Write(p)
+	}
+	return len(p), nil
+}
+
+// Reset begins anew.
+func (w *lastWords) Reset() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.on = true
+	w.b.Reset()
+}
+
+func (w *lastWords) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.b.String()
 }
 
 func newProxy(t *testing.T, to string) *proxy {
@@ -57,7 +89,7 @@ func (p *proxy) serve(c net.Conn) {
 	p.mu.Lock()
 	p.conns[c] = s
 	p.mu.Unlock()
-	go func() { _, _ = io.Copy(s, c); _ = s.Close() }()
+	go func() { _, _ = io.Copy(s, io.TeeReader(c, &p.sent)); _ = s.Close() }()
 	p.answer(c, s)
 	_ = s.Close()
 	p.mu.Lock()
@@ -72,7 +104,7 @@ func (p *proxy) answer(c, s net.Conn) {
 		if err != nil {
 			return
 		}
-		p.passed.Add(1)
+		_, _ = p.got.Write(buf[:n])
 		if most := p.most.Load(); most > 0 {
 			time.Sleep(time.Millisecond + time.Duration(rand.Int64N(most)))
 		}
