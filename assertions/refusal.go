@@ -1,0 +1,64 @@
+package assertions
+
+import (
+	"errors"
+
+	"github.com/grantor-auth/grantor/jwks"
+)
+
+// Reason says in the log why an assertion was refused; the client is told nothing of it.
+type Reason string
+
+// The reasons.
+const (
+	ReasonMalformed       Reason = "malformed_assertion"
+	ReasonAlgorithm       Reason = "algorithm_not_allowed"
+	ReasonType            Reason = "wrong_type"
+	ReasonCritical        Reason = "unsupported_extension"
+	ReasonIssuer          Reason = "wrong_issuer"
+	ReasonSubject         Reason = "wrong_subject"
+	ReasonClientID        Reason = "wrong_client_id" // another than the assertion's, or none beside a workload's token
+	ReasonUnknown         Reason = "unknown_client"
+	ReasonNoKeys          Reason = "no_keys_registered"
+	ReasonKeysUnavailable Reason = "keys_unavailable" // the client's jwks_uri cannot be had
+	ReasonUnknownKey      Reason = "unknown_key"
+	ReasonSignature       Reason = "wrong_signature"
+	ReasonAudience        Reason = "wrong_audience"
+	ReasonExpired         Reason = "expired"
+	ReasonNoExpiry        Reason = "no_expiry"
+	ReasonTooLong         Reason = "expires_too_late"
+	ReasonNotYet          Reason = "not_yet_valid"
+	ReasonNoJTI           Reason = "no_jti"
+	ReasonReplayed        Reason = "replayed"
+)
+
+// Refusal is the error of Verify for a client that did not prove itself. Its text is the same for every reason
+// (checklist row CJ-10: 401 invalid_client).
+type Refusal struct {
+	ID     string // as presented, unverified
+	Reason Reason // for the log
+	Err    error  // the cause, for the log; nil: the reason says it all. It holds nothing of the assertion
+}
+
+// Error is the sentence for the client.
+func (e *Refusal) Error() string { return "client authentication failed" }
+
+// Unwrap returns the cause.
+func (e *Refusal) Unwrap() error { return e.Err }
+
+// reasonOf names a refusal of package jwks; "" for an error that is none.
+func reasonOf(err error) Reason {
+	var r jwks.Refusal
+	if !errors.As(err, &r) {
+		return ""
+	}
+	reason, ok := map[jwks.Refusal]Reason{
+		jwks.BadAlgorithm: ReasonAlgorithm, jwks.BadType: ReasonType, jwks.Critical: ReasonCritical, jwks.NoKey: ReasonUnknownKey,
+		jwks.BadSignature: ReasonSignature, jwks.BadIssuer: ReasonIssuer, jwks.BadAudience: ReasonAudience, jwks.Expired: ReasonExpired,
+		jwks.NoExpiry: ReasonNoExpiry, jwks.NotYet: ReasonNotYet,
+	}[r]
+	if !ok {
+		return ReasonMalformed
+	}
+	return reason
+}

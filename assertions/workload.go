@@ -1,0 +1,41 @@
+package assertions
+
+import (
+	"context"
+
+	"github.com/grantor-auth/grantor/jwks"
+)
+
+// workload is a platform's JWT for the workload that runs on it (RFC 7523 §3 with an issuer other than the client). It lives
+// for minutes to an hour and is presented again, so jti and a short life are not asked for (checklist rows CJ-02, CJ-05 and
+// CJ-08 do not apply). The client says by client_id which registration names the issuer and the subject.
+func (p *proof) workload(ctx context.Context, keys jwks.Source, find Find) error {
+	if !p.typed("", "jwt", "jose", "client-authentication+jwt") { // JOSE: SPIFFE JWT-SVID §2.3
+		return p.refuse(ReasonType)
+	}
+	if p.id == "" {
+		return p.refuse(ReasonClientID)
+	}
+	reg, err := p.find(ctx, find)
+	if err != nil {
+		return err
+	}
+	if reg.Issuer != p.u.Issuer() || reg.Subject == "" || reg.Subject != p.u.Subject() {
+		return p.refuseLate(ReasonSubject)
+	}
+	claims, err := p.signed(ctx, &reg, keys)
+	if err != nil {
+		return p.refusedBy(err)
+	}
+	if err := claims.CheckAudience(p.v.cfg.Issuer); err != nil {
+		return p.refusedBy(err)
+	}
+	return p.inTime(claims)
+}
+
+func (p *proof) inTime(c *jwks.Claims) error {
+	if err := c.CheckTimes(p.v.cfg.Now(), skew); err != nil {
+		return p.refusedBy(err)
+	}
+	return nil
+}
