@@ -1,0 +1,195 @@
+package keys
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Ring is the keys as one node knows them. It may be used by any number of goroutines.
+type Ring struct {
+	cfg  Config
+	name string // as a leader
+	view atomic.Pointer[view]
+	jwks atomic.Pointer[published]
+
+	mu     sync.Mutex // one look at the store at a time
+	looked time.Time  // when the last one ended, by the node's clock
+	failed error      // how
+}
+
+// view is what the store had at one moment.
+type view struct {
+	revision string
+	keys     []*signer // in the order of their making
+	byID     map[string]*signer
+	then     time.Time // by the store's clock
+	seen     time.Time // the same moment by the node's
+}
+
+// Open opens the ring, and makes the first keys if an algorithm has none: of many nodes that do so at one moment, one
+// does. It fails if the store does not answer, its keys do not open, or it is read only and an algorithm has no key.
+func Open(ctx context.Context, cfg Config) (*Ring, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	r := &Ring{cfg: cfg, name: rand.Text()}
+	begun := begin(ctx, cfg)
+	if err := r.refresh(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.complete(r.view.Load()); err != nil {
+		return nil, errors.Join(err, begun)
+	}
+	if begun != nil { // others made them, or too few replicas have them yet
+		cfg.Log.Warn("making the first signing keys", "error", begun.Error())
+	}
+	return r, nil
+}
+
+// Ready returns nil while the ring can sign and verify: it has a key to sign with for every algorithm, and the
+// store confirmed them in the last half minute. While it returns an error nobody should keep a copy of the JWKS.
+func (r *Ring) Ready() error {
+	v, err := r.confirmed()
+	if err != nil {
+		return err
+	}
+	return r.complete(v)
+}
+
+func (r *Ring) complete(v *view) error {
+	now := r.now(v)
+	for _, alg := range r.cfg.Algorithms {
+		if v.current(alg, now) == nil {
+			return fmt.Errorf("there is no key for %s", alg)
+		}
+	}
+	return nil
+}
+
+// List says what keys there are.
+func (r *Ring) List() []Info {
+	v := r.view.Load()
+	keys := make([]Key, len(v.keys))
+	for i, k := range v.keys {
+		keys[i] = k.Key
+	}
+	return list(keys, r.now(v))
+}
+
+// now is the store's time: what it said, and what has passed since.
+func (r *Ring) now(v *view) time.Time { return v.then.Add(r.cfg.Now().Sub(v.seen)) }
+
+// confirmed returns the view if it is young enough, and asks the store if it is not.
+func (r *Ring) confirmed() (*view, error) {
+	if v := r.view.Load(); r.fresh(v) {
+		return v, nil
+	}
+	err := r.look()
+	if v := r.view.Load(); r.fresh(v) {
+		return v, nil
+	}
+	return nil, unconfirmed(err)
+}
+
+func unconfirmed(err error) error {
+	if err == nil {
+		return ErrUnconfirmed
+	}
+	return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+}
+
+func (r *Ring) fresh(v *view) bool {
+	age := r.cfg.Now().Sub(v.seen)
+	return age < staleAfter && age > -staleAfter
+}
+
+// lookPause bounds how often requests make a node look at the store.
+const lookPause = 100 * time.Millisecond
+
+// look refreshes the view unless that was done just now, or while this call waited.
+func (r *Ring) look() error {
+	begun := r.cfg.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if pause := begun.Sub(r.looked); pause < lookPause && pause > -staleAfter {
+		return r.failed
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), pollEvery)
+	defer cancel()
+	return r.load(ctx)
+}
+
+// refresh looks at the store.
+func (r *Ring) refresh(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.load(ctx)
+}
+
+// load is refresh for who holds mu.
+func (r *Ring) load(ctx context.Context) error {
+	s, err := r.cfg.Store.Load(ctx)
+	now := r.cfg.Now()
+	r.looked, r.failed = now, err
+	if err != nil {
+		return err
+	}
+	v := &view{revision: s.Revision, then: s.Time, seen: now}
+	if v.then.IsZero() {
+		v.then = now
+	}
+	old := r.view.Load()
+	if old != nil && old.revision == v.revision {
+		v.keys, v.byID = old.keys, old.byID
+	} else {
+		v.fill(s.Keys, old)
+		r.tell(old, v)
+	}
+	r.view.Store(v)
+	return nil
+}
+
+// fill takes the keys of a state over; what was prepared for one that was known before stays.
+func (v *view) fill(keys []Key, old *view) {
+	v.byID = make(map[string]*signer, len(keys))
+	for _, k := range keys {
+		s := &signer{Key: k, headers: new(headers)}
+		if old != nil && old.byID[k.ID] != nil {
+			s.Private, s.headers = old.byID[k.ID].Private, old.byID[k.ID].headers
+		}
+		v.keys, v.byID[k.ID] = append(v.keys, s), s
+	}
+}
+
+// tell logs what has changed.
+func (r *Ring) tell(old, v *view) {
+	if old == nil {
+		return
+	}
+	for _, k := range v.keys {
+		if before := old.byID[k.ID]; before == nil || !before.From.Equal(k.From) {
+			r.cfg.Log.Info("signing key published", "kid", k.ID, "alg", string(k.Algorithm), "use_from", k.From)
+		}
+	}
+	for _, k := range old.keys {
+		if v.byID[k.ID] == nil {
+			r.cfg.Log.Info("signing key removed", "kid", k.ID, "alg", string(k.Algorithm))
+		}
+	}
+}
+
+// current returns the key to sign with, or nil.
+func (v *view) current(alg Algorithm, now time.Time) (found *signer) {
+	for _, k := range v.keys {
+		if k.Algorithm == alg && k.current(now) && (found == nil || k.From.After(found.From)) {
+			found = k
+		}
+	}
+	return found
+}
