@@ -39,6 +39,8 @@ func deploy(t *testing.T, store string, more ...string) *deployment {
 shutdown_delay = "300ms"
 [grants]
 password = true
+[audit]
+output = ""
 [log]
 level = "warn"
 format = "json"
