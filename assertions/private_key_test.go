@@ -256,6 +256,7 @@ func TestOnce(t *testing.T) {
 		require.Empty(t, w.verify(t, w.assertion(t, map[string]any{"jti": "1"}), ""))
 		require.Empty(t, w.verify(t, w.assertion(t, map[string]any{"jti": "1", "iss": "older", "sub": "older"}), ""))
 		require.NotEqual(t, onceKey("a", "bc"), onceKey("ab", "c"))
+		require.NotEqual(t, onceKey("a", "j"), onceKey("b", "j"))
 		require.Len(t, onceKey("a", strings.Repeat("j", 255)), 43)
 	})
 	t.Run("CJ-08 a memory that cannot know is an error: neither in nor refused", func(t *testing.T) {

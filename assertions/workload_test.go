@@ -73,6 +73,11 @@ func TestWorkload(t *testing.T) {
 		c := w.workload(map[string]any{"iss": pod, "exp": now + 60, "jti": "1", "aud": us})
 		require.Equal(t, ReasonUnknownKey, w.verify(t, sign(t, "ES256", "p", k.platform, c), ""))
 	})
+	t.Run("CJ-07 the same subject at another trusted issuer is another workload", func(t *testing.T) {
+		const second = "https://token.actions.githubusercontent.com"
+		w := newWorld(t, func(c *Config) { c.Issuers = append(c.Issuers, TrustedIssuer{Issuer: second, Keys: c.Issuers[0].Keys}) })
+		require.Equal(t, ReasonSubject, w.verify(t, sign(t, "ES256", "p", k.platform, w.workload(map[string]any{"iss": second})), "pod"))
+	})
 	t.Run("keys of an issuer that cannot be had are an error and no refusal", func(t *testing.T) {
 		w := newWorld(t, func(c *Config) { c.Issuers = []TrustedIssuer{{Issuer: platform, Keys: failing{}}} })
 		_, err := w.Verify(t.Context(), token(nil), "pod", w.find)

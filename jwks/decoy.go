@@ -22,7 +22,9 @@ func NewDecoy() (*Decoy, error) {
 	for _, size := range []int{256, 384, 512} {
 		n := make([]byte, size)
 		_, _ = rand.Read(n) // never fails
-		n[0] |= 0x80
+		for i := range 8 {
+			n[i] = 0xff // above every signature, or the comparison with it would end the work
+		}
 		n[size-1] |= 1
 		d.rsa[size] = &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: 65537} // no primes are known, and none are needed
 	}

@@ -31,7 +31,7 @@ func checkAddress(addr netip.Addr, refused []netip.Prefix) error {
 		whole := addr.As16()
 		addr = netip.AddrFrom4([4]byte(whole[12:]))
 	}
-	public6 := netip.MustParsePrefix("2000::/3") // IANA has given out nothing else
+	public6 := netip.MustParsePrefix("2000::/3")     // IANA has given out nothing else
 	private := addr.Is6() && !public6.Contains(addr) // which is so for every address with a zone
 	for _, p := range refused {
 		private = private || p.Contains(addr)
