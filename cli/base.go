@@ -19,6 +19,7 @@ import (
 	"github.com/grantor-auth/grantor/audit"
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/metrics"
 	"github.com/grantor-auth/grantor/users"
 )
@@ -31,6 +32,8 @@ type base struct {
 	trail   *audit.Trail // nil: none
 	tracer  trace.Tracer // nil: none
 	slots   *users.Slots
+	keys    *keys.Ring // nil: no JWTs here
+	algs    []string   // that it signs with
 	closers []func()
 }
 
@@ -47,6 +50,10 @@ func (p Program) openBase(ctx context.Context, cfg *config.Config, log *slog.Log
 		return nil, err
 	}
 	b.stores, b.closers = st, append(b.closers, st.close)
+	if err := b.openKeys(ctx, cfg); err != nil {
+		b.close()
+		return nil, err
+	}
 	sink, closeSink, err := p.openTrail(cfg.Audit, b.stores)
 	if err == nil && sink != nil {
 		b.trail, b.closers = audit.New(sink, log, b.metrics.Audited), append(b.closers, closeSink)

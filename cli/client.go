@@ -135,7 +135,14 @@ func (p Program) withClients(c *cobra.Command, cfg *config.Config, f *clientFlag
 
 // manager is the one place behind commands and APIs that change clients.
 func manager(cfg *config.Config, d *clients.Redis, epochs clients.Epochs) *clients.Manager {
-	return &clients.Manager{Redis: d, Static: cfg.Registrations(), Epochs: epochs, Catalogue: cfg.Catalogue(), MaxLife: cfg.LongestLogin()}
+	m := &clients.Manager{Redis: d, Static: cfg.Registrations(), Epochs: epochs, Catalogue: cfg.Catalogue(), MaxLife: cfg.LongestLogin()}
+	if cfg.Keys.EncryptionKey != "" {
+		m.Algorithms = cfg.SigningAlgorithms()
+	}
+	for _, t := range cfg.Issuers {
+		m.Issuers = append(m.Issuers, t.Issuer)
+	}
+	return m
 }
 
 // plainer says of an error what the caller can do.

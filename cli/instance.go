@@ -13,9 +13,11 @@ import (
 	"github.com/rs/cors"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/grantor-auth/grantor/assertions"
 	"github.com/grantor-auth/grantor/attempts"
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/server"
 	"github.com/grantor-auth/grantor/users"
 )
@@ -52,15 +54,20 @@ func (b *base) instance(ctx context.Context, cfg *config.Config) (*instance, err
 	}
 	sc := b.serverConfig(cfg, registry)
 	sc.DemoUsers, sc.Users = demoUsers, directory.authenticator
+	if sc.Assertions, err = b.assertions(cfg); err != nil {
+		directory.close()
+		return nil, err
+	}
 	if in.server, err = server.New(ctx, sc); err != nil {
 		directory.close()
+		sc.Assertions.Close()
 		return nil, err
 	}
 	in.handler = crossOrigin(cfg.CORS, in.server)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var background errgroup.Group
 	in.run(ctx, &background, b.log)
-	in.stop = func() { cancel(); _ = background.Wait(); directory.close() }
+	in.stop = func() { cancel(); _ = background.Wait(); directory.close(); sc.Assertions.Close() }
 	return in, nil
 }
 
@@ -110,6 +117,10 @@ func (b *base) serverConfig(cfg *config.Config, registry clients.Registry) serve
 	if n := l.ClientFailures; n > 0 {
 		sc.ClientFailures = attempts.NewLimit(b.stores.attempts, "client", n, time.Minute)
 	}
+	if b.keys != nil {
+		sc.Keys, sc.Algorithms = b.keys, b.algs
+		sc.Format, sc.SigningAlg = cfg.Tokens.AccessFormat, keys.Algorithm(cfg.Tokens.SigningAlg)
+	}
 	if b.stores.db != nil {
 		sc.Manager = manager(cfg, clients.NewRedis(b.stores.db), b.stores.tokens)
 		if cfg.Grants.Password && cfg.Users.Source == "redis" {
@@ -117,6 +128,19 @@ func (b *base) serverConfig(cfg *config.Config, registry clients.Registry) serve
 		}
 	}
 	return sc
+}
+
+// assertions opens what verifies clients' JWTs.
+func (b *base) assertions(cfg *config.Config) (*assertions.Verifier, error) {
+	c := assertions.Config{Issuer: cfg.Issuer, TokenEndpoint: cfg.Issuer + server.PathToken, Once: b.stores.tokens.Once}
+	for _, t := range cfg.Issuers {
+		c.Issuers = append(c.Issuers, assertions.TrustedIssuer{Issuer: t.Issuer, JWKSURI: t.JWKSURI, CAFile: t.CAFile, TokenFile: t.TokenFile})
+	}
+	v, err := assertions.New(c)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return v, nil
 }
 
 // crossOrigin lets pages of the configured origins call (the Fetch standard's CORS protocol). No cookie is ever used here, so none

@@ -153,6 +153,8 @@ func keepUntilRestart(old, next *config.Config) (keys []string) {
 		{"metrics", old.Metrics, next.Metrics, func() { next.Metrics = old.Metrics }},
 		{"audit.output", old.Audit, next.Audit, func() { next.Audit = old.Audit }},
 		{"tracing.otlp_endpoint", old.Tracing, next.Tracing, func() { next.Tracing = old.Tracing }},
+		{"keys", old.Keys, next.Keys, func() { next.Keys = old.Keys }},
+		{"tokens.signing_alg", old.SigningAlgorithms(), next.SigningAlgorithms(), func() {}},
 		{"log", old.Log, next.Log, func() { next.Log = old.Log }},
 	} {
 		if !reflect.DeepEqual(k.old, k.next) {

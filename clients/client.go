@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/grantor-auth/grantor/jwks"
 	"github.com/grantor-auth/grantor/scopes"
 )
 
@@ -32,7 +33,20 @@ const (
 	MethodBasic  Method = "client_secret_basic"
 	MethodPost   Method = "client_secret_post"
 	MethodNone   Method = "none"
+	MethodJWT    Method = "private_key_jwt" // by a JWT that it, or its platform, signs (RFC 7523 §2.2)
 )
+
+// Formats of access tokens.
+const (
+	FormatOpaque = "opaque"
+	FormatJWT    = "jwt" // RFC 9068
+)
+
+// Workload names the platform's tokens that prove a client: iss and sub.
+type Workload struct {
+	Issuer  string `json:"issuer"`
+	Subject string `json:"subject"`
+}
 
 // Sight says whose access tokens a client sees when it introspects (RFC 7662 §4).
 type Sight string
@@ -66,8 +80,18 @@ type Client struct {
 	MaxTTL       time.Duration // absolute life of a grant; 0: the server's
 	RetryWindow  time.Duration // 0: the server's; negative: none, strict rotation
 	Disabled     bool
-	Demo         bool  // its secret is printed in the README: loopback only
-	Epoch        Epoch // the current one, set by the Registry
+
+	Format          string    // of its access tokens; "": the server's
+	SigningAlg      string    // of its JWT access tokens; "": the server's
+	JWKS            *jwks.Set // with MethodJWT: its public keys, or
+	JWKSURI         string    // where they are
+	AssertionAlg    string    // the only alg of its assertions (token_endpoint_auth_signing_alg); "": any
+	LenientAudience bool      // its assertions may name the token endpoint as aud, for older clients
+	Workload        *Workload // with MethodJWT: instead of keys of its own
+	ResponseAlg     string    // of JWT introspection responses to it (RFC 9701 §6); "": RS256 where there is such a key, else the server's
+
+	Demo  bool  // its secret is printed in the README: loopback only
+	Epoch Epoch // the current one, set by the Registry
 }
 
 // Bounds of what a registration may hold.
@@ -142,11 +166,54 @@ func (c *Client) checkMethod(bad badFunc) {
 		if len(c.Secrets) > 0 {
 			bad("token_endpoint_auth_method", `"none" is for clients without a secret; this one has secrets`)
 		}
+	case MethodJWT:
+		c.checkKeys(bad)
 	default:
-		bad("token_endpoint_auth_method", `must be "client_secret_basic", "client_secret_post" or "none"`)
+		bad("token_endpoint_auth_method", `must be "client_secret_basic", "client_secret_post", "private_key_jwt" or "none"`)
 	}
+	if c.Method != MethodJWT && (c.JWKS != nil || c.JWKSURI != "" || c.Workload != nil || c.AssertionAlg != "" || c.LenientAudience) {
+		bad("token_endpoint_auth_method", `jwks, jwks_uri and assertion are for "private_key_jwt"`)
+	}
+	c.checkTokens(bad)
 	if len(c.Secrets) > MaxSecrets {
 		bad("secrets", "at most %d secrets may stand side by side; there are %d", MaxSecrets, len(c.Secrets))
+	}
+}
+
+// checkKeys says what is wrong with how a client proves itself by a JWT.
+func (c *Client) checkKeys(bad badFunc) {
+	ways := 0
+	for _, is := range []bool{c.JWKS != nil, c.JWKSURI != "", c.Workload != nil} {
+		if is {
+			ways++
+		}
+	}
+	switch {
+	case ways != 1:
+		bad("jwks", `"private_key_jwt" needs one of jwks, jwks_uri and assertion = { issuer = "…", subject = "…" }`)
+	case len(c.Secrets) > 0:
+		bad("secrets", `a client that authenticates by "private_key_jwt" has no secret`)
+	case c.JWKS != nil && c.JWKS.Len() == 0:
+		bad("jwks", "holds no key that can be used: public keys only, RSA of 2048 bits at least, P-256, P-384, P-521 or Ed25519")
+	case c.JWKSURI != "" && !strings.HasPrefix(c.JWKSURI, "https://"):
+		bad("jwks_uri", "must be an https URL (RFC 7591 §2)")
+	case c.Workload != nil && (c.Workload.Issuer == "" || c.Workload.Subject == ""):
+		bad("assertion", "needs issuer and subject, as the platform's tokens say them")
+	}
+	if c.AssertionAlg != "" && !slices.Contains(jwks.Algorithms(), c.AssertionAlg) {
+		bad("token_endpoint_auth_signing_alg", "must be one of %s", strings.Join(jwks.Algorithms(), ", "))
+	}
+}
+
+// checkTokens says what is wrong with the form of a client's tokens.
+func (c *Client) checkTokens(bad badFunc) {
+	if c.Format != "" && c.Format != FormatOpaque && c.Format != FormatJWT {
+		bad("access_token_format", `must be "opaque" or "jwt"`)
+	}
+	for field, alg := range map[string]string{"signing_alg": c.SigningAlg, "introspection_signed_response_alg": c.ResponseAlg} {
+		if alg != "" && alg != "ES256" && alg != "EdDSA" && alg != "RS256" {
+			bad(field, "must be ES256, EdDSA or RS256")
+		}
 	}
 }
 

@@ -93,14 +93,14 @@ func TestAuthenticate(t *testing.T) {
 		creds Credentials
 		want  Reason
 	}{
-		"CA-17 the first secret":                   {Credentials{"app", "one", MethodBasic}, ""},
-		"CA-17 the second secret":                  {Credentials{"app", "two", MethodPost}, ""},
-		"CA-08 a wrong secret":                     {Credentials{"app", "three", MethodBasic}, ReasonWrongSecret},
-		"CA-12 §2.2 an id alone":                   {Credentials{"app", "", MethodNone}, ReasonMethod},
-		"CA-12 an empty secret":                    {Credentials{"app", "", MethodBasic}, ReasonWrongSecret},
-		"CA-08 an unknown client":                  {Credentials{"nobody", "one", MethodBasic}, ReasonUnknown},
-		"a public client":                          {Credentials{"public", "", MethodNone}, ""},
-		"CA-07 a public client that shows secrets": {Credentials{"public", "x", MethodBasic}, ReasonMethod},
+		"CA-17 the first secret":                   {Credentials{ID: "app", Secret: "one", Method: MethodBasic}, ""},
+		"CA-17 the second secret":                  {Credentials{ID: "app", Secret: "two", Method: MethodPost}, ""},
+		"CA-08 a wrong secret":                     {Credentials{ID: "app", Secret: "three", Method: MethodBasic}, ReasonWrongSecret},
+		"CA-12 §2.2 an id alone":                   {Credentials{ID: "app", Secret: "", Method: MethodNone}, ReasonMethod},
+		"CA-12 an empty secret":                    {Credentials{ID: "app", Secret: "", Method: MethodBasic}, ReasonWrongSecret},
+		"CA-08 an unknown client":                  {Credentials{ID: "nobody", Secret: "one", Method: MethodBasic}, ReasonUnknown},
+		"a public client":                          {Credentials{ID: "public", Secret: "", Method: MethodNone}, ""},
+		"CA-07 a public client that shows secrets": {Credentials{ID: "public", Secret: "x", Method: MethodBasic}, ReasonMethod},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Authenticate(t.Context(), s, c.creds, time.Now())
@@ -128,7 +128,7 @@ func TestTiming(t *testing.T) {
 		sample := func(id string) time.Duration {
 			begun := time.Now()
 			for range 200 {
-				_, _ = Authenticate(t.Context(), s, Credentials{id, secret, MethodBasic}, begun)
+				_, _ = Authenticate(t.Context(), s, Credentials{ID: id, Secret: secret, Method: MethodBasic}, begun)
 			}
 			return time.Since(begun) / 200
 		}
@@ -157,7 +157,8 @@ func TestCheck(t *testing.T) {
 		"resource":                   {ID: "c", Secrets: secret, Resource: "x"},
 		"audience":                   {ID: "c", Secrets: secret, Audience: []string{"x#y"}},
 		"scope":                      {ID: "c", Secrets: secret, Scope: scopes.Exactly(scopes.MustParse("b"))},
-		"token_endpoint_auth_method": {ID: "c", Secrets: secret, Method: "private_key_jwt"},
+		"jwks":                       {ID: "c", Method: MethodJWT},
+		"token_endpoint_auth_method": {ID: "c", Secrets: secret, Method: "client_secret_jwt"},
 	} {
 		var f *FieldError
 		require.ErrorAs(t, c.Check(cat), &f, field)

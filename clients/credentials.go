@@ -11,8 +11,10 @@ import (
 // Credentials are what a request says about its client, not yet believed.
 type Credentials struct {
 	ID     string
-	Secret string // "" with MethodNone
-	Method Method // MethodBasic, MethodPost or MethodNone
+	Secret string // "" with MethodNone and MethodJWT
+	Method Method // MethodBasic, MethodPost, MethodNone or MethodJWT
+
+	Assertion string // with MethodJWT: the client_assertion; ID may be "" then
 }
 
 // Errors of ReadCredentials. Their texts are for the client's developer.
@@ -41,6 +43,9 @@ func missing(sentence string) error   { return &CredentialsError{ErrMissing, sen
 // beside Basic must be the same. Errors are *CredentialsError.
 func ReadCredentials(authorization []string, form url.Values) (Credentials, error) {
 	id, secret := form.Get("client_id"), form.Get("client_secret")
+	if form.Has("client_assertion") || form.Has("client_assertion_type") {
+		return readAssertion(authorization, form)
+	}
 	switch {
 	case len(authorization) > 1:
 		return Credentials{}, ambiguous("there is more than one Authorization header")
@@ -63,6 +68,23 @@ func ReadCredentials(authorization []string, form url.Values) (Credentials, erro
 		return Credentials{}, ambiguous("client_id in the body differs from the one in the Authorization header")
 	}
 	return c, nil
+}
+
+// AssertionType is the only client_assertion_type (RFC 7523 §2.2).
+const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// readAssertion reads a JWT that proves the client (RFC 7521 §4.2). It is the only method of its request.
+func readAssertion(authorization []string, form url.Values) (Credentials, error) {
+	text := form.Get("client_assertion")
+	switch {
+	case len(authorization) > 0 || form.Get("client_secret") != "":
+		return Credentials{}, ambiguous("the client authenticates twice: by client_assertion and by a secret; use one (RFC 6749 §2.3)")
+	case form.Get("client_assertion_type") != AssertionType:
+		return Credentials{}, missing("client_assertion_type must be " + AssertionType + " (RFC 7523 §2.2)")
+	case text == "":
+		return Credentials{}, missing("client_assertion is missing (RFC 7521 §4.2)")
+	}
+	return Credentials{ID: form.Get("client_id"), Method: MethodJWT, Assertion: text}, nil
 }
 
 // parseBasic reads a Basic header whose two halves are form-encoded

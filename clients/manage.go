@@ -25,6 +25,9 @@ type Manager struct {
 	Epochs    Epochs
 	Catalogue *scopes.Catalogue
 	MaxLife   time.Duration // the longest refresh_max_ttl that a client may have
+
+	Algorithms []string // that this server signs JWTs with; none: it signs none
+	Issuers    []string // of workloads that are trusted here
 }
 
 // ErrReadOnly: the client is one of config.toml.
@@ -104,7 +107,27 @@ func (m *Manager) Check(r *Registration) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.Check(m.Catalogue), c.checkLives(m.MaxLife))
+	return errors.Join(c.Check(m.Catalogue), c.checkLives(m.MaxLife), m.checkServed(c))
+}
+
+// checkServed says what of a registration this server does not do.
+func (m *Manager) checkServed(c *Client) error {
+	var errs []error
+	bad := func(field, format string, args ...any) {
+		errs = append(errs, &FieldError{Field: field, Err: fmt.Errorf(format, args...)})
+	}
+	if c.Format == FormatJWT && len(m.Algorithms) == 0 {
+		bad("access_token_format", `"jwt" needs [keys] encryption_key on the server`)
+	}
+	for field, alg := range map[string]string{"signing_alg": c.SigningAlg, "introspection_signed_response_alg": c.ResponseAlg} {
+		if alg != "" && !slices.Contains(m.Algorithms, alg) {
+			bad(field, "this server signs with %v", m.Algorithms)
+		}
+	}
+	if c.Workload != nil && !slices.Contains(m.Issuers, c.Workload.Issuer) {
+		bad("assertion", "its issuer is none of [[trusted_issuers]]")
+	}
+	return errors.Join(errs...)
 }
 
 // Create stores a new client. ErrExists when its id is taken, by a client of config.toml too.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/grantor-auth/grantor/jwks"
 	"github.com/grantor-auth/grantor/scopes"
 )
 
@@ -31,10 +32,18 @@ type Registration struct {
 	RefreshMaxTTL   Life          `json:"refresh_max_ttl,omitzero"`
 	RetryWindow     *Life         `json:"retry_window,omitempty"` // absent: the server's; 0: none, strict rotation
 	Disabled        bool          `json:"disabled,omitempty"`
-	SoftwareID      string        `json:"software_id,omitempty"`      // RFC 7591 §2
-	SoftwareVersion string        `json:"software_version,omitempty"` // RFC 7591 §2
-	Contacts        []string      `json:"contacts,omitempty"`         // RFC 7591 §2
-	ClientURI       string        `json:"client_uri,omitempty"`       // RFC 7591 §2
+	Format          string        `json:"access_token_format,omitempty"`
+	SigningAlg      string        `json:"signing_alg,omitempty"`
+	JWKS            *jwks.Set     `json:"jwks,omitempty"`
+	JWKSURI         string        `json:"jwks_uri,omitempty"`
+	AssertionAlg    string        `json:"token_endpoint_auth_signing_alg,omitempty"`
+	LenientAudience bool          `json:"accept_token_endpoint_audience,omitempty"`
+	Workload        *Workload     `json:"assertion,omitempty"`
+	ResponseAlg     string        `json:"introspection_signed_response_alg,omitempty"` // RFC 9701 §6
+	SoftwareID      string        `json:"software_id,omitempty"`                       // RFC 7591 §2
+	SoftwareVersion string        `json:"software_version,omitempty"`                  // RFC 7591 §2
+	Contacts        []string      `json:"contacts,omitempty"`                          // RFC 7591 §2
+	ClientURI       string        `json:"client_uri,omitempty"`                        // RFC 7591 §2
 }
 
 // SecretEntry is a secret as it is written down.
@@ -102,6 +111,8 @@ func (r *Registration) Client() (*Client, error) {
 		ID: r.ClientID, Name: r.ClientName, Method: r.AuthMethod, Grants: r.GrantTypes, Audience: r.Audience, Resource: r.Resource,
 		Introspect: r.Introspect, AccessTTL: time.Duration(r.AccessTTL), RefreshTTL: time.Duration(r.RefreshTTL),
 		MaxTTL: time.Duration(r.RefreshMaxTTL), Disabled: r.Disabled,
+		Format: r.Format, SigningAlg: r.SigningAlg, JWKS: r.JWKS, JWKSURI: r.JWKSURI, AssertionAlg: r.AssertionAlg,
+		LenientAudience: r.LenientAudience, Workload: r.Workload, ResponseAlg: r.ResponseAlg,
 	}
 	if r.RetryWindow != nil {
 		if c.RetryWindow = time.Duration(*r.RetryWindow); c.RetryWindow == 0 {
@@ -125,6 +136,8 @@ func Describe(c *Client) *Registration {
 		ClientID: c.ID, ClientName: c.Name, AuthMethod: c.Method, GrantTypes: slices.Clone(c.Grants), Scope: c.Scope.String(),
 		DefaultScope: c.DefaultScope.String(), Audience: slices.Clone(c.Audience), Resource: c.Resource, Introspect: c.Introspect,
 		AccessTTL: Life(c.AccessTTL), RefreshTTL: Life(c.RefreshTTL), RefreshMaxTTL: Life(c.MaxTTL), Disabled: c.Disabled,
+		Format: c.Format, SigningAlg: c.SigningAlg, JWKS: c.JWKS, JWKSURI: c.JWKSURI, AssertionAlg: c.AssertionAlg,
+		LenientAudience: c.LenientAudience, Workload: c.Workload, ResponseAlg: c.ResponseAlg,
 	}
 	if c.RetryWindow != 0 {
 		r.RetryWindow = new(Life(max(c.RetryWindow, 0)))
@@ -137,7 +150,7 @@ func Describe(c *Client) *Registration {
 
 // NeedsSecret says whether a new client of this registration must be given a secret.
 func (r *Registration) NeedsSecret() bool {
-	return len(r.Secrets) == 0 && r.AuthMethod != MethodNone
+	return len(r.Secrets) == 0 && r.AuthMethod != MethodNone && r.AuthMethod != MethodJWT
 }
 
 // AsksReserved says whether a registration asks for power over Grantor itself.

@@ -35,9 +35,11 @@ type Config struct {
 	Server Server `toml:"server"`
 	Redis  Redis  `toml:"redis"`
 	Tokens Tokens `toml:"tokens"`
+	Keys   Keys   `toml:"keys"`
 
 	Scopes  map[string]Scope `toml:"scopes"`  // every scope that exists
 	Clients []Client         `toml:"clients"` // who may ask (RFC 7591 §2 names)
+	Issuers []TrustedIssuer  `toml:"trusted_issuers"`
 
 	Grants Grants `toml:"grants"`
 	Users  Users  `toml:"users"`
@@ -97,10 +99,36 @@ type Redis struct {
 // Tokens says how tokens live.
 type Tokens struct {
 	AccessTTL     time.Duration `toml:"access_ttl"`
-	RefreshTTL    time.Duration `toml:"refresh_ttl"`     // idle: counted from the last use
-	RefreshMaxTTL time.Duration `toml:"refresh_max_ttl"` // absolute: counted from the log-in
-	RetryWindow   string        `toml:"retry_window"`    // how long a repeated refresh gets the same answer; "": min(30s, access_ttl / 4); "0s": never
-	NotBefore     time.Time     `toml:"not_before"`      // nothing older is active: set after restoring a backup
+	RefreshTTL    time.Duration `toml:"refresh_ttl"`         // idle: counted from the last use
+	RefreshMaxTTL time.Duration `toml:"refresh_max_ttl"`     // absolute: counted from the log-in
+	AccessFormat  string        `toml:"access_token_format"` // "opaque", or "jwt" (RFC 9068)
+	SigningAlg    string        `toml:"signing_alg"`         // of JWT access tokens: "ES256", "EdDSA", "RS256"
+	RetryWindow   string        `toml:"retry_window"`        // how long a repeated refresh gets the same answer; "": min(30s, access_ttl / 4); "0s": never
+	NotBefore     time.Time     `toml:"not_before"`          // nothing older is active: set after restoring a backup
+}
+
+// Keys says how the signing keys of JWT access tokens are kept.
+type Keys struct {
+	EncryptionKey Secret        `toml:"encryption_key"`           // wraps them in Redis: 32 random characters at least
+	Previous      []Secret      `toml:"previous_encryption_keys"` // earlier ones
+	RotateEvery   time.Duration `toml:"rotate_every"`
+}
+
+// TrustedIssuer is a platform whose JWTs prove clients (workload identity).
+type TrustedIssuer struct {
+	Issuer    string `toml:"issuer"`
+	JWKSURI   string `toml:"jwks_uri"` // "": discovery
+	CAFile    string `toml:"ca_file"`
+	TokenFile string `toml:"token_file"`
+}
+
+// JSONTable is a table that is handed on as JSON.
+type JSONTable map[string]any
+
+// Workload names the tokens of a platform that prove a client.
+type Workload struct {
+	Issuer  string `toml:"issuer"`
+	Subject string `toml:"subject"`
 }
 
 // Scope is one entry of [scopes].
@@ -127,6 +155,15 @@ type Client struct {
 	Resource      string         `toml:"resource"`   // a resource server: it is this audience
 	Introspect    string         `toml:"introspect"` // "own", "audience", "any"
 	Disabled      bool           `toml:"disabled"`
+
+	AccessFormat    string    `toml:"access_token_format"` // "": that of [tokens]; likewise signing_alg
+	SigningAlg      string    `toml:"signing_alg"`
+	JWKS            JSONTable `toml:"jwks"`      // with private_key_jwt: public keys (RFC 7517), or
+	JWKSURI         string    `toml:"jwks_uri"`  // where they are, or
+	Assertion       Workload  `toml:"assertion"` // a platform's tokens
+	AssertionAlg    string    `toml:"token_endpoint_auth_signing_alg"`
+	LenientAudience bool      `toml:"accept_token_endpoint_audience"` // for older clients: the issuer is the right aud
+	ResponseAlg     string    `toml:"introspection_signed_response_alg"`
 }
 
 // ClientSecret is one entry of secrets.
@@ -222,7 +259,9 @@ func Default() *Config {
 		Server: Server{ShutdownDelay: 5 * time.Second, ShutdownTimeout: 15 * time.Second},
 		Redis: Redis{Mode: "single", Prefix: "grantor:", Timeout: 500 * time.Millisecond,
 			WaitReplicas: 1, WaitTimeout: 100 * time.Millisecond},
-		Tokens: Tokens{AccessTTL: 15 * time.Minute, RefreshTTL: 30 * 24 * time.Hour, RefreshMaxTTL: 90 * 24 * time.Hour},
+		Tokens: Tokens{AccessTTL: 15 * time.Minute, RefreshTTL: 30 * 24 * time.Hour, RefreshMaxTTL: 90 * 24 * time.Hour,
+			AccessFormat: clients.FormatOpaque, SigningAlg: "ES256"},
+		Keys:   Keys{RotateEvery: 90 * 24 * time.Hour},
 		Users:  Users{Source: "config"},
 		Limits: Limits{PasswordFailures: 5, PasswordFailuresPerAddress: 100, Window: 15 * time.Minute, ClientFailures: 20, RequestsPerSecond: -1},
 		Log:    Log{Level: "info", Format: "auto"},

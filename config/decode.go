@@ -17,6 +17,8 @@ var (
 	durationType = reflect.TypeFor[time.Duration]()
 	timeType     = reflect.TypeFor[time.Time]()
 	secretType   = reflect.TypeFor[Secret]()
+
+	jsonTableType = reflect.TypeFor[JSONTable]()
 )
 
 // decoder fills a Config from files and environment and collects what is wrong.
@@ -108,6 +110,13 @@ func (d *decoder) value(dst reflect.Value, src any, key string, f *file) {
 		d.bad(key, "must be a whole number, not %s", kindOf(src))
 	case dst.Kind() == reflect.Slice:
 		d.list(dst, src, key, f)
+	case dst.Type() == jsonTableType:
+		t, ok := src.(map[string]any)
+		if !ok {
+			d.bad(key, "must be a table, not %s", kindOf(src))
+			return
+		}
+		dst.Set(reflect.ValueOf(JSONTable(t)))
 	case dst.Kind() == reflect.Map:
 		d.mapping(dst, src, key, f)
 	}
@@ -201,11 +210,12 @@ func (d *decoder) text(dst reflect.Value, text, key string) {
 		}
 		dst.SetInt(int64(v))
 	case dst.Kind() == reflect.Slice:
-		var list []string
+		dst.SetZero()
 		for part := range strings.SplitSeq(text, ",") {
-			list = append(list, strings.TrimSpace(part))
+			element := reflect.New(dst.Type().Elem()).Elem()
+			element.SetString(strings.TrimSpace(part))
+			dst.Set(reflect.Append(dst, element))
 		}
-		dst.Set(reflect.ValueOf(list))
 	}
 }
 

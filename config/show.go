@@ -98,6 +98,16 @@ func literal(v reflect.Value, tag string) string {
 			quoted[i] = strconv.Quote(s)
 		}
 		return "[" + strings.Join(quoted, ", ") + "]"
+	case []Secret:
+		quoted := make([]string, len(x))
+		for i, s := range x {
+			quoted[i] = strconv.Quote(s.String())
+		}
+		return "[" + strings.Join(quoted, ", ") + "]"
+	case JSONTable:
+		return fmt.Sprintf("%q", fmt.Sprintf("[%d members]", len(x)))
+	case Workload:
+		return inline(v)
 	case string:
 		if strings.Contains(tag, "hash") {
 			return `"[set]"`

@@ -47,6 +47,7 @@ func (d *decoder) validate() (warnings []string) {
 	d.scopes()
 	d.registrations()
 	d.users()
+	d.signing()
 	d.operator()
 	d.demo()
 	return append(warnings, d.warnings()...)
@@ -238,8 +239,17 @@ func (d *decoder) registration(key string, in *Client) (*clients.Client, bool) {
 	}
 	c := &clients.Client{ID: in.ClientID, Name: in.ClientName, Method: clients.Method(in.AuthMethod), Grants: in.GrantTypes,
 		Audience: in.Audience, Resource: in.Resource, Introspect: clients.Sight(in.Introspect),
-		AccessTTL: in.AccessTTL, RefreshTTL: in.RefreshTTL, MaxTTL: in.RefreshMaxTTL, RetryWindow: retryWindow(in.RetryWindow), Disabled: in.Disabled}
+		AccessTTL: in.AccessTTL, RefreshTTL: in.RefreshTTL, MaxTTL: in.RefreshMaxTTL, RetryWindow: retryWindow(in.RetryWindow), Disabled: in.Disabled,
+		Format: in.AccessFormat, SigningAlg: in.SigningAlg, JWKSURI: in.JWKSURI, AssertionAlg: in.AssertionAlg,
+		LenientAudience: in.LenientAudience, ResponseAlg: in.ResponseAlg}
 	var err error
+	if in.JWKS != nil {
+		c.JWKS, err = keySet(in.JWKS)
+		parse("jwks", err)
+	}
+	if in.Assertion != (Workload{}) {
+		c.Workload = &clients.Workload{Issuer: in.Assertion.Issuer, Subject: in.Assertion.Subject}
+	}
 	c.Scope, err = scopes.ParseRules(in.Scope)
 	parse("scope", err)
 	c.DefaultScope, err = scopes.Parse(in.DefaultScope)

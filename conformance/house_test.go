@@ -58,16 +58,19 @@ func TestImportsPointOneWay(t *testing.T) {
 	t.Run("only main knows cli", func(t *testing.T) { only(t, module+"/cli/", "") })
 	allowed := map[string][]string{
 		"scopes":     {},
-		"clients":    {"scopes", "redisdb"},
-		"middleware": {"scopes"},
+		"clients":    {"scopes", "redisdb", "jwks"},
+		"middleware": {"jwks", "scopes"},
 		"tokens":     {"redisdb"},
 		"attempts":   {"redisdb"},
 		"users":      {"scopes", "redisdb"},
-		"config":     {"clients", "scopes", "users"},
-		"server":     {"attempts", "audit", "clients", "metrics", "middleware", "scopes", "tokens", "users"},
+		"config":     {"clients", "jwks", "scopes", "users"},
+		"server":     {"assertions", "attempts", "audit", "clients", "jwks", "keys", "metrics", "middleware", "scopes", "tokens", "users"},
 		"redisdb":    {},
 		"audit":      {"redisdb"},
 		"metrics":    {},
+		"jwks":       {},
+		"assertions": {"jwks"},
+		"keys":       {"redisdb"},
 	}
 	for name, may := range allowed {
 		t.Run(name+" imports no other room than it may", func(t *testing.T) {

@@ -71,7 +71,7 @@ func (s schedule) plan(keys []Key, now time.Time, from *supply, rotate bool) []K
 		l.endings()
 		out = append(out, l.keys...)
 	}
-	slices.SortStableFunc(out, func(a, b Key) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
+	slices.SortStableFunc(out, func(a, b Key) int { return a.Created.Compare(b.Created) })
 	return out
 }
 

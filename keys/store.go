@@ -24,7 +24,7 @@ type Store interface {
 type State struct {
 	Revision string    // another one after every change; "": there are no keys
 	Time     time.Time // the store's own clock; zero: it has none
-	Keys     []Key     // in the order of their making
+	Keys     []Key     // in the order of their making, then of their use
 	Outdated bool      // they should be written again as they are
 }
 

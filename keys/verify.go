@@ -48,10 +48,10 @@ func readHeader(token string) (h header, ok bool) {
 	}
 	first, rest, _ := strings.Cut(token, ".")
 	claims, signature, _ := strings.Cut(rest, ".")
-	if len(first) > maxHeader || !spelled(claims) || !spelled(signature) {
+	if len(first) > maxHeader || !spelled(first) || !spelled(claims) || !spelled(signature) {
 		return h, false
 	}
-	text, err := strict.DecodeString(first)
+	text, err := b64.DecodeString(first)
 	if err != nil {
 		return h, false
 	}

@@ -148,17 +148,16 @@ func (s *Server) decideScope(tgr *oauth2.TokenGenerateRequest) (bool, error) {
 type generator struct{ s *Server }
 
 // Token implements oauth2.AccessGenerate.
-func (g *generator) Token(ctx context.Context, _ *oauth2.GenerateBasic, _ bool) (access, refresh string, err error) {
+func (g *generator) Token(ctx context.Context, data *oauth2.GenerateBasic, _ bool) (access, refresh string, err error) {
 	x := exchangeFrom(ctx)
 	if x == nil || x.client == nil {
 		return "", "", oautherrors.ErrInvalidClient
 	}
 	if x.login != nil {
-		access, refresh = g.s.mintLogin(x)
-		return access, refresh, nil
+		return g.s.mintLogin(x, data.TokenInfo)
 	}
-	access, x.issued = g.s.codec.NewClientAccess()
-	return access, "", nil
+	access, err = g.s.mintClient(x, data.TokenInfo.GetScope(), data.TokenInfo.GetAccessCreateAt(), data.TokenInfo.GetAccessExpiresIn())
+	return access, "", err
 }
 
 // tokenStore is where the library puts a new token; nothing else of its store is used.

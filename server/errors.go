@@ -13,6 +13,7 @@ import (
 	oautherrors "github.com/go-oauth2/oauth2/v4/errors"
 
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
@@ -65,6 +66,10 @@ func asError(err error) *Error {
 	}
 	if e, ok := errors.AsType[*clients.Refusal](err); ok {
 		return &Error{Code: codeInvalidClient, Description: "client authentication failed", Reason: string(e.Reason)}
+	}
+	if errors.Is(err, clients.ErrStale) || errors.Is(err, keys.ErrUnconfirmed) {
+		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "not_confirmed", Err: err,
+			Description: "this server cannot confirm what it knows at the moment; try again"}
 	}
 	if e, ok := errors.AsType[*clients.CredentialsError](err); ok {
 		if errors.Is(e, clients.ErrAmbiguous) {

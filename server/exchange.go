@@ -43,7 +43,12 @@ type exchange struct {
 }
 
 // format names the form of the access token that was issued.
-func (x *exchange) format() string { return "opaque" }
+func (x *exchange) format() string {
+	if x.issued.JTI != "" {
+		return clients.FormatJWT
+	}
+	return clients.FormatOpaque
+}
 
 type exchangeKey struct{}
 

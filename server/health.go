@@ -41,5 +41,10 @@ func (s *Server) Ready(ctx context.Context) error {
 			return err
 		}
 	}
+	if s.cfg.Keys != nil {
+		if err := s.cfg.Keys.Ready(); err != nil {
+			return err
+		}
+	}
 	return s.cfg.Store.Ping(ctx)
 }

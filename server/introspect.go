@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 
 	"github.com/grantor-auth/grantor/clients"
@@ -39,15 +38,14 @@ func (s *Server) introspect(x *exchange) error {
 	if text == "" {
 		return refusal(codeInvalidRequest, "token is required (RFC 7662 §2.1)")
 	}
-	if t, err := s.codec.Parse(text); err == nil && t.Kind == tokens.Refresh {
+	if t, err := s.codec.Parse(text); err == nil && t.Kind == tokens.Refresh { // cheap, and no JWT is one
 		return s.introspectRefresh(x, t)
 	}
 	found, err := s.lookUp(x, text)
 	switch {
 	case errors.Is(err, errInactive), err == nil && !maySee(x.client, found.record):
 		s.cfg.Metrics.Introspected(false)
-		writeJSON(x, http.StatusOK, inactive{})
-		return nil
+		return s.answerIntrospection(x, inactive{})
 	case err != nil:
 		return err
 	}
@@ -56,13 +54,12 @@ func (s *Server) introspect(x *exchange) error {
 	answer := active{
 		Active: true, Scope: r.Scope, ClientID: r.ClientID, TokenType: "Bearer",
 		Exp: r.ExpiresAt().Unix(), Iat: r.IssuedAt.Unix(), Nbf: r.IssuedAt.Unix(),
-		Sub: r.ClientID, SubType: "client", Aud: r.Audience, Iss: s.cfg.Issuer, JTI: found.token.ID().String(),
+		Sub: r.ClientID, SubType: "client", Aud: r.Audience, Iss: s.cfg.Issuer, JTI: found.token.Name(),
 	}
 	if r.Subject != "" {
 		answer.Sub, answer.SubType, answer.Username = r.Subject, "user", r.Username
 	}
-	writeJSON(x, http.StatusOK, answer)
-	return nil
+	return s.answerIntrospection(x, answer)
 }
 
 // introspectRefresh shows a refresh token to its own client, and to nobody else: resource servers that look
@@ -75,18 +72,16 @@ func (s *Server) introspectRefresh(x *exchange, t tokens.Token) error {
 	if err != nil || f.ClientID != x.client.ID || f.ClientEpoch != x.client.Epoch || f.Generation != t.Generation ||
 		f.Created.Before(s.cfg.NotBefore) || !x.client.MayUse(clients.GrantRefreshToken) {
 		s.cfg.Metrics.Introspected(false)
-		writeJSON(x, http.StatusOK, inactive{})
-		return nil
+		return s.answerIntrospection(x, inactive{})
 	}
 	s.cfg.Metrics.Introspected(true)
 	ends := f.LastUsed.Add(s.idle(x.client))
 	if f.Expires.Before(ends) {
 		ends = f.Expires
 	}
-	writeJSON(x, http.StatusOK, active{Active: true, Scope: f.Scope, ClientID: f.ClientID, TokenType: "refresh_token", Username: f.Username,
+	return s.answerIntrospection(x, active{Active: true, Scope: f.Scope, ClientID: f.ClientID, TokenType: "refresh_token", Username: f.Username,
 		Exp: ends.Unix(), Iat: f.LastUsed.Unix(), Nbf: f.Created.Unix(), Sub: f.Subject, SubType: "user", Aud: f.Audience,
 		Iss: s.cfg.Issuer, JTI: t.ID().String()})
-	return nil
 }
 
 // errInactive: the token is not good, whatever the reason. It is an answer and not a fault.
@@ -101,9 +96,12 @@ type access struct {
 // lookUp finds a live access token by all the state that it rests on (checklist row IN-24). It returns
 // errInactive, or the error of a store or registry that cannot know.
 func (s *Server) lookUp(ctx context.Context, text string) (access, error) {
-	t, err := s.codec.Parse(text)
-	if err != nil || t.Kind == tokens.Refresh {
+	t, err := s.read(text)
+	if errors.Is(err, tokens.ErrNotOurs) || err == nil && t.Kind == tokens.Refresh {
 		return access{}, errInactive
+	}
+	if err != nil {
+		return access{}, err
 	}
 	r, err := s.cfg.Store.Load(ctx, t)
 	if errors.Is(err, tokens.ErrNotFound) {

@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/jwks"
 )
 
 // metadata answers RFC 8414 §3. response_types_supported is left out: §2 requires it, §3.2
@@ -42,23 +44,39 @@ type document struct {
 	TokenAuthMethods         []clients.Method `json:"token_endpoint_auth_methods_supported"`
 	IntrospectionAuthMethods []clients.Method `json:"introspection_endpoint_auth_methods_supported"`
 	RevocationAuthMethods    []clients.Method `json:"revocation_endpoint_auth_methods_supported"`
+
+	JWKS                  string   `json:"jwks_uri,omitempty"`
+	TokenAuthAlgs         []string `json:"token_endpoint_auth_signing_alg_values_supported,omitempty"`
+	IntrospectionAuthAlgs []string `json:"introspection_endpoint_auth_signing_alg_values_supported,omitempty"`
+	RevocationAuthAlgs    []string `json:"revocation_endpoint_auth_signing_alg_values_supported,omitempty"`
+	IntrospectionAlgs     []string `json:"introspection_signing_alg_values_supported,omitempty"` // RFC 9701 §7
 }
 
 func (s *Server) document() document {
 	secret := []clients.Method{clients.MethodBasic, clients.MethodPost}
+	if s.cfg.Assertions != nil {
+		secret = append(secret, clients.MethodJWT)
+	}
 	methods := secret
 	if s.cfg.PublicClients {
-		methods = append(secret[:2:2], clients.MethodNone)
+		methods = append(slices.Clone(secret), clients.MethodNone)
 	}
 	d := document{
 		Issuer:                   s.cfg.Issuer,
-		TokenEndpoint:            s.cfg.Issuer + pathToken,
+		TokenEndpoint:            s.cfg.Issuer + PathToken,
 		IntrospectionEndpoint:    s.cfg.Issuer + pathIntrospect,
 		RevocationEndpoint:       s.cfg.Issuer + pathRevoke,
 		GrantTypes:               s.grants,
 		TokenAuthMethods:         methods,
 		IntrospectionAuthMethods: secret,
 		RevocationAuthMethods:    methods,
+	}
+	if s.cfg.Assertions != nil {
+		d.TokenAuthAlgs = jwks.Algorithms()
+		d.IntrospectionAuthAlgs, d.RevocationAuthAlgs = d.TokenAuthAlgs, d.TokenAuthAlgs
+	}
+	if s.cfg.Keys != nil {
+		d.JWKS, d.IntrospectionAlgs = s.cfg.Issuer+pathJWKS, s.cfg.Algorithms
 	}
 	for t := range s.cfg.Catalogue.Names().All() {
 		d.Scopes = append(d.Scopes, t)

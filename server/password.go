@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	oauth2 "github.com/go-oauth2/oauth2/v4"
 	oautherrors "github.com/go-oauth2/oauth2/v4/errors"
 
 	"github.com/grantor-auth/grantor/attempts"
@@ -22,6 +23,7 @@ type login struct {
 	epoch   tokens.Epoch // read before the directory was asked for the last time
 	family  tokens.FamilyID
 	refresh tokens.Token
+	record  *tokens.Record // of the access token
 }
 
 // errWrongPassword is the one answer to unknown names, wrong passwords, locked and disabled users.
@@ -136,13 +138,16 @@ func (s *Server) userScope(u *users.User, granted scopes.Set) (scopes.Set, error
 }
 
 // mintLogin mints the tokens of a new family; a refresh token only for clients that may use it.
-func (s *Server) mintLogin(x *exchange) (access, refresh string) {
+func (s *Server) mintLogin(x *exchange, info oauth2.TokenInfo) (access, refresh string, err error) {
 	tag := s.codec.Tag(x.login.user.ID)
-	access, x.issued = s.codec.NewUserAccess(tag, x.login.family)
+	x.login.record = &tokens.Record{Scope: info.GetScope(), Audience: x.audience, IssuedAt: info.GetAccessCreateAt().Truncate(time.Second), TTL: info.GetAccessExpiresIn()}
+	if access, x.issued, err = s.mintUser(x, tag, x.login.family, x.login.user.ID, x.login.record); err != nil {
+		return "", "", err
+	}
 	if x.client.MayUse(clients.GrantRefreshToken) {
 		refresh, x.login.refresh = s.codec.NewRefresh(tag, x.login.family, 0)
 	}
-	return access, refresh
+	return access, refresh, nil
 }
 
 // storeLogin stores the family with its first tokens, in one script.
@@ -155,7 +160,7 @@ func (s *Server) storeLogin(x *exchange, scope string, ttl time.Duration) error 
 	}
 	return s.cfg.Store.Login(x, &tokens.Login{
 		Access: x.issued, Refresh: x.login.refresh, Idle: idle, Max: most, EpochLife: s.epochLife(),
-		Record: &tokens.Record{Scope: scope, Audience: x.audience, IssuedAt: time.Now().Truncate(time.Second), TTL: ttl},
+		Record: x.login.record,
 		Family: tokens.Family{
 			Tag: s.codec.Tag(u.ID), ID: x.login.family, ClientID: x.client.ID, ClientEpoch: x.client.Epoch, UserEpoch: x.login.epoch,
 			Subject: u.ID, Username: u.Username, Scope: scope, Audience: x.audience, Credential: [16]byte(fingerprint[:16]),

@@ -52,7 +52,7 @@ func (s *Server) refresh(x *exchange, text, scope string) (oauth2.TokenInfo, err
 	if err != nil {
 		return nil, err
 	}
-	return s.rotate(x, text, old, granted, audience, scope)
+	return s.rotate(x, text, old, f, granted, audience, scope)
 }
 
 // recheckUser asks the directory anew: a user who is gone or disabled, or whose password changed, ends the
@@ -118,7 +118,7 @@ func (s *Server) refreshScope(x *exchange, f *tokens.Family, u *users.User, scop
 }
 
 // rotate draws the new pair, seals it for a retry, and lets the store decide.
-func (s *Server) rotate(x *exchange, text string, old tokens.Token, granted scopes.Set, audience []string, asked string) (oauth2.TokenInfo, error) {
+func (s *Server) rotate(x *exchange, text string, old tokens.Token, f *tokens.Family, granted scopes.Set, audience []string, asked string) (oauth2.TokenInfo, error) {
 	answer := sealed{Scope: granted.String()}
 	r := &tokens.Rotation{
 		Old: old, ClientID: x.client.ID, ClientEpoch: x.client.Epoch, Idle: s.idle(x.client), Window: s.retryWindow(x.client),
@@ -127,7 +127,10 @@ func (s *Server) rotate(x *exchange, text string, old tokens.Token, granted scop
 		Address: coarse(x.gin.ClientIP()),
 	}
 	answer.Refresh, r.New = s.codec.NewRefresh(old.Tag, old.Family, old.Generation+1)
-	answer.Access, r.Access = s.codec.NewUserAccess(old.Tag, old.Family)
+	var err error
+	if answer.Access, r.Access, err = s.mintUser(x, old.Tag, old.Family, f.Subject, r.Record); err != nil {
+		return nil, err
+	}
 	plain, err := json.Marshal(answer)
 	if err != nil {
 		return nil, err
@@ -159,7 +162,7 @@ func (s *Server) rotate(x *exchange, text string, old tokens.Token, granted scop
 		answer.Refresh = first.Refresh
 		if !out.Own {
 			answer = first
-			if x.issued, err = s.codec.Parse(first.Access); err != nil {
+			if x.issued, err = s.read(first.Access); err != nil {
 				return nil, err
 			}
 		}

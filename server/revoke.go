@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/grantor-auth/grantor/audit"
@@ -14,7 +15,11 @@ func (s *Server) revoke(x *exchange) error {
 	if text == "" {
 		return refusal(codeInvalidRequest, "token is required (RFC 7009 §2.1)")
 	}
-	if t, err := s.codec.Parse(text); err == nil {
+	t, err := s.read(text)
+	if err != nil && !errors.Is(err, tokens.ErrNotOurs) {
+		return err
+	}
+	if err == nil {
 		ended, err := s.cfg.Store.Revoke(x, t, x.client.ID)
 		if err != nil {
 			return err
@@ -34,7 +39,7 @@ func (s *Server) recordRevocation(x *exchange, t tokens.Token, ended bool) {
 	if t.Kind == tokens.Refresh {
 		e.Session = t.Family.String()
 	} else {
-		e.Token = t.ID().String()
+		e.Token = t.Name()
 	}
 	if t.Kind != tokens.ClientAccess {
 		e.Subject = t.Tag.String()

@@ -19,7 +19,7 @@ func (s *Server) routes() (*gin.Engine, error) {
 	g.NoRoute(s.do("none", notFound))
 	g.NoMethod(s.do("none", methodNotAllowed))
 
-	g.POST(s.path+pathToken, s.do("token", s.formBody, s.authenticateClient, s.token))
+	g.POST(s.path+PathToken, s.do("token", s.formBody, s.authenticateClient, s.token))
 	g.POST(s.path+pathIntrospect, s.do("introspect", s.formBody, s.authenticateClient, confidentialOnly, s.introspect))
 	g.POST(s.path+pathRevoke, s.do("revoke", s.formBody, s.authenticateClient, s.revoke))
 	for _, name := range []string{"oauth-authorization-server", "openid-configuration"} {
@@ -28,6 +28,9 @@ func (s *Server) routes() (*gin.Engine, error) {
 			g.GET(s.path+"/.well-known/"+name, s.do("metadata", s.metadata)) // where OpenID Connect Discovery §4 looks
 		}
 	}
+	if s.cfg.Keys != nil {
+		g.GET(s.path+pathJWKS, s.do("jwks", s.jwks))
+	}
 	g.GET("/healthz", s.do("health", healthz))
 	g.GET("/readyz", s.do("health", s.readyz))
 	return g, nil
@@ -35,9 +38,10 @@ func (s *Server) routes() (*gin.Engine, error) {
 
 // Paths of the endpoints below the issuer.
 const (
-	pathToken      = "/oauth2/token"
+	PathToken      = "/oauth2/token"
 	pathIntrospect = "/oauth2/introspect"
 	pathRevoke     = "/oauth2/revoke"
+	pathJWKS       = "/oauth2/jwks"
 )
 
 func notFound(*exchange) error {

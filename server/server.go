@@ -23,9 +23,11 @@ import (
 	oauth2server "github.com/go-oauth2/oauth2/v4/server"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/grantor-auth/grantor/assertions"
 	"github.com/grantor-auth/grantor/attempts"
 	"github.com/grantor-auth/grantor/audit"
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/metrics"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
@@ -62,6 +64,13 @@ type Config struct {
 	ClientFailures FailureLimit
 	// RequestsPerSecond bounds each client's requests on this node; 0 or less: no limit.
 	RequestsPerSecond int
+
+	// Keys sign and verify JWT access tokens (RFC 9068) and introspection responses (RFC 9701); nil: there are none.
+	Keys       Keys
+	Format     string               // of access tokens of clients that set none: clients.FormatOpaque, which is "", or FormatJWT
+	SigningAlg keys.Algorithm       // of clients that set none; "": ES256
+	Algorithms []string             // every alg that Keys signs with, for the metadata
+	Assertions *assertions.Verifier // of clients that prove themselves by JWTs (RFC 7523); nil: nobody does
 
 	// Manager changes the registry, and People the users of the Redis directory, by the admin listener; nil: not here.
 	Manager *clients.Manager
@@ -122,6 +131,9 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.RefreshMaxTTL == 0 {
 		cfg.RefreshMaxTTL = 90 * 24 * time.Hour
 	}
+	if cfg.SigningAlg == "" {
+		cfg.SigningAlg = keys.ES256
+	}
 	cfg.MaxFamily = max(cfg.MaxFamily, cfg.RefreshMaxTTL)
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
@@ -154,6 +166,8 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.gin.ServeHTTP(w, r) }
+
+func (s *Server) now() time.Time { return time.Now() }
 
 // Drain makes readiness fail, the first act of a graceful stop. Requests are still served.
 func (s *Server) Drain() { s.drain.Store(true) }

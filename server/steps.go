@@ -107,7 +107,7 @@ func (s *Server) authenticateClient(x *exchange) error {
 		return &Error{Code: codeInvalidClient, Status: http.StatusTooManyRequests, RetryAfter: wait, Reason: "client_failures",
 			Description: "too many failed authentications of this client from this address; wait as long as Retry-After says"}
 	}
-	client, err := clients.Authenticate(x, s.cfg.Clients, creds, time.Now())
+	client, err := s.authenticate(x, creds)
 	if err == nil && client.Demo && !fromLoopback(x.gin.Request) {
 		err = &clients.Refusal{ID: creds.ID, Reason: "demo_client_off_loopback"}
 	}

@@ -26,7 +26,7 @@ func (s *Server) Verifier() middleware.Verifier {
 			return nil, fmt.Errorf("a stored scope: %w", err)
 		}
 		t := &middleware.Token{Subject: r.ClientID, SubjectType: "client", ClientID: r.ClientID, Scope: set, Audience: r.Audience,
-			Issuer: s.cfg.Issuer, ID: found.token.ID().String(), ExpiresAt: r.ExpiresAt(), IssuedAt: r.IssuedAt, NotBefore: r.IssuedAt}
+			Issuer: s.cfg.Issuer, ID: found.token.Name(), ExpiresAt: r.ExpiresAt(), IssuedAt: r.IssuedAt, NotBefore: r.IssuedAt}
 		if r.Subject != "" {
 			t.Subject, t.SubjectType, t.Username = r.Subject, "user", r.Username
 		}

@@ -3,6 +3,7 @@ package tokens
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"sync"
 	"time"
 )
@@ -200,6 +201,18 @@ func (m *Memory) SetClientEpoch(_ context.Context, id string, e Epoch) error {
 	return nil
 }
 
+// Once implements Store.
+func (m *Memory) Once(_ context.Context, key string, ttl time.Duration) (bool, error) {
+	s := &m.shards[shardOfText(key)]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if s.get("o:"+key, now) != nil {
+		return false, nil
+	}
+	return true, m.set(s, "o:"+key, true, now.Add(ttl))
+}
+
 // ServerKey implements Store.
 func (m *Memory) ServerKey(context.Context) (ServerKey, error) { return m.key, nil }
 
@@ -209,4 +222,10 @@ func (m *Memory) Ping(context.Context) error { return nil }
 func newEpoch() (e Epoch) {
 	rand.Read(e[:]) //nolint:errcheck // crypto/rand.Read never returns an error since Go 1.24
 	return e
+}
+
+// shardOfText picks the shard of what is no token's.
+func shardOfText(key string) byte {
+	sum := sha256.Sum256([]byte(key))
+	return sum[0] % memoryShards
 }

@@ -135,6 +135,19 @@ func (s *Redis) SetClientEpoch(ctx context.Context, id string, e Epoch) error {
 	return err
 }
 
+// once: KEYS key. ARGV a random value, life. By the value a repetition by the network layer recognises its own.
+var once = redisdb.NewScript(`
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+if redis.call('GET', KEYS[1]) == ARGV[1] then return 1 end
+return 0`)
+
+// Once implements Store.
+func (s *Redis) Once(ctx context.Context, key string, ttl time.Duration) (bool, error) {
+	mine := drawID()
+	v, err := s.db.EvalDurable(ctx, once, []string{"o:" + key}, mine[:], max(ttl, time.Millisecond).Milliseconds())
+	return v == int64(1), err
+}
+
 // ServerKey implements Store. The first node ever writes it; every call renews its life.
 func (s *Redis) ServerKey(ctx context.Context) (ServerKey, error) {
 	drawn := NewServerKey()

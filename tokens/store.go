@@ -72,6 +72,10 @@ type Store interface {
 	// wherever it is registered.
 	SetClientEpoch(ctx context.Context, id string, e Epoch) error
 
+	// Once remembers a key for ttl and says whether this call is the first to do so on any node, as durably as the store was told to be. The key
+	// holds nothing that a caller chose.
+	Once(ctx context.Context, key string, ttl time.Duration) (bool, error)
+
 	// ServerKey returns the deployment's key, making it at the first call ever.
 	ServerKey(ctx context.Context) (ServerKey, error)
 

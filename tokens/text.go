@@ -96,6 +96,15 @@ type Token struct {
 	Tag        Tag      // of a user's token
 	Family     FamilyID // of a user's token
 	Generation uint32   // of a refresh token: how many rotations came before it
+	JTI        string   // of a JWT; "" for an opaque token
+}
+
+// Name is what an access token is called to its holders: its jti.
+func (t Token) Name() string {
+	if t.JTI != "" {
+		return t.JTI
+	}
+	return t.ID().String()
 }
 
 // ID is the name of the token's record.

@@ -124,6 +124,33 @@ func Run(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
 		require.NotEqual(t, ea[0], ea[1])
 		require.NotZero(t, ea[0])
 	})
+	t.Run("CJ-08 S-52 one of 32 calls on two nodes is the first", func(t *testing.T) {
+		node := open(t)
+		a, b := node(), node()
+		var first atomic.Int64
+		var wg sync.WaitGroup
+		for i := range 32 {
+			s := []tokens.Store{a, b}[i%2]
+			wg.Go(func() {
+				if ok, err := s.Once(t.Context(), "key", time.Minute); err == nil && ok {
+					first.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		require.EqualValues(t, 1, first.Load())
+	})
+	t.Run("an operator's epoch is seen by all nodes, and the zero one too", func(t *testing.T) {
+		node := open(t)
+		a, b := node(), node()
+		for _, want := range []tokens.Epoch{{1, 2, 3}, {}} {
+			require.NoError(t, a.SetClientEpoch(t.Context(), "x", want))
+			require.NoError(t, a.KeepClientEpochs(t.Context(), []string{"x"}))
+			got, err := b.ClientEpochs(t.Context(), []string{"x"})
+			require.NoError(t, err)
+			require.Equal(t, want, got[0])
+		}
+	})
 	t.Run("the store answers", func(t *testing.T) { require.NoError(t, open(t)().Ping(t.Context())) })
 }
 

@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/keys"
+	"github.com/grantor-auth/grantor/redisdb"
+)
+
+// longestToken is the longest life that an access token can have anywhere: a key that signs no more is published for so long.
+const longestToken = 24 * time.Hour
+
+// keyConfig says how signing keys live; nil without [keys] encryption_key on Redis: then there are no JWTs.
+func keyConfig(cfg *config.Config, db *redisdb.DB) (*keys.Config, error) {
+	k := &keys.Config{RotateEvery: cfg.Keys.RotateEvery, MaxTokenLife: longestToken}
+	for _, alg := range cfg.SigningAlgorithms() {
+		k.Algorithms = append(k.Algorithms, keys.Algorithm(alg))
+	}
+	switch {
+	case db == nil:
+		k.Store = keys.NewMemory()
+	case cfg.Keys.EncryptionKey == "":
+		return nil, nil //nolint:nilnil // none are wanted
+	default:
+		var previous []string
+		for _, p := range cfg.Keys.Previous {
+			previous = append(previous, string(p))
+		}
+		wrap, err := keys.NewWrap(string(cfg.Keys.EncryptionKey), previous...)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		k.Store = keys.NewRedis(db, wrap)
+	}
+	return k, nil
+}
+
+// openKeys opens the signing keys, makes the first ones where there are none, and follows them until the base closes.
+func (b *base) openKeys(ctx context.Context, cfg *config.Config) error {
+	k, err := keyConfig(cfg, b.stores.db)
+	if err != nil || k == nil {
+		return err
+	}
+	k.Log = b.log
+	if b.keys, err = keys.Open(ctx, *k); err != nil {
+		return err
+	}
+	b.algs = cfg.SigningAlgorithms()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() { defer close(done); b.keys.Run(ctx) }()
+	b.closers = append(b.closers, func() { cancel(); <-done })
+	return nil
+}

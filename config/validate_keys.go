@@ -1,0 +1,95 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/jwks"
+)
+
+// minEncryptionKey is the shortest encryption_key, in characters.
+const minEncryptionKey = 32
+
+// signing checks what JWTs need: formats, keys, and the issuers of workloads.
+func (d *decoder) signing() {
+	c := d.cfg
+	d.choice("tokens.access_token_format", c.Tokens.AccessFormat, clients.FormatOpaque, clients.FormatJWT)
+	d.choice("tokens.signing_alg", c.Tokens.SigningAlg, "ES256", "EdDSA", "RS256")
+	for i, k := range append([]Secret{c.Keys.EncryptionKey}, c.Keys.Previous...) {
+		if key := "keys.encryption_key"; k != "" && len(k) < minEncryptionKey {
+			if i > 0 {
+				key = fmt.Sprintf("keys.previous_encryption_keys[%d]", i-1)
+			}
+			d.bad(key, "must have %d random characters at least: \"openssl rand -base64 32\" makes some", minEncryptionKey)
+		}
+	}
+	if c.Keys.RotateEvery != 0 && c.Keys.RotateEvery < time.Hour {
+		d.bad("keys.rotate_every", "must be 1h at least, or 0s for never")
+	}
+	if c.Store == StoreRedis && c.Keys.EncryptionKey == "" {
+		if c.Tokens.AccessFormat == clients.FormatJWT {
+			d.bad("tokens.access_token_format", `"jwt" needs [keys] encryption_key: it wraps the signing keys in Redis`)
+		}
+		for i, cl := range c.Clients {
+			if cl.AccessFormat == clients.FormatJWT {
+				d.bad(fmt.Sprintf("clients[%d].access_token_format", i), `"jwt" needs [keys] encryption_key: it wraps the signing keys in Redis`)
+			}
+		}
+	}
+	d.issuers()
+}
+
+func (d *decoder) issuers() {
+	var known []string
+	for i, t := range d.cfg.Issuers {
+		key := fmt.Sprintf("trusted_issuers[%d]", i)
+		for field, text := range map[string]string{"issuer": t.Issuer, "jwks_uri": t.JWKSURI} {
+			u, err := url.Parse(text)
+			if (text != "" || field == "issuer") && (err != nil || u.Host == "" || u.Scheme != "https" && !LoopbackHost(u.Hostname())) {
+				d.bad(key+"."+field, "must be an https URL")
+			}
+		}
+		if slices.Contains(known, t.Issuer) {
+			d.bad(key+".issuer", "is there twice")
+		}
+		known = append(known, t.Issuer)
+	}
+	for i, c := range d.cfg.Clients {
+		if c.Assertion != (Workload{}) && !slices.Contains(known, c.Assertion.Issuer) {
+			d.bad(fmt.Sprintf("clients[%d].assertion", i), "its issuer is none of [[trusted_issuers]]")
+		}
+	}
+}
+
+// keySet reads a JWK set from a table.
+func keySet(t JSONTable) (*jwks.Set, error) {
+	text, err := json.Marshal(t)
+	if err != nil {
+		return nil, err
+	}
+	return jwks.ParseSet(text)
+}
+
+// SigningAlgorithms returns every alg that JWT access tokens have here, the server's first.
+func (c *Config) SigningAlgorithms() []string {
+	list := []string{c.Tokens.SigningAlg}
+	for _, cl := range c.clients {
+		if cl.SigningAlg != "" && !slices.Contains(list, cl.SigningAlg) {
+			list = append(list, cl.SigningAlg)
+		}
+	}
+	return list
+}
+
+// LongestToken returns the longest life of an access token here.
+func (c *Config) LongestToken() time.Duration {
+	longest := c.Tokens.AccessTTL
+	for _, cl := range c.clients {
+		longest = max(longest, cl.AccessTTL)
+	}
+	return longest
+}

@@ -1,0 +1,49 @@
+package server
+
+import (
+	"context"
+	"errors"
+
+	"github.com/grantor-auth/grantor/assertions"
+	"github.com/grantor-auth/grantor/clients"
+)
+
+// findAssertion tells the verifier how a client's assertions are to be checked. Disabled clients and those that authenticate in
+// another way are as unknown as those that do not exist.
+func (s *Server) findAssertion(ctx context.Context, id string) (assertions.Registration, error) {
+	c, err := s.cfg.Clients.Get(ctx, id)
+	switch {
+	case errors.Is(err, clients.ErrUnknown):
+		return assertions.Registration{}, assertions.ErrUnknownClient
+	case err != nil:
+		return assertions.Registration{}, err
+	case c.Disabled || c.Method != clients.MethodJWT:
+		return assertions.Registration{}, assertions.ErrUnknownClient
+	}
+	r := assertions.Registration{ID: c.ID, Keys: c.JWKS, JWKSURI: c.JWKSURI, AcceptTokenEndpointAudience: c.LenientAudience}
+	if c.AssertionAlg != "" {
+		r.Algorithms = []string{c.AssertionAlg}
+	}
+	if c.Workload != nil {
+		r.Issuer, r.Subject = c.Workload.Issuer, c.Workload.Subject
+	}
+	return r, nil
+}
+
+// authenticate returns the client that a request's credentials prove.
+func (s *Server) authenticate(x *exchange, creds clients.Credentials) (*clients.Client, error) {
+	if creds.Method != clients.MethodJWT {
+		return clients.Authenticate(x, s.cfg.Clients, creds, s.now())
+	}
+	c, err := s.proveByAssertion(x, creds)
+	if refused, ok := errors.AsType[*assertions.Refusal](err); ok {
+		if clients.CheckID(refused.ID) == nil {
+			x.claimed = refused.ID
+		}
+		return nil, &clients.Refusal{ID: refused.ID, Reason: clients.Reason(refused.Reason)}
+	}
+	if errors.Is(err, errNoAssertions) {
+		return nil, &clients.Refusal{ID: creds.ID, Reason: clients.ReasonMethod}
+	}
+	return c, err
+}

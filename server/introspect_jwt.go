@@ -1,0 +1,67 @@
+package server
+
+import (
+	"encoding/json"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/grantor-auth/grantor/keys"
+)
+
+const mediaIntrospection = "application/" + typeIntrospection
+
+// signedWanted says whether a caller asks for a signed answer (RFC 9701 §4).
+func (s *Server) signedWanted(x *exchange) bool {
+	if s.cfg.Keys == nil {
+		return false
+	}
+	for _, value := range x.gin.Request.Header.Values("Accept") {
+		for part := range strings.SplitSeq(value, ",") {
+			if media, params, err := mime.ParseMediaType(part); err == nil && media == mediaIntrospection && params["q"] != "0" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// answerIntrospection writes an introspection answer, as JSON or signed (RFC 9701 §5): the answer is one claim, so that a verifier
+// can never take it for an access token (§8.1).
+func (s *Server) answerIntrospection(x *exchange, answer any) error {
+	if !s.signedWanted(x) {
+		writeJSON(x, http.StatusOK, answer)
+		return nil
+	}
+	body, err := json.Marshal(struct {
+		Issuer   string `json:"iss"`
+		Audience string `json:"aud"`
+		Issued   int64  `json:"iat"`
+		Answer   any    `json:"token_introspection"`
+	}{s.cfg.Issuer, x.client.ID, time.Now().Unix(), answer})
+	if err != nil {
+		return err
+	}
+	text, err := s.cfg.Keys.Sign(s.responseAlg(x), typeIntrospection, body)
+	if err != nil {
+		return err
+	}
+	h := x.gin.Writer.Header()
+	h.Set("Content-Type", mediaIntrospection)
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	x.gin.Writer.WriteHeader(http.StatusOK)
+	_, _ = x.gin.Writer.WriteString(text) // a client that has gone cannot be told
+	return nil
+}
+
+// responseAlg is the client's introspection_signed_response_alg, else RS256 where there is such a key (RFC 9701 §6), else the server's.
+func (s *Server) responseAlg(x *exchange) keys.Algorithm {
+	for _, alg := range []keys.Algorithm{keys.Algorithm(x.client.ResponseAlg), keys.RS256} {
+		if alg != "" && s.signsWith(alg) {
+			return alg
+		}
+	}
+	return s.cfg.SigningAlg
+}
