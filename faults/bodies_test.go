@@ -110,7 +110,7 @@ func TestBigRequests(t *testing.T) {
 			grown := n.resident() - before
 			figure(t, "S-42", fmt.Sprintf("%s: refused in %s, at most %d kB taken, memory %+d kB", name, seconds(slowest), most>>10, grown),
 				"4xx < 1 s, memory + < 20 MB, < 16 MB read")
-			require.Less(t, slowest, 3*time.Second) // a busy machine is slow, too
+			require.Less(t, slowest, patience)
 			require.Less(t, most, int64(16<<20))
 			require.Less(t, grown, 20<<10)
 		})

@@ -36,7 +36,7 @@ func deploy(t *testing.T, store string, more ...string) *deployment {
 	var b strings.Builder
 	b.WriteString(store + `
 [server]
-shutdown_delay = "300ms"
+shutdown_delay = "1s"
 [grants]
 password = true
 [audit]

@@ -68,6 +68,7 @@ func (p *partition) join(t *testing.T) {
 
 // TestPartition asks both sides for all that must not be acknowledged by one.
 func TestPartition(t *testing.T) {
+	t.Parallel() // it waits for replicas and Sentinels
 	t.Run("S-23 V-13 a node left alone with the old primary acknowledges no revocation, no rotation and no log-in", func(t *testing.T) {
 		p := newPartition(t)
 		d := deploy(t, sentinel(p.Addrs, 1))

@@ -17,6 +17,7 @@ const downAfter = 500 * time.Millisecond
 // TestSentinelFailover kills the primary, after its replica has been cut off for a moment, so that what was
 // acknowledged by the primary alone is lost for certain.
 func TestSentinelFailover(t *testing.T) {
+	t.Parallel() // it waits for Sentinels
 	for _, replicas := range []int{1, 0} {
 		t.Run(fmt.Sprintf("S-22 Sentinel failover by kill -9 under load, wait_replicas = %d", replicas), func(t *testing.T) {
 			s := redistest.Sentinel(t)

@@ -74,7 +74,7 @@ func TestSigterm(t *testing.T) {
 			require.Zero(t, b.broken.Load())
 			slowest = max(slowest, took)
 		}
-		figure(t, "S-60", fmt.Sprintf("%d × SIGTERM: %d requests begun, %d not answered by 200; exit after %s at most (shutdown_delay 0.3 s)", times, begun.Load(),
+		figure(t, "S-60", fmt.Sprintf("%d × SIGTERM: %d requests begun, %d not answered by 200; exit after %s at most (shutdown_delay 1 s)", times, begun.Load(),
 			begun.Load()-answered.Load(), seconds(slowest)), "0 not answered; exit ≤ 15 s; readiness first")
 		require.Equal(t, begun.Load(), answered.Load())
 		require.Less(t, slowest, 15*time.Second)
