@@ -13,6 +13,7 @@ import (
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/jwks"
 	"github.com/grantor-auth/grantor/tokens"
 )
 
@@ -139,6 +140,7 @@ func manager(cfg *config.Config, d *clients.Redis, epochs clients.Epochs) *clien
 	if cfg.Keys.EncryptionKey != "" {
 		m.Algorithms = cfg.SigningAlgorithms()
 	}
+	m.CheckURL = jwks.NewFetcher(jwks.Options{}).Check
 	for _, t := range cfg.Issuers {
 		m.Issuers = append(m.Issuers, t.Issuer)
 	}

@@ -26,8 +26,9 @@ type Manager struct {
 	Catalogue *scopes.Catalogue
 	MaxLife   time.Duration // the longest refresh_max_ttl that a client may have
 
-	Algorithms []string // that this server signs JWTs with; none: it signs none
-	Issuers    []string // of workloads that are trusted here
+	Algorithms []string           // that this server signs JWTs with; none: it signs none
+	Issuers    []string           // of workloads that are trusted here
+	CheckURL   func(string) error // says what is wrong with a URL that this server shall fetch (threats S-51); nil: nothing
 }
 
 // ErrReadOnly: the client is one of config.toml.
@@ -122,6 +123,11 @@ func (m *Manager) checkServed(c *Client) error {
 	for field, alg := range map[string]string{"signing_alg": c.SigningAlg, "introspection_signed_response_alg": c.ResponseAlg} {
 		if alg != "" && !slices.Contains(m.Algorithms, alg) {
 			bad(field, "this server signs with %v", m.Algorithms)
+		}
+	}
+	if c.JWKSURI != "" && m.CheckURL != nil {
+		if err := m.CheckURL(c.JWKSURI); err != nil {
+			bad("jwks_uri", "%w", err)
 		}
 	}
 	if c.Workload != nil && !slices.Contains(m.Issuers, c.Workload.Issuer) {

@@ -38,7 +38,9 @@ func (s *Server) algFor(c *clients.Client) keys.Algorithm {
 	return s.cfg.SigningAlg
 }
 
-func (s *Server) signsWith(alg keys.Algorithm) bool { return slices.Contains(s.cfg.Algorithms, string(alg)) }
+func (s *Server) signsWith(alg keys.Algorithm) bool {
+	return slices.Contains(s.cfg.Algorithms, string(alg))
+}
 
 // claims are those of an RFC 9068 access token, on their way to JSON.
 type claims struct {
