@@ -85,7 +85,8 @@ func keyTable(list []keys.Info) (string, error) {
 	for _, k := range list {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.KeyID, k.Algorithm, k.State, at(k.CreatedAt), at(k.UseFrom), at(k.UseUntil), at(k.PublishedUntil))
 	}
-	return text.String(), w.Flush()
+	err := w.Flush()
+	return text.String(), err
 }
 
 func at(t *time.Time) string {

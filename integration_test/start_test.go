@@ -240,3 +240,14 @@ const (
 	termination = syscall.SIGTERM
 	hangup      = syscall.SIGHUP
 )
+
+// get returns the body of a page of a process.
+func (p *process) get(t *testing.T, path string) string {
+	t.Helper()
+	res, err := http.Get(p.URL + path)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return string(text)
+}
