@@ -21,10 +21,7 @@ type published struct {
 //
 // Verifiers may keep it for Config.PublishAhead and no longer; while Ready returns an error they should not keep it at all.
 func (r *Ring) JWKS() (body []byte, etag string) {
-	v := r.view.Load()
-	if moved, err := r.confirmed(); err == nil {
-		v = moved
-	}
+	v := r.latest()
 	now := r.now(v)
 	p := r.jwks.Load()
 	if p == nil || !p.holds(v, now) {

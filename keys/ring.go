@@ -17,9 +17,10 @@ type Ring struct {
 	view atomic.Pointer[view]
 	jwks atomic.Pointer[published]
 
-	mu     sync.Mutex // one look at the store at a time
-	looked time.Time  // when the last one ended, by the node's clock
-	failed error      // how
+	looks  atomic.Int64 // how many looks at the store have begun
+	mu     sync.Mutex   // one at a time
+	failed error        // how the last one ended
+	asked  time.Time    // when a request last caused one, by the node's clock
 }
 
 // view is what the store had at one moment.
@@ -74,7 +75,7 @@ func (r *Ring) complete(v *view) error {
 
 // List says what keys there are.
 func (r *Ring) List() []Info {
-	v := r.view.Load()
+	v := r.latest()
 	keys := make([]Key, len(v.keys))
 	for i, k := range v.keys {
 		keys[i] = k.Key
@@ -97,6 +98,14 @@ func (r *Ring) confirmed() (*view, error) {
 	return nil, unconfirmed(err)
 }
 
+// latest is the view that is confirmed, or else the last one that was.
+func (r *Ring) latest() *view {
+	if v, err := r.confirmed(); err == nil {
+		return v
+	}
+	return r.view.Load()
+}
+
 func unconfirmed(err error) error {
 	if err == nil {
 		return ErrUnconfirmed
@@ -112,14 +121,17 @@ func (r *Ring) fresh(v *view) bool {
 // lookPause bounds how often requests make a node look at the store.
 const lookPause = 100 * time.Millisecond
 
-// look refreshes the view unless that was done just now, or while this call waited.
+// look refreshes the view on behalf of a request, unless one did so just now, or another look began while this one
+// waited.
 func (r *Ring) look() error {
-	begun := r.cfg.Now()
+	begun, looks := r.cfg.Now(), r.looks.Load()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if pause := begun.Sub(r.looked); pause < lookPause && pause > -staleAfter {
+	pause := begun.Sub(r.asked)
+	if r.looks.Load() > looks || pause < lookPause && pause > -lookPause {
 		return r.failed
 	}
+	r.asked = begun
 	ctx, cancel := context.WithTimeout(context.Background(), pollEvery)
 	defer cancel()
 	return r.load(ctx)
@@ -134,9 +146,10 @@ func (r *Ring) refresh(ctx context.Context) error {
 
 // load is refresh for who holds mu.
 func (r *Ring) load(ctx context.Context) error {
+	r.looks.Add(1)
 	s, err := r.cfg.Store.Load(ctx)
 	now := r.cfg.Now()
-	r.looked, r.failed = now, err
+	r.failed = err
 	if err != nil {
 		return err
 	}

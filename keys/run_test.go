@@ -20,7 +20,7 @@ func TestRotationSequence(t *testing.T) {
 		defer run(t, r)()
 		published, firstUse, lastUse, gone := map[string]time.Time{}, map[string]time.Time{}, map[string]time.Time{}, map[string]time.Time{}
 		var order []string
-		for begun := time.Now(); time.Since(begun) < 6*time.Hour; time.Sleep(10 * time.Second) {
+		for begun := time.Now(); time.Since(begun) < 4*time.Hour; time.Sleep(15 * time.Second) {
 			now, used := time.Now(), kidOf(t, sign(t, r, keys.EdDSA))
 			have := kids(jwks(t, r))
 			for _, kid := range have {
@@ -40,11 +40,11 @@ func TestRotationSequence(t *testing.T) {
 			}
 			lastUse[used] = now
 		}
-		require.Len(t, order, 6, "one an hour")
+		require.Len(t, order, 4, "one an hour")
 		for i, kid := range order {
 			if i > 0 {
 				require.GreaterOrEqual(t, firstUse[kid].Sub(published[kid]), ahead, "JK-04 published a cache time before its first use")
-				require.InDelta(t, time.Hour, firstUse[kid].Sub(firstUse[order[i-1]]), float64(15*time.Second))
+				require.InDelta(t, time.Hour, firstUse[kid].Sub(firstUse[order[i-1]]), float64(20*time.Second))
 			}
 			if i < len(order)-1 {
 				require.Greater(t, gone[kid].Sub(lastUse[kid]), life+time.Minute, "JK-04 stays until its last token is dead")
@@ -199,39 +199,39 @@ func TestRotationUnderLoad(t *testing.T) {
 		store := keys.NewMemory()
 		var nodes []*keys.Ring
 		for i := range 3 {
-			cfg := config(store)
+			cfg := config(store, keys.ES256)
 			cfg.RotateEvery = 20 * time.Minute
 			cfg.Now = func() time.Time { return time.Now().Add(time.Duration(i) * 100 * time.Millisecond) }
 			nodes = append(nodes, open(t, cfg))
 			defer run(t, nodes[i])()
 		}
-		verifiers := make([]verifier, 7)
+		verifiers := make([]verifier, 5)
 		type issued struct {
 			token string
 			until time.Time
 		}
 		var live []issued
 		used, checked := map[string]bool{}, 0
-		for step := range 3 * 60 * 3 { // three hours
+		for step := range 3 * 60 * 2 { // three hours
 			for _, node := range nodes {
-				token := sign(t, node, keys.EdDSA)
+				token := sign(t, node, keys.ES256)
 				used[kidOf(t, token)] = true
 				live = append(live, issued{token, time.Now().Add(life)})
 			}
-			if step%125 == 124 { // now and then an operator rotates, too
+			if step%83 == 82 { // now and then an operator rotates, too
 				require.NoError(t, nodes[step%3].Rotate(t.Context(), false))
 			}
 			live = slices.DeleteFunc(live, func(i issued) bool { return time.Now().After(i.until) })
 			for i := range verifiers {
-				for _, token := range []string{live[0].token, live[len(live)/2].token, live[len(live)-1].token} {
+				for _, token := range []string{live[0].token, live[len(live)-1-step%3].token} {
 					require.True(t, verifiers[i].check(t, nodes[(i+step)%3], token), "S-63 at step %d", step)
 					require.NoError(t, get(nodes[i%3].Verify(token, atJWT)))
 					checked++
 				}
 			}
-			time.Sleep(20 * time.Second)
+			time.Sleep(30 * time.Second)
 		}
 		require.Greater(t, len(used), 8)
-		t.Logf("S-63: %d keys in three hours on 3 nodes, %d verifications by 7 verifiers with a JWKS of up to %s: 0 failed", len(used), checked, ahead)
+		t.Logf("S-63: %d keys in three hours on 3 nodes, %d verifications by 5 verifiers with a JWKS of up to %s: 0 failed", len(used), checked, ahead)
 	})
 }
