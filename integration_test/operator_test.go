@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -45,6 +46,7 @@ func (p *process) scrape() string {
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
 	require.NoError(p.t, err)
+	seen.text(string(text))
 	return string(text)
 }
 
@@ -477,4 +479,64 @@ func TestReload(t *testing.T) {
 			return post(t, p.URL+"/oauth2/token", "machine", d.machine, clientCredentials).status == 200
 		})
 	})
+}
+
+func TestTraces(t *testing.T) {
+	var mu sync.Mutex
+	var got []byte
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, body...)
+	}))
+	defer collector.Close()
+	d := deploy(t, redisStore(redistest.Start(t)))
+	p := run(t, built(t, module), []string{"GRANTOR_TRACING__OTLP_ENDPOINT=" + collector.URL + "/v1/traces"}, "serve", "--config", d.config, "--listen", "127.0.0.1:0")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.URL+"/oauth2/token?password=in-the-query-string", strings.NewReader("grant_type=client_credentials"))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	req.SetBasicAuth("machine", d.machine)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	answer, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, 200, res.StatusCode, string(answer))
+	require.Zero(t, p.stop(termination))
+	mu.Lock()
+	defer mu.Unlock()
+	seen.text(string(got))
+	require.Contains(t, string(got), "\x0a\xf7\x65\x19\x16\xcd\x43\xdd\x84\x48\xeb\x21\x1c\x80\x31\x9c", "the trace that came in goes on")
+	require.Contains(t, string(got), "POST /oauth2/token")
+	require.Contains(t, string(got), "store issue")
+	require.NotContains(t, string(got), "in-the-query-string")
+	require.NotContains(t, string(got), d.machine)
+}
+
+func TestRestore(t *testing.T) {
+	s := redistest.Start(t, "--appendonly", "no")
+	d := deploy(t, redisStore(s))
+	p := d.serve(t)
+	revoked, kept := d.token(t, p), d.token(t, p)
+	require.NoError(t, s.Client().Save(t.Context()).Err())
+	dump, err := os.ReadFile(s.Dir + "/dump.rdb")
+	require.NoError(t, err)
+	require.Equal(t, 200, post(t, p.URL+"/oauth2/revoke", "machine", d.machine, url.Values{"token": {revoked}}).status)
+	require.Equal(t, dead, d.introspect(t, p, revoked).body)
+	require.Zero(t, p.stop(termination))
+	require.NoError(t, s.Client().Save(t.Context()).Err())
+	s.Stop()
+	require.NoError(t, os.WriteFile(s.Dir+"/dump.rdb", dump, 0o600))
+	s.Restart()
+
+	p = d.serve(t)
+	require.Equal(t, true, d.introspect(t, p, revoked).json["active"], "why not_before exists: a backup knows nothing of what was revoked after it")
+	require.Zero(t, p.stop(termination))
+	now := time.Now().Add(time.Second).UTC().Truncate(time.Second)
+	p = run(t, built(t, module), []string{"GRANTOR_TOKENS__NOT_BEFORE=" + now.Format(time.RFC3339)}, "serve", "--config", d.config, "--listen", "127.0.0.1:0")
+	require.Equal(t, dead, d.introspect(t, p, revoked).body, "V-07 nothing that was revoked comes back")
+	require.Equal(t, dead, d.introspect(t, p, kept).body)
+	within(t, func() bool { return d.introspect(t, p, d.token(t, p)).json["active"] == true })
 }

@@ -53,6 +53,9 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	code := m.Run()
+	if code == 0 && !seen.clean(os.Stderr) {
+		code = 1
+	}
 	_ = os.RemoveAll(buildDir)
 	os.Exit(code)
 }
@@ -95,6 +98,7 @@ func run(t *testing.T, program string, environ []string, args ...string) *proces
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, environ...)
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Stderr = p.log
+	seen.watch(p)
 	stdout, err := p.cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.cmd.Start())
@@ -208,6 +212,7 @@ func tryPost(ctx context.Context, where, id, secret string, form url.Values) (r 
 	if id != "" {
 		req.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret))
 	}
+	seen.secret(secret, form.Get("password"), form.Get("client_assertion"))
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return r, err

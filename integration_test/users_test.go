@@ -201,6 +201,7 @@ func dumpAll(t *testing.T, s *redistest.Server) string {
 			b.WriteString(strings.Join(c.ZRange(t.Context(), k, 0, -1).Val(), " "))
 		}
 	}
+	seen.text(b.String())
 	return b.String()
 }
 
