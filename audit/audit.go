@@ -5,9 +5,10 @@ package audit
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"time"
+
+	"github.com/grantor-auth/grantor/jsonobject"
 )
 
 // Names of events.
@@ -45,6 +46,15 @@ type Event struct {
 	Peer      string    `json:"peer,omitempty"`
 }
 
+// line is the event as JSON.
+func (e *Event) line() []byte {
+	var at [40]byte
+	o := make(jsonobject.Object, 0, 320).Text("time", string(e.Time.AppendFormat(at[:0], time.RFC3339Nano))).Text("event", e.Event)
+	o = o.TextOr("request_id", e.RequestID).TextOr("actor", e.Actor).TextOr("client_id", e.Client).TextOr("subject_hash", e.Subject)
+	o = o.TextOr("session", e.Session).TextOr("jti", e.Token).TextOr("grant_type", e.Grant).TextOr("scope", e.Scope)
+	return o.TextOr("reason", e.Reason).TextOr("detail", e.Detail).TextOr("peer", e.Peer).Close()
+}
+
 // Trail writes events. A nil *Trail writes none.
 type Trail struct {
 	sink  *Sink
@@ -69,10 +79,7 @@ func (t *Trail) Record(ctx context.Context, e Event) {
 	if e.Time.IsZero() {
 		e.Time = time.Now().UTC()
 	}
-	line, err := json.Marshal(e)
-	if err == nil {
-		err = t.sink.write(line)
-	}
+	err := t.sink.write(e.line())
 	t.count(e.Event, err != nil)
 	if err != nil {
 		t.log.ErrorContext(ctx, "an audit event could not be written", "event", e.Event, "request_id", e.RequestID, "error", err.Error())

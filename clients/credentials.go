@@ -94,11 +94,17 @@ func parseBasic(header string) (Credentials, error) {
 	if !strings.EqualFold(scheme, "Basic") {
 		return Credentials{}, missing("clients authenticate here by the Basic scheme, or by client_id and client_secret in the body")
 	}
-	raw, err := base64.StdEncoding.DecodeString(strings.Trim(encoded, " "))
+	encoded = strings.Trim(encoded, " ")
+	var short [256]byte // most fit
+	raw := short[:]
+	if n := base64.StdEncoding.DecodedLen(len(encoded)); n > len(raw) {
+		raw = make([]byte, n)
+	}
+	n, err := base64.StdEncoding.Decode(raw, []byte(encoded))
 	if err != nil {
 		return Credentials{}, missing("the Basic credentials are not base64")
 	}
-	idPart, secretPart, ok := strings.Cut(string(raw), ":")
+	idPart, secretPart, ok := strings.Cut(string(raw[:n]), ":")
 	if !ok {
 		return Credentials{}, missing("the Basic credentials have no colon between id and secret")
 	}
@@ -107,7 +113,7 @@ func parseBasic(header string) (Credentials, error) {
 	if err1 != nil || err2 != nil {
 		return Credentials{}, missing("id and secret must each be form-encoded before base64 (RFC 6749 §2.3.1): write % as %25 and + as %2B")
 	}
-	if !utf8.ValidString(id) || !utf8.ValidString(secret) || strings.ContainsRune(id+secret, 0) {
+	if !utf8.ValidString(id) || !utf8.ValidString(secret) || strings.IndexByte(id, 0) >= 0 || strings.IndexByte(secret, 0) >= 0 {
 		return Credentials{}, missing("id and secret are printable ASCII (RFC 6749 App. A)")
 	}
 	return Credentials{ID: id, Secret: secret, Method: MethodBasic}, nil

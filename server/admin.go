@@ -95,15 +95,9 @@ func jsonBody(x *exchange) error {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		return refusal(codeInvalidRequest, "the body must be application/json, said by the Content-Type header")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(x.gin.Writer, r.Body, maxBody))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return &Error{Code: codeInvalidRequest, Status: http.StatusRequestEntityTooLarge, Description: "the body is larger than 64 kB"}
-	}
-	if err != nil {
-		return refusal(codeInvalidRequest, "the body could not be read to its end")
-	}
-	x.body = body
-	return nil
+	var err error
+	x.body, err = readBody(x)
+	return err
 }
 
 // decode reads the body into a value whose members all exist.
@@ -159,7 +153,7 @@ func (s *Server) recordChange(x *exchange, event, client, detail string) {
 	if s.cfg.Audit == nil {
 		return
 	}
-	e := audit.Event{Event: event, RequestID: x.id, Peer: x.gin.ClientIP(), Client: client, Detail: detail}
+	e := audit.Event{Event: event, RequestID: x.id, Peer: x.clientIP(), Client: client, Detail: detail}
 	if t := middleware.TokenFrom(x.gin.Request.Context()); t != nil {
 		e.Actor = t.ClientID
 	}

@@ -159,9 +159,14 @@ func writeJSON(x *exchange, status int, body any) {
 	if err != nil {
 		status, text = http.StatusInternalServerError, []byte(`{"error":"server_error"}`)
 	}
+	x.write(status, text)
+}
+
+// write writes a JSON text as the whole answer, once.
+func (x *exchange) write(status int, text []byte) {
 	h := x.gin.Writer.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(text)))
+	h["Content-Type"] = x.fixed.json
+	h["Content-Length"] = []string{strconv.Itoa(len(text))}
 	x.gin.Writer.WriteHeader(status)
 	_, _ = x.gin.Writer.Write(text) // a client that has gone cannot be told
 }

@@ -2,8 +2,8 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"time"
@@ -24,6 +24,8 @@ import (
 type exchange struct {
 	context.Context
 	gin    *gin.Context
+	fixed  *fixedHeaders
+	peer   string          // see clientIP
 	id     string          // X-Request-Id
 	form   url.Values      // set by formBody
 	body   []byte          // set by jsonBody
@@ -82,8 +84,8 @@ func (s *Server) do(endpoint string, steps ...step) gin.HandlerFunc {
 		x := exchangeFrom(c.Request.Context())
 		x.endpoint = endpoint
 		h := c.Writer.Header()
-		h.Set("Cache-Control", "no-store") // RFC 6749 §5.1; metadata sets its own
-		h.Set("Pragma", "no-cache")
+		h["Cache-Control"] = x.fixed.noStore // RFC 6749 §5.1; metadata sets its own
+		h["Pragma"] = x.fixed.noCache
 		for _, st := range steps {
 			if err := st(x); err != nil {
 				s.refuse(x, err)
@@ -95,11 +97,12 @@ func (s *Server) do(endpoint string, steps ...step) gin.HandlerFunc {
 
 // observe gives each request its id and its exchange, survives panics, and writes the log line.
 func (s *Server) observe(c *gin.Context) {
-	x := &exchange{Context: c.Request.Context(), gin: c, id: rand.Text()[:16]}
+	x := &exchange{Context: c.Request.Context(), gin: c, fixed: s.fixed, id: newRequestID()}
 	c.Request = c.Request.WithContext(x)
-	c.Header("X-Request-Id", x.id)
-	c.Header("X-Content-Type-Options", "nosniff")
-	c.Header("Referrer-Policy", "no-referrer")
+	h := c.Writer.Header()
+	h["X-Request-Id"] = []string{x.id}
+	h["X-Content-Type-Options"] = x.fixed.noSniff
+	h["Referrer-Policy"] = x.fixed.noReferrer
 	if s.drain.Load() { // so that nobody sends the next request into a connection that is about to close
 		c.Header("Connection", "close")
 	}
@@ -118,6 +121,37 @@ func (s *Server) observe(c *gin.Context) {
 	c.Next()
 }
 
+// fixedHeaders are values that every answer shares. Nobody may write into them; Header.Set and Add do not.
+type fixedHeaders struct{ noStore, noCache, noSniff, noReferrer, json []string }
+
+func newFixedHeaders() *fixedHeaders {
+	return &fixedHeaders{noStore: []string{"no-store"}, noCache: []string{"no-cache"}, noSniff: []string{"nosniff"},
+		noReferrer: []string{"no-referrer"}, json: []string{"application/json"}}
+}
+
+// newRequestID draws 80 bits that name a request in the log. They are no secret.
+func newRequestID() string {
+	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+	var id [16]byte
+	a, b := rand.Uint64(), rand.Uint64()
+	for i := range id {
+		if i == 12 {
+			a = b
+		}
+		id[i] = digits[a&31]
+		a >>= 5
+	}
+	return string(id[:])
+}
+
+// clientIP is the address that a request comes from, by trusted proxies' word where there are any.
+func (x *exchange) clientIP() string {
+	if x.peer == "" {
+		x.peer = x.gin.ClientIP()
+	}
+	return x.peer
+}
+
 // warnOfForwarding says, once a minute at most, that a peer forwards for others whom trusted_proxies does not name:
 // its clients share one address, or somebody lies.
 func (s *Server) warnOfForwarding(x *exchange) {
@@ -126,7 +160,7 @@ func (s *Server) warnOfForwarding(x *exchange) {
 		return
 	}
 	peer := x.gin.RemoteIP()
-	if x.gin.ClientIP() != peer { // believed
+	if x.clientIP() != peer { // believed
 		return
 	}
 	now, last := time.Now().Unix(), s.warned.Load()
@@ -152,7 +186,7 @@ func (s *Server) logRequest(x *exchange, took time.Duration) {
 	attrs := []slog.Attr{
 		slog.String("request_id", x.id), slog.String("method", x.gin.Request.Method),
 		slog.String("route", x.gin.FullPath()), slog.Int("status", status),
-		slog.Duration("took", took), slog.String("peer", x.gin.ClientIP()),
+		slog.Duration("took", took), slog.String("peer", x.clientIP()),
 	}
 	if x.client != nil {
 		attrs = append(attrs, slog.String("client_id", x.client.ID))

@@ -6,31 +6,28 @@ import (
 	"slices"
 
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/jsonobject"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
 )
 
 // active is the answer for a live token (RFC 7662 §2.2).
 type active struct {
-	Active    bool     `json:"active"`
-	Scope     string   `json:"scope,omitempty"`
-	ClientID  string   `json:"client_id"`
-	Username  string   `json:"username,omitempty"`
-	TokenType string   `json:"token_type"`
-	Exp       int64    `json:"exp"`
-	Iat       int64    `json:"iat"`
-	Nbf       int64    `json:"nbf"`
-	Sub       string   `json:"sub"`
-	SubType   string   `json:"sub_type"` // "client" or "user": the two are never taken for each other (RFC 9700 §4.15)
-	Aud       []string `json:"aud,omitempty"`
-	Iss       string   `json:"iss"`
-	JTI       string   `json:"jti"`
+	scope, clientID, username, tokenType string
+	exp, iat, nbf                        int64
+	sub, subType                         string // "client" or "user": the two are never taken for each other (RFC 9700 §4.15)
+	aud                                  []string
+	iss, jti                             string
+}
+
+func (a *active) json() []byte {
+	o := make(jsonobject.Object, 0, 512).Truth("active", true).TextOr("scope", a.scope).Text("client_id", a.clientID).TextOr("username", a.username)
+	o = o.Text("token_type", a.tokenType).Number("exp", a.exp).Number("iat", a.iat).Number("nbf", a.nbf)
+	return o.Text("sub", a.sub).Text("sub_type", a.subType).List("aud", a.aud).Text("iss", a.iss).Text("jti", a.jti).Close()
 }
 
 // inactive is the whole answer for every other text (RFC 7662 §2.2).
-type inactive struct {
-	Active bool `json:"active"`
-}
+func inactive() []byte { return []byte(`{"active":false}`) }
 
 // introspect says whether a token is good, to those who may know (RFC 7662 §2).
 func (s *Server) introspect(x *exchange) error {
@@ -45,21 +42,21 @@ func (s *Server) introspect(x *exchange) error {
 	switch {
 	case errors.Is(err, errInactive), err == nil && !maySee(x.client, found.record):
 		s.cfg.Metrics.Introspected(false)
-		return s.answerIntrospection(x, inactive{})
+		return s.answerIntrospection(x, inactive())
 	case err != nil:
 		return err
 	}
 	s.cfg.Metrics.Introspected(true)
 	r := found.record
 	answer := active{
-		Active: true, Scope: r.Scope, ClientID: r.ClientID, TokenType: "Bearer",
-		Exp: r.ExpiresAt().Unix(), Iat: r.IssuedAt.Unix(), Nbf: r.IssuedAt.Unix(),
-		Sub: r.ClientID, SubType: "client", Aud: r.Audience, Iss: s.cfg.Issuer, JTI: found.token.Name(),
+		scope: r.Scope, clientID: r.ClientID, tokenType: "Bearer",
+		exp: r.ExpiresAt().Unix(), iat: r.IssuedAt.Unix(), nbf: r.IssuedAt.Unix(),
+		sub: r.ClientID, subType: "client", aud: r.Audience, iss: s.cfg.Issuer, jti: found.token.Name(),
 	}
 	if r.Subject != "" {
-		answer.Sub, answer.SubType, answer.Username = r.Subject, "user", r.Username
+		answer.sub, answer.subType, answer.username = r.Subject, "user", r.Username
 	}
-	return s.answerIntrospection(x, answer)
+	return s.answerIntrospection(x, answer.json())
 }
 
 // introspectRefresh shows a refresh token to its own client, and to nobody else: resource servers that look
@@ -72,16 +69,17 @@ func (s *Server) introspectRefresh(x *exchange, t tokens.Token) error {
 	if err != nil || f.ClientID != x.client.ID || f.ClientEpoch != x.client.Epoch || f.Generation != t.Generation ||
 		f.Created.Before(s.cfg.NotBefore) || !x.client.MayUse(clients.GrantRefreshToken) {
 		s.cfg.Metrics.Introspected(false)
-		return s.answerIntrospection(x, inactive{})
+		return s.answerIntrospection(x, inactive())
 	}
 	s.cfg.Metrics.Introspected(true)
 	ends := f.LastUsed.Add(s.idle(x.client))
 	if f.Expires.Before(ends) {
 		ends = f.Expires
 	}
-	return s.answerIntrospection(x, active{Active: true, Scope: f.Scope, ClientID: f.ClientID, TokenType: "refresh_token", Username: f.Username,
-		Exp: ends.Unix(), Iat: f.LastUsed.Unix(), Nbf: f.Created.Unix(), Sub: f.Subject, SubType: "user", Aud: f.Audience,
-		Iss: s.cfg.Issuer, JTI: t.ID().String()})
+	answer := active{scope: f.Scope, clientID: f.ClientID, tokenType: "refresh_token", username: f.Username,
+		exp: ends.Unix(), iat: f.LastUsed.Unix(), nbf: f.Created.Unix(), sub: f.Subject, subType: "user", aud: f.Audience,
+		iss: s.cfg.Issuer, jti: t.ID().String()}
+	return s.answerIntrospection(x, answer.json())
 }
 
 // errInactive: the token is not good, whatever the reason. It is an answer and not a fault.

@@ -1,13 +1,13 @@
 package server
 
 import (
-	"encoding/json"
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/grantor-auth/grantor/jsonobject"
 	"github.com/grantor-auth/grantor/keys"
 )
 
@@ -30,20 +30,13 @@ func (s *Server) signedWanted(x *exchange) bool {
 
 // answerIntrospection writes an introspection answer, as JSON or signed (RFC 9701 §5): the answer is one claim, so that a verifier
 // can never take it for an access token (§8.1).
-func (s *Server) answerIntrospection(x *exchange, answer any) error {
+func (s *Server) answerIntrospection(x *exchange, answer []byte) error {
 	if !s.signedWanted(x) {
-		writeJSON(x, http.StatusOK, answer)
+		x.write(http.StatusOK, answer)
 		return nil
 	}
-	body, err := json.Marshal(struct {
-		Issuer   string `json:"iss"`
-		Audience string `json:"aud"`
-		Issued   int64  `json:"iat"`
-		Answer   any    `json:"token_introspection"`
-	}{s.cfg.Issuer, x.client.ID, time.Now().Unix(), answer})
-	if err != nil {
-		return err
-	}
+	body := make(jsonobject.Object, 0, 256+len(answer)).Text("iss", s.cfg.Issuer).Text("aud", x.client.ID).Number("iat", time.Now().Unix())
+	body = append(body.Name("token_introspection"), answer...).Close()
 	text, err := s.cfg.Keys.Sign(s.responseAlg(x), typeIntrospection, body)
 	if err != nil {
 		return err

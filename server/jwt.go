@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/jsonobject"
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/tokens"
 )
@@ -53,62 +54,27 @@ type claims struct {
 // sign returns a signed access token. Without an audience of its own a token is meant for this server alone: RFC 9068 §3 wants a
 // default, and it must be nobody else's.
 func (s *Server) sign(c *clients.Client, cl *claims) (string, error) {
-	b := make([]byte, 0, 512)
-	b = append(b, `{"iss":`...)
-	b = appendJSON(b, s.cfg.Issuer)
-	b = append(b, `,"sub":`...)
-	b = appendJSON(b, cl.subject)
-	b = append(b, `,"aud":`...)
+	b := make(jsonobject.Object, 0, 512).Text("iss", s.cfg.Issuer).Text("sub", cl.subject).Name("aud")
+	issued := cl.issued.Unix()
 	b = appendAudience(b, cl.audience, s.cfg.Issuer)
-	b = append(b, `,"exp":`...)
-	b = strconv.AppendInt(b, cl.issued.Add(cl.life).Unix(), 10)
-	b = append(b, `,"nbf":`...)
-	b = strconv.AppendInt(b, cl.issued.Unix(), 10)
-	b = append(b, `,"iat":`...)
-	b = strconv.AppendInt(b, cl.issued.Unix(), 10)
-	b = append(b, `,"jti":"`...)
-	b = append(b, cl.jti...)
-	b = append(b, `","client_id":`...)
-	b = appendJSON(b, cl.client)
-	if cl.scope != "" {
-		b = append(b, `,"scope":`...)
-		b = appendJSON(b, cl.scope)
-	}
-	b = append(b, `,"sub_type":"`...)
-	b = append(b, cl.subjectType...)
-	b = append(b, `"}`...)
-	return s.cfg.Keys.Sign(s.algFor(c), typeAccess, b)
+	b = b.Number("exp", issued+int64(cl.life/time.Second)).Number("nbf", issued).Number("iat", issued)
+	b = b.Text("jti", cl.jti).Text("client_id", cl.client).TextOr("scope", cl.scope).Text("sub_type", cl.subjectType)
+	return s.cfg.Keys.Sign(s.algFor(c), typeAccess, b.Close())
 }
 
 // appendAudience writes one audience as a text and several as a list (RFC 7519 §4.1.3).
 func appendAudience(b []byte, audience []string, fallback string) []byte {
 	switch len(audience) {
 	case 0:
-		return appendJSON(b, fallback)
+		return jsonobject.AppendText(b, fallback)
 	case 1:
-		return appendJSON(b, audience[0])
+		return jsonobject.AppendText(b, audience[0])
 	}
 	for i, a := range audience {
 		b = append(b, "[,"[min(i, 1)])
-		b = appendJSON(b, a)
+		b = jsonobject.AppendText(b, a)
 	}
 	return append(b, ']')
-}
-
-// appendJSON writes a text as JSON. Printable ASCII, which nearly all is, is copied.
-func appendJSON(b []byte, text string) []byte {
-	for i := range len(text) {
-		if c := text[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			quoted, err := json.Marshal(text)
-			if err != nil {
-				return append(b, `""`...)
-			}
-			return append(b, quoted...)
-		}
-	}
-	b = append(b, '"')
-	b = append(b, text...)
-	return append(b, '"')
 }
 
 // mintClient mints the access token of a client itself.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/grantor-auth/grantor/metrics"
 	"github.com/grantor-auth/grantor/tokens"
@@ -15,60 +16,83 @@ import (
 type measuredStore struct {
 	tokens.Store
 	metrics *metrics.Metrics
+	traced  bool
 }
 
-func measure[T any](ctx context.Context, m *measuredStore, operation string, run func(context.Context) (T, error)) (T, error) {
-	began := time.Now()
-	inner := ctx
-	child, span := childSpan(ctx, "store "+operation)
-	if child != ctx {
-		inner = child
+// operation is one call of the store on its way.
+type operation struct {
+	m     *measuredStore
+	name  string
+	began time.Time
+	span  trace.Span // nil: no trace
+}
+
+func (m *measuredStore) begin(ctx context.Context, name string) (context.Context, operation) {
+	o := operation{m: m, name: name, began: time.Now()}
+	if m.traced {
+		ctx, o.span = childSpan(ctx, "store "+name)
 	}
-	v, err := run(inner)
-	failed := err
+	return ctx, o
+}
+
+func (o operation) end(err error) {
 	if _, refused := errors.AsType[*tokens.GrantError](err); refused || errors.Is(err, tokens.ErrNotFound) {
-		failed = nil
+		err = nil
 	}
-	m.metrics.Stored(operation, time.Since(began), failed)
-	if child != ctx {
-		if failed != nil {
-			span.SetStatus(codes.Error, "the store failed")
-		}
-		span.End()
+	o.m.metrics.Stored(o.name, time.Since(o.began), err)
+	if o.span == nil {
+		return
 	}
-	return v, err
+	if err != nil {
+		o.span.SetStatus(codes.Error, "the store failed")
+	}
+	o.span.End()
 }
-
-type none = struct{}
 
 // Issue implements tokens.Store.
 func (m *measuredStore) Issue(ctx context.Context, t tokens.Token, r *tokens.Record) error {
-	_, err := measure(ctx, m, "issue", func(ctx context.Context) (none, error) { return none{}, m.Store.Issue(ctx, t, r) })
+	ctx, o := m.begin(ctx, "issue")
+	err := m.Store.Issue(ctx, t, r)
+	o.end(err)
 	return err
 }
 
 // Load implements tokens.Store.
 func (m *measuredStore) Load(ctx context.Context, t tokens.Token) (*tokens.Record, error) {
-	return measure(ctx, m, "load", func(ctx context.Context) (*tokens.Record, error) { return m.Store.Load(ctx, t) })
+	ctx, o := m.begin(ctx, "load")
+	r, err := m.Store.Load(ctx, t)
+	o.end(err)
+	return r, err
 }
 
 // Revoke implements tokens.Store.
 func (m *measuredStore) Revoke(ctx context.Context, t tokens.Token, clientID string) (bool, error) {
-	return measure(ctx, m, "revoke", func(ctx context.Context) (bool, error) { return m.Store.Revoke(ctx, t, clientID) })
+	ctx, o := m.begin(ctx, "revoke")
+	ended, err := m.Store.Revoke(ctx, t, clientID)
+	o.end(err)
+	return ended, err
 }
 
 // Login implements tokens.Store.
 func (m *measuredStore) Login(ctx context.Context, l *tokens.Login) error {
-	_, err := measure(ctx, m, "login", func(ctx context.Context) (none, error) { return none{}, m.Store.Login(ctx, l) })
+	ctx, o := m.begin(ctx, "login")
+	err := m.Store.Login(ctx, l)
+	o.end(err)
 	return err
 }
 
 // Family implements tokens.Store.
 func (m *measuredStore) Family(ctx context.Context, t tokens.Token) (*tokens.Family, error) {
-	return measure(ctx, m, "family", func(ctx context.Context) (*tokens.Family, error) { return m.Store.Family(ctx, t) })
+	ctx, o := m.begin(ctx, "family")
+	f, err := m.Store.Family(ctx, t)
+	o.end(err)
+	return f, err
 }
 
 // Rotate implements tokens.Store.
 func (m *measuredStore) Rotate(ctx context.Context, r *tokens.Rotation) (*tokens.Rotated, error) {
-	return measure(ctx, m, "rotate", func(ctx context.Context) (*tokens.Rotated, error) { return m.Store.Rotate(ctx, r) })
+	ctx, o := m.begin(ctx, "rotate")
+	out, err := m.Store.Rotate(ctx, r)
+	o.end(err)
+	return out, err
 }

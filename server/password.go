@@ -78,7 +78,7 @@ func (s *Server) reserve(x *exchange, a *users.Attempt) (*attempts.Attempt, erro
 	if s.cfg.Guesses == nil {
 		return nil, nil //nolint:nilnil // no limits, nothing reserved
 	}
-	reserved, verdict, wait, err := s.cfg.Guesses.Reserve(x, a.Key(), x.gin.ClientIP())
+	reserved, verdict, wait, err := s.cfg.Guesses.Reserve(x, a.Key(), x.clientIP())
 	switch {
 	case err != nil:
 		return nil, err
@@ -164,7 +164,7 @@ func (s *Server) storeLogin(x *exchange, scope string, ttl time.Duration) error 
 		Family: tokens.Family{
 			Tag: s.codec.Tag(u.ID), ID: x.login.family, ClientID: x.client.ID, ClientEpoch: x.client.Epoch, UserEpoch: x.login.epoch,
 			Subject: u.ID, Username: u.Username, Scope: scope, Audience: x.audience, Credential: [16]byte(fingerprint[:16]),
-			Address: coarse(x.gin.ClientIP()),
+			Address: coarse(x.clientIP()),
 		},
 	})
 }

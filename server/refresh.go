@@ -124,7 +124,7 @@ func (s *Server) rotate(x *exchange, text string, old tokens.Token, f *tokens.Fa
 		Old: old, ClientID: x.client.ID, ClientEpoch: x.client.Epoch, Idle: s.idle(x.client), Window: s.retryWindow(x.client),
 		Record:  &tokens.Record{Scope: answer.Scope, Audience: audience, IssuedAt: time.Now().Truncate(time.Second), TTL: s.accessTTL(x.client)},
 		Ask:     askOf(asked, x.form["resource"]),
-		Address: coarse(x.gin.ClientIP()),
+		Address: coarse(x.clientIP()),
 	}
 	answer.Refresh, r.New = s.codec.NewRefresh(old.Tag, old.Family, old.Generation+1)
 	var err error
@@ -194,7 +194,7 @@ func (s *Server) reportTheft(x *exchange, old tokens.Token, err error) {
 	}
 	s.record(x, audit.Event{Event: event, Reason: string(g.Reason), Subject: old.Tag.String(), Session: old.Family.String()})
 	s.log.WarnContext(x, "a session was ended", "reason", string(g.Reason), "request_id", x.id,
-		"client_id", x.client.ID, "session", old.Family.String(), "peer", x.gin.ClientIP())
+		"client_id", x.client.ID, "session", old.Family.String(), "peer", x.clientIP())
 }
 
 // askOf names what a refresh asked for: a retry gets the same answer only for the same question.

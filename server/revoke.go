@@ -26,7 +26,7 @@ func (s *Server) revoke(x *exchange) error {
 		}
 		s.recordRevocation(x, t, ended)
 	}
-	writeJSON(x, http.StatusOK, struct{}{})
+	x.write(http.StatusOK, []byte("{}"))
 	return nil
 }
 

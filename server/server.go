@@ -106,6 +106,7 @@ type Server struct {
 	limits        *rateLimits
 	gin           *gin.Engine
 	adminEngine   *gin.Engine
+	fixed         *fixedHeaders
 	drain         atomic.Bool
 	warned        atomic.Int64 // when X-Forwarded-For of a stranger was last warned of, Unix seconds
 }
@@ -139,7 +140,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		cfg.Log = slog.Default()
 	}
 	if cfg.Metrics != nil || cfg.Tracer != nil {
-		cfg.Store = &measuredStore{cfg.Store, cfg.Metrics}
+		cfg.Store = &measuredStore{cfg.Store, cfg.Metrics, cfg.Tracer != nil}
 	}
 	key, err := cfg.Store.ServerKey(ctx)
 	if err != nil {
@@ -148,7 +149,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: cfg.Log, path: u.Path, key: key, codec: tokens.NewCodec(key),
 		grants: []string{clients.GrantClientCredentials},
-		limits: newRateLimits(cfg.RequestsPerSecond),
+		limits: newRateLimits(cfg.RequestsPerSecond), fixed: newFixedHeaders(),
 	}
 	if cfg.Users != nil {
 		s.grants = append(s.grants, clients.GrantPassword, clients.GrantRefreshToken)

@@ -31,13 +31,9 @@ func (s *Server) formBody(x *exchange) error {
 	if err := checkMediaType(r.Header); err != nil {
 		return err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(x.gin.Writer, r.Body, maxBody))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return &Error{Code: codeInvalidRequest, Status: http.StatusRequestEntityTooLarge,
-			Description: "the body is larger than 64 kB"}
-	}
+	body, err := readBody(x)
 	if err != nil {
-		return refusal(codeInvalidRequest, "the body could not be read to its end")
+		return err
 	}
 	form, err := parseForm(string(body))
 	if err != nil {
@@ -47,9 +43,33 @@ func (s *Server) formBody(x *exchange) error {
 	return nil
 }
 
+// readBody reads a body to its end, or refuses one that is too large.
+func readBody(x *exchange) ([]byte, error) {
+	r := x.gin.Request
+	var body []byte
+	var err error
+	if n := r.ContentLength; n >= 0 && n <= maxBody { // net/http hands out no more than was announced
+		body = make([]byte, n)
+		_, err = io.ReadFull(r.Body, body)
+	} else {
+		body, err = io.ReadAll(http.MaxBytesReader(x.gin.Writer, r.Body, maxBody))
+	}
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, &Error{Code: codeInvalidRequest, Status: http.StatusRequestEntityTooLarge,
+			Description: "the body is larger than 64 kB"}
+	}
+	if err != nil {
+		return nil, refusal(codeInvalidRequest, "the body could not be read to its end")
+	}
+	return body, nil
+}
+
 func checkMediaType(h http.Header) error {
 	got := h.Values("Content-Type")
 	if len(got) == 1 {
+		if got[0] == formType && len(h["Content-Encoding"]) == 0 { // nearly all
+			return nil
+		}
 		if media, _, err := mime.ParseMediaType(got[0]); err == nil && media == formType {
 			if h.Get("Content-Encoding") != "" {
 				return refusal(codeInvalidRequest, "the body must come without Content-Encoding")
@@ -72,8 +92,8 @@ func parseForm(body string) (url.Values, error) {
 	if strings.Count(body, "&") >= maxParameters {
 		return nil, refusal(codeInvalidRequest, "the body has more than %d parameters", maxParameters)
 	}
-	form, err := url.ParseQuery(body)
-	if err != nil {
+	form, ok := splitForm(body)
+	if !ok {
 		return nil, refusal(codeInvalidRequest, "the body is not well-formed %s: %% starts two hexadecimal digits, & divides parameters", formType)
 	}
 	for name, values := range form {
@@ -92,6 +112,30 @@ func parseForm(body string) (url.Values, error) {
 	return form, nil
 }
 
+// splitForm is url.ParseQuery in two allocations where nothing is escaped.
+func splitForm(body string) (url.Values, bool) {
+	n := strings.Count(body, "&") + 1
+	form, values := make(url.Values, n), make([]string, 0, n)
+	for part := range strings.SplitSeq(body, "&") {
+		if part == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(part, "=")
+		name, err1 := url.QueryUnescape(name)
+		value, err2 := url.QueryUnescape(value)
+		if err1 != nil || err2 != nil || strings.IndexByte(part, ';') >= 0 {
+			return nil, false
+		}
+		if others := form[name]; others != nil {
+			form[name] = append(others, value)
+			continue
+		}
+		values = append(values, value)
+		form[name] = values[len(values)-1 : len(values) : len(values)]
+	}
+	return form, true
+}
+
 // authenticateClient finds out who asks: one place for token, introspection and
 // revocation (RFC 6749 §2.3, §3.2.1).
 func (s *Server) authenticateClient(x *exchange) error {
@@ -102,7 +146,7 @@ func (s *Server) authenticateClient(x *exchange) error {
 	if clients.CheckID(creds.ID) == nil {
 		x.claimed = creds.ID
 	}
-	source := creds.ID + "\x00" + x.gin.ClientIP()
+	source := creds.ID + "\x00" + x.clientIP()
 	if wait := s.clientBlocked(source); wait > 0 {
 		return &Error{Code: codeInvalidClient, Status: http.StatusTooManyRequests, RetryAfter: wait, Reason: "client_failures",
 			Description: "too many failed authentications of this client from this address; wait as long as Retry-After says"}

@@ -8,16 +8,8 @@ import (
 	oauth2 "github.com/go-oauth2/oauth2/v4"
 
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/jsonobject"
 )
-
-// tokenAnswer is the successful answer of RFC 6749 §5.1.
-type tokenAnswer struct {
-	AccessToken  string `json:"access_token"`
-	TokenType    string `json:"token_type"`
-	ExpiresIn    int64  `json:"expires_in"` // seconds
-	RefreshToken string `json:"refresh_token,omitempty"`
-	Scope        string `json:"scope,omitempty"`
-}
 
 // token issues tokens (RFC 6749 §3.2). The grant is checked before the library is asked, which would
 // look at a password first, and which calls a grant that is switched off unauthorized_client.
@@ -60,26 +52,33 @@ func (s *Server) grantAllowed(x *exchange) error {
 
 // parametersPresent names what a grant needs (RFC 6749 §4.3.2, §6).
 func parametersPresent(x *exchange) error {
-	for _, name := range map[string][]string{
-		clients.GrantPassword: {"username", "password"}, clients.GrantRefreshToken: {"refresh_token"},
-	}[x.grant] {
-		if x.form.Get(name) == "" {
-			return refusal(codeInvalidRequest, "%s is required for this grant type", name)
+	missing := ""
+	switch x.grant {
+	case clients.GrantPassword:
+		if x.form.Get("password") == "" {
+			missing = "password"
 		}
+		if x.form.Get("username") == "" {
+			missing = "username"
+		}
+	case clients.GrantRefreshToken:
+		if x.form.Get("refresh_token") == "" {
+			missing = "refresh_token"
+		}
+	}
+	if missing != "" {
+		return refusal(codeInvalidRequest, "%s is required for this grant type", missing)
 	}
 	return nil
 }
 
+// writeToken writes the successful answer of RFC 6749 §5.1; expires_in is in seconds.
 func writeToken(x *exchange, info oauth2.TokenInfo) {
 	life := info.GetAccessExpiresIn()
 	if x.left > 0 {
 		life = min(life, x.left)
 	}
-	writeJSON(x, http.StatusOK, tokenAnswer{
-		AccessToken:  info.GetAccess(),
-		TokenType:    "Bearer",
-		ExpiresIn:    int64(life / time.Second),
-		RefreshToken: info.GetRefresh(),
-		Scope:        info.GetScope(),
-	})
+	answer := make(jsonobject.Object, 0, 512).Text("access_token", info.GetAccess()).Text("token_type", "Bearer").Number("expires_in", int64(life/time.Second))
+	answer = answer.TextOr("refresh_token", info.GetRefresh()).TextOr("scope", info.GetScope())
+	x.write(http.StatusOK, answer.Close())
 }

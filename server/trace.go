@@ -36,11 +36,11 @@ func (s *Server) startSpan(x *exchange) (end func()) {
 	}
 }
 
-// childSpan begins a span below that of a request, if there is one.
+// childSpan begins a span below that of a request; nil if there is none.
 func childSpan(ctx context.Context, name string) (context.Context, trace.Span) {
 	parent := trace.SpanFromContext(ctx)
 	if !parent.IsRecording() {
-		return ctx, parent
+		return ctx, nil
 	}
 	return parent.TracerProvider().Tracer(tracerName).Start(ctx, name)
 }

@@ -12,7 +12,7 @@ func (s *Server) record(x *exchange, e audit.Event) {
 	if s.cfg.Audit == nil {
 		return
 	}
-	e.RequestID, e.Peer = x.id, x.gin.ClientIP()
+	e.RequestID, e.Peer = x.id, x.clientIP()
 	if x.client != nil {
 		e.Actor, e.Client = x.client.ID, x.client.ID
 	}

@@ -1,0 +1,94 @@
+package audit_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantor-auth/grantor/audit"
+	"github.com/grantor-auth/grantor/redisdb"
+	"github.com/grantor-auth/grantor/redisdb/redistest"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+func TestTrail(t *testing.T) {
+	t.Run("S-31 S-33 one event is one line of JSON, whatever is in it", func(t *testing.T) {
+		var out bytes.Buffer
+		sink := audit.NewWriter(&out)
+		trail := audit.New(sink, quiet, nil)
+		trail.Record(t.Context(), audit.Event{Event: audit.TokenRefused, Client: "a\r\nb\x1b[0m\"}", Reason: "wrong_secret", RequestID: "X"})
+		sink.Close()
+		require.Equal(t, 1, bytes.Count(out.Bytes(), []byte("\n")))
+		var e audit.Event
+		require.NoError(t, json.Unmarshal(out.Bytes(), &e))
+		require.Equal(t, "a\r\nb\x1b[0m\"}", e.Client)
+		require.WithinDuration(t, time.Now(), e.Time, time.Minute)
+	})
+	t.Run("a nil trail records nothing", func(t *testing.T) {
+		var none *audit.Trail
+		none.Record(t.Context(), audit.Event{Event: "x"})
+	})
+	t.Run("what cannot be written is counted", func(t *testing.T) {
+		var mu sync.Mutex
+		dropped := 0
+		sink := audit.NewWriter(broken{})
+		trail := audit.New(sink, quiet, func(_ string, lost bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			if lost {
+				dropped++
+			}
+		})
+		require.Eventually(t, func() bool {
+			trail.Record(t.Context(), audit.Event{Event: "x"})
+			mu.Lock()
+			defer mu.Unlock()
+			return dropped > 0
+		}, 5*time.Second, time.Millisecond)
+		sink.Close()
+	})
+	t.Run("nobody waits for a sink that is stuck", func(t *testing.T) {
+		r, w := io.Pipe()
+		sink := audit.NewWriter(w)
+		dropped := 0
+		trail := audit.New(sink, quiet, func(_ string, lost bool) {
+			if lost {
+				dropped++
+			}
+		})
+		for range 20_000 {
+			trail.Record(t.Context(), audit.Event{Event: "x"})
+		}
+		require.Positive(t, dropped)
+		require.NoError(t, r.Close())
+		sink.Close()
+	})
+}
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, errors.New("the disk is full") }
+
+func TestRedisSink(t *testing.T) {
+	srv := redistest.Start(t)
+	db, err := redisdb.Open(redisdb.Config{URL: srv.URL, Prefix: "test:"})
+	require.NoError(t, err)
+	defer db.Close() //nolint:errcheck // the test is over
+	sink := audit.NewRedis(db)
+	trail := audit.New(sink, quiet, nil)
+	for range 1000 {
+		trail.Record(t.Context(), audit.Event{Event: audit.TokenIssued, Client: "app"})
+	}
+	sink.Close()
+	n, err := srv.Client().XLen(t.Context(), "test:audit").Result()
+	require.NoError(t, err)
+	require.EqualValues(t, 1000, n)
+}

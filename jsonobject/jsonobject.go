@@ -1,0 +1,76 @@
+// Package jsonobject writes JSON objects member by member, without reflection: the answers, claims and trail lines of
+// every day. Names are the program's own and need no escaping.
+package jsonobject
+
+import (
+	"encoding/json"
+	"strconv"
+)
+
+// Object is an object on its way. Begin with make(jsonobject.Object, 0, size) and end with Close.
+type Object []byte
+
+// Name begins a member, whose value the caller appends.
+func (o Object) Name(name string) Object {
+	if len(o) == 0 {
+		o = append(o, '{')
+	} else {
+		o = append(o, ',')
+	}
+	o = append(o, '"')
+	o = append(o, name...)
+	return append(o, '"', ':')
+}
+
+// Text adds a text.
+func (o Object) Text(name, value string) Object { return AppendText(o.Name(name), value) }
+
+// TextOr leaves out what is empty.
+func (o Object) TextOr(name, value string) Object {
+	if value == "" {
+		return o
+	}
+	return o.Text(name, value)
+}
+
+// Number adds a whole number.
+func (o Object) Number(name string, value int64) Object {
+	return strconv.AppendInt(o.Name(name), value, 10)
+}
+
+// Truth adds true or false.
+func (o Object) Truth(name string, value bool) Object {
+	return strconv.AppendBool(o.Name(name), value)
+}
+
+// List leaves out what is empty.
+func (o Object) List(name string, values []string) Object {
+	if len(values) == 0 {
+		return o
+	}
+	o = o.Name(name)
+	for i, v := range values {
+		o = append(o, "[,"[min(i, 1)])
+		o = AppendText(o, v)
+	}
+	return append(o, ']')
+}
+
+// Close ends the object, which has a member at least.
+func (o Object) Close() []byte { return append(o, '}') }
+
+// AppendText writes a text as JSON. Printable ASCII, which nearly all is, is copied.
+func AppendText(b []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			quoted, err := json.Marshal(text)
+			if err != nil {
+				return append(b, `""`...)
+			}
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, text...)
+	return append(b, '"')
+}
