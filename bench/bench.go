@@ -18,8 +18,9 @@ import (
 // bench is one call of the benchmark.
 type bench struct {
 	options
-	env *contest.Env
-	run report.Run
+	env    *contest.Env
+	run    report.Run
+	filler string // see fillGrantor
 }
 
 // newBench prepares the contestants; those that cannot take part are left out, and it is said why.

@@ -87,9 +87,12 @@ func noise(n int) []byte {
 
 // prepareRefresh logs in once for each chain: some for the warm-up, the rest for the measurement, of which wrk loses one.
 func prepareRefresh(ctx context.Context, f *fixture) (load.Plan, error) {
-	chains, err := f.fill(ctx, f.LogIn(), "refresh_token", rivals.Users()[:2*f.connections+8], time.Minute)
+	chains, err := f.fill(ctx, f.LogIn(), "refresh_token", rivals.Users()[:logIns(f.connections)], time.Minute)
 	return load.Of(load.Chain, f.Refresh(), chains...), err
 }
+
+// logIns is how many chains a run needs.
+func logIns(connections int) int { return 2*connections + 8 }
 
 // prepareRevoke issues as many tokens as can be had in the time of the measurement.
 func prepareRevoke(ctx context.Context, f *fixture) (load.Plan, error) {

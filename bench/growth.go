@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os/exec"
 	"strconv"
+	"strings"
 	"time"
-
-	"golang.org/x/sync/errgroup"
-
-	"github.com/grantor-auth/grantor/redisdb"
-	"github.com/grantor-auth/grantor/tokens"
 
 	"github.com/grantor-auth/grantor/bench/contest"
 	"github.com/grantor-auth/grantor/bench/load"
@@ -28,42 +26,10 @@ func (b *bench) grow(ctx context.Context) error {
 		if c.Name != contest.Ceiling && c.Name != contest.Product {
 			continue
 		}
-		if err := b.growOne(ctx, c); err != nil {
-			return fmt.Errorf("growth of %s: %w", c.Name, err)
-		}
-	}
-	return nil
-}
-
-func (b *bench) growOne(ctx context.Context, c *contest.Contestant) error {
-	i, err := c.Start(ctx, b.env)
-	if err != nil {
-		return err
-	}
-	defer i.Stop()
-	fill := func(from, n int, keep func(int, string)) error { return fillCeiling(ctx, i, from, n, keep) }
-	if c.Name == contest.Product {
-		fill = func(_, n int, keep func(int, string)) error { return fillGrantor(ctx, i, n, keep) }
-	}
-	f := &fixture{Instance: i, connections: grownConnections, duration: b.duration, answers: newAnswers(false)}
-	empty, _, err := f.used(ctx)
-	if err != nil {
-		return err
-	}
-	var live []string
-	for filled, next := 0, 1000; next <= b.options.grow; next = larger(next) {
-		step := max(1, (next-filled)/asked)
-		err := fill(filled, next-filled, func(n int, token string) {
-			if n%step == 0 {
-				live = append(live, token)
+		for live := 1000; live <= b.options.grow; live = larger(live) {
+			if err := b.grown(ctx, c, live); err != nil {
+				return fmt.Errorf("growth of %s to %d: %w", c.Name, live, err)
 			}
-		})
-		if err != nil {
-			return err
-		}
-		filled = next
-		if err := b.grown(ctx, c, f, next, empty, live); err != nil {
-			return err
 		}
 	}
 	return nil
@@ -76,12 +42,31 @@ func larger(n int) int {
 	return 10 * n
 }
 
-// grown measures at one size. Tokens that issue adds are few beside those that are there.
-func (b *bench) grown(ctx context.Context, c *contest.Contestant, f *fixture, live int, empty int64, sample []string) error {
+// grown measures with so many live tokens, in a fresh Redis: first introspect, then issue, which adds some.
+func (b *bench) grown(ctx context.Context, c *contest.Contestant, live int) error {
+	i, err := c.Start(ctx, b.env, 0)
+	if err != nil {
+		return err
+	}
+	defer i.Stop()
+	f := &fixture{Instance: i, connections: grownConnections, duration: b.duration, answers: newAnswers(false)}
+	empty, _, err := f.used(ctx)
+	if err != nil {
+		return err
+	}
+	fill := fillCeiling
+	if c.Name == contest.Product {
+		fill = b.fillGrantor
+	}
+	sample, err := fill(ctx, i, live, max(1, live/asked))
+	if err != nil {
+		return err
+	}
 	bytes, keys, err := f.used(ctx)
 	if err != nil {
 		return err
 	}
+	perToken := float64(bytes-empty) / float64(keys)
 	for _, p := range []load.Plan{load.Of(load.Cycle, f.Introspect(), sample...), load.Of(load.Cycle, f.Issue(), "")} {
 		for round := range max(1, b.options.rounds) {
 			if err := b.verify(ctx, f, p, b.warmup); err != nil {
@@ -91,8 +76,7 @@ func (b *bench) grown(ctx context.Context, c *contest.Contestant, f *fixture, li
 			if err != nil {
 				return err
 			}
-			s.Round, s.Contestant, s.Case, s.Connections, s.Live = round+1, c.Name, p.Kinds[0].Name, grownConnections, live
-			s.PerToken = float64(bytes-empty) / float64(keys)
+			s.Round, s.Contestant, s.Case, s.Connections, s.Live, s.PerToken = round+1, c.Name, p.Kinds[0].Name, grownConnections, live, perToken
 			b.run.Growth = append(b.run.Growth, s)
 			say("%9d live tokens  %-11s%-16s%8.0f/s  p50 %6.0f µs  CPU %5.1f µs  errors %d", live, s.Case, c.Name, s.Rate, s.P50, s.CPU(), s.Errors)
 		}
@@ -100,54 +84,27 @@ func (b *bench) grown(ctx context.Context, c *contest.Contestant, f *fixture, li
 	return nil
 }
 
-// fillGrantor issues n tokens into the Redis of a running Grantor by the store that it uses itself.
-func fillGrantor(ctx context.Context, i *contest.Instance, n int, keep func(int, string)) error {
-	db, err := redisdb.Open(redisdb.Config{URL: "redis://" + i.Redis.Addr, Prefix: "grantor:"})
-	if err != nil {
-		return err
+// fillGrantor issues n tokens into the Redis of a running Grantor by the store that it uses itself, and returns some.
+func (b *bench) fillGrantor(ctx context.Context, i *contest.Instance, n, nth int) ([]string, error) {
+	if b.filler == "" {
+		var err error
+		if b.filler, err = b.env.Build(ctx, "fill", "bench/fill/main.go"); err != nil {
+			return nil, err
+		}
 	}
-	defer db.Close()
-	store := tokens.NewRedis(db)
-	key, err := store.ServerKey(ctx)
-	if err != nil {
-		return err
+	out, err := exec.CommandContext(ctx, b.filler, i.Redis.Addr, rivals.MachineID, rivals.Scope, rivals.Resource,
+		strconv.Itoa(n), strconv.Itoa(nth)).Output()
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
+		err = fmt.Errorf("%w: %s", err, e.Stderr)
 	}
-	epochs, err := store.ClientEpochs(ctx, []string{rivals.MachineID})
-	if err != nil {
-		return err
-	}
-	codec := tokens.NewCodec(key)
-	record := &tokens.Record{ClientID: rivals.MachineID, ClientEpoch: epochs[0], Scope: rivals.Scope, Audience: []string{rivals.Resource},
-		IssuedAt: time.Now().Truncate(time.Second), TTL: grownLife}
-	texts := make(chan string, 1024)
-	var all errgroup.Group
-	for worker := range 128 {
-		all.Go(func() error {
-			for k := worker; k < n; k += 128 {
-				text, t := codec.NewClientAccess()
-				if err := store.Issue(ctx, t, record); err != nil {
-					return err
-				}
-				texts <- text
-			}
-			return nil
-		})
-	}
-	done := make(chan error, 1)
-	go func() { done <- all.Wait(); close(texts) }()
-	at := 0
-	for text := range texts {
-		keep(at, text)
-		at++
-	}
-	return <-done
+	return strings.Fields(string(out)), err
 }
 
-// fillCeiling sets what the ceiling's issue would have set.
-func fillCeiling(ctx context.Context, i *contest.Instance, from, n int, keep func(int, string)) error {
+// fillCeiling sets what the ceiling's issue would have set, and returns some.
+func fillCeiling(ctx context.Context, i *contest.Instance, n, nth int) (some []string, err error) {
 	const prefix = "a-token-of-the-length-of-" // as long as the ceiling's own
-	for k := range n {
-		keep(k, prefix+strconv.Itoa(from+k))
+	for k := 0; k < n; k += nth {
+		some = append(some, prefix+strconv.Itoa(k))
 	}
-	return i.Redis.Fill(ctx, prefix, from, n, rivals.MachineID, grownLife)
+	return some, i.Redis.Fill(ctx, prefix, n, rivals.MachineID, grownLife)
 }

@@ -37,7 +37,11 @@ func (b *bench) rounds(ctx context.Context) error {
 
 // measure starts a contestant with a Redis of its own and plays one case.
 func (b *bench) measure(ctx context.Context, c *contest.Contestant, k caseOf, connections int) (report.Sample, error) {
-	i, err := c.Start(ctx, b.env)
+	people := 0
+	if k.name == "refresh" {
+		people = logIns(connections)
+	}
+	i, err := c.Start(ctx, b.env, people)
 	if err != nil {
 		return report.Sample{}, err
 	}

@@ -24,8 +24,15 @@ type Contestant struct {
 	Redis   bool     // it keeps tokens there
 	Cannot  []string // cases that it has no endpoint for
 	Prepare func(ctx context.Context, e *Env) error
-	start   func(e *Env, listen, redis, dir string) (*stack.Process, error)
+	start   func(e *Env, p place) (*stack.Process, error)
 	paths   paths
+}
+
+// place is where an instance runs.
+type place struct {
+	listen, redis string // addresses
+	dir           string
+	people        int
 }
 
 type paths struct{ token, introspect, revoke string }
@@ -57,8 +64,8 @@ type Instance struct {
 	profiled bool
 }
 
-// Start runs the contestant beside a Redis of its own and waits for its first token.
-func (c *Contestant) Start(ctx context.Context, e *Env) (*Instance, error) {
+// Start runs the contestant beside a Redis of its own, with so many users, and waits for its first token.
+func (c *Contestant) Start(ctx context.Context, e *Env, people int) (*Instance, error) {
 	dir, err := os.MkdirTemp(e.Dir, c.Name)
 	if err != nil {
 		return nil, err
@@ -76,7 +83,7 @@ func (c *Contestant) Start(ctx context.Context, e *Env) (*Instance, error) {
 		return nil, err
 	}
 	begun := time.Now()
-	if i.Server, err = c.start(e, i.Addr, redisAddr, dir); err != nil {
+	if i.Server, err = c.start(e, place{i.Addr, redisAddr, dir, people}); err != nil {
 		i.Stop()
 		return nil, err
 	}
@@ -166,8 +173,8 @@ func ours() []*Contestant {
 	own := func(name, title string, redis bool, cannot ...string) *Contestant {
 		return &Contestant{Name: name, Title: title, Redis: redis, Cannot: cannot, paths: grantorPaths,
 			Prepare: func(context.Context, *Env) error { return nil },
-			start: func(e *Env, listen, redisAddr, dir string) (*stack.Process, error) {
-				return stack.Start(dir, filepath.Join(dir, "log"), nil, e.Self, "serve", name, listen, redisAddr)
+			start: func(e *Env, p place) (*stack.Process, error) {
+				return stack.Start(p.dir, filepath.Join(p.dir, "log"), nil, e.Self, "serve", name, p.listen, p.redis)
 			}}
 	}
 	return []*Contestant{

@@ -47,12 +47,12 @@ var configuration string
 func Versus(call string) *Contestant {
 	c := grantor("grantor-versus", call, setup{Store: "redis"})
 	words := strings.Fields(call)
-	c.start = func(e *Env, listen, redisAddr, dir string) (*stack.Process, error) {
+	c.start = func(e *Env, p place) (*stack.Process, error) {
 		env, bin := words, e.Bin
 		if last := words[len(words)-1]; !strings.Contains(last, "=") {
 			env, bin = words[:len(words)-1], last
 		}
-		return setup{Store: "redis", Listen: listen, Redis: redisAddr}.serve(bin, dir, env)
+		return setup{Store: "redis"}.serve(bin, p, env)
 	}
 	return c
 }
@@ -65,42 +65,47 @@ func grantor(name, title string, s setup) *Contestant {
 			}
 			return checked(ctx, e, s)
 		},
-		start: func(e *Env, listen, redisAddr, dir string) (*stack.Process, error) {
-			s.Listen, s.Redis = listen, redisAddr
+		start: func(e *Env, p place) (*stack.Process, error) {
 			var env []string
 			if e.Profile != "" {
 				env = append(env, "GRANTOR_TEST_PROFILE="+filepath.Join(e.Profile, name))
 			}
-			return s.serve(e.Bin, dir, env)
+			return s.serve(e.Bin, p, env)
 		}}
 }
 
-func (s setup) serve(bin, dir string, env []string) (*stack.Process, error) {
-	path, err := s.write(dir)
+func (s setup) serve(bin string, p place, env []string) (*stack.Process, error) {
+	path, err := s.write(p)
 	if err != nil {
 		return nil, err
 	}
-	return stack.Start(dir, filepath.Join(dir, "log"), env, bin, "serve", "--config", path)
+	return stack.Start(p.dir, filepath.Join(p.dir, "log"), env, bin, "serve", "--config", path)
 }
 
-// build makes the binary that users get, once.
+// build makes the binary that users get, once; to be profiled, one that can be.
 func build(ctx context.Context, e *Env) error {
 	if e.Bin != "" {
 		return nil
 	}
-	bin := filepath.Join(e.Dir, "grantor")
-	c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", bin, ".")
-	c.Dir = e.Root
+	source := "."
 	if e.Profile != "" {
-		c = exec.CommandContext(ctx, "go", "build", "-mod=mod", "-o", bin, "./profile")
-		c.Dir = filepath.Join(e.Root, "bench")
+		source = "bench/profile/main.go"
 	}
+	bin, err := e.Build(ctx, "grantor", source)
+	e.Bin = bin
+	return err
+}
+
+// Build compiles a program in Grantor's module.
+func (e *Env) Build(ctx context.Context, name, source string) (string, error) {
+	bin := filepath.Join(e.Dir, name)
+	c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", bin, source)
+	c.Dir = e.Root
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := c.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build in %s: %w: %s", e.Root, err, out)
+		return "", fmt.Errorf("go build %s in %s: %w: %s", source, e.Root, err, out)
 	}
-	e.Bin = bin
-	return nil
+	return bin, nil
 }
 
 // checked asks the binary whether it takes the configuration: one that is older than a key refuses it.
@@ -109,8 +114,7 @@ func checked(ctx context.Context, e *Env, s setup) error {
 	if err != nil {
 		return err
 	}
-	s.Listen, s.Redis = "127.0.0.1:8080", "127.0.0.1:6379"
-	path, err := s.write(dir)
+	path, err := s.write(place{"127.0.0.1:8080", "127.0.0.1:6379", dir, 1})
 	if err != nil {
 		return err
 	}
@@ -126,8 +130,9 @@ func firstLine(text []byte) string {
 	return line
 }
 
-// write generates the configuration in dir.
-func (s setup) write(dir string) (string, error) {
+// write generates the configuration.
+func (s setup) write(p place) (string, error) {
+	s.Listen, s.Redis, s.Users = p.listen, p.redis, rivals.Users()[:max(1, p.people)]
 	hash := func(secret string) string {
 		sum := sha256.Sum256([]byte(secret))
 		return "sha256:" + hex.EncodeToString(sum[:])
@@ -136,12 +141,11 @@ func (s setup) write(dir string) (string, error) {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
 	s.EncryptionKey = base64.StdEncoding.EncodeToString(key)
-	s.Users = rivals.Users()
 	t, err := template.New("grantor.toml").Parse(configuration)
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "config.toml")
+	path := filepath.Join(p.dir, "config.toml")
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return "", err

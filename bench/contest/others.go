@@ -23,9 +23,9 @@ func oidcProvider() *Contestant {
 			home = filepath.Join(e.Dir, "node")
 			return npmInstall(ctx, home)
 		},
-		start: func(_ *Env, listen, redisAddr, dir string) (*stack.Process, error) {
-			_, port, _ := net.SplitHostPort(listen)
-			return stack.Start(home, filepath.Join(dir, "log"), []string{"NODE_ENV=production", "PORT=" + port, "REDIS_URL=redis://" + redisAddr},
+		start: func(_ *Env, p place) (*stack.Process, error) {
+			_, port, _ := net.SplitHostPort(p.listen)
+			return stack.Start(home, filepath.Join(p.dir, "log"), []string{"NODE_ENV=production", "PORT=" + port, "REDIS_URL=redis://" + p.redis},
 				"node", "server.js")
 		}}
 }

@@ -1,5 +1,7 @@
+//go:build ignore
+
 // Command profile is grantor itself with a CPU and an allocation profile between SIGUSR1 and SIGUSR2, which bench --profile
-// sends around a measurement. The files are named by GRANTOR_TEST_PROFILE.
+// sends around a measurement. The files are named by GRANTOR_TEST_PROFILE. It is compiled in Grantor's module, as fill is.
 package main
 
 import (

@@ -72,11 +72,11 @@ func (r *Redis) Used(ctx context.Context) (bytes, keys int64, err error) {
 }
 
 // Fill sets n keys of a prefix and a number, by pipelines, each with a life.
-func (r *Redis) Fill(ctx context.Context, prefix string, from, n int, value string, ttl time.Duration) error {
+func (r *Redis) Fill(ctx context.Context, prefix string, n int, value string, ttl time.Duration) error {
 	const batch = 1000
-	for at := from; at < from+n; at += batch {
+	for at := 0; at < n; at += batch {
 		_, err := r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for i := at; i < min(at+batch, from+n); i++ {
+			for i := at; i < min(at+batch, n); i++ {
 				p.Set(ctx, prefix+strconv.Itoa(i), value, ttl)
 			}
 			return nil
