@@ -88,7 +88,7 @@ func (b *bench) grown(ctx context.Context, c *contest.Contestant, live int) erro
 func (b *bench) fillGrantor(ctx context.Context, i *contest.Instance, n, nth int) ([]string, error) {
 	if b.filler == "" {
 		var err error
-		if b.filler, err = b.env.Build(ctx, "fill", "bench/fill/main.go"); err != nil {
+		if b.filler, err = b.env.Build(ctx, "fill", "./bench/fill/main.go"); err != nil {
 			return nil, err
 		}
 	}

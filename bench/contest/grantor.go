@@ -89,7 +89,7 @@ func build(ctx context.Context, e *Env) error {
 	}
 	source := "."
 	if e.Profile != "" {
-		source = "bench/profile/main.go"
+		source = "./bench/profile/main.go"
 	}
 	bin, err := e.Build(ctx, "grantor", source)
 	e.Bin = bin
