@@ -5,6 +5,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Sink is where lines of the trail go. They wait in a bounded queue and are written many at a time, so that no request waits for
@@ -18,6 +19,7 @@ type Sink struct {
 const (
 	queueLength = 16_384
 	batchLength = 256
+	settle      = 5 * time.Millisecond // that a line may wait for others
 )
 
 // ErrFull: the sink does not take events as fast as they come.
@@ -67,6 +69,9 @@ func (s *Sink) run(flush func([][]byte) error) {
 	batch := make([][]byte, 0, batchLength)
 	for line := range s.queue {
 		batch = append(batch[:0], line)
+		if len(s.queue) < batchLength {
+			time.Sleep(settle) // more come with it: one write for all
+		}
 		for more := true; more && len(batch) < batchLength; {
 			select {
 			case next, open := <-s.queue:
