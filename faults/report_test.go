@@ -89,6 +89,13 @@ func (l *ledger) allow(bound time.Duration) time.Duration {
 	return bound + 3*l.stall
 }
 
+// unpassed skips a test of what is not so yet, and says it in the table.
+func unpassed(t *testing.T, row, what, passes string) {
+	t.Helper()
+	figure(t, row, "**not passed yet**: "+what, passes)
+	t.Skip(what)
+}
+
 // figure tells what was measured for a row of the threats, and the number that passes; the table of docs/faults.md
 // is made of these lines.
 func figure(t *testing.T, row, measured, passes string) {

@@ -14,8 +14,8 @@ import (
 const head = `# Faults
 
 What became of Grantor while everything behind it broke, and the number that passes. Written by ` + "`go run ./faults/table`" + ` from the
-figures of a run of the tests (` + "`GRANTOR_TEST_FIGURES=… go test ./faults`" + `); do not edit. ` + "`GRANTOR_TEST_FAULTS=long`" + ` repeats each fault
-more often. Figures are of the machine that ran them.
+figures of runs of the tests (` + "`GRANTOR_TEST_FIGURES=… go test ./faults`" + `); do not edit. ` + "`GRANTOR_TEST_FAULTS=long`" + ` repeats each fault
+more often. Figures are of the machine that ran them, which others kept busy meanwhile.
 
 In the ledger, "wrong" is an answer about another token, or none of the two that introspection has. "Lost" is what was answered 200 and
 undone later: a revoked token that is active again, a session whose latest refresh token is refused, an issued token that
