@@ -322,6 +322,15 @@ func TestClocks(t *testing.T) {
 	})
 }
 
+func TestFirstWrite(t *testing.T) {
+	t.Parallel()
+	s, ctx := redistest.Start(t), t.Context()
+	private, err := keys.NewFiles(writePEM(t, ed(t))...).Load(ctx)
+	require.NoError(t, err)
+	require.NoError(t, keys.NewRedis(redisOf(t, s), wrap(t, secret)).Swap(ctx, "", private.Keys))
+	require.Greater(t, s.Client().PTTL(ctx, ringKey).Val(), 399*24*time.Hour, "no key is without a lifetime for a moment")
+}
+
 func TestLostKeys(t *testing.T) {
 	t.Parallel()
 	s, ctx := redistest.Start(t), t.Context()

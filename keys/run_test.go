@@ -1,7 +1,9 @@
 package keys_test
 
 import (
+	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -178,6 +180,52 @@ func TestAlgorithmsChange(t *testing.T) {
 		for _, i := range r.List() {
 			require.Equal(t, keys.ES256, i.Algorithm)
 		}
+	})
+}
+
+// counting counts what is written.
+type counting struct {
+	keys.Store
+	swaps atomic.Int64
+}
+
+func (c *counting) Swap(ctx context.Context, revision string, k []keys.Key) error {
+	c.swaps.Add(1)
+	return c.Store.Swap(ctx, revision, k)
+}
+
+func TestLeader(t *testing.T) {
+	t.Run("one node at a time carries out the schedule, and another takes over", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			memory := keys.NewMemory()
+			node := func(every time.Duration) (*counting, func()) {
+				store := &counting{Store: memory}
+				cfg := config(store)
+				cfg.RotateEvery = every
+				stop := run(t, open(t, cfg))
+				synctest.Wait()
+				return store, stop
+			}
+			leader, stop := node(time.Hour)
+			first := leader.swaps.Load()
+			follower, end := node(2 * time.Hour) // it is of another mind
+			defer end()
+			time.Sleep(30 * time.Minute)
+			require.Equal(t, first, leader.swaps.Load())
+			require.Zero(t, follower.swaps.Load())
+			stop()
+			time.Sleep(20 * time.Second)
+			require.EqualValues(t, 1, follower.swaps.Load())
+			time.Sleep(100 * time.Minute)
+			require.Greater(t, follower.swaps.Load(), int64(1), "and rotates")
+		})
+	})
+	t.Run("a node that starts changes nothing while there are keys", func(t *testing.T) {
+		cfg := config(keys.NewMemory())
+		cfg.RotateEvery = time.Hour
+		before := open(t, cfg).List()
+		cfg.RotateEvery = 24 * time.Hour
+		require.Equal(t, before, open(t, cfg).List())
 	})
 }
 

@@ -178,4 +178,18 @@ func TestScheduleChanges(t *testing.T) {
 		require.Equal(t, epoch.Add(time.Hour), next[1].From)
 		require.Len(t, next, 3)
 	})
+	t.Run("an algorithm that is no longer configured ends with the rotation, also with one that was planned later", func(t *testing.T) {
+		s.every, s.algorithms = 24*time.Hour, []Algorithm{ES256}
+		defer func() { s.every, s.algorithms = 90*24*time.Hour, []Algorithm{EdDSA} }()
+		find := func(keys []Key) Key {
+			return keys[slices.IndexFunc(keys, func(k Key) bool { return k.Algorithm == EdDSA })]
+		}
+		now := epoch.Add(time.Hour)
+		last := find(plan(keys, now, false))
+		require.Equal(t, keys[0].ID, last.ID)
+		require.Equal(t, epoch.Add(s.every), last.Until)
+		require.Equal(t, last.Until.Add(s.after), last.Gone)
+		last = find(plan(keys, now, true))
+		require.Equal(t, now, last.Until, "or with the one that an operator asks for")
+	})
 }

@@ -1,9 +1,12 @@
 package keys_test
 
 import (
+	"context"
 	"crypto/rsa"
 	"encoding/json"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,6 +61,14 @@ func TestSign(t *testing.T) {
 			require.Equal(t, typ, headerOf(t, token)["typ"])
 			_, err = r.Verify(token, typ)
 			require.NoError(t, err)
+		}
+	})
+	t.Run("RFC 7518 §3.4 r and s are padded to 32 bytes", func(t *testing.T) {
+		set := jwks(t, r)
+		for range 600 { // one in 128 has a leading zero
+			token := sign(t, r, keys.ES256)
+			require.Len(t, token[strings.LastIndexByte(token, '.')+1:], 86)
+			require.True(t, verifies(set, token))
 		}
 	})
 	t.Run("claims are a JSON object, of a token that will be accepted", func(t *testing.T) {
@@ -124,6 +135,57 @@ func TestConfirmation(t *testing.T) {
 		})
 	})
 }
+
+// gated is a store that answers when it is told to, and counts.
+type gated struct {
+	keys.Store
+	loads atomic.Int64
+	gate  chan struct{} // nil: open
+}
+
+func (g *gated) Load(ctx context.Context) (keys.State, error) {
+	g.loads.Add(1)
+	if g.gate != nil {
+		<-g.gate
+	}
+	return g.Store.Load(ctx)
+}
+
+func TestFlood(t *testing.T) {
+	var clock atomic.Int64 // each look at it takes longer than the pause between two looks at the store
+	store := &gated{Store: keys.NewMemory()}
+	cfg := config(store)
+	cfg.Now = func() time.Time {
+		return time.Unix(1_800_000_000, 0).Add(time.Duration(clock.Add(1)) * 101 * time.Millisecond)
+	}
+	r := open(t, cfg)
+	foreign := sign(t, open(t, config(keys.NewMemory())), keys.EdDSA)
+
+	t.Run("a kid that cannot be ours asks the store nothing", func(t *testing.T) {
+		before := store.loads.Load()
+		require.ErrorIs(t, get(r.Verify(forgedKid, atJWT)), keys.ErrNotOurs)
+		require.Equal(t, before, store.loads.Load())
+	})
+	t.Run("S-50 many kids that nobody knows, while the store is slow: they wait for one answer", func(t *testing.T) {
+		store.gate = make(chan struct{})
+		var done sync.WaitGroup
+		before := store.loads.Load()
+		done.Go(func() { _, _ = r.Verify(foreign, atJWT) })
+		require.Eventually(t, func() bool { return store.loads.Load() == before+1 }, 20*time.Second, time.Millisecond)
+		const flood = 50
+		arrived := clock.Load() + 2*flood // each asks for the time twice before it waits
+		for range flood {
+			done.Go(func() { _, _ = r.Verify(foreign, atJWT) })
+		}
+		require.Eventually(t, func() bool { return clock.Load() >= arrived }, 20*time.Second, time.Millisecond)
+		close(store.gate)
+		done.Wait()
+		require.LessOrEqual(t, store.loads.Load()-before, int64(5))
+	})
+}
+
+// forgedKid names a kid that none of our keys has the form of.
+var forgedKid = b64(`{"alg":"EdDSA","typ":"at+jwt","kid":"1"}`) + "." + b64(`{}`) + "." + b64("x")
 
 type outage string
 
