@@ -5,25 +5,39 @@ package attempts
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"sync"
 	"time"
 )
 
-// Counter counts events in windows that begin with the first. Methods may be called by any number of
-// goroutines. A Counter never repeats a command whose outcome it does not know: a repeated
-// count would count twice.
+// Counter counts events. Methods may be called by any number of goroutines. Of Add nobody knows after an error whether it
+// counted, and it is never repeated; Hold, Keep and Release name their event, so repeating them counts nothing twice.
 type Counter interface {
-	// Add counts one event of subject and returns how many there are in the running window and
+	// Add counts one event of subject and returns how many there are in the running window, which begins with the first, and
 	// how long that window still lasts.
 	Add(ctx context.Context, subject Subject, window time.Duration) (n int, left time.Duration, err error)
-	// Count returns how many events of subject are in its running window.
-	Count(ctx context.Context, subject Subject) (int, error)
-	// Undo takes one event of subject back.
-	Undo(ctx context.Context, subject Subject) error
+
+	// Hold counts an event for pending, unless there are most already, and returns how many there are with it, and
+	// how long until one goes by itself.
+	Hold(ctx context.Context, subject Subject, event Event, most int, pending time.Duration) (n int, left time.Duration, err error)
+	// Keep lets an event count for life from now.
+	Keep(ctx context.Context, subject Subject, event Event, life time.Duration) error
+	// Release takes an event back.
+	Release(ctx context.Context, subject Subject, event Event) error
+	// Held returns how many events of subject there are.
+	Held(ctx context.Context, subject Subject) (int, error)
 	// Reset forgets the events of subject.
 	Reset(ctx context.Context, subject Subject) error
+}
+
+// Event names one event that is held.
+type Event [12]byte
+
+func newEvent() (e Event) {
+	rand.Read(e[:]) //nolint:errcheck // crypto/rand.Read never returns an error since Go 1.24
+	return e
 }
 
 // Subject is what is counted: the hash of a kind and its parts.

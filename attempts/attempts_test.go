@@ -2,6 +2,7 @@ package attempts
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,14 +44,46 @@ func contract(t *testing.T, c Counter) {
 			return err == nil && n == 1
 		}, 3*time.Second, 50*time.Millisecond)
 	})
-	t.Run("reset forgets", func(t *testing.T) {
-		s := SubjectOf("k", "reset")
-		_, _, err := c.Add(t.Context(), s, time.Minute)
+	t.Run("V-11 of fifty at one moment as many are held as may be", func(t *testing.T) {
+		s := SubjectOf("k", "held at once")
+		var allowed atomic.Int64
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				if n, _, err := c.Hold(t.Context(), s, newEvent(), 5, time.Minute); err == nil && n <= 5 {
+					allowed.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		require.EqualValues(t, 5, allowed.Load())
+		n, left, err := c.Hold(t.Context(), s, newEvent(), 5, time.Minute)
 		require.NoError(t, err)
-		require.NoError(t, c.Reset(t.Context(), s))
-		n, _, err := c.Add(t.Context(), s, time.Minute)
+		require.Equal(t, 6, n)
+		require.InDelta(t, time.Minute, left, float64(5*time.Second))
+	})
+	t.Run("V-03 an event that is counted twice by the network layer counts once; released it is gone; kept it stays", func(t *testing.T) {
+		s, e, f := SubjectOf("k", "events"), newEvent(), newEvent()
+		for range 2 {
+			n, _, err := c.Hold(t.Context(), s, e, 5, time.Minute)
+			require.NoError(t, err)
+			require.Equal(t, 1, n)
+		}
+		_, _, err := c.Hold(t.Context(), s, f, 5, 300*time.Millisecond)
+		require.NoError(t, err)
+		for range 2 {
+			require.NoError(t, c.Release(t.Context(), s, e))
+		}
+		n, err := c.Held(t.Context(), s)
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
+		require.NoError(t, c.Keep(t.Context(), s, e, time.Minute))
+		require.Eventually(t, func() bool { n, err := c.Held(t.Context(), s); return err == nil && n == 1 }, 3*time.Second, 20*time.Millisecond,
+			"what nobody confirmed ends by itself")
+		require.NoError(t, c.Reset(t.Context(), s))
+		n, err = c.Held(t.Context(), s)
+		require.NoError(t, err)
+		require.Zero(t, n)
 	})
 }
 

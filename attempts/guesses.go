@@ -2,6 +2,7 @@ package attempts
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -26,10 +27,16 @@ func NewGuesses(counter Counter, perUser, perAddress int, window time.Duration) 
 	return &Guesses{counter, perUser, perAddress, window}
 }
 
-// Attempt is one reserved log-in.
+// pending is how long an attempt counts of which nobody says how it ended: longer than any log-in takes. What was counted by a
+// command whose answer was lost ends so by itself, and locks nobody out (V-03).
+const pending = 10 * time.Second
+
+// Attempt is one reserved log-in. Exactly one of Succeeded, Failed and Abandoned ends it.
 type Attempt struct {
 	g       *Guesses
+	event   Event
 	user    Subject // the budget that it counts in
+	owner   Subject // the budget at addresses that are known
 	known   Subject
 	address Subject
 }
@@ -47,10 +54,10 @@ const (
 // Reserve counts an attempt of user from address. For AddressLocked it says how long. An error means
 // that it could not be counted, and the attempt must not go on.
 func (g *Guesses) Reserve(ctx context.Context, user, address string) (*Attempt, Verdict, time.Duration, error) {
-	a := &Attempt{g: g, user: SubjectOf("password.user", user), address: SubjectOf("password.address", address),
-		known: SubjectOf("password.known", user, address)}
+	a := &Attempt{g: g, event: newEvent(), user: SubjectOf("password.user", user), address: SubjectOf("password.address", address),
+		known: SubjectOf("password.known", user, address), owner: SubjectOf("password.owner", user, address)}
 	if g.perAddress > 0 {
-		n, left, err := g.counter.Add(ctx, a.address, g.window)
+		n, left, err := g.counter.Hold(ctx, a.address, a.event, g.perAddress, pending)
 		if err != nil {
 			return nil, 0, 0, err
 		}
@@ -58,55 +65,72 @@ func (g *Guesses) Reserve(ctx context.Context, user, address string) (*Attempt, 
 			return a, AddressLocked, left, nil
 		}
 	}
-	if g.perUser > 0 {
-		known, err := g.counter.Count(ctx, a.known)
-		if err != nil {
-			return nil, 0, 0, err
-		}
-		if known > 0 {
-			a.user = SubjectOf("password.owner", user, address)
-		}
-		n, _, err := g.counter.Add(ctx, a.user, g.window)
-		if err != nil {
-			return nil, 0, 0, err
-		}
-		if n > g.perUser {
-			return a, UserLocked, 0, nil
-		}
+	if g.perUser <= 0 {
+		return a, Allowed, 0, nil
+	}
+	n, err := a.count(ctx)
+	if err != nil { // half of the counters' store may be away: the other half must not lock everybody out (V-03)
+		return nil, 0, 0, errors.Join(err, a.releaseAddress(ctx))
+	}
+	if n > g.perUser {
+		return a, UserLocked, 0, a.keepAddress(ctx)
 	}
 	return a, Allowed, 0, nil
 }
 
-// Succeeded forgets the failures of this budget, gives the address's reservation back, and
-// remembers the address as the user's.
-func (a *Attempt) Succeeded(ctx context.Context) error {
-	if a.g.perAddress > 0 {
-		if err := a.g.counter.Undo(ctx, a.address); err != nil {
-			return err
-		}
+// count counts the attempt in the user's budget, or in the owner's at an address that is known.
+func (a *Attempt) count(ctx context.Context) (int, error) {
+	known, err := a.g.counter.Held(ctx, a.known)
+	if err != nil {
+		return 0, err
 	}
-	if a.g.perUser <= 0 {
+	if known > 0 {
+		a.user = a.owner
+	}
+	n, _, err := a.g.counter.Hold(ctx, a.user, a.event, a.g.perUser, pending)
+	return n, err
+}
+
+func (a *Attempt) releaseAddress(ctx context.Context) error {
+	if a.g.perAddress <= 0 {
 		return nil
 	}
-	if err := a.g.counter.Reset(ctx, a.user); err != nil {
-		return err
+	return a.g.counter.Release(ctx, a.address, a.event)
+}
+
+func (a *Attempt) keepAddress(ctx context.Context) error {
+	if a.g.perAddress <= 0 {
+		return nil
 	}
-	if err := a.g.counter.Reset(ctx, a.known); err != nil { // its 30 days begin anew
-		return err
+	return a.g.counter.Keep(ctx, a.address, a.event, a.g.window)
+}
+
+// Failed lets the attempt count for the window. After an error the caller must not tell the client that the password was wrong: it
+// would be a guess for nothing.
+func (a *Attempt) Failed(ctx context.Context) error {
+	err := a.keepAddress(ctx)
+	if a.g.perUser > 0 {
+		err = errors.Join(err, a.g.counter.Keep(ctx, a.user, a.event, a.g.window))
 	}
-	_, _, err := a.g.counter.Add(ctx, a.known, KnownFor)
 	return err
 }
 
-// Abandoned gives the reservation back: the password was not looked at.
+// Succeeded forgets the failures of this budget, gives the address's reservation back, and
+// remembers the address as the user's. It does as much of that as the store lets it.
+func (a *Attempt) Succeeded(ctx context.Context) error {
+	err := a.releaseAddress(ctx)
+	if a.g.perUser <= 0 {
+		return err
+	}
+	return errors.Join(err, a.g.counter.Reset(ctx, a.user), a.g.counter.Keep(ctx, a.known, Event{}, KnownFor))
+}
+
+// Abandoned gives the reservation back: the password was not looked at, or the log-in failed through no fault
+// of the user's. It gives back as much as the store lets it.
 func (a *Attempt) Abandoned(ctx context.Context) error {
-	if a.g.perAddress > 0 {
-		if err := a.g.counter.Undo(ctx, a.address); err != nil {
-			return err
-		}
-	}
+	err := a.releaseAddress(ctx)
 	if a.g.perUser > 0 {
-		return a.g.counter.Undo(ctx, a.user)
+		err = errors.Join(err, a.g.counter.Release(ctx, a.user, a.event))
 	}
-	return nil
+	return err
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/spf13/cobra"
+	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/term"
 
@@ -85,8 +86,11 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 		r := &reloader{program: p, options: o, base: b, switcher: sw, seen: read}
 		background.Go(func() error { r.run(ctx); return nil })
 	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT) // before anybody is told that it serves
+	defer signal.Stop(signals)
 	p.banner(c, cfg, listeners, demo)
-	return untilStopped(cfg.Server, sw, listeners, log)
+	return untilStopped(cfg.Server, sw, listeners, signals, log)
 }
 
 // gcPercent lets the heap grow to five times of what lives, a few MiB: the collector then takes about a third of the
@@ -200,17 +204,24 @@ func (b *base) listen(cfg *config.Config, sw *switcher) ([]listener, error) {
 			}
 			return nil, err
 		}
-		list = append(list, listener{l.name, opened, server.NewHTTP(l.handler, l.tls, b.log)})
+		list = append(list, listener{l.name, netutil.LimitListener(opened, maxConnections()), server.NewHTTP(l.handler, l.tls, b.log)})
 	}
 	return list, nil
 }
 
+// maxConnections is how many connections a listener holds: four of five file descriptors, so that the rest, Redis above all, has
+// some left. More wait to be accepted (threats S-43).
+func maxConnections() int {
+	var r syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
+		return 1 << 10
+	}
+	return int(min(max(r.Cur/5*4, 64), 1<<16)) //nolint:gosec // bounded
+}
+
 // untilStopped serves until SIGTERM or SIGINT, then stops gracefully: readiness falls first, requests
 // in flight end. An interrupt from the keyboard does not wait for balancers.
-func untilStopped(stop config.Server, sw *switcher, list []listener, log *slog.Logger) error {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(signals)
+func untilStopped(stop config.Server, sw *switcher, list []listener, signals <-chan os.Signal, log *slog.Logger) error {
 	served := make(chan error, len(list))
 	for _, l := range list {
 		go func() { served <- l.serve() }()

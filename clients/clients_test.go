@@ -67,7 +67,7 @@ func TestStatic(t *testing.T) {
 			_, err = s.Get(t.Context(), "a")
 			require.ErrorIs(t, err, ErrStale)
 			_, err = s.Get(t.Context(), "unknown")
-			require.ErrorIs(t, err, ErrStale)
+			require.ErrorIs(t, err, ErrUnknown, "what config.toml does not name is known not to be there")
 
 			source.set(map[string]Epoch{"a": {2}}, nil)
 			time.Sleep(PollEvery)

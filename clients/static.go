@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // EpochSource keeps the epochs of clients where all nodes see them; tokens.Store is one.
@@ -35,15 +38,21 @@ type Static struct {
 	now    atomic.Pointer[snapshot]
 }
 
-type snapshot struct {
-	byID map[string]*Client
-	at   time.Time // when the source confirmed it
+// snapshot is what the source said. In a Cluster one lost server takes the epochs of some clients with it, and of no others:
+// each has its own time.
+type snapshot struct{ byID map[string]confirmed }
+
+type confirmed struct {
+	client *Client
+	at     time.Time // when the source confirmed it
 }
+
+func (c confirmed) fresh() bool { return c.client != nil && time.Since(c.at) <= StaleAfter }
 
 // NewStatic asks source for the epochs of list and returns the registry, which is good for
 // StaleAfter: let Run go on confirming it. Ids must be unique.
 func NewStatic(ctx context.Context, list []*Client, source EpochSource) (*Static, error) {
-	s := &Static{source: source, list: list}
+	s := &Static{source: source}
 	seen := map[string]bool{}
 	for _, c := range list {
 		if seen[c.ID] {
@@ -51,9 +60,12 @@ func NewStatic(ctx context.Context, list []*Client, source EpochSource) (*Static
 		}
 		seen[c.ID] = true
 		s.ids = append(s.ids, c.ID)
-		for i := range c.Secrets {
-			c.Secrets[i].used = new(lastUse)
+		own := *c
+		own.Secrets = slices.Clone(c.Secrets)
+		for i := range own.Secrets {
+			own.Secrets[i].used = new(lastUse)
 		}
+		s.list = append(s.list, &own)
 	}
 	if err := s.refresh(ctx); err != nil {
 		return nil, err
@@ -87,35 +99,73 @@ func (s *Static) Run(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// refresh takes the epochs of this moment. The clock is read before the source is asked.
+// refresh takes the epochs of this moment: all at once, or one by one where that fails. The clock is read before the source is
+// asked.
 func (s *Static) refresh(ctx context.Context) error {
 	asked := time.Now()
 	epochs, err := s.source.ClientEpochs(ctx, s.ids)
+	known := make([]bool, len(s.ids))
+	for i := range known {
+		known[i] = err == nil
+	}
 	if err != nil {
-		return err
+		epochs = s.refreshEach(ctx, known)
 	}
 	old := s.now.Load()
-	next := &snapshot{byID: make(map[string]*Client, len(s.list)), at: asked}
+	next := &snapshot{byID: make(map[string]confirmed, len(s.list))}
 	for i, c := range s.list {
-		if old != nil && old.byID[c.ID].Epoch == epochs[i] {
-			next.byID[c.ID] = old.byID[c.ID]
-			continue
+		var before confirmed
+		if old != nil {
+			before = old.byID[c.ID]
 		}
-		view := *c
-		view.Epoch = epochs[i]
-		view.Disabled = view.Disabled || view.Epoch == Epoch{}
-		next.byID[c.ID] = &view
+		switch {
+		case !known[i]:
+			next.byID[c.ID] = before
+		case before.client != nil && before.client.Epoch == epochs[i]:
+			next.byID[c.ID] = confirmed{before.client, asked}
+		default:
+			view := *c
+			view.Epoch = epochs[i]
+			view.Disabled = view.Disabled || view.Epoch == Epoch{}
+			next.byID[c.ID] = confirmed{&view, asked}
+		}
 	}
 	s.now.Store(next)
-	return nil
+	return err
 }
 
-// Following returns ErrStale when the epochs could not be confirmed for StaleAfter.
-func (s *Static) Following() error {
-	if snap := s.now.Load(); snap == nil || time.Since(snap.at) > StaleAfter {
-		return ErrStale
+// refreshEach asks for each epoch alone, and notes which ones it got.
+func (s *Static) refreshEach(ctx context.Context, known []bool) []Epoch {
+	epochs := make([]Epoch, len(s.ids))
+	var g errgroup.Group
+	g.SetLimit(refreshAtOnce)
+	for i, id := range s.ids {
+		g.Go(func() error {
+			if one, err := s.source.ClientEpochs(ctx, []string{id}); err == nil {
+				epochs[i], known[i] = one[0], true
+			}
+			return nil
+		})
 	}
-	return nil
+	_ = g.Wait() // each error leaves its client as it was
+	return epochs
+}
+
+// refreshAtOnce bounds the questions that are under way when a source is partly away.
+const refreshAtOnce = 16
+
+// Following returns ErrStale when no client could be confirmed for StaleAfter.
+func (s *Static) Following() error {
+	snap := s.now.Load()
+	for _, c := range snap.byID {
+		if c.fresh() {
+			return nil
+		}
+	}
+	if len(snap.byID) == 0 {
+		return nil
+	}
+	return ErrStale
 }
 
 // List returns the clients of config.toml as they are now, however old that is.
@@ -123,20 +173,21 @@ func (s *Static) List() []*Client {
 	snap := s.now.Load()
 	list := make([]*Client, 0, len(s.ids))
 	for _, id := range s.ids {
-		list = append(list, snap.byID[id])
+		if c := snap.byID[id].client; c != nil {
+			list = append(list, c)
+		}
 	}
 	return list
 }
 
 // Get implements Registry.
 func (s *Static) Get(_ context.Context, id string) (*Client, error) {
-	snap := s.now.Load()
-	if snap == nil || time.Since(snap.at) > StaleAfter {
+	c, ok := s.now.Load().byID[id]
+	switch {
+	case !ok:
+		return nil, ErrUnknown
+	case !c.fresh():
 		return nil, ErrStale
 	}
-	c, ok := snap.byID[id]
-	if !ok {
-		return nil, ErrUnknown
-	}
-	return c, nil
+	return c.client, nil
 }

@@ -24,10 +24,6 @@ type deployment struct {
 	users    int    // "user-0" and so on, with the password below
 }
 
-// noGuessing turns the limits of wrong passwords off. Log-ins that failed for Redis count as wrong passwords at
-// this time, so a fault that lasts locks people out.
-const noGuessing = "limits.password_failures = -1\nlimits.password_failures_per_address = -1\n"
-
 const password = "correct horse battery staple"
 
 // deploy writes a configuration over a store; more may add to it.

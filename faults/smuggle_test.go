@@ -122,7 +122,6 @@ func exchangeRaw(t *testing.T, addr, request string) (r raw) {
 }
 
 func TestTwoFramings(t *testing.T) {
-	unpassed(t, "S-44", "after a request with Content-Length and chunks, net/http believes the chunks and leaves the connection open (RFC 9112 §6.1)", "close")
 	n := deploy(t, inMemory).serve(t)
 	t.Run("S-44 RFC 9112 §6.1 after a request with Content-Length and Transfer-Encoding the connection is closed", func(t *testing.T) {
 		for name, form := range twoFramings() {

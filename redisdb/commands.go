@@ -160,9 +160,13 @@ func (d *DB) SetNXGet(ctx context.Context, key string, value []byte, ttl time.Du
 }
 
 var setNXGet = NewScript(`
-redis.call('SET', KEYS[1], ARGV[1], 'NX')
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return redis.call('GET', KEYS[1])`)
+local v = redis.call('GET', KEYS[1])
+if v then
+  redis.pcall('PEXPIRE', KEYS[1], ARGV[2])
+  return v
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return ARGV[1]`)
 
 // Each reads any number of keys, of any slots, in pipelines of GETs, and hands f what was found; a missing
 // key is nil.

@@ -103,7 +103,9 @@ func (s *Server) observe(c *gin.Context) {
 	h["X-Request-Id"] = []string{x.id}
 	h["X-Content-Type-Options"] = x.fixed.noSniff
 	h["Referrer-Policy"] = x.fixed.noReferrer
-	if s.drain.Load() { // so that nobody sends the next request into a connection that is about to close
+	// RFC 9112 §6.1: net/http believes the chunks and hides a Content-Length beside them, so after any chunked request
+	// the connection ends. On a stop: so that nobody sends the next request into a connection that is about to close.
+	if s.drain.Load() || len(c.Request.TransferEncoding) > 0 {
 		c.Header("Connection", "close")
 	}
 	s.warnOfForwarding(x)

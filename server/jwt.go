@@ -139,6 +139,9 @@ func (s *Server) jwks(x *exchange) error {
 	h.Del("Pragma")
 	h.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(keys.DefaultPublishAhead/time.Second)))
 	h.Set("ETag", etag)
+	if s.cfg.Keys.Ready() != nil { // others may know newer keys
+		h.Set("Cache-Control", "no-store")
+	}
 	if x.gin.GetHeader("If-None-Match") == etag {
 		x.gin.Writer.WriteHeader(http.StatusNotModified)
 		x.gin.Writer.WriteHeaderNow()

@@ -53,15 +53,18 @@ func (s *Server) checkPassword(ctx context.Context, _, username, password string
 	}
 	user, err := s.cfg.Users.Verify(x, attempt)
 	if err == nil && s.cfg.DemoUsers[user.ID] && !fromLoopback(x.gin.Request) {
-		return "", s.errWrongPassword("demo_user_off_loopback")
+		return "", s.failed(x, reserved, "demo_user_off_loopback")
 	}
 	if refusal, ok := errors.AsType[*users.Refusal](err); ok {
-		return "", s.errWrongPassword(string(refusal.Reason))
+		return "", s.failed(x, reserved, string(refusal.Reason))
 	}
 	if err != nil {
 		return "", errors.Join(err, giveBack(x, reserved))
 	}
 	if x.login, err = s.proved(x, user); err != nil {
+		if _, refused := errors.AsType[*Error](err); !refused { // a right password is no failure (V-03)
+			err = errors.Join(err, giveBack(x, reserved))
+		}
 		return "", err
 	}
 	if reserved != nil {
@@ -70,6 +73,16 @@ func (s *Server) checkPassword(ctx context.Context, _, username, password string
 		}
 	}
 	return user.ID, nil
+}
+
+// failed lets the attempt count as a failure. One that could not be counted is not answered: it would be a guess for nothing.
+func (s *Server) failed(x *exchange, reserved *attempts.Attempt, reason string) error {
+	if reserved != nil {
+		if err := reserved.Failed(x); err != nil {
+			return err
+		}
+	}
+	return s.errWrongPassword(reason)
 }
 
 // reserve counts the attempt before anything is hashed. The counter's store away means no log-in: fail closed

@@ -271,7 +271,7 @@ func TestGuessing(t *testing.T) {
 
 type brokenCounter struct{ attempts.Counter }
 
-func (brokenCounter) Add(contextT, attempts.Subject, time.Duration) (int, time.Duration, error) {
+func (brokenCounter) Hold(contextT, attempts.Subject, attempts.Event, int, time.Duration) (int, time.Duration, error) {
 	return 0, 0, errStoreGone
 }
 
