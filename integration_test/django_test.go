@@ -1,0 +1,199 @@
+package integration_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantor-auth/grantor/redisdb/redistest"
+	"github.com/grantor-auth/grantor/users"
+	"github.com/grantor-auth/grantor/users/database"
+)
+
+// startPostgres starts a PostgreSQL server on a socket in a folder of its own, and returns the folder.
+func startPostgres(t *testing.T) string {
+	t.Helper()
+	bin := postgresFolder(t)
+	dir, err := os.MkdirTemp("", "grantor-pg") // t.TempDir is closed to other users, and its path too long for a socket
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	attr := postgresUser(t, dir)
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", dir+"/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+	initdb.SysProcAttr, initdb.Dir = attr, dir
+	out, err := initdb.CombinedOutput()
+	require.NoError(t, err, string(out))
+	server := exec.Command(filepath.Join(bin, "postgres"), "-D", dir+"/data", "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off")
+	server.SysProcAttr, server.Dir = attr, dir
+	require.NoError(t, server.Start())
+	t.Cleanup(func() {
+		_ = server.Process.Signal(syscall.SIGINT) // fast shutdown
+		_ = server.Wait()
+	})
+	db, err := database.Open(users.Postgres, "host="+dir+" user=postgres dbname=postgres sslmode=disable")
+	require.NoError(t, err)
+	defer db.Close()
+	require.Eventually(t, func() bool { return db.PingContext(t.Context()) == nil }, 30*time.Second, 20*time.Millisecond)
+	return dir
+}
+
+func postgresFolder(t *testing.T) string {
+	t.Helper()
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	require.NoError(t, err)
+	if path, err := exec.LookPath("initdb"); err == nil {
+		found = append(found, path)
+	}
+	if len(found) > 0 {
+		return filepath.Dir(slices.Max(found))
+	}
+	if os.Getenv("GRANTOR_TEST_REQUIRE_POSTGRES") == "1" {
+		t.Fatal("PostgreSQL is not installed and GRANTOR_TEST_REQUIRE_POSTGRES=1")
+	}
+	t.Skip("PostgreSQL is not installed")
+	return ""
+}
+
+// postgresUser says as whom the server runs: it refuses root, so for root as user postgres, who is
+// given the folder.
+func postgresUser(t *testing.T, dir string) *syscall.SysProcAttr {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	u, err := user.Lookup("postgres")
+	require.NoError(t, err)
+	uid, err := strconv.Atoi(u.Uid)
+	require.NoError(t, err)
+	gid, err := strconv.Atoi(u.Gid)
+	require.NoError(t, err)
+	require.NoError(t, os.Chown(dir, uid, gid))
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+}
+
+// django runs the program of package users that makes and changes users by Django itself.
+func django(t *testing.T, args ...string) []string {
+	t.Helper()
+	const python = "/usr/bin/python3"
+	if exec.Command(python, "-c", "import django").Run() != nil {
+		require.Empty(t, os.Getenv("GRANTOR_TEST_REQUIRE_PYTHON"), "no Django for "+python)
+		t.Skip("no Django for " + python)
+	}
+	cmd := exec.CommandContext(t.Context(), python, append([]string{"../users/testdata/table.py"}, args...)...)
+	cmd.Env = append(os.Environ(), "PYTHONIOENCODING=utf-8", "PYTHONDONTWRITEBYTECODE=1")
+	var errText strings.Builder
+	cmd.Stderr = &errText
+	out, err := cmd.Output()
+	require.NoError(t, err, errText.String())
+	return strings.Split(strings.TrimSpace(string(out)), "\n")
+}
+
+// The password that table.py gives everybody; its last two runes are not in NFC.
+const djangoPassword = "p\u00e4ssw\u00f6rd \u2603 e\u0301"
+
+func TestDjango(t *testing.T) {
+	socket := startPostgres(t)
+	names := django(t, socket, "create")
+	require.Contains(t, names, "pbkdf2_sha256")
+	directory := `[users]
+source = "sql"
+scope = "orders:read"
+[users.sql]
+driver = "postgres"
+dsn = "host=` + socket + ` user=postgres dbname=postgres sslmode=disable"
+query = "SELECT id, username, password FROM auth_user WHERE username = $1 AND is_active"
+recheck = "SELECT id, username, password FROM auth_user WHERE id::text = $1 AND is_active"
+`
+	d := withUsers(t, redisStore(redistest.Start(t)), directory)
+	p := d.serve(t)
+	logins := map[string]reply{}
+	for _, name := range names {
+		t.Run("PW-01 a user whom Django made logs in: "+name, func(t *testing.T) {
+			r := login(t, p, name, djangoPassword)
+			require.Equal(t, 200, r.status, r.body)
+			logins[name] = r
+			about := d.introspect(t, p, r.text("access_token"))
+			require.Equal(t, name, about.json["username"])
+			_, err := strconv.Atoi(about.text("sub"))
+			require.NoError(t, err, "the subject is Django's primary key")
+			require.Equal(t, 400, login(t, p, name, "wrong").status)
+		})
+	}
+	ends := func(t *testing.T, name string) {
+		r := refresh(t, p, "app", logins[name].text("refresh_token"))
+		require.Equal(t, 400, r.status, r.body)
+		require.Equal(t, "invalid_grant", r.json["error"])
+		require.Equal(t, dead, d.introspect(t, p, logins[name].text("access_token")).body)
+	}
+	require.GreaterOrEqual(t, len(names), 2)
+	t.Run("RT-18 SB-08 a password changed in Django ends the family at its next refresh", func(t *testing.T) {
+		django(t, socket, "password", names[0], "another good password")
+		ends(t, names[0])
+		require.Equal(t, 200, login(t, p, names[0], "another good password").status)
+	})
+	t.Run("PW-10 V-09 is_active taken away in Django ends it too", func(t *testing.T) {
+		django(t, socket, "deactivate", names[1])
+		ends(t, names[1])
+		require.Equal(t, 400, login(t, p, names[1], djangoPassword).status)
+	})
+}
+
+// TestUsersAreNotTold: unknown, wrong, locked and disabled cannot be told apart by answer or time.
+func TestUsersAreNotTold(t *testing.T) {
+	d := withUsers(t, redisStore(redistest.Start(t))+"limits.password_failures = -1\nlimits.password_failures_per_address = -1\n", configUsers()+
+		"[[users.config]]\nid = \"u-2\"\nusername = \"bob\"\ndisabled = true\npassword_hash = \""+adaHash()+"\"\n")
+	p := d.serve(t)
+	t.Run("S-03 S-05 the same words, status and headers", func(t *testing.T) {
+		want := login(t, p, "nobody", "wrong")
+		for _, got := range []reply{login(t, p, "ada", "wrong"), login(t, p, "bob", "wrong"), login(t, p, "bob", adaPassword)} {
+			require.Equal(t, want.status, got.status)
+			require.Equal(t, want.body, got.body)
+			require.Equal(t, headerNames(want), headerNames(got))
+		}
+	})
+	t.Run("S-02 and the same time", func(t *testing.T) {
+		var report string
+		fair := false
+		for range 3 { // the machine is shared: one quiet repetition is proof
+			median := map[string]time.Duration{}
+			samples := map[string][]time.Duration{}
+			for i := range 40 {
+				for _, name := range []string{fmt.Sprintf("nobody-%d", i), "ada", "bob"} {
+					begun := time.Now()
+					require.Equal(t, 400, login(t, p, name, "wrong password").status)
+					kind := strings.SplitN(name, "-", 2)[0]
+					samples[kind] = append(samples[kind], time.Since(begun))
+				}
+			}
+			for kind, list := range samples {
+				slices.Sort(list)
+				median[kind] = list[len(list)/2]
+			}
+			report = fmt.Sprintf("unknown %s, wrong %s, disabled %s", median["nobody"], median["ada"], median["bob"])
+			allowed := max(time.Millisecond, median["ada"]*15/100)
+			if fair = (median["nobody"]-median["ada"]).Abs() <= allowed && (median["bob"]-median["ada"]).Abs() <= allowed; fair {
+				break
+			}
+		}
+		t.Log(report)
+		require.True(t, fair, report)
+	})
+}
+
+func headerNames(r reply) (names []string) {
+	for name := range r.header {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
