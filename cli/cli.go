@@ -76,7 +76,7 @@ func (p Program) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(serve, p.configCommand(), p.secretCommand(), p.hashSecretCommand(), p.hashPasswordCommand(), p.clientCommand(), p.userCommand(), p.keysCommand(), p.reloadCommand(), p.healthCommand(), p.versionCommand())
+	root.AddCommand(serve, p.configCommand(), p.secretCommand(), p.hashSecretCommand(), p.hashPasswordCommand(), p.clientCommand(), p.userCommand(), p.tokenCommand(), p.keysCommand(), p.reloadCommand(), p.healthCommand(), p.versionCommand())
 	return root
 }
 
