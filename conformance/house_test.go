@@ -116,7 +116,7 @@ func TestComposeIsHardened(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "docker-compose.yml"))
 	require.NoError(t, err)
 	require.NoError(t, yaml.Unmarshal(text, &compose))
-	for _, name := range []string{"redis", "grantor"} {
+	for _, name := range []string{"redis", "grantor-1", "grantor-2", "proxy"} {
 		s, ok := compose.Services[name]
 		require.True(t, ok, name)
 		require.Regexp(t, `^[1-9][0-9]*:[1-9][0-9]*$`, s.User, name)
@@ -129,14 +129,14 @@ func TestComposeIsHardened(t *testing.T) {
 	require.Contains(t, redis, "--appendonly yes")
 	require.Contains(t, redis, "--maxmemory-policy noeviction")
 	require.Empty(t, compose.Services["redis"].Ports)
-	for _, p := range compose.Services["grantor"].Ports {
+	for _, p := range compose.Services["proxy"].Ports {
 		require.True(t, strings.HasPrefix(p, "127.0.0.1:"), "%s: plain HTTP is for the proxy on this machine alone", p)
 	}
 	t.Run("its configuration is sound under its environment", func(t *testing.T) {
 		c := exec.Command("go", "run", "..", "config", "check", "--config", "../deploy/compose/config.toml")
 		c.Env = os.Environ()
-		for k, v := range compose.Services["grantor"].Environment {
-			v = strings.NewReplacer("${GRANTOR_ISSUER:-https://auth.example.com}", "https://auth.example.com", "${GRANTOR_TRUSTED_PROXIES:-172.31.240.1}", "172.31.240.1").Replace(v)
+		for k, v := range compose.Services["grantor-1"].Environment {
+			v = strings.NewReplacer("${GRANTOR_ISSUER:-https://auth.example.com}", "https://auth.example.com", "${GRANTOR_TRUSTED_PROXIES:-172.31.240.1,172.31.240.10}", "172.31.240.1,172.31.240.10").Replace(v)
 			c.Env = append(c.Env, k+"="+v)
 		}
 		out, err := c.CombinedOutput()

@@ -1,0 +1,103 @@
+package deploy_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantor-auth/grantor/attempts"
+	"github.com/grantor-auth/grantor/audit"
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/keys"
+	"github.com/grantor-auth/grantor/redisdb"
+	"github.com/grantor-auth/grantor/redisdb/redistest"
+	"github.com/grantor-auth/grantor/scopes"
+	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/tokens/storetest"
+	"github.com/grantor-auth/grantor/users"
+)
+
+// TestACL runs every store under the ACL line of docs/redis.md, and nothing beyond it.
+func TestACL(t *testing.T) {
+	line := regexp.MustCompile(`(?m)^ACL SETUSER .*$`).FindString(read(t, "../docs/redis.md"))
+	require.NotEmpty(t, line)
+	srv := redistest.Start(t)
+	var args []any
+	for _, word := range strings.Fields(strings.Replace(line, "PASSWORD", "a-good-password", 1)) {
+		args = append(args, word)
+	}
+	require.NoError(t, srv.Client().Do(t.Context(), args...).Err(), line)
+	url := strings.Replace(srv.URL, "redis://", "redis://grantor:a-good-password@", 1)
+	open := func(t *testing.T) *redisdb.DB {
+		db, err := redisdb.Open(redisdb.Config{URL: url, Prefix: "grantor:"})
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = db.Close() })
+		return db
+	}
+	t.Run("the token store, whole", func(t *testing.T) {
+		node := func(t *testing.T) func() tokens.Store { return func() tokens.Store { return tokens.NewRedis(open(t)) } }
+		storetest.Run(t, node)
+		storetest.RunFamilies(t, node)
+	})
+	t.Run("health, clients, users, counters, keys and the trail", func(t *testing.T) {
+		db, ctx := open(t), t.Context()
+		_, err := db.Health(ctx)
+		require.NoError(t, err)
+		require.NoError(t, db.Ping(ctx))
+
+		store := tokens.NewRedis(db)
+		static, err := clients.NewStatic(ctx, nil, store)
+		require.NoError(t, err)
+		live, err := clients.NewLive(ctx, static, clients.NewRedis(db), 10)
+		require.NoError(t, err)
+		catalogue, err := scopes.NewCatalogue(map[string]scopes.Scope{"orders:read": {}})
+		require.NoError(t, err)
+		m := &clients.Manager{Redis: clients.NewRedis(db), Epochs: store, Catalogue: catalogue, MaxLife: time.Hour}
+		require.NoError(t, m.Create(ctx, &clients.Stored{Registration: clients.Registration{ClientID: "job", Scope: "orders:read",
+			Secrets: []clients.SecretEntry{{Hash: clients.HashSecret("x"), ExpiresAt: time.Now().Add(time.Hour)}}}}))
+		_, err = live.Get(ctx, "job")
+		require.NoError(t, err)
+		_, _, err = m.Redis.Ending(ctx, time.Now())
+		require.NoError(t, err)
+		_, _, err = m.Redis.List(ctx, "", 10)
+		require.NoError(t, err)
+		require.NoError(t, m.Delete(ctx, "job"))
+
+		people := users.NewRedis(db)
+		hash, err := users.Hash("a good password")
+		require.NoError(t, err)
+		u, err := people.Add(ctx, users.NewUser{Username: "ada", PasswordHash: hash})
+		require.NoError(t, err)
+		_, err = people.Find(ctx, "ada")
+		require.NoError(t, err)
+		_, _, err = people.Page(ctx, "", 10)
+		require.NoError(t, err)
+		require.NoError(t, people.Delete(ctx, u.ID))
+
+		g := attempts.NewGuesses(attempts.NewRedis(db), 5, 100, time.Minute)
+		for range 2 {
+			a, _, _, err := g.Reserve(ctx, "ada", "192.0.2.1")
+			require.NoError(t, err)
+			require.NoError(t, a.Failed(ctx))
+		}
+		a, _, _, err := g.Reserve(ctx, "ada", "192.0.2.1")
+		require.NoError(t, err)
+		require.NoError(t, a.Succeeded(ctx))
+		require.NoError(t, attempts.NewLimit(attempts.NewRedis(db), "client", 5, time.Minute).Failed(ctx, "x"))
+
+		wrap, err := keys.NewWrap("0123456789abcdefghijklmnopqrstuvwxyz")
+		require.NoError(t, err)
+		_, err = keys.Open(ctx, keys.Config{Store: keys.NewRedis(db, wrap), Algorithms: []keys.Algorithm{keys.ES256}, MaxTokenLife: time.Hour})
+		require.NoError(t, err)
+
+		sink := audit.NewRedis(db)
+		audit.New(sink, nil, nil).Record(ctx, audit.Event{Event: "x"})
+		sink.Close()
+		n, err := srv.Client().XLen(ctx, "grantor:audit").Result()
+		require.NoError(t, err)
+		require.EqualValues(t, 1, n)
+	})
+}

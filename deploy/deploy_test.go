@@ -1,0 +1,141 @@
+// Package deploy_test holds what is deployed to what the program does.
+package deploy_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+)
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	require.NoError(t, err)
+	return string(text)
+}
+
+func TestPrometheus(t *testing.T) {
+	tool, err := exec.LookPath("promtool")
+	if err != nil {
+		require.Empty(t, os.Getenv("GRANTOR_TEST_REQUIRE_PROMTOOL"), "promtool is not on PATH")
+		t.Skip("promtool is not on PATH")
+	}
+	for _, args := range [][]string{{"check", "rules", "alerts.yml"}, {"test", "rules", "alerts_test.yml"}, {"check", "config", "prometheus.yml"}} {
+		c := exec.Command(tool, args...)
+		c.Dir = "prometheus"
+		out, err := c.CombinedOutput()
+		require.NoError(t, err, string(out))
+	}
+}
+
+func TestDashboard(t *testing.T) {
+	var d struct {
+		Panels []struct {
+			ID      int
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(read(t, "grafana/grantor.json")), &d))
+	seen := map[int]bool{}
+	for _, p := range d.Panels {
+		require.False(t, seen[p.ID], p.Title)
+		seen[p.ID] = true
+		require.NotEmpty(t, p.Targets, p.Title)
+		for _, target := range p.Targets {
+			require.Regexp(t, `grantor_|process_|go_`, target.Expr)
+		}
+	}
+}
+
+// TestRunbooks: every alert names a place in the documents that exists.
+func TestRunbooks(t *testing.T) {
+	for _, m := range regexp.MustCompile(`runbook: "docs/([a-z]+\.md)(?:#([a-z-]+))?"`).FindAllStringSubmatch(read(t, "prometheus/alerts.yml"), -1) {
+		page := read(t, "../docs/"+m[1])
+		if m[2] != "" {
+			require.Regexp(t, `(?im)^#+ `+regexp.MustCompile("-").ReplaceAllString(m[2], " ")+`$`, page, m[0])
+		}
+	}
+}
+
+func TestKubernetes(t *testing.T) {
+	d := yaml.NewDecoder(mustOpen(t, "kubernetes/grantor.yaml"))
+	kinds := map[string]bool{}
+	for {
+		var doc struct {
+			Kind string
+			Data map[string]string
+			Spec struct {
+				Template struct {
+					Spec struct {
+						SecurityContext map[string]any `yaml:"securityContext"`
+						Containers      []struct {
+							SecurityContext map[string]any `yaml:"securityContext"`
+							ReadinessProbe  map[string]any `yaml:"readinessProbe"`
+							Resources       map[string]any
+						}
+					}
+				}
+			}
+		}
+		if d.Decode(&doc) != nil {
+			break
+		}
+		kinds[doc.Kind] = true
+		switch doc.Kind {
+		case "Deployment":
+			pod := doc.Spec.Template.Spec
+			require.Equal(t, true, pod.SecurityContext["runAsNonRoot"])
+			for _, c := range pod.Containers {
+				require.Equal(t, true, c.SecurityContext["readOnlyRootFilesystem"])
+				require.Equal(t, false, c.SecurityContext["allowPrivilegeEscalation"])
+				require.NotEmpty(t, c.ReadinessProbe)
+				require.NotEmpty(t, c.Resources)
+			}
+		case "ConfigMap":
+			checkConfig(t, doc.Data["config.toml"])
+		}
+	}
+	require.Equal(t, map[string]bool{"ConfigMap": true, "Deployment": true, "Service": true, "PodDisruptionBudget": true}, kinds)
+}
+
+func mustOpen(t *testing.T, name string) *os.File {
+	t.Helper()
+	f, err := os.Open(name)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = f.Close() })
+	return f
+}
+
+// checkConfig has the program check a configuration; its secret files are put where the test can write.
+func checkConfig(t *testing.T, text string) {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(dir+"/redis-url", []byte("redis://127.0.0.1:6379"), 0o600))
+	require.NoError(t, os.WriteFile(dir+"/keys", []byte("0123456789abcdefghijklmnopqrstuvwxyz"), 0o600))
+	text = regexp.MustCompile(`/run/secrets/grantor`).ReplaceAllString(text, dir)
+	require.NoError(t, os.WriteFile(dir+"/config.toml", []byte(text), 0o600))
+	out, err := exec.Command("go", "run", "..", "config", "check", "--config", dir+"/config.toml").CombinedOutput()
+	require.NoError(t, err, string(out))
+}
+
+// TestMetricNames: dashboard and alerts ask for nothing that the program does not count.
+func TestMetricNames(t *testing.T) {
+	name := regexp.MustCompile(`grantor_[a-z_]+`)
+	known := map[string]bool{}
+	for _, n := range name.FindAllString(read(t, "../metrics/metrics.go")+read(t, "../cli/base.go"), -1) {
+		known[n] = true
+	}
+	require.Greater(t, len(known), 20)
+	suffix := regexp.MustCompile(`_(bucket|sum|count)$`)
+	for _, file := range []string{"grafana/grantor.json", "prometheus/alerts.yml", "../docs/operations.md"} {
+		for _, n := range name.FindAllString(read(t, file), -1) {
+			require.True(t, known[n] || known[suffix.ReplaceAllString(n, "")], "%s: %s is no metric", file, n)
+		}
+	}
+}
