@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -376,7 +377,14 @@ func TestExchangeContext(t *testing.T) {
 func FuzzParseForm(f *testing.F) {
 	f.Add("grant_type=client_credentials&scope=a+b")
 	f.Add("a=%zz&b;c=d&&==")
+	f.Add("resource=a&resource=b&x=%2B")
 	f.Fuzz(func(t *testing.T, body string) {
+		want, wrong := url.ParseQuery(body)
+		split, ok := splitForm(body)
+		require.Equal(t, wrong == nil, ok, "as net/url reads it")
+		if ok {
+			require.Equal(t, want, split)
+		}
 		form, err := parseForm(body)
 		if err != nil {
 			require.Nil(t, form)
