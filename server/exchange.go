@@ -86,6 +86,11 @@ func (s *Server) do(endpoint string, steps ...step) gin.HandlerFunc {
 		h := c.Writer.Header()
 		h["Cache-Control"] = x.fixed.noStore // RFC 6749 §5.1; metadata sets its own
 		h["Pragma"] = x.fixed.noCache
+		defer s.shed.leave()
+		if err := s.shed.enter(endpoint); err != nil {
+			s.refuse(x, err)
+			return
+		}
 		for _, st := range steps {
 			if err := st(x); err != nil {
 				s.refuse(x, err)

@@ -104,6 +104,7 @@ type Server struct {
 	credentialKey []byte   // of the fingerprints of password hashes
 	library       *oauth2server.Server
 	limits        *rateLimits
+	shed          *shedder
 	gin           *gin.Engine
 	adminEngine   *gin.Engine
 	fixed         *fixedHeaders
@@ -149,7 +150,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: cfg.Log, path: u.Path, key: key, codec: tokens.NewCodec(key),
 		grants: []string{clients.GrantClientCredentials},
-		limits: newRateLimits(cfg.RequestsPerSecond), fixed: newFixedHeaders(),
+		limits: newRateLimits(cfg.RequestsPerSecond), fixed: newFixedHeaders(), shed: &shedder{most: maxUnderway},
 	}
 	if cfg.Users != nil {
 		s.grants = append(s.grants, clients.GrantPassword, clients.GrantRefreshToken)

@@ -1,0 +1,44 @@
+package server
+
+import (
+	"math"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// shedder bounds the requests that are under way on this node, so that what cannot be done in time is refused at once. Giving out
+// tokens goes first and introspection last: who has a token keeps working longest.
+type shedder struct {
+	inside atomic.Int64
+	most   int64
+}
+
+// maxUnderway is how many requests may be under way: some 40 ms of a node's work.
+const maxUnderway = 2048
+
+// room is how many may be under way when one of an endpoint comes.
+func (s *shedder) room(endpoint string) int64 {
+	switch endpoint {
+	case "register", "admin":
+		return s.most / 4
+	case "token":
+		return s.most / 2
+	case "revoke":
+		return s.most * 3 / 4
+	case "health": // an overloaded node is alive: nobody must restart it
+		return math.MaxInt64
+	}
+	return s.most
+}
+
+// enter counts a request in; leave must follow it. The error is a refusal.
+func (s *shedder) enter(endpoint string) error {
+	if s.inside.Add(1) > s.room(endpoint) {
+		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "overloaded",
+			Description: "too many requests are under way; try again"}
+	}
+	return nil
+}
+
+func (s *shedder) leave() { s.inside.Add(-1) }

@@ -1,0 +1,56 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantor-auth/grantor/tokens"
+)
+
+// slowStore holds every look-up until it is let go.
+type slowStore struct {
+	tokens.Store
+	held sync.WaitGroup
+	go_  chan struct{}
+}
+
+func (s *slowStore) Load(ctx context.Context, t tokens.Token) (*tokens.Record, error) {
+	s.held.Done()
+	<-s.go_
+	return s.Store.Load(ctx, t)
+}
+
+func TestShedding(t *testing.T) {
+	t.Run("S-20 overload: tokens are refused first, then revocation, and introspection last", func(t *testing.T) {
+		slow := &slowStore{go_: make(chan struct{})}
+		f := start(t, func(c *Config) { slow.Store = c.Store; c.Store = slow })
+		f.server.shed.most = 8
+		token := f.issue(t, "")
+		var all sync.WaitGroup
+		hold := func(n int) {
+			slow.held.Add(n)
+			for range n {
+				all.Go(func() { require.Equal(t, 200, f.post(t, intP, "gateway:rs", "token="+token).status) })
+			}
+			slow.held.Wait()
+		}
+		hold(4) // of 8 under way
+		r := f.post(t, tokP, app, ask)
+		refused(t, r, http.StatusServiceUnavailable, codeUnavailable)
+		require.Equal(t, "1", r.header.Get("Retry-After"))
+		require.Equal(t, 200, f.post(t, revP, app, "token=x").status)
+		hold(2)
+		require.Equal(t, 503, f.post(t, revP, app, "token=x").status)
+		hold(2)
+		require.Equal(t, 503, f.post(t, intP, "gateway:rs", "token="+token).status)
+		require.Equal(t, 200, f.call(t, "GET", "/healthz", "").status, "an overloaded node is alive")
+		close(slow.go_)
+		all.Wait()
+		require.Eventually(t, func() bool { return f.post(t, tokP, app, ask).status == 200 }, 5*time.Second, time.Millisecond, "and it is over when they have gone")
+	})
+}
