@@ -88,25 +88,42 @@ func (b *bench) describe(ctx context.Context) {
 
 // write prints the table and leaves table, raw figures and charts behind.
 func (b *bench) write() error {
-	table := b.run.Markdown()
-	fmt.Print(table)
 	if b.out == "" {
+		fmt.Print(b.run.Markdown())
 		return nil
 	}
 	raw, err := json.MarshalIndent(b.run, "", " ")
 	if err != nil {
 		return err
 	}
-	errs := []error{os.MkdirAll(b.out, 0o755)}
-	keep := func(name, text string) {
-		errs = append(errs, os.WriteFile(filepath.Join(b.out, name), []byte(text), 0o644)) //nolint:gosec // results are for everybody
+	return errors.Join(os.MkdirAll(b.out, 0o755), keep(b.out, "raw.json", string(raw)+"\n"), present(b.out, &b.run))
+}
+
+// redraw makes table and charts of what was measured before.
+func redraw(dir string) error {
+	raw, err := os.ReadFile(filepath.Join(dir, "raw.json"))
+	if err != nil {
+		return err
 	}
-	keep("table.md", table)
-	keep("raw.json", string(raw)+"\n")
-	for _, c := range b.connections {
-		if len(b.run.Where(contest.Ceiling, "issue", c))+len(b.run.Where(contest.Ceiling, "introspect", c)) > 0 {
-			keep(fmt.Sprintf("chart-%d.svg", c), b.run.Chart(c))
+	var run report.Run
+	if err := json.Unmarshal(raw, &run); err != nil {
+		return err
+	}
+	return present(dir, &run)
+}
+
+func present(dir string, run *report.Run) error {
+	table := run.Markdown()
+	fmt.Print(table)
+	errs := []error{keep(dir, "table.md", table)}
+	for _, c := range run.Connections {
+		if len(run.Where(run.Ceiling, "issue", c))+len(run.Where(run.Ceiling, "introspect", c)) > 0 {
+			errs = append(errs, keep(dir, fmt.Sprintf("chart-%d.svg", c), run.Chart(c)))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func keep(dir, name, text string) error {
+	return os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644) //nolint:gosec // results are for everybody
 }

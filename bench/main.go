@@ -28,6 +28,9 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
+	if o.draw {
+		return redraw(o.out)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	b, err := newBench(ctx, o)

@@ -30,6 +30,7 @@ type options struct {
 	grow        int
 	wrk         bool
 	profile     string
+	draw        bool
 }
 
 func parse(args []string) (o options, err error) {
@@ -48,6 +49,7 @@ func parse(args []string) (o options, err error) {
 	f.IntVar(&o.grow, "grow", 0, "also measure introspect and issue at 1,000, 100,000, 1,000,000 … up to so many live tokens")
 	versus := f.String("versus", "", "another grantor binary to compare with, and variables for it: \"GOGC=400 /tmp/grantor\"")
 	f.StringVar(&o.profile, "profile", "", "directory for CPU and allocation profiles of Grantor, which are part of what is measured then")
+	f.BoolVar(&o.draw, "draw", false, "measure nothing: table and charts anew from raw.json in --out")
 	f.BoolVar(&o.wrk, "wrk", load.HasWrk(), "load by wrk; else by goroutines of this program")
 	if err := f.Parse(args); err != nil {
 		return o, err

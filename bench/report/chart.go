@@ -50,20 +50,22 @@ func (r *Run) drawCase(b *strings.Builder, k Named, connections, y int) int {
 	fmt.Fprintf(b, "<text x=\"20\" y=\"%d\" font-weight=\"600\">%s</text>\n", y+20, html.EscapeString(k.Title))
 	y += 30
 	top := y
+	var labels strings.Builder // over the line
 	for _, c := range r.Contestants {
 		list := r.Where(c.Name, k.Name, connections)
 		if len(list) == 0 {
 			continue
 		}
-		r.drawBar(b, c, list, y, scale)
+		r.drawBar(b, &labels, c, list, y, scale)
 		y += rowHeight
 	}
 	x := labelWidth + scale(unit)
 	fmt.Fprintf(b, "<line x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\" stroke=\"#52606d\" stroke-width=\"1\" stroke-dasharray=\"4 3\"/>\n", x, top-4, x, y)
+	b.WriteString(labels.String())
 	return y + caseSpace - 30
 }
 
-func (r *Run) drawBar(b *strings.Builder, c Named, list []Sample, y int, scale func(float64) float64) {
+func (r *Run) drawBar(b, labels *strings.Builder, c Named, list []Sample, y int, scale func(float64) float64) {
 	cpu, ratio := spread(list, Sample.CPU), r.ratio(list, Sample.CPU)
 	colour, weight := colours[c.Name], "400"
 	if colour == "" {
@@ -84,7 +86,7 @@ func (r *Run) drawBar(b *strings.Builder, c Named, list []Sample, y int, scale f
 		fmt.Fprintf(b, "<path d=\"M%d %dl8 9l-8 9z\" fill=\"%s\"/>\n", labelWidth+barWidth, y+1, colour)
 		end += 10
 	}
-	fmt.Fprintf(b, "<text x=\"%.1f\" y=\"%d\" font-weight=\"%s\">%.0f µs · %.2f×</text>\n", labelWidth+end+8, y+15, weight, cpu.Median, ratio.Median)
+	fmt.Fprintf(labels, "<text x=\"%.1f\" y=\"%d\" font-weight=\"%s\" stroke=\"#ffffff\" stroke-width=\"4\" paint-order=\"stroke\">%.0f µs · %.2f×</text>\n", labelWidth+end+8, y+15, weight, cpu.Median, ratio.Median)
 }
 
 // short leaves out what stands in brackets.
