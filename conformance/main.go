@@ -77,7 +77,7 @@ func rows() (list []row) {
 	return list
 }
 
-var idPattern = regexp.MustCompile(`\b[A-Z]{1,2}-\d+\b`)
+var idPattern = regexp.MustCompile(`\b(?:[A-Z]{2}|[SV])-\d+\b`)
 
 // results maps a row's id to its tests, each with what became of it.
 func results(events []event) map[string]map[string]string {
