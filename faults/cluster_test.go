@@ -135,7 +135,7 @@ func loseNode(t *testing.T, c *redistest.Nodes, d *deployment) {
 	l.steady(t, 50)
 	stop()
 	l.audit(t)
-	figure(t, "S-24", fmt.Sprintf("a primary killed 0.2 s after its replica was cut off, wait_replicas = 1, no limits of wrong passwords: %s; longest time without any introspection %s, without any of the rest %s; "+
+	figure(t, "S-24", fmt.Sprintf("a primary killed 0.2 s after its replica was cut off, wait_replicas = 1: %s; longest time without any introspection %s, without any of the rest %s; "+
 		"all slots served again after %s", l, seconds(l.without(reads)), seconds(l.without(writes, ends)), seconds(whole.Sub(begun))),
 		"0 wrong; 0 revocations and rotations lost; errors ≤ 6 s")
 	l.innocent(t)

@@ -30,7 +30,7 @@ func TestRedisFlaps(t *testing.T) {
 		l.steady(t, 20)
 		stop()
 		l.audit(t)
-		figure(t, "S-20", fmt.Sprintf("%d turns of cut, halved, late and swallowed answers, no limits of wrong passwords: %s; served again after %s", turns, l, seconds(back)),
+		figure(t, "S-20", fmt.Sprintf("%d turns of cut, halved, late and swallowed answers: %s; served again after %s", turns, l, seconds(back)),
 			"0 wrong, 0 lost; 503 ≤ 3 s; again ≤ 2 s")
 		l.innocent(t)
 		l.durable(t)
