@@ -45,8 +45,8 @@ func (e *evidence) text(text string) {
 	e.more = append(e.more, text)
 }
 
-// tokenLike finds tokens, secrets and JWTs, whole or cut: more than eight characters behind their mark.
-var tokenLike = regexp.MustCompile(`(?:gat|grt|gcs|grg)_[0-9A-Za-z]{9,}|eyJ[0-9A-Za-z_-]{12,}`)
+// tokenLike finds tokens, secrets and JWTs, whole or cut: more than eight characters behind their mark. (A jti may begin with eyJ by chance.)
+var tokenLike = regexp.MustCompile(`(?:gat|grt|gcs|grg)_[0-9A-Za-z]{9,}|eyJhbGci[0-9A-Za-z_-]{4,}`)
 
 // printed are lines that show a demo secret on purpose: the ones to paste.
 var printed = regexp.MustCompile(`(?m)^  (?:TOKEN=|REFRESH=|GRANTOR_CLIENT_ID=|curl ).*$`)
