@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,6 +25,9 @@ func (p Program) tokenCommand() *cobra.Command {
 	f := &tokenFlags{}
 	of := func(use, short string, run func(*cobra.Command, *tokenClient) error) *cobra.Command {
 		return &cobra.Command{Use: use, Short: short, Args: noArguments, RunE: func(c *cobra.Command, _ []string) error {
+			if err := f.checkGrant(); err != nil {
+				return err
+			}
 			client, err := p.newTokenClient(c.Context(), f)
 			if err != nil {
 				return err
@@ -29,7 +35,7 @@ func (p Program) tokenCommand() *cobra.Command {
 			return run(c, client)
 		}}
 	}
-	issue := of("issue", "Get a token; prints the access token alone, or with --json the whole answer", func(c *cobra.Command, t *tokenClient) error { return p.tokenIssue(c, t) })
+	issue := of("issue", "Get a token; prints the access token alone, or with --json the whole answer", p.tokenIssue)
 	issue.Flags().StringVar(&f.grant, "grant", "client_credentials", "client_credentials, password or refresh_token")
 	issue.Flags().StringVar(&f.scope, "scope", "", "the scopes to ask for")
 	issue.Flags().StringVar(&f.resource, "resource", "", "the API that the token is for (RFC 8707)")
@@ -38,11 +44,30 @@ func (p Program) tokenCommand() *cobra.Command {
 	introspect := of("introspect", "Ask whether the token on standard input is good: exit 0 active, 1 not (RFC 7662)", p.tokenIntrospect)
 	revoke := of("revoke", "End the token on standard input (RFC 7009)", p.tokenRevoke)
 	g := group("token", "Issue, introspect and revoke tokens as a client", issue, introspect, revoke)
+	g.Long = g.Short + " of any server that follows the RFCs.\nGRANTOR_CLIENT_ID and GRANTOR_CLIENT_SECRET in the environment say which client asks."
 	g.PersistentFlags().StringVar(&f.issuer, "issuer", "", "the server, as it calls itself; its metadata says where everything is (RFC 8414)")
 	g.PersistentFlags().StringVar(&f.method, "auth-method", "basic", "basic, post or none")
 	g.PersistentFlags().StringVar(&f.caFile, "ca-file", "", "PEM of the authorities to trust (default: the system's)")
 	g.PersistentFlags().BoolVar(&f.asJSON, "json", false, "answer in JSON")
+	oneOf(g, "auth-method", "basic", "post", "none")
+	oneOf(issue, "grant", "client_credentials", "password", "refresh_token")
 	return g
+}
+
+// oneOf lets the shell complete a flag's value.
+func oneOf(c *cobra.Command, flag string, values ...string) {
+	_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// checkGrant refuses a wrong call before any server is asked. Without a grant the command is another one.
+func (f *tokenFlags) checkGrant() error {
+	switch {
+	case !slices.Contains([]string{"client_credentials", "password", "refresh_token"}, f.grant):
+		return usageError{errors.New("--grant must be client_credentials, password or refresh_token")}
+	case (f.grant == "password") != (f.username != ""):
+		return usageError{errors.New("--grant password needs --username, and nothing else does")}
+	}
+	return nil
 }
 
 func (p Program) tokenIssue(c *cobra.Command, t *tokenClient) error {
@@ -52,27 +77,22 @@ func (p Program) tokenIssue(c *cobra.Command, t *tokenClient) error {
 			form.Set(name, value)
 		}
 	}
-	switch t.flags.grant {
-	case "client_credentials":
-	case "password", "refresh_token":
-		name := map[string]string{"password": "password", "refresh_token": "refresh_token"}[t.flags.grant]
-		secret, err := p.readSecret(c, strings.ReplaceAll(name, "_", " ")+": ", t.flags.passwordStdin)
+	if t.flags.grant != "client_credentials" { // the parameter of each of the others is called as its grant
+		secret, err := p.readSecret(c, strings.ReplaceAll(t.flags.grant, "_", " ")+": ", t.flags.passwordStdin)
 		if err != nil {
 			return err
 		}
-		form.Set(name, secret)
-	default:
-		return usageError{errors.New("--grant must be client_credentials, password or refresh_token")}
+		form.Set(t.flags.grant, secret)
 	}
-	answer, err := t.post(c.Context(), t.meta.TokenEndpoint, form)
+	reply, err := t.post(c.Context(), t.meta.TokenEndpoint, form)
 	if err != nil {
 		return err
 	}
-	access, _ := answer["access_token"].(string)
-	if access == "" {
-		return errors.New("the server's answer has no access_token (RFC 6749 §5.1)")
+	access, _ := reply["access_token"].(string)
+	if access == "" || strings.ContainsFunc(access, func(r rune) bool { return r < 0x20 || r > 0x7e }) {
+		return errors.New("the server's answer has no access_token (RFC 6749 §5.1, App. A.12)")
 	}
-	return answerToken(c, t.flags.asJSON, answer, access+"\n")
+	return answer(c, t.flags.asJSON, reply, access+"\n")
 }
 
 // readToken reads a token from standard input, or asks for it on a terminal.
@@ -85,26 +105,41 @@ func (p Program) tokenIntrospect(c *cobra.Command, t *tokenClient) error {
 	if err != nil {
 		return err
 	}
-	answer, err := t.post(c.Context(), t.meta.IntrospectionEndpoint, url.Values{"token": {token}})
+	reply, err := t.post(c.Context(), t.meta.IntrospectionEndpoint, url.Values{"token": {token}})
 	if err != nil {
 		return err
 	}
 	var lines strings.Builder
-	names := make([]string, 0, len(answer))
-	for name := range answer {
-		names = append(names, name)
+	for _, name := range slices.Sorted(maps.Keys(reply)) {
+		fmt.Fprintf(&lines, "%-10s  %s\n", printable(name), shown(reply[name]))
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		fmt.Fprintf(&lines, "%-10s  %v\n", name, answer[name])
-	}
-	if err := answerToken(c, t.flags.asJSON, answer, lines.String()); err != nil {
+	if err := answer(c, t.flags.asJSON, reply, lines.String()); err != nil {
 		return err
 	}
-	if answer["active"] != true {
+	if reply["active"] != true {
 		return errQuiet
 	}
 	return nil
+}
+
+// shown writes a value of a server's answer on one line of a terminal.
+func shown(v any) string {
+	if text, ok := v.(string); ok {
+		return printable(text)
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return "?"
+	}
+	return printable(string(text))
+}
+
+// printable quotes a text that would do more on a terminal than be read.
+func printable(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return strconv.Quote(text)
+	}
+	return text
 }
 
 func (p Program) tokenRevoke(c *cobra.Command, t *tokenClient) error {
@@ -115,10 +150,5 @@ func (p Program) tokenRevoke(c *cobra.Command, t *tokenClient) error {
 	if _, err := t.post(c.Context(), t.meta.RevocationEndpoint, url.Values{"token": {token}}); err != nil {
 		return err
 	}
-	return answerToken(c, t.flags.asJSON, map[string]any{"ok": true}, "the token is dead, if it was this client's\n")
-}
-
-// answerToken is answer, which a variable hides above.
-func answerToken(c *cobra.Command, asJSON bool, v any, text string) error {
-	return answer(c, asJSON, v, text)
+	return answer(c, t.flags.asJSON, map[string]any{"ok": true}, "the token is dead, if it was this client's\n")
 }
