@@ -45,6 +45,7 @@ func Main(p Program) int {
 	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
+	strictCompletion(root)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
@@ -78,6 +79,21 @@ func (p Program) root() *cobra.Command {
 	})
 	root.AddCommand(serve, p.configCommand(), p.secretCommand(), p.hashSecretCommand(), p.hashPasswordCommand(), p.clientCommand(), p.userCommand(), p.tokenCommand(), p.keysCommand(), p.reloadCommand(), p.healthCommand(), p.versionCommand())
 	return root
+}
+
+// strictCompletion makes cobra's own command refuse what it does not know, with exit 2 as everywhere.
+// Cobra notes there where the answer goes, so it comes after SetOut.
+func strictCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil && c != root {
+		shells := c.Commands()
+		c.ResetCommands()
+		root.RemoveCommand(c)
+		for _, shell := range shells {
+			shell.Args = noArguments
+		}
+		root.AddCommand(group("completion", c.Short, shells...))
+	}
 }
 
 // noArguments refuses arguments, with exit 2.

@@ -147,7 +147,7 @@ func (p Program) tokenRevoke(c *cobra.Command, t *tokenClient) error {
 	if err != nil {
 		return err
 	}
-	if _, err := t.post(c.Context(), t.meta.RevocationEndpoint, url.Values{"token": {token}}); err != nil {
+	if _, err := t.send(c.Context(), t.meta.RevocationEndpoint, url.Values{"token": {token}}); err != nil { // RFC 7009 §2.2: the status says it all
 		return err
 	}
 	return answer(c, t.flags.asJSON, map[string]any{"ok": true}, "the token is dead, if it was this client's\n")

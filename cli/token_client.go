@@ -53,8 +53,12 @@ func (p Program) newTokenClient(ctx context.Context, f *tokenFlags) (*tokenClien
 	if t.http, err = newHTTP(f.caFile); err != nil {
 		return nil, usageError{err}
 	}
-	u.Path = "/.well-known/oauth-authorization-server" + strings.TrimSuffix(u.Path, "/")
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if u.RawQuery != "" || u.Fragment != "" {
+		return nil, usageError{errors.New("--issuer has neither query nor fragment (RFC 8414 §2)")}
+	}
+	path := strings.TrimSuffix(u.EscapedPath(), "/")
+	u.Path, u.RawPath = "", ""
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String()+"/.well-known/oauth-authorization-server"+path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -113,8 +117,23 @@ func (t *tokenClient) do(req *http.Request) (int, []byte, error) {
 	return res.StatusCode, body, err
 }
 
-// post sends a form as the client, and turns a refusal into an error of the server's words.
+// post sends a form as the client and reads the answer.
 func (t *tokenClient) post(ctx context.Context, endpoint string, form url.Values) (map[string]any, error) {
+	body, err := t.send(ctx, endpoint, form)
+	if err != nil {
+		return nil, err
+	}
+	answer := map[string]any{}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber() // seconds, as they came
+	if err := d.Decode(&answer); err != nil {
+		return nil, errors.New("the server answers 200, and no JSON object")
+	}
+	return answer, nil
+}
+
+// send sends a form as the client, and turns a refusal into an error of the server's words.
+func (t *tokenClient) send(ctx context.Context, endpoint string, form url.Values) ([]byte, error) {
 	if _, err := secureURL(endpoint); err != nil {
 		return nil, fmt.Errorf("the server's metadata names no usable endpoint for this: it %w", err)
 	}
@@ -134,19 +153,25 @@ func (t *tokenClient) post(ctx context.Context, endpoint string, form url.Values
 		req.SetBasicAuth(url.QueryEscape(t.id), url.QueryEscape(t.secret)) // RFC 6749 §2.3.1
 	}
 	status, body, err := t.do(req)
-	if err != nil {
-		return nil, err
+	if err == nil && status != http.StatusOK {
+		err = refusedWith(status, body)
 	}
-	answer := map[string]any{}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber() // seconds, as they came
-	if err := d.Decode(&answer); err != nil && (status != http.StatusOK || len(body) > 0) {
-		return nil, fmt.Errorf("the server answers %d, and no JSON", status)
+	return body, err
+}
+
+// refusedWith is what a server says of a refusal (RFC 6749 §5.2).
+func refusedWith(status int, body []byte) error {
+	var says struct {
+		Code        string `json:"error"`
+		Description string `json:"error_description"`
 	}
-	if status != http.StatusOK {
-		return nil, fmt.Errorf("the server refuses: %v: %v (status %d)", answer["error"], answer["error_description"], status)
+	switch err := json.Unmarshal(body, &says); {
+	case err != nil || says.Code == "":
+		return fmt.Errorf("the server answers %d without an error of RFC 6749 §5.2", status)
+	case says.Description == "":
+		return fmt.Errorf("%s (status %d)", printable(says.Code), status)
 	}
-	return answer, nil
+	return fmt.Errorf("%s: %s (status %d)", printable(says.Code), printable(says.Description), status)
 }
 
 // onTerminal says whether somebody can be asked.

@@ -175,6 +175,19 @@ func TestTokenRefusals(t *testing.T) {
 			require.NotContains(t, stderr, "s-e-c")
 		}
 	})
+	for answer, want := range map[string]string{
+		`{"error":"invalid_scope"}`:                                     "grantor: invalid_scope (status 400)\n",
+		`{"error":"invalid_scope","error_description":"a\u001b[2J\nb"}`: "grantor: invalid_scope: \"a\\x1b[2J\\nb\" (status 400)\n",
+		`{}`: "grantor: the server answers 400 without an error of RFC 6749 §5.2\n",
+	} {
+		t.Run("§5.2 told on one line: "+answer, func(t *testing.T) {
+			s := plain(t)
+			s.status, s.answer = 400, answer
+			code, _, stderr := s.command("", "issue")
+			require.Equal(t, 1, code)
+			require.Equal(t, want, stderr)
+		})
+	}
 	for _, status := range []int{302, 307, 308} {
 		t.Run(fmt.Sprintf("RFC 9700 §4.12 a redirect is not followed: %d", status), func(t *testing.T) {
 			s, thief := plain(t), plain(t)
@@ -267,14 +280,16 @@ func TestTokenIntrospect(t *testing.T) {
 }
 
 func TestTokenRevoke(t *testing.T) {
-	t.Run("RFC 7009 §2.2 an empty body with 200 is success", func(t *testing.T) {
-		s := plain(t)
-		s.answer = ""
-		code, _, stderr := s.command("gat_1\n", "revoke")
-		require.Zero(t, code, stderr)
-		require.Equal(t, "/r", s.last(t).URL.Path)
-		require.Equal(t, url.Values{"token": {"gat_1"}}, s.last(t).PostForm)
-	})
+	for _, body := range []string{"", "{}", "OK", "<html>"} {
+		t.Run("RFC 7009 §2.2 200 is success, whatever the body says: "+body, func(t *testing.T) {
+			s := plain(t)
+			s.answer = body
+			code, _, stderr := s.command("gat_1\n", "revoke")
+			require.Zero(t, code, stderr)
+			require.Equal(t, "/r", s.last(t).URL.Path)
+			require.Equal(t, url.Values{"token": {"gat_1"}}, s.last(t).PostForm)
+		})
+	}
 	t.Run("RFC 7009 §2.2.1 503: the token still exists, exit 1", func(t *testing.T) {
 		s := plain(t)
 		s.status, s.answer = 503, `{"error":"temporarily_unavailable"}`
@@ -291,6 +306,8 @@ func TestTokenWrongCalls(t *testing.T) {
 		"no issuer":                      {"issue"},
 		"§3.2 in clear off loopback":     {"issue", "--issuer", "http://auth.example.com"},
 		"no URL":                         {"issue", "--issuer", "auth.example.com"},
+		"RFC 8414 §2 a query":            {"issue", "--issuer", s.URL + "?a=b"},
+		"RFC 8414 §2 a fragment":         {"issue", "--issuer", s.URL + "#a"},
 		"a password in the URL":          {"issue", "--issuer", "https://u:p@auth.example.com"},
 		"an unknown method":              {"issue", "--issuer", s.URL, "--auth-method", "digest"},
 		"an unknown grant":               {"issue", "--issuer", s.URL, "--grant", "implicit"},
@@ -370,5 +387,10 @@ func TestTokenCompletion(t *testing.T) {
 		require.Zero(t, code, stderr)
 		require.Contains(t, out, "grantor")
 		require.Empty(t, stderr)
+	}
+	for _, args := range [][]string{{"completion"}, {"completion", "tcsh"}, {"completion", "bash", "x"}} {
+		code, out, _ := run("", args...)
+		require.Equal(t, 2, code, args)
+		require.Empty(t, out)
 	}
 }
