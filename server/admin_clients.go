@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/grantor-auth/grantor/audit"
@@ -24,7 +25,13 @@ func (x *exchange) page() (cursor string, size int, err error) {
 			return "", 0, refusal(codeInvalidRequest, "limit must be a number from 1 to %d", largestPage)
 		}
 	}
-	return x.gin.Query("cursor"), size, nil
+	if cursor = x.gin.Query("cursor"); cursor != "" {
+		_, at, _ := strings.Cut(cursor, ".")
+		if _, err := strconv.ParseUint(at, 10, 64); err != nil { // Redis would answer with an error
+			return "", 0, refusal(codeInvalidRequest, "cursor must be the next_cursor of an earlier answer")
+		}
+	}
+	return cursor, size, nil
 }
 
 func (s *Server) listClients(x *exchange) error {
@@ -95,13 +102,27 @@ func adminMay(r *clients.Registration) error {
 	return nil
 }
 
-// changeClient lays the members of the body over the registration: absent ones stay as they are.
+// changeClient lays the members of the body over the registration: absent ones stay as they are. Disabling kills tokens, here as in
+// switchClient.
 func (s *Server) changeClient(x *exchange) error {
+	var body clients.Registration
+	if err := x.decode(&body); err != nil {
+		return err
+	}
 	id := x.gin.Param("id")
 	d, err := s.cfg.Manager.Update(x, id, func(st *clients.Stored) error {
-		scope, standard := st.Scope, st.DefaultScope
+		scope, standard, disabled := st.Scope, st.DefaultScope, st.Disabled
 		if err := x.decode(&st.Registration); err != nil {
 			return err
+		}
+		if len(body.Secrets) > 0 { // encoding/json decodes into what is there: a new secret would keep the old one's end
+			st.Secrets = body.Secrets
+		}
+		if body.Workload != nil {
+			st.Workload = body.Workload
+		}
+		if st.Disabled != disabled {
+			st.Epoch = clients.NewEpoch()
 		}
 		if st.Scope == scope && st.DefaultScope == standard {
 			return nil

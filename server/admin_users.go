@@ -128,6 +128,11 @@ func (s *Server) createUser(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	if b.Sub != "" {
+		if err := users.CheckSubject(b.Sub); err != nil {
+			return refusal(codeInvalidRequest, "sub: %s", err)
+		}
+	}
 	if hash == "" || b.Username == "" {
 		return refusal(codeInvalidRequest, "username, and password or password_hash, are required")
 	}
