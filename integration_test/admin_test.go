@@ -330,7 +330,7 @@ func TestAdminUsers(t *testing.T) {
 	t.Run("created with a password, shown without it, found by name, deleted", func(t *testing.T) {
 		made := o.does(t, 201, "POST", "/admin/v1/users", members{"sub": "u-9", "username": "Grace", "password": "a password of hers"})
 		seen.secret("a password of hers")
-		require.Equal(t, members{"sub": "u-9", "username": "Grace", "disabled": false}, members(made.json))
+		require.Equal(t, members{"sub": "u-9", "username": "Grace", "disabled": false}, made.json)
 		session := o.logged(t, "Grace", "a password of hers")
 		require.NotContains(t, o.does(t, 200, "GET", userPath("u-9"), nil).body, "password")
 		require.Len(t, o.does(t, 200, "GET", "/admin/v1/users?username=Grace", nil).json["users"], 1)

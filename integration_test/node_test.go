@@ -65,18 +65,24 @@ func TestNodeClients(t *testing.T) {
 	require.NoError(t, err)
 	set, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &private.PublicKey, KeyID: "k1", Algorithm: "ES256", Use: "sig"}}})
 	require.NoError(t, err)
-	d := deploy(t, redisStore(redistest.Start(t))+"issuer = \"http://"+addr+"\"\nadmin.listen = \"127.0.0.1:0\"\n"+jwtFormat)
+	d := withUsers(t, redisStore(redistest.Start(t))+"issuer = \"http://"+addr+"\"\nadmin.listen = \"127.0.0.1:0\"\n"+jwtFormat, configUsers())
 	doc := `{"client_id":"signer","token_endpoint_auth_method":"private_key_jwt","grant_types":["client_credentials"],"scope":"orders:read","jwks":` + string(set) + `}`
 	d.must(t, doc, "client", "apply", "-f", "-")
 	registrar := d.client(t, "registrar", "grantor:clients orders:read", "--default-scope", "")
 	p := run(t, built(t, module), nil, "serve", "--config", d.config, "--listen", addr)
-	t.Run("CC-01 IN-01 RV-01 CJ-04 openid-client: a secret, and private_key_jwt", func(t *testing.T) {
-		node(t, "client.mjs", "ISSUER="+p.URL, "MACHINE_SECRET="+d.machine, "API_SECRET="+d.api, "SIGNER_KEY="+string(jwk))
+	t.Run("CC-01 IN-01 RV-01 openid-client as a machine with a secret", func(t *testing.T) {
+		node(t, "client.mjs", "ISSUER="+p.URL, "MACHINE_SECRET="+d.machine, "API_SECRET="+d.api)
+	})
+	t.Run("CJ-04 private_key_jwt by openid-client", func(t *testing.T) {
+		node(t, "private_key_jwt.mjs", "ISSUER="+p.URL, "API_SECRET="+d.api, "SIGNER_KEY="+string(jwk))
+	})
+	t.Run("RT-01 openid-client as an app refreshes", func(t *testing.T) {
+		node(t, "refresh.mjs", "ISSUER="+p.URL, "USERNAME=ada", "PASSWORD="+adaPassword)
 	})
 	t.Run("AT-02 AT-10 oauth4webapi and jose accept our JWTs, and refuse what they should", func(t *testing.T) {
-		node(t, "jwt.mjs", "ISSUER="+p.URL, "TOKEN="+d.token(t, p))
+		node(t, "jwt_access_token.mjs", "ISSUER="+p.URL, "TOKEN="+d.token(t, p))
 	})
-	t.Run("RFC 7591 §3 oauth4webapi registers a client", func(t *testing.T) {
+	t.Run("RFC 7591 §3 openid-client and oauth4webapi register clients", func(t *testing.T) {
 		initial := post(t, p.URL+"/oauth2/token", "registrar", registrar, credentials("grantor:clients")).text("access_token")
 		node(t, "register.mjs", "ISSUER="+p.URL, "ADMIN="+p.where("The admin API"), "INITIAL="+initial)
 	})

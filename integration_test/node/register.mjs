@@ -1,21 +1,48 @@
-// RFC 7591 by oauth4webapi: register with an initial access token, then get a token as the new client.
+// RFC 7591 by openid-client and by oauth4webapi: register with an initial access token, then get a token as the new client.
+import * as client from 'openid-client'
 import * as oauth from 'oauth4webapi'
 import assert from 'node:assert'
 
 const { ISSUER, ADMIN, INITIAL } = process.env
-const insecure = { [oauth.allowInsecureRequests]: true }
 const issuer = new URL(ISSUER)
-const as = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, { algorithm: 'oauth2', ...insecure }))
-as.registration_endpoint = `${ADMIN}/oauth2/register` // the operator's listener is not announced to everybody
+const endpoint = `${ADMIN}/oauth2/register` // the operator's listener is not announced to everybody
 
-const made = await oauth.processDynamicClientRegistrationResponse(await oauth.dynamicClientRegistrationRequest(as,
-  { client_name: 'made by oauth4webapi', grant_types: ['client_credentials'], scope: 'orders:read', redirect_uris: [] }, { initialAccessToken: INITIAL, ...insecure }))
-assert.ok(made.client_id && made.client_secret && made.registration_access_token)
-let token
-for (let i = 0; i < 50 && !token; i++) {
-  const res = await oauth.clientCredentialsGrantRequest(as, made, oauth.ClientSecretBasic(made.client_secret), { scope: 'orders:read' }, insecure)
-  if (res.status === 200) token = await oauth.processClientCredentialsResponse(as, made, res)
-  else await new Promise((done) => setTimeout(done, 50))
+// soon waits until every node knows the new client: within a second.
+const soon = async (ask) => {
+  for (let i = 0; ; i++) {
+    try {
+      return await ask()
+    } catch (e) {
+      if (i === 100) throw e
+      await new Promise((done) => setTimeout(done, 50))
+    }
+  }
 }
+
+const announced = async (url, options) => {
+  const res = await fetch(url, options)
+  if (!String(url).includes('/.well-known/')) return res
+  return Response.json({ ...(await res.json()), registration_endpoint: endpoint })
+}
+const metadata = { client_name: 'made by openid-client', grant_types: ['client_credentials'], scope: 'orders:read' }
+const options = { algorithm: 'oauth2', execute: [client.allowInsecureRequests], [client.customFetch]: announced }
+const made = await client.dynamicClientRegistration(issuer, metadata, client.ClientSecretBasic(), { ...options, initialAccessToken: INITIAL })
+const { client_id, client_secret, registration_access_token, registration_client_uri } = made.clientMetadata()
+assert.ok(client_id && client_secret && registration_access_token)
+assert.ok((await soon(() => client.clientCredentialsGrant(made, { scope: 'orders:read' }))).access_token)
+const own = await fetch(registration_client_uri, { headers: { authorization: `Bearer ${registration_access_token}` } }) // RFC 7592 §2.1
+assert.equal((await own.json()).client_id, client_id)
+await assert.rejects(client.dynamicClientRegistration(issuer, { ...metadata, scope: 'grantor:admin' }, undefined, { ...options, initialAccessToken: INITIAL }),
+  (e) => e.error === 'invalid_client_metadata')
+await assert.rejects(client.dynamicClientRegistration(issuer, metadata, undefined, { ...options, initialAccessToken: registration_access_token }), (e) => e.status === 401)
+
+const insecure = { [oauth.allowInsecureRequests]: true }
+const as = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, { algorithm: 'oauth2', ...insecure }))
+as.registration_endpoint = endpoint
+const second = await oauth.processDynamicClientRegistrationResponse(await oauth.dynamicClientRegistrationRequest(as,
+  { client_name: 'made by oauth4webapi', grant_types: ['client_credentials'], scope: 'orders:read', redirect_uris: [] }, { initialAccessToken: INITIAL, ...insecure }))
+assert.ok(second.client_id && second.client_secret && second.registration_access_token)
+const token = await soon(async () => oauth.processClientCredentialsResponse(as, second,
+  await oauth.clientCredentialsGrantRequest(as, second, oauth.ClientSecretBasic(second.client_secret), { scope: 'orders:read' }, insecure)))
 assert.ok(token.access_token)
 console.log('ok')
