@@ -37,7 +37,7 @@ func (d *Redis) tell(ctx context.Context, list []*Client) error {
 			if minute == 0 || minute-told < tellAgain {
 				continue
 			}
-			value := binary.BigEndian.AppendUint64(nil, uint64(minute*60)) //nolint:gosec // after 1970
+			value := binary.BigEndian.AppendUint64(nil, uint64(minute*60)) // #nosec G115 -- after 1970
 			if err := d.db.Set(ctx, lastUseKey(c.ID, s.Hash), value, lastUseLives); err != nil {
 				return err
 			}
@@ -58,5 +58,5 @@ func (d *Redis) LastUsed(ctx context.Context, id string, h Hash) (time.Time, err
 	case len(v) != 8:
 		return time.Time{}, ErrRecord
 	}
-	return time.Unix(int64(binary.BigEndian.Uint64(v)), 0), nil //nolint:gosec // as above
+	return time.Unix(int64(binary.BigEndian.Uint64(v)), 0), nil // #nosec G115 -- as above
 }

@@ -4,13 +4,13 @@ package config
 // they are no secrets: they work on loopback only (see Config.Demo and server.Config).
 const (
 	DemoMachineID     = "demo-machine"
-	DemoMachineSecret = "gcs_KllMi3OucHeJLuIdZQssi2Ah5MWOLWjTzI8AN7DLleFY0xZSu5" //nolint:gosec // public on purpose
+	DemoMachineSecret = "gcs_KllMi3OucHeJLuIdZQssi2Ah5MWOLWjTzI8AN7DLleFY0xZSu5" // #nosec G101 -- public on purpose
 	DemoAPIID         = "demo-api"
-	DemoAPISecret     = "gcs_7jl6Ull9TdT8U6LYENh10i02b5GBSGUQo2SmPmtgB4Qi0bTLQ7" //nolint:gosec // public on purpose
+	DemoAPISecret     = "gcs_7jl6Ull9TdT8U6LYENh10i02b5GBSGUQo2SmPmtgB4Qi0bTLQ7" // #nosec G101 -- public on purpose
 
 	DemoAppID        = "demo-app"
 	DemoUser         = "ada"
-	DemoUserPassword = "correct horse battery staple" //nolint:gosec // public on purpose
+	DemoUserPassword = "correct horse battery staple" // #nosec G101 -- public on purpose
 
 	demoUserHash    = "$argon2id$v=19$m=19456,t=2,p=1$wstlBWHPB8gW5LKa3IjLQg$kFXAd4Dy8+7iw7ilHfv1CsM01CWT0xWCwY3SkbhfAlk"
 	demoMachineHash = "sha256:71bf4abd665ce9f5bbe56971fe54b508fce3b351326628ebfae4aee97d522444"

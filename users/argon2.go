@@ -87,7 +87,7 @@ func (h *argon2Hash) parseCost(text string) error {
 	if value[0] < 8*value[2] || value[0]<<10*value[1] > maxHashWork {
 		return formError("argon2", "m must be at least 8 × p, and m × t at most %d KiB", maxHashWork>>10)
 	}
-	h.memoryKiB, h.time, h.threads = uint32(value[0]), uint32(value[1]), uint8(value[2]) //nolint:gosec // bounded above
+	h.memoryKiB, h.time, h.threads = uint32(value[0]), uint32(value[1]), uint8(value[2]) // #nosec G115 -- bounded above
 	return nil
 }
 
@@ -96,7 +96,7 @@ func (h *argon2Hash) derive(password string) []byte {
 	if h.id {
 		derive = argon2.IDKey
 	}
-	return derive([]byte(password), h.salt, h.time, h.memoryKiB, h.threads, uint32(len(h.digest))) //nolint:gosec // at most maxDigest
+	return derive([]byte(password), h.salt, h.time, h.memoryKiB, h.threads, uint32(len(h.digest))) // #nosec G115 -- at most maxDigest
 }
 
 func (h *argon2Hash) matches(password string) bool {

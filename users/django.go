@@ -2,7 +2,7 @@ package users
 
 import (
 	"crypto/pbkdf2"
-	"crypto/sha1" //nolint:gosec // PBKDF2-HMAC-SHA1 is read for Django's pbkdf2_sha1, never written
+	"crypto/sha1" // #nosec G505 -- PBKDF2-HMAC-SHA1 is read for Django's pbkdf2_sha1, never written
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -43,7 +43,7 @@ func parsePBKDF2(scheme, text string) (stored, error) {
 	if part[1] == "" || len(part[1]) > maxSalt {
 		return nil, formError(scheme, "the salt must have 1 to %d characters", maxSalt)
 	}
-	return &pbkdf2Hash{scheme, prf, int(iterations), part[1], digest}, nil //nolint:gosec // at most maxIterations
+	return &pbkdf2Hash{scheme, prf, int(iterations), part[1], digest}, nil // #nosec G115 -- at most maxIterations
 }
 
 func (h *pbkdf2Hash) matches(password string) bool {
@@ -90,7 +90,7 @@ func parseScrypt(text string) (stored, error) {
 	case part[1] == "" || len(part[1]) > maxSalt:
 		return nil, formError("scrypt", "the salt must have 1 to %d characters", maxSalt)
 	}
-	return &scryptHash{int(n), int(r), int(p), part[1], digest}, nil //nolint:gosec // bounded above
+	return &scryptHash{int(n), int(r), int(p), part[1], digest}, nil // #nosec G115 -- bounded above
 }
 
 func (h *scryptHash) matches(password string) bool {
@@ -98,7 +98,7 @@ func (h *scryptHash) matches(password string) bool {
 	return err == nil && subtle.ConstantTimeCompare(got, h.digest) == 1
 }
 
-func (h *scryptHash) memory() uint64 { return 128 * uint64(h.n) * uint64(h.r) } //nolint:gosec // positive
+func (h *scryptHash) memory() uint64 { return 128 * uint64(h.n) * uint64(h.r) } // #nosec G115 -- positive
 
 func (h *scryptHash) form() string { return fmt.Sprintf("scrypt n=%d r=%d p=%d", h.n, h.r, h.p) }
 

@@ -29,7 +29,7 @@ func (p *pace) pick() time.Duration {
 	if p.n == 0 {
 		return 0
 	}
-	return p.last[rand.IntN(min(p.n, len(p.last)))]
+	return p.last[rand.IntN(min(p.n, len(p.last)))] // #nosec G404 -- a delay, no secret
 }
 
 // wait sleeps as long as a check took, or until ctx ends.
