@@ -167,6 +167,31 @@ func TestCheck(t *testing.T) {
 	require.NoError(t, (&Client{ID: "a:b c~", Secrets: secret, Scope: wild, DefaultScope: scopes.MustParse("a")}).Check(cat))
 }
 
+func TestRegistrationRetryWindow(t *testing.T) {
+	of := func(text string) (*Client, error) {
+		list, err := ReadRegistrations(strings.NewReader(`{"client_id": "c", "retry_window": "` + text + `"}`))
+		require.NoError(t, err)
+		return list[0].Client()
+	}
+	for _, text := range []string{"-1ns", "-30s", "-2562047h47m16.854775808s"} {
+		t.Run(text+" is refused, and not read as strict", func(t *testing.T) {
+			_, err := of(text)
+			var f *FieldError
+			require.ErrorAs(t, err, &f)
+			require.Equal(t, "retry_window", f.Field)
+			require.ErrorContains(t, err, "must not be negative")
+		})
+	}
+	t.Run("0s is strict, and stays so", func(t *testing.T) {
+		c, err := of("0s")
+		require.NoError(t, err)
+		require.Negative(t, c.RetryWindow)
+		again, err := Describe(c).Client()
+		require.NoError(t, err)
+		require.Equal(t, c.RetryWindow, again.RetryWindow)
+	})
+}
+
 func TestHash(t *testing.T) {
 	h := HashSecret("x")
 	again, err := ParseHash(h.String())

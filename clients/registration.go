@@ -115,7 +115,10 @@ func (r *Registration) Client() (*Client, error) {
 		LenientAudience: r.LenientAudience, Workload: r.Workload, ResponseAlg: r.ResponseAlg,
 	}
 	if r.RetryWindow != nil {
-		if c.RetryWindow = time.Duration(*r.RetryWindow); c.RetryWindow == 0 {
+		if c.RetryWindow = time.Duration(*r.RetryWindow); c.RetryWindow < 0 {
+			parse("retry_window", errors.New(`must not be negative; "0s" is strict rotation`))
+		}
+		if c.RetryWindow == 0 {
 			c.RetryWindow = -1
 		}
 	}

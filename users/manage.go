@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strconv"
+	"strings"
 
 	"github.com/grantor-auth/grantor/scopes"
 )
@@ -167,11 +169,9 @@ func (d *Redis) listShard(ctx context.Context, key string, yield func(*User, err
 // Page returns about size users and the cursor of the next page: "" begins, and "" is the end. Users that come or go meanwhile
 // may be missed; one may come twice. An entry that cannot be read ends it with an error that wraps ErrRecord.
 func (d *Redis) Page(ctx context.Context, cursor string, size int) (list []*User, next string, err error) {
-	shard, at := 0, "0"
-	if cursor != "" {
-		if n, err := fmt.Sscanf(cursor, "%x.%s", &shard, &at); n != 2 || err != nil || shard < 0 || shard >= shards {
-			return nil, "", &MalformedError{"cursor", "must be the next_cursor of an earlier answer"}
-		}
+	shard, at, err := readCursor(cursor)
+	if err != nil {
+		return nil, "", err
 	}
 	for shard < shards && len(list) < size {
 		pairs, following, err := d.page(ctx, fmt.Sprintf("user:id:%02x", shard), at, size)
@@ -193,5 +193,22 @@ func (d *Redis) Page(ctx context.Context, cursor string, size int) (list []*User
 	if shard >= shards {
 		return list, "", nil
 	}
-	return list, fmt.Sprintf("%x.%s", shard, at), nil
+	return list, writeCursor(shard, at), nil
+}
+
+// writeCursor names a place in the list: the shard, and the cursor of its HSCAN.
+func writeCursor(shard uint64, at string) string { return fmt.Sprintf("%x.%s", shard, at) }
+
+// readCursor reads what writeCursor wrote, and nothing else: Redis would answer a cursor that is no number with an error.
+func readCursor(text string) (shard uint64, at string, err error) {
+	if text == "" {
+		return 0, "0", nil
+	}
+	left, right, _ := strings.Cut(text, ".")
+	shard, err = strconv.ParseUint(left, 16, 64)
+	_, wrong := strconv.ParseUint(right, 10, 64)
+	if err != nil || wrong != nil || shard >= shards {
+		return 0, "", &MalformedError{"cursor", "must be the next_cursor of an earlier answer"}
+	}
+	return shard, right, nil
 }

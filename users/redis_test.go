@@ -232,6 +232,36 @@ func TestRedisList(t *testing.T) {
 	})
 }
 
+func TestRedisPage(t *testing.T) {
+	dir, server := openRedis(t)
+	for i := range 30 {
+		_, err := dir.Add(t.Context(), users.NewUser{ID: fmt.Sprintf("u-%d", i), Username: fmt.Sprintf("user %d", i), PasswordHash: cheap})
+		require.NoError(t, err)
+	}
+	t.Run("every user comes once, page by page", func(t *testing.T) {
+		found, pages := map[string]bool{}, 0
+		for cursor := ""; pages == 0 || cursor != ""; pages++ {
+			page, next, err := dir.Page(t.Context(), cursor, 4)
+			require.NoError(t, err)
+			for _, u := range page {
+				found[u.ID] = true
+			}
+			cursor = next
+		}
+		require.Len(t, found, 30)
+		require.Greater(t, pages, 3)
+	})
+	server.Stop() // none of these is Redis asked about
+	for _, cursor := range []string{"0", "0.", ".0", "0.x", "0.-1", "0.+1", "0. 1", "0.1 ", "0.1.2", "0.0x1", "0.99999999999999999999", "40.0", "-1.0", " 1.0", "zz.0", "0.1\r\n", "0.1\x00"} {
+		t.Run(fmt.Sprintf("S-19 cursor %q is refused before Redis is asked", cursor), func(t *testing.T) {
+			_, _, err := dir.Page(t.Context(), cursor, 4)
+			var malformed *users.MalformedError
+			require.ErrorAs(t, err, &malformed)
+			require.Equal(t, "cursor", malformed.Field)
+		})
+	}
+}
+
 func TestRedisHostileNames(t *testing.T) {
 	dir, server := openRedis(t)
 	names := []string{"{x}", "a*b?[c]", "'; FLUSHALL --", `"]] return redis.call("FLUSHALL")`, "user:id:00", "%s%d", "\u2603{}", strings.Repeat("x", 256)}
