@@ -13,6 +13,7 @@ import (
 	"github.com/go-oauth2/oauth2/v4/models"
 
 	"github.com/grantor-auth/grantor/audit"
+	"github.com/grantor-auth/grantor/jsonobject"
 	"github.com/grantor-auth/grantor/metrics"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
@@ -26,6 +27,10 @@ type sealed struct {
 	Scope   string `json:"s"`
 }
 
+func (a sealed) json() []byte {
+	return make(jsonobject.Object, 0, 512).Text("r", a.Refresh).Text("a", a.Access).Text("s", a.Scope).Close()
+}
+
 // refresh uses a refresh token (RFC 6749 §6): nothing is written, and nothing burnt, before client, user, scope and
 // audience are found good; then one script decides.
 func (s *Server) refresh(x *exchange, text, scope string) (oauth2.TokenInfo, error) {
@@ -33,27 +38,51 @@ func (s *Server) refresh(x *exchange, text, scope string) (oauth2.TokenInfo, err
 	if err != nil || old.Kind != tokens.Refresh {
 		return nil, &Error{Code: codeInvalidGrant, Description: "this is no refresh token of this server", Reason: "not_ours"}
 	}
+	if f, known := s.facts.of(old); known {
+		granted, audience, err := s.mayRefresh(x, f, scope)
+		if err == nil {
+			return s.rotate(x, text, old, f, granted, audience, scope)
+		}
+		if !isRefusal(err) {
+			return nil, err
+		}
+		s.facts.Remove(old.Family)
+	}
 	f, err := s.cfg.Store.Family(x, old)
-	switch {
-	case errors.Is(err, tokens.ErrNotFound):
+	if errors.Is(err, tokens.ErrNotFound) {
 		return nil, &tokens.GrantError{Reason: tokens.ReasonNoFamily}
-	case err != nil:
+	}
+	if err != nil {
 		return nil, err
+	}
+	granted, audience, err := s.mayRefresh(x, f, scope)
+	if err != nil {
+		return nil, s.endedBy(x, f, err)
+	}
+	s.facts.remember(f)
+	return s.rotate(x, text, old, f, granted, audience, scope)
+}
+
+// mayRefresh says what a refresh may carry by all that the store does not judge, and changes nothing.
+func (s *Server) mayRefresh(x *exchange, f *tokens.Family, scope string) (scopes.Set, []string, error) {
+	switch {
 	case f.ClientID != x.client.ID:
-		return nil, &tokens.GrantError{Reason: tokens.ReasonOtherClient}
+		return scopes.Set{}, nil, &tokens.GrantError{Reason: tokens.ReasonOtherClient}
 	case f.Created.Before(s.cfg.NotBefore):
-		return nil, &tokens.GrantError{Reason: tokens.ReasonEnded}
+		return scopes.Set{}, nil, &tokens.GrantError{Reason: tokens.ReasonEnded}
 	}
 	user, err := s.recheckUser(x, f)
 	if err != nil {
-		return nil, err
+		return scopes.Set{}, nil, err
 	}
-	granted, audience, err := s.refreshScope(x, f, user, scope)
-	if err != nil {
-		return nil, err
-	}
-	return s.rotate(x, text, old, f, granted, audience, scope)
+	return s.refreshScope(x, f, user, scope)
 }
+
+// Reasons of the directory that end a family.
+const (
+	reasonUserDisabled    tokens.Reason = "user_disabled"
+	reasonPasswordChanged tokens.Reason = "password_changed"
+)
 
 // recheckUser asks the directory anew: a user who is gone or disabled, or whose password changed, ends the
 // family. A directory that cannot say ends nothing.
@@ -61,23 +90,27 @@ func (s *Server) recheckUser(x *exchange, f *tokens.Family) (*users.User, error)
 	user, err := s.cfg.Users.Recheck(x, f.Subject)
 	switch {
 	case errors.Is(err, users.ErrGone):
-		return nil, s.endFamily(x, f, "user_disabled")
+		return nil, &tokens.GrantError{Reason: reasonUserDisabled}
 	case err != nil:
 		return nil, err
 	}
 	fingerprint := user.Credential.Fingerprint(s.credentialKey)
 	if [16]byte(fingerprint[:16]) != f.Credential {
-		return nil, s.endFamily(x, f, "password_changed")
+		return nil, &tokens.GrantError{Reason: reasonPasswordChanged}
 	}
 	return user, nil
 }
 
-// endFamily ends a family and returns the refusal that says why.
-func (s *Server) endFamily(x *exchange, f *tokens.Family, why tokens.Reason) error {
+// endedBy ends the family where the directory's word does, and returns the refusal that says why.
+func (s *Server) endedBy(x *exchange, f *tokens.Family, why error) error {
+	g, ok := errors.AsType[*tokens.GrantError](why)
+	if !ok || g.Reason != reasonUserDisabled && g.Reason != reasonPasswordChanged {
+		return why
+	}
 	if _, err := s.cfg.Store.EndFamily(x, f.Tag, f.ID); err != nil {
 		return err
 	}
-	return &tokens.GrantError{Reason: why}
+	return why
 }
 
 // refreshScope returns what the new access token may carry: within the original grant (RFC 6749 §6), and of that what
@@ -131,15 +164,12 @@ func (s *Server) rotate(x *exchange, text string, old tokens.Token, f *tokens.Fa
 	if answer.Access, r.Access, err = s.mintUser(x, old.Tag, old.Family, f.Subject, r.Record); err != nil {
 		return nil, err
 	}
-	plain, err := json.Marshal(answer)
-	if err != nil {
-		return nil, err
-	}
-	if r.Box, err = tokens.Seal(text, plain); err != nil {
+	if r.Box, err = tokens.Seal(text, answer.json()); err != nil {
 		return nil, err
 	}
 	out, err := s.cfg.Store.Rotate(x, r)
 	if err != nil {
+		s.facts.Remove(old.Family)
 		s.reportTheft(x, old, err)
 		return nil, err
 	}

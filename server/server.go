@@ -105,6 +105,7 @@ type Server struct {
 	library       *oauth2server.Server
 	limits        *rateLimits
 	shed          *shedder
+	facts         facts
 	gin           *gin.Engine
 	adminEngine   *gin.Engine
 	fixed         *fixedHeaders
@@ -155,6 +156,9 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Users != nil {
 		s.grants = append(s.grants, clients.GrantPassword, clients.GrantRefreshToken)
 		s.credentialKey = key.Derive("grantor/credential/v1")
+	}
+	if s.facts, err = newFacts(); err != nil {
+		return nil, err
 	}
 	s.library = s.newLibrary()
 	if s.gin, err = s.routes(); err != nil {
