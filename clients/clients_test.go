@@ -2,6 +2,7 @@ package clients
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"net/url"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"log/slog"
 
@@ -204,6 +206,7 @@ func TestHash(t *testing.T) {
 	}
 }
 
+// FuzzReadCredentials: a refusal says nothing of who asks, and what RFC 6749 §2.3.1 has a client write is read as it was meant.
 func FuzzReadCredentials(f *testing.F) {
 	f.Add("Basic YTpi", "a", "")
 	f.Add("Basic !!", "", "s")
@@ -213,6 +216,18 @@ func FuzzReadCredentials(f *testing.F) {
 			var e *CredentialsError
 			require.ErrorAs(t, err, &e)
 			require.Zero(t, c)
+		} else {
+			require.Equal(t, MethodBasic, c.Method)
+			require.True(t, id == "" || id == c.ID)
+			require.Empty(t, secret, "one method of authentication (RFC 6749 §2.3)")
 		}
+		written := "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id)+":"+url.QueryEscape(secret)))
+		c, err = ReadCredentials([]string{written}, nil)
+		if text := id + secret; !utf8.ValidString(id) || !utf8.ValidString(secret) || strings.Contains(text, "\x00") {
+			require.ErrorIs(t, err, ErrMissing)
+			return
+		}
+		require.NoError(t, err)
+		require.Equal(t, Credentials{ID: id, Secret: secret, Method: MethodBasic}, c)
 	})
 }

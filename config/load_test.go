@@ -250,6 +250,7 @@ func TestWarnings(t *testing.T) {
 	require.Contains(t, warnings[1], `scope "lonely": no client can introspect its tokens`)
 }
 
+// FuzzLoad: a file loads, and what is shown of it is TOML again; or each problem is a sentence.
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(minimal + "[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \"x\" }]\n"))
 	f.Add([]byte("a.b.c = { d = [1, {e = 2}] }\n[[x]]\n[[x.y]]\n"))
@@ -257,8 +258,12 @@ func FuzzLoad(f *testing.F) {
 		name := filepath.Join(t.TempDir(), "c.toml")
 		require.NoError(t, os.WriteFile(name, text, 0o600))
 		c, _, err := Load(Options{Path: name})
-		if err == nil {
-			_ = c.Show()
+		if err != nil {
+			require.Nil(t, c)
+			require.NotEmpty(t, err.Error())
+			return
 		}
+		_, err = parseFile("shown", []byte(c.Show()))
+		require.NoError(t, err)
 	})
 }
