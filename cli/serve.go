@@ -204,7 +204,7 @@ func (b *base) listen(cfg *config.Config, sw *switcher) ([]listener, error) {
 			}
 			return nil, err
 		}
-		list = append(list, listener{l.name, netutil.LimitListener(opened, maxConnections()), server.NewHTTP(l.handler, l.tls, b.log)})
+		list = append(list, listener{l.name, server.Quiet(netutil.LimitListener(opened, maxConnections())), server.NewHTTP(l.handler, l.tls, b.log)})
 	}
 	return list, nil
 }

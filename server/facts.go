@@ -12,7 +12,9 @@ import (
 // facts remembers what never changes of the families that were refreshed here lately: client, user, scope, audience, fingerprint and
 // begin. A refresh of one of them is one round trip and not two. Nothing is decided by it alone: the store's script judges
 // what changes (is there a family, whose is it, epochs, times, the token itself), and a refusal on remembered facts is looked up anew.
-type facts struct{ *lru.Cache[tokens.FamilyID, *tokens.Family] }
+type facts struct {
+	*lru.Cache[tokens.FamilyID, *tokens.Family]
+}
 
 // mostFacts bounds what is remembered, at some 500 bytes each.
 const mostFacts = 8192

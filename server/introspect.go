@@ -35,10 +35,11 @@ func (s *Server) introspect(x *exchange) error {
 	if text == "" {
 		return refusal(codeInvalidRequest, "token is required (RFC 7662 §2.1)")
 	}
-	if t, err := s.codec.Parse(text); err == nil && t.Kind == tokens.Refresh { // cheap, and no JWT is one
+	t, err := s.read(text)
+	if err == nil && t.Kind == tokens.Refresh {
 		return s.introspectRefresh(x, t)
 	}
-	found, err := s.lookUp(x, text)
+	found, err := s.lookUp(x, t, err)
 	switch {
 	case errors.Is(err, errInactive), err == nil && !maySee(x.client, found.record):
 		s.cfg.Metrics.Introspected(false)
@@ -91,10 +92,9 @@ type access struct {
 	record *tokens.Record // its scope is what still holds
 }
 
-// lookUp finds a live access token by all the state that it rests on (checklist row IN-24). It returns
+// lookUp finds the live access token that read made out, by all the state that it rests on (checklist row IN-24). It returns
 // errInactive, or the error of a store or registry that cannot know.
-func (s *Server) lookUp(ctx context.Context, text string) (access, error) {
-	t, err := s.read(text)
+func (s *Server) lookUp(ctx context.Context, t tokens.Token, err error) (access, error) {
 	if errors.Is(err, tokens.ErrNotOurs) || err == nil && t.Kind == tokens.Refresh {
 		return access{}, errInactive
 	}

@@ -13,7 +13,8 @@ import (
 // every access token, as introspect = "any" does.
 func (s *Server) Verifier() middleware.Verifier {
 	return middleware.VerifierFunc(func(ctx context.Context, text string) (*middleware.Token, error) {
-		found, err := s.lookUp(ctx, text)
+		read, err := s.read(text)
+		found, err := s.lookUp(ctx, read, err)
 		if errors.Is(err, errInactive) {
 			return nil, middleware.ErrInvalidToken
 		}
