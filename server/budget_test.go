@@ -90,7 +90,7 @@ func TestAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates too")
 	}
-	budget := map[string]float64{"issue": 34, "introspect": 22, "garbage": 17, "revoke": 17}
+	budget := map[string]float64{"issue": 34, "introspect": 21, "garbage": 16, "revoke": 16}
 	for name, send := range sends(t, hot(t)) {
 		send()
 		time.Sleep(time.Millisecond)

@@ -31,6 +31,8 @@ type exchange struct {
 	body   []byte          // set by jsonBody
 	client *clients.Client // set by authenticateClient and by nothing else
 
+	began    time.Time
+	endSpan  func()        // nil: it has none
 	endpoint string        // which of routes.go, for metrics
 	grant    string        // grant_type of a token request
 	issued   tokens.Token  // set by generator.Token
@@ -81,29 +83,45 @@ type step func(*exchange) error
 // to the one voice that answers.
 func (s *Server) do(endpoint string, steps ...step) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		x := exchangeFrom(c.Request.Context())
-		x.endpoint = endpoint
-		h := c.Writer.Header()
-		h["Cache-Control"] = x.fixed.noStore // RFC 6749 §5.1; metadata sets its own
-		h["Pragma"] = x.fixed.noCache
-		defer s.shed.leave()
-		if err := s.shed.enter(endpoint); err != nil {
-			s.refuse(x, err)
+		if x := exchangeFrom(c.Request.Context()); x != nil { // observe came before
+			s.run(x, endpoint, steps)
 			return
 		}
-		for _, st := range steps {
-			if err := st(x); err != nil {
-				s.refuse(x, err)
-				return
-			}
+		x := s.begin(c)
+		defer s.end(x)
+		s.run(x, endpoint, steps)
+	}
+}
+
+func (s *Server) run(x *exchange, endpoint string, steps []step) {
+	x.endpoint = endpoint
+	h := x.gin.Writer.Header()
+	h["Cache-Control"] = x.fixed.noStore // RFC 6749 §5.1; metadata sets its own
+	h["Pragma"] = x.fixed.noCache
+	defer s.shed.leave()
+	if err := s.shed.enter(endpoint); err != nil {
+		s.refuse(x, err)
+		return
+	}
+	for _, st := range steps {
+		if err := st(x); err != nil {
+			s.refuse(x, err)
+			return
 		}
 	}
 }
 
-// observe gives each request its id and its exchange, survives panics, and writes the log line.
+// observe begins the exchange before other middleware, which finds it in the request's context.
 func (s *Server) observe(c *gin.Context) {
-	x := &exchange{Context: c.Request.Context(), gin: c, fixed: s.fixed, id: newRequestID()}
+	x := s.begin(c)
 	c.Request = c.Request.WithContext(x)
+	defer s.end(x)
+	c.Next()
+}
+
+// begin gives a request its id and its exchange.
+func (s *Server) begin(c *gin.Context) *exchange {
+	x := &exchange{Context: c.Request.Context(), gin: c, fixed: s.fixed, id: newRequestID()}
 	h := c.Writer.Header()
 	h["X-Request-Id"] = []string{x.id}
 	h["X-Content-Type-Options"] = x.fixed.noSniff
@@ -114,18 +132,22 @@ func (s *Server) observe(c *gin.Context) {
 		c.Header("Connection", "close")
 	}
 	s.warnOfForwarding(x)
-	end := s.startSpan(x)
-	start := time.Now()
-	defer func() {
-		if p := recover(); p != nil {
-			s.panicked(x, p)
-		}
-		took := time.Since(start)
-		s.cfg.Metrics.Request(x.endpoint, c.Writer.Status(), took)
-		end()
-		s.logRequest(x, took)
-	}()
-	c.Next()
+	s.startSpan(x)
+	x.began = time.Now()
+	return x
+}
+
+// end survives panics and writes the log line. It must be deferred itself.
+func (s *Server) end(x *exchange) {
+	if p := recover(); p != nil {
+		s.panicked(x, p)
+	}
+	took := time.Since(x.began)
+	s.cfg.Metrics.Request(x.endpoint, x.gin.Writer.Status(), took)
+	if x.endSpan != nil {
+		x.endSpan()
+	}
+	s.logRequest(x, took)
 }
 
 // fixedHeaders are values that every answer shares. Nobody may write into them; Header.Set and Add do not.

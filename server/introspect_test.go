@@ -9,15 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
 )
-
-type cGin = gin.Context
 
 type contextT = context.Context
 

@@ -536,13 +536,13 @@ func TestBox(t *testing.T) {
 	t.Run("a box is opened by the token itself and by nothing that Redis holds", func(t *testing.T) {
 		codec := tokens.NewCodec(tokens.NewServerKey())
 		text, tok := codec.NewRefresh(tokens.Tag{}, tokens.FamilyID{}, 0)
-		box, err := tokens.Seal(text, []byte("answer"))
+		box, err := codec.Seal(text, []byte("answer"))
 		require.NoError(t, err)
-		plain, err := tokens.Unseal(text, box)
+		plain, err := codec.Unseal(text, box)
 		require.NoError(t, err)
 		require.Equal(t, "answer", string(plain))
 		for _, other := range []string{"", text + "x", string(tok.Hash[:])} {
-			_, err := tokens.Unseal(other, box)
+			_, err := codec.Unseal(other, box)
 			require.ErrorIs(t, err, tokens.ErrBox)
 		}
 	})

@@ -164,7 +164,7 @@ func (s *Server) rotate(x *exchange, text string, old tokens.Token, f *tokens.Fa
 	if answer.Access, r.Access, err = s.mintUser(x, old.Tag, old.Family, f.Subject, r.Record); err != nil {
 		return nil, err
 	}
-	if r.Box, err = tokens.Seal(text, answer.json()); err != nil {
+	if r.Box, err = s.codec.Seal(text, answer.json()); err != nil {
 		return nil, err
 	}
 	out, err := s.cfg.Store.Rotate(x, r)
@@ -185,7 +185,7 @@ func (s *Server) rotate(x *exchange, text string, old tokens.Token, f *tokens.Fa
 			"request_id", x.id, "client_id", x.client.ID, "session", old.Family.String())
 	}
 	if out.Box != nil {
-		first, err := open(text, out.Box)
+		first, err := s.open(text, out.Box)
 		if err != nil {
 			return nil, err
 		}
@@ -201,8 +201,8 @@ func (s *Server) rotate(x *exchange, text string, old tokens.Token, f *tokens.Fa
 	return tokenInfo(answer, r.Record.TTL), nil
 }
 
-func open(text string, box []byte) (answer sealed, err error) {
-	plain, err := tokens.Unseal(text, box)
+func (s *Server) open(text string, box []byte) (answer sealed, err error) {
+	plain, err := s.codec.Unseal(text, box)
 	if err != nil {
 		return answer, err
 	}

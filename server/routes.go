@@ -15,7 +15,6 @@ func (s *Server) routes() (*gin.Engine, error) {
 	if err := g.SetTrustedProxies(s.cfg.TrustedProxies); err != nil { // nil: none; Gin's default is all
 		return nil, err
 	}
-	g.Use(s.observe)
 	g.NoRoute(s.do("none", notFound))
 	g.NoMethod(s.do("none", methodNotAllowed))
 

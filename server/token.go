@@ -20,6 +20,7 @@ func (s *Server) token(x *exchange) error {
 	if err := parametersPresent(x); err != nil {
 		return err
 	}
+	x.gin.Request = x.gin.Request.WithContext(x) // where the library finds it again
 	grant, request, err := s.library.ValidationTokenRequest(x.gin.Request)
 	if err != nil {
 		return err

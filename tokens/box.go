@@ -3,9 +3,7 @@ package tokens
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 )
 
@@ -16,8 +14,8 @@ var ErrBox = errors.New("the sealed answer cannot be opened")
 // key of the server does, and nothing in Redis. The key is HMAC-SHA256 with a fixed label as key and the token
 // as message; never the other way round, because HMAC replaces a key above 64 bytes by its SHA-256, which
 // is what Redis holds.
-func Seal(refresh string, answer []byte) ([]byte, error) {
-	aead, err := boxCipher(refresh)
+func (c *Codec) Seal(refresh string, answer []byte) ([]byte, error) {
+	aead, err := c.boxCipher(refresh)
 	if err != nil {
 		return nil, err
 	}
@@ -27,8 +25,8 @@ func Seal(refresh string, answer []byte) ([]byte, error) {
 }
 
 // Unseal opens what Seal closed with the same refresh token. It returns ErrBox.
-func Unseal(refresh string, box []byte) ([]byte, error) {
-	aead, err := boxCipher(refresh)
+func (c *Codec) Unseal(refresh string, box []byte) ([]byte, error) {
+	aead, err := c.boxCipher(refresh)
 	if err != nil || len(box) < aead.NonceSize() {
 		return nil, ErrBox
 	}
@@ -39,10 +37,9 @@ func Unseal(refresh string, box []byte) ([]byte, error) {
 	return answer, nil
 }
 
-func boxCipher(refresh string) (cipher.AEAD, error) {
-	m := hmac.New(sha256.New, []byte("grantor/successor/v1"))
-	m.Write([]byte(refresh))
-	block, err := aes.NewCipher(m.Sum(nil))
+func (c *Codec) boxCipher(refresh string) (cipher.AEAD, error) {
+	key := c.box.sum2(refresh, nil)
+	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ type hmacPool struct{ pool sync.Pool }
 
 type hmacState struct {
 	hash hash.Hash
-	in   [96]byte // the input, here so that it does not escape to the heap at each call
+	in   [128]byte // the input, here so that it does not escape to the heap at each call
 	out  [sha256.Size]byte
 }
 

@@ -120,6 +120,7 @@ type Codec struct {
 	mac     *hmacPool
 	tag     *hmacPool
 	locator *hmacPool
+	box     *hmacPool // a fixed label is its key: see Seal
 }
 
 // NewCodec derives the MAC, tag and locator keys from the server key.
@@ -129,6 +130,7 @@ func NewCodec(key ServerKey) *Codec {
 		mac:     newHMACPool(key.derive("grantor/mac/v1")),
 		tag:     newHMACPool(key.derive("grantor/tag/v1")),
 		locator: newHMACPool(key.derive("grantor/locator/v1")),
+		box:     newHMACPool([]byte("grantor/successor/v1")),
 	}
 }
 
