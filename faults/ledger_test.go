@@ -71,6 +71,7 @@ type token struct {
 	text, client, sub string
 	asked             bool // somebody has begun to revoke it: it may be inactive
 	dead              bool // its revocation was acknowledged: it must be
+	born              time.Time
 }
 
 // session is one log-in of a user.
@@ -141,6 +142,7 @@ func (l *ledger) add(t *token) *token {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.issued++
+	t.born = time.Now()
 	l.tokens = append(l.tokens, t)
 	return t
 }
