@@ -21,6 +21,7 @@ import (
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/metrics"
+	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
 )
 
@@ -137,6 +138,9 @@ func (b *base) observe(sw *switcher) {
 	})
 	if db := b.stores.db; db != nil {
 		stats := func(name, help string, value func() float64) { m.Counter(name, help, value) }
+		if pending, ok := b.stores.tokens.(*tokens.Pending); ok {
+			m.Gauge("grantor_pending_revocations", "Revocations that were answered 503 and are asked for again.", func() float64 { return float64(pending.Len()) })
+		}
 		m.Gauge("grantor_redis_up", "1: every Redis that takes writes answers.", func() float64 { return truth(db.Stats().Silent == 0) })
 		m.Gauge("grantor_redis_breaker_open", "How many Redis servers are not asked because they did not answer.", func() float64 { return float64(db.Stats().Silent) })
 		m.Gauge("grantor_redis_connections", "Open connections to Redis.", func() float64 { return float64(db.Stats().Connections) })

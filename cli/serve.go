@@ -81,6 +81,9 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 	}
 	var background errgroup.Group
 	background.Go(func() error { b.watchSecrets(ctx, sw); return nil })
+	if pending, ok := b.stores.tokens.(*tokens.Pending); ok {
+		background.Go(func() error { pending.Run(ctx); return nil })
+	}
 	defer func() { cancel(); _ = background.Wait() }()
 	if !cfg.Trial {
 		r := &reloader{program: p, options: o, base: b, switcher: sw, seen: read}
@@ -117,7 +120,7 @@ func openStores(ctx context.Context, cfg *config.Config, log *slog.Logger) (*sto
 	if err := awaitRedis(ctx, db, log); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &stores{tokens.NewRedis(db), attempts.NewRedis(db), db, func() { _ = db.Close() }}, nil
+	return &stores{tokens.NewPending(tokens.NewRedis(db)), attempts.NewRedis(db), db, func() { _ = db.Close() }}, nil
 }
 
 // openRedis opens what [redis] names.

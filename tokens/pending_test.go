@@ -1,0 +1,139 @@
+package tokens_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantor-auth/grantor/tokens"
+)
+
+// away is a store that can be out of reach. What it is told then is done, or not, as an answer that is lost leaves open.
+type away struct {
+	tokens.Store
+	gone, does atomic.Bool
+	asked      atomic.Int64
+}
+
+var errAway = errors.New("away")
+
+func (a *away) Revoke(ctx context.Context, t tokens.Token, clientID string) (bool, error) {
+	a.asked.Add(1)
+	if !a.gone.Load() || a.does.Load() {
+		ended, err := a.Store.Revoke(ctx, t, clientID)
+		if !a.gone.Load() {
+			return ended, err
+		}
+	}
+	return false, errAway
+}
+
+func (a *away) EndFamily(ctx context.Context, tag tokens.Tag, id tokens.FamilyID) (bool, error) {
+	a.asked.Add(1)
+	if a.gone.Load() {
+		return false, errAway
+	}
+	return a.Store.EndFamily(ctx, tag, id)
+}
+
+func TestPending(t *testing.T) {
+	start := func(t *testing.T) (*away, *tokens.Pending, *tokens.Codec) {
+		m := tokens.NewMemory(0)
+		a := &away{Store: m}
+		p := tokens.NewPending(a)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); p.Run(ctx) }()
+		t.Cleanup(func() { cancel(); <-done; _ = m.Close() })
+		return a, p, tokens.NewCodec(tokens.NewServerKey())
+	}
+	record := func() *tokens.Record {
+		return &tokens.Record{ClientID: "app", Scope: "a", IssuedAt: time.Now(), TTL: time.Hour}
+	}
+	t.Run("S-22 V-13 a revocation that was answered 503 is done once the store is back, without being asked for again", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			a, p, codec := start(t)
+			_, mine := codec.NewClientAccess()
+			_, other := codec.NewClientAccess()
+			require.NoError(t, p.Issue(t.Context(), mine, record()))
+			require.NoError(t, p.Issue(t.Context(), other, record()))
+			a.gone.Store(true)
+			_, err := p.Revoke(t.Context(), mine, "app")
+			require.ErrorIs(t, err, errAway)
+			time.Sleep(10 * time.Second)
+			require.Equal(t, 1, p.Len())
+			_, err = p.Load(t.Context(), mine)
+			require.NoError(t, err, "nothing was done while the store was away")
+			a.gone.Store(false)
+			time.Sleep(2 * time.Second)
+			require.Zero(t, p.Len())
+			_, err = p.Load(t.Context(), mine)
+			require.ErrorIs(t, err, tokens.ErrNotFound)
+			_, err = p.Load(t.Context(), other)
+			require.NoError(t, err)
+			before := a.asked.Load()
+			time.Sleep(time.Minute)
+			require.Equal(t, before, a.asked.Load(), "it is asked for once more and not for ever")
+		})
+	})
+	t.Run("RV-08 it is still the client's that asked: another's token lives on", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			a, p, codec := start(t)
+			_, token := codec.NewClientAccess()
+			require.NoError(t, p.Issue(t.Context(), token, record()))
+			a.gone.Store(true)
+			_, err := p.Revoke(t.Context(), token, "stranger")
+			require.Error(t, err)
+			a.gone.Store(false)
+			time.Sleep(2 * time.Second)
+			require.Zero(t, p.Len())
+			_, err = p.Load(t.Context(), token)
+			require.NoError(t, err)
+		})
+	})
+	t.Run("a family that could not be ended is ended; what was done although the answer was lost is no error", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			a, p, codec := start(t)
+			tag, id := codec.Tag("u"), tokens.NewFamilyID()
+			_, refresh := codec.NewRefresh(tag, id, 0)
+			_, access := codec.NewUserAccess(tag, id)
+			epoch, err := p.UserEpoch(t.Context(), tag, time.Hour)
+			require.NoError(t, err)
+			require.NoError(t, p.Login(t.Context(), &tokens.Login{Refresh: refresh, Access: access, Record: record(), Idle: time.Hour, Max: time.Hour,
+				EpochLife: 2 * time.Hour, Family: tokens.Family{Tag: tag, ID: id, ClientID: "app", UserEpoch: epoch, Subject: "u", Scope: "a"}}))
+			a.gone.Store(true)
+			_, err = p.EndFamily(t.Context(), tag, id)
+			require.Error(t, err)
+			a.does.Store(true)
+			_, err = p.Revoke(t.Context(), refresh, "app")
+			require.Error(t, err)
+			require.Equal(t, 2, p.Len())
+			a.gone.Store(false)
+			time.Sleep(2 * time.Second)
+			require.Zero(t, p.Len())
+			_, err = p.Family(t.Context(), refresh)
+			require.ErrorIs(t, err, tokens.ErrNotFound)
+		})
+	})
+	t.Run("it is bounded in number and time", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			a, p, codec := start(t)
+			a.gone.Store(true)
+			for range 10_100 {
+				_, token := codec.NewClientAccess()
+				_, _ = p.Revoke(t.Context(), token, "app")
+			}
+			require.Equal(t, 10_000, p.Len())
+			before := a.asked.Load()
+			time.Sleep(10 * time.Second)
+			require.LessOrEqual(t, a.asked.Load()-before, int64(10), "one at a time is asked of a store that is away")
+			time.Sleep(16 * time.Minute)
+			require.Zero(t, p.Len())
+		})
+	})
+}
