@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -84,7 +85,13 @@ func (o *options) check(rest int) error {
 	if err != nil {
 		return fmt.Errorf("--root: no repository of Grantor at %s; run it by go run -C bench . from the repository", o.root)
 	}
-	return nil
+	if o.profile == "" {
+		return nil
+	}
+	if o.profile, err = filepath.Abs(o.profile); err != nil {
+		return fmt.Errorf("--profile: %w", err)
+	}
+	return os.MkdirAll(o.profile, 0o755) // #nosec G301 -- results are for everybody
 }
 
 // pick returns those of all that a comma-separated list names, in the order of all; an empty list names all.

@@ -100,6 +100,7 @@ return finish('` + string(ReasonReuse) + `')`)
 var endFamily = redisdb.NewScript(header + `
 local f = redis.call('GET', KEYS[1])
 if not f then return 0 end
+if string.byte(f) ~= 1 then return redis.error_reply('ERR unreadable family record') end
 if ARGV[1] ~= '' and client(f) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('ZREM', KEYS[3], ARGV[2])
@@ -108,7 +109,9 @@ return 1`)
 // revokeUserToken: KEYS access, family. ARGV second half of the hash, client.
 var revokeUserToken = redisdb.NewScript(header + `
 local v, f = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])
-if not v or not f or client(f) ~= ARGV[2] then return 0 end
+if not v or not f then return 0 end
+if string.byte(v) ~= 2 or string.byte(f) ~= 1 then return redis.error_reply('ERR unreadable token record') end
+if client(f) ~= ARGV[2] then return 0 end
 if string.sub(v, 2, 17) ~= ARGV[1] then return redis.error_reply('ERR unreadable token record') end
 return redis.call('DEL', KEYS[1])`)
 

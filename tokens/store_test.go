@@ -184,6 +184,27 @@ func TestRedisRefusesWhatItCannotRead(t *testing.T) {
 			require.ErrorIs(t, err, tokens.ErrRecord)
 		})
 	}
+	t.Run("S-65 a session of an unknown version is not ended by guess", func(t *testing.T) {
+		codec := tokens.NewCodec(tokens.NewServerKey())
+		tag, family := codec.Tag("u"), tokens.NewFamilyID()
+		_, refresh := codec.NewRefresh(tag, family, 0)
+		_, access := codec.NewUserAccess(tag, family)
+		epoch, err := store.UserEpoch(ctx, tag, time.Hour)
+		require.NoError(t, err)
+		require.NoError(t, store.Login(ctx, &tokens.Login{Refresh: refresh, Access: access, Record: &tokens.Record{IssuedAt: time.Now(), TTL: time.Minute},
+			Idle: time.Minute, Max: time.Minute, EpochLife: time.Hour, Family: tokens.Family{Tag: tag, ID: family, ClientID: "c", UserEpoch: epoch, Subject: "u"}}))
+		keys, err := s.Client().Keys(ctx, "f:*").Result()
+		require.NoError(t, err)
+		require.Len(t, keys, 1)
+		require.NoError(t, s.Client().SetRange(ctx, keys[0], 0, "\x09").Err())
+		_, err = store.Revoke(ctx, refresh, "c")
+		require.Error(t, err)
+		_, err = store.Revoke(ctx, access, "c")
+		require.Error(t, err)
+		_, err = store.EndFamily(ctx, tag, family)
+		require.Error(t, err)
+		require.Equal(t, int64(1), s.Client().Exists(ctx, keys[0]).Val())
+	})
 	t.Run("S-20 a Redis that is gone is an error, not an answer, and comes back by itself", func(t *testing.T) {
 		s.Kill()
 		_, err := store.Load(ctx, other)
