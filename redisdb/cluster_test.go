@@ -88,6 +88,35 @@ func TestClusterReshardingUnderLoad(t *testing.T) {
 	require.Less(t, failed, right/100)
 }
 
+func TestClusterMovesConfirmedWrites(t *testing.T) {
+	t.Parallel()
+	c := redistest.Cluster(t, 3)
+	for _, primary := range c.Servers[:3] {
+		c.AddReplica(primary)
+	}
+	db := open(t, redisdb.Config{Mode: redisdb.Cluster, Addrs: c.Addrs[:1], WaitReplicas: 1})
+	t.Run("S-24 a slot that is being moved can be moved to its end while writes in it are confirmed on both sides", func(t *testing.T) {
+		slot := c.Slot("{a}1")
+		from, to := c.Servers[0], c.Servers[1]
+		if slot > 5460 {
+			from, to = c.Servers[1], c.Servers[2]
+		}
+		if slot > 10922 {
+			from, to = c.Servers[2], c.Servers[0]
+		}
+		require.NoError(t, db.Set(t.Context(), "{a}1", []byte("v"), time.Minute))
+		_, err := db.DelDurable(t.Context(), "{a}1") // its marker is on the exporting side
+		require.NoError(t, err)
+		c.BeginMove(slot, from, to)
+		_, err = db.DelDurable(t.Context(), "{a}2") // ASK: its marker is on the importing side
+		require.NoError(t, err)
+		c.MoveKeys(slot, from, to) // BUSYKEY fails here
+		c.EndMove(slot, from, to)
+		_, err = db.DelDurable(t.Context(), "{a}2")
+		require.NoError(t, err)
+	})
+}
+
 func TestClusterLosesAPrimary(t *testing.T) {
 	t.Parallel()
 	c := redistest.Cluster(t, 3)

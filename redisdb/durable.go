@@ -67,7 +67,7 @@ func (d *DB) confirm(ctx context.Context, n *node, key string, cmd redis.Cmder, 
 			_ = p.Process(ctx, c)
 		}
 		queue(cmd)
-		queue(redis.NewStatusCmd(ctx, "set", d.marker(key), 1, "px", markerLife.Milliseconds()))
+		queue(redis.NewStatusCmd(ctx, "set", d.marker(n, key, asking), 1, "px", markerLife.Milliseconds()))
 		return p.Process(ctx, wait)
 	})
 	if err := cmd.Err(); err != nil && err != redis.Nil { //nolint:errorlint // v8 never wraps it
@@ -101,11 +101,18 @@ func (d *DB) plainly(ctx context.Context, n *node, cmd redis.Cmder, asking bool)
 // confirmed, and is tried again, changes nothing; without a change of its own it would be
 // called durable at once. (If Redis's memory is full the marker cannot be written; then WAIT
 // speaks for the command alone.)
-func (d *DB) marker(key string) string {
+//
+// Where a slot is being imported the name is the importing server's own: the exporting one may hold its marker still, and a key that
+// both have stops the move (BUSYKEY).
+func (d *DB) marker(n *node, key string, asking bool) string {
 	if d.cluster == nil {
 		return d.Key("wait")
 	}
-	return d.Key("wait:{" + slotTags()[slotOf(key)] + "}")
+	name := d.Key("wait:{" + slotTags()[slotOf(key)] + "}")
+	if asking {
+		name += n.client.Options().Addr
+	}
+	return name
 }
 
 const markerLife = time.Minute
