@@ -10,10 +10,13 @@ import (
 // Life is a duration that is written as people write it: Go's form ("15m", "1h30m") or whole days ("30d").
 type Life time.Duration
 
+// mostDays bounds what is written in days.
+const mostDays = 36500
+
 // ParseLife reads what Life.String writes.
 func ParseLife(text string) (Life, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.Atoi(days); err == nil && n >= 0 && n < 36500 {
+		if n, err := strconv.Atoi(days); err == nil && n >= 0 && n < mostDays {
 			return Life(n) * Life(24*time.Hour), nil
 		}
 	}
@@ -27,7 +30,7 @@ func ParseLife(text string) (Life, error) {
 // String writes 15m0s as 15m, and whole days as days.
 func (l Life) String() string {
 	d := time.Duration(l)
-	if d > 0 && d%(24*time.Hour) == 0 {
+	if d > 0 && d%(24*time.Hour) == 0 && d < mostDays*24*time.Hour {
 		return strconv.Itoa(int(d/(24*time.Hour))) + "d"
 	}
 	text := d.String()

@@ -77,9 +77,14 @@ func readStored(id, text string) (*Stored, error) {
 		return nil, fmt.Errorf("%w: version %d", ErrRecord, r.Version)
 	}
 	s := &Stored{Registration: r.Registration, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, Dynamic: r.Dynamic, Limit: r.Limit}
-	if n, err := hex.Decode(s.Epoch[:], []byte(r.Epoch)); err != nil || n != len(s.Epoch) || r.ClientID != id {
+	if r.ClientID != id {
 		return nil, fmt.Errorf("%w: it belongs to another client", ErrRecord)
 	}
+	epoch, err := hex.DecodeString(r.Epoch)
+	if err != nil || len(epoch) != len(s.Epoch) {
+		return nil, fmt.Errorf("%w: its epoch", ErrRecord)
+	}
+	copy(s.Epoch[:], epoch)
 	if r.Token != nil {
 		s.Token = *r.Token
 	}

@@ -125,7 +125,7 @@ func number(info, name string) int {
 	return n
 }
 
-// eternal counts keys without a lifetime.
+// eternal counts keys without a lifetime. The feed of changes of clients is data, and has none (docs/redis.md).
 func eternal(t *testing.T, c *redis.Client) (count int) {
 	t.Helper()
 	keys := c.Scan(t.Context(), 0, "*", 1000).Iterator()
