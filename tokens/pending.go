@@ -27,6 +27,8 @@ const (
 	mostPending  = 10_000           // what comes beyond is the caller's to ask for again, as it was told
 	pendingLife  = 15 * time.Minute // longer than failovers take
 	pendingEvery = time.Second
+	pendingBatch = 1000 // in one turn
+	mostFailures = 3
 )
 
 // NewPending returns a Store over another. Run asks again.
@@ -81,13 +83,11 @@ func (p *Pending) Run(ctx context.Context) {
 	}
 }
 
-// again stops at the first that fails: the store is still away, and the rest would only load it.
+// again asks for some. It stops after a few failures: the store is still away, and the rest would only load it. One failure says less:
+// a record that this version cannot read must not stand before the others.
 func (p *Pending) again(ctx context.Context) {
-	for {
-		r, some := p.next()
-		if !some {
-			return
-		}
+	failures := 0
+	for _, r := range p.due() {
 		var err error
 		if r.family {
 			_, err = p.Store.EndFamily(ctx, r.token.Tag, r.token.Family)
@@ -95,7 +95,10 @@ func (p *Pending) again(ctx context.Context) {
 			_, err = p.Store.Revoke(ctx, r.token, r.clientID)
 		}
 		if err != nil {
-			return
+			if failures++; failures == mostFailures {
+				return
+			}
+			continue
 		}
 		p.mu.Lock()
 		delete(p.todo, r)
@@ -103,16 +106,17 @@ func (p *Pending) again(ctx context.Context) {
 	}
 }
 
-// next returns any that is due, and forgets those on the way that were asked for long enough.
-func (p *Pending) next() (revocation, bool) {
+// due returns some that are due, in no order, and forgets those on the way that were asked for long enough.
+func (p *Pending) due() (list []revocation) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
 	for r, until := range p.todo {
-		if now.Before(until) {
-			return r, true
+		if !now.Before(until) {
+			delete(p.todo, r)
+		} else if list = append(list, r); len(list) == pendingBatch {
+			break
 		}
-		delete(p.todo, r)
 	}
-	return revocation{}, false
+	return list
 }
