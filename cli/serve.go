@@ -170,14 +170,7 @@ func awaitRedis(ctx context.Context, db *redisdb.DB, log *slog.Logger) error {
 type listener struct {
 	name     string
 	listener net.Listener
-	http     *http.Server
-}
-
-func (l listener) serve() error {
-	if l.http.TLSConfig != nil {
-		return l.http.ServeTLS(l.listener, "", "")
-	}
-	return l.http.Serve(l.listener)
+	front    server.Front
 }
 
 // listen opens the listeners: the public one first, then those of the operator.
@@ -207,7 +200,7 @@ func (b *base) listen(cfg *config.Config, sw *switcher) ([]listener, error) {
 			}
 			return nil, err
 		}
-		list = append(list, listener{l.name, server.Quiet(netutil.LimitListener(opened, maxConnections())), server.NewHTTP(l.handler, l.tls, b.log)})
+		list = append(list, listener{l.name, netutil.LimitListener(opened, maxConnections()), server.NewFront(l.handler, l.tls, b.log)})
 	}
 	return list, nil
 }
@@ -227,7 +220,7 @@ func maxConnections() int {
 func untilStopped(stop config.Server, sw *switcher, list []listener, signals <-chan os.Signal, log *slog.Logger) error {
 	served := make(chan error, len(list))
 	for _, l := range list {
-		go func() { served <- l.serve() }()
+		go func() { served <- l.front.Serve(l.listener) }()
 	}
 	select {
 	case err := <-served:
@@ -246,8 +239,8 @@ func untilStopped(stop config.Server, sw *switcher, list []listener, signals <-c
 	defer cancel()
 	var late error
 	for _, l := range list {
-		if err := l.http.Shutdown(ctx); err != nil {
-			late = errors.Join(fmt.Errorf("requests were still running after %s", stop.ShutdownTimeout), l.http.Close())
+		if err := l.front.Shutdown(ctx); err != nil {
+			late = errors.Join(fmt.Errorf("requests were still running after %s", stop.ShutdownTimeout), l.front.Close())
 		}
 	}
 	return late

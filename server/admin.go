@@ -105,8 +105,8 @@ func jsonBody(x *exchange) error {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		return refusal(codeInvalidRequest, "the body must be application/json, said by the Content-Type header")
 	}
-	var err error
-	x.body, err = readBody(x)
+	body, err := readBody(x)
+	x.body = []byte(body)
 	return err
 }
 

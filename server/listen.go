@@ -1,10 +1,14 @@
 package server
 
 import (
+	"context"
 	"crypto/tls"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
+
+	"github.com/grantor-auth/grantor/http1"
 )
 
 // MaxHeaderBytes is the most that a request's header may hold, in bytes; more is 431. net/http adds
@@ -28,3 +32,24 @@ func NewHTTP(h http.Handler, certificate func(*tls.ClientHelloInfo) (*tls.Certif
 	}
 	return srv
 }
+
+// Front serves a listener until Shutdown, which waits for requests under way, or Close, which does not.
+type Front interface {
+	Serve(l net.Listener) error
+	Shutdown(ctx context.Context) error
+	Close() error
+}
+
+// NewFront returns what serves h: by http1, or with a certificate TLS by net/http.
+func NewFront(h http.Handler, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error), log *slog.Logger) Front {
+	srv := NewHTTP(h, certificate, log)
+	if certificate != nil {
+		return tlsFront{srv}
+	}
+	return http1.New(srv)
+}
+
+type tlsFront struct{ *http.Server }
+
+// Serve implements Front.
+func (f tlsFront) Serve(l net.Listener) error { return f.ServeTLS(Quiet(l), "", "") }

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/http1"
 )
 
 // maxBody is the most that a request's body may hold, in bytes.
@@ -35,7 +36,7 @@ func (s *Server) formBody(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	form, err := parseForm(string(body))
+	form, err := parseForm(body)
 	if err != nil {
 		return err
 	}
@@ -44,8 +45,11 @@ func (s *Server) formBody(x *exchange) error {
 }
 
 // readBody reads a body to its end, or refuses one that is too large.
-func readBody(x *exchange) ([]byte, error) {
+func readBody(x *exchange) (string, error) {
 	r := x.gin.Request
+	if whole, ok := r.Body.(*http1.Body); ok {
+		return whole.Text(), nil
+	}
 	var body []byte
 	var err error
 	if n := r.ContentLength; n >= 0 && n <= maxBody { // net/http hands out no more than was announced
@@ -55,13 +59,13 @@ func readBody(x *exchange) ([]byte, error) {
 		body, err = io.ReadAll(http.MaxBytesReader(x.gin.Writer, r.Body, maxBody))
 	}
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, &Error{Code: codeInvalidRequest, Status: http.StatusRequestEntityTooLarge,
+		return "", &Error{Code: codeInvalidRequest, Status: http.StatusRequestEntityTooLarge,
 			Description: "the body is larger than 64 kB"}
 	}
 	if err != nil {
-		return nil, refusal(codeInvalidRequest, "the body could not be read to its end")
+		return "", refusal(codeInvalidRequest, "the body could not be read to its end")
 	}
-	return body, nil
+	return string(body), nil
 }
 
 func checkMediaType(h http.Header) error {

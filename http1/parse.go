@@ -1,0 +1,170 @@
+package http1
+
+import (
+	"net/http"
+	"net/textproto"
+	"strings"
+)
+
+// maxFields is the most header fields of a plain request.
+const maxFields = 24
+
+// plain is a request as it was read: every text is a part of one.
+type plain struct {
+	method, path, host string
+	head               int // bytes of the head, its last empty line too
+	length             int // bytes of the body behind it
+	header             http.Header
+	values             [maxFields]string // what header's lists lie in
+	fields             int
+}
+
+// parse reads the head of a request from the begin of text, and reports whether it is whole and plain. What it accepts, net/http accepts, and
+// takes for the same request (FuzzParse). The header is written into p.header, which must be empty.
+func (p *plain) parse(text string) bool {
+	end := strings.Index(text, "\r\n\r\n")
+	if end < 0 {
+		return false
+	}
+	p.head, p.length, p.host, p.fields = end+4, -1, "", 0
+	line, rest, _ := strings.Cut(text[:end+2], "\r\n")
+	if !p.requestLine(line) {
+		return false
+	}
+	for rest != "" {
+		line, rest, _ = strings.Cut(rest, "\r\n")
+		if !p.field(line) {
+			return false
+		}
+	}
+	switch {
+	case p.host == "": // RFC 9112 §3.2
+		return false
+	case p.method == http.MethodPost:
+		return p.length >= 0
+	}
+	ok := p.length < 0
+	p.length = 0
+	return ok
+}
+
+// requestLine reads GET or POST of a path in unreserved characters (RFC 3986 §2.3).
+func (p *plain) requestLine(line string) bool {
+	target, ok := strings.CutSuffix(line, " HTTP/1.1")
+	if !ok {
+		return false
+	}
+	if path, ok := strings.CutPrefix(target, "POST /"); ok {
+		p.method, target = http.MethodPost, path
+	} else if path, ok := strings.CutPrefix(target, "GET /"); ok {
+		p.method, target = http.MethodGet, path
+	} else {
+		return false
+	}
+	for i := range len(target) {
+		if c := target[i]; kinds[c]&inPath == 0 || c == '/' && i == 0 { // "//host" would be another form
+			return false
+		}
+	}
+	p.path = line[len(p.method)+1 : len(line)-len(" HTTP/1.1")]
+	return true
+}
+
+// field reads a header field (RFC 9112 §5).
+func (p *plain) field(line string) bool {
+	colon := strings.IndexByte(line, ':')
+	if colon <= 0 || p.fields == maxFields {
+		return false
+	}
+	name, value := line[:colon], strings.Trim(line[colon+1:], " \t")
+	for i := range len(name) {
+		if kinds[name[i]]&inName == 0 {
+			return false
+		}
+	}
+	for i := range len(value) {
+		if kinds[value[i]]&inValue == 0 {
+			return false
+		}
+	}
+	name = textproto.CanonicalMIMEHeaderKey(name)
+	switch name {
+	case "Host":
+		return p.hostField(value)
+	case "Content-Length":
+		if p.length >= 0 || !p.lengthField(value) {
+			return false
+		}
+	case "Connection":
+		if !strings.EqualFold(value, "keep-alive") {
+			return false
+		}
+	case "Transfer-Encoding", "Expect", "Upgrade", "Te", "Trailer", "Keep-Alive", "Proxy-Connection", "Pragma":
+		return false // they change how a connection or a request is read
+	}
+	if others := p.header[name]; others != nil {
+		p.header[name] = append(others, value)
+		return true
+	}
+	p.values[p.fields] = value
+	p.header[name] = p.values[p.fields : p.fields+1 : p.fields+1]
+	p.fields++
+	return true
+}
+
+func (p *plain) hostField(value string) bool {
+	if p.host != "" {
+		return false
+	}
+	for i := range len(value) {
+		if kinds[value[i]]&inHost == 0 {
+			return false
+		}
+	}
+	p.host = value
+	return true
+}
+
+// lengthField reads up to four digits: what is longer than a buffer is not plain.
+func (p *plain) lengthField(value string) bool {
+	if value == "" || len(value) > 4 {
+		return false
+	}
+	n := 0
+	for i := range len(value) {
+		if value[i] < '0' || value[i] > '9' {
+			return false
+		}
+		n = n*10 + int(value[i]-'0')
+	}
+	p.length = n
+	return true
+}
+
+// Where a character may stand. Each set is a part of what the RFCs allow.
+const (
+	inPath  = 1 << iota // unreserved and "/"
+	inName              // of a field: letters, digits, "-" and "_" (RFC 9110 §5.1)
+	inValue             // visible ASCII, space and tab (RFC 9110 §5.5)
+	inHost              // letters, digits and what addresses and ports need
+)
+
+// kinds says where each byte may stand.
+var kinds = func() (k [256]uint8) {
+	for c := range k {
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z' && c < 0x80 || '0' <= c && c <= '9'
+		if letter || strings.IndexByte("-._~/", byte(c)) >= 0 {
+			k[c] |= inPath
+		}
+		if letter || c == '-' || c == '_' {
+			k[c] |= inName
+		}
+		if c >= 0x20 && c < 0x7f || c == '\t' {
+			k[c] |= inValue
+		}
+		if letter || strings.IndexByte("-._:[]", byte(c)) >= 0 {
+			k[c] |= inHost
+		}
+	}
+	return k
+}()

@@ -1,0 +1,126 @@
+package http1
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func parsed(text string) (p plain, ok bool) {
+	p.header = http.Header{}
+	ok = p.parse(text)
+	return p, ok
+}
+
+const simple = "POST /oauth2/token HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab"
+
+func TestParse(t *testing.T) {
+	for name, text := range map[string]string{
+		"§9.3.1 GET without a body":                  "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n",
+		"§9.3.3 POST":                                simple,
+		"§6.3 POST of nothing":                       "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+		"§5.1 names in any case":                     "POST / HTTP/1.1\r\nhOST: a\r\ncontent-length: 2\r\nx-a: b\r\n\r\nab",
+		"§5.5 white space around a value":            "GET / HTTP/1.1\r\nHost:\t a \t\r\nX:\r\n\r\n",
+		"§5.2 a field twice":                         "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: b\r\nauthorization: c\r\n\r\n",
+		"§9.6 connection: keep-alive":                "GET / HTTP/1.1\r\nHost: a\r\nConnection: Keep-Alive\r\n\r\n",
+		"an IPv6 host with a port":                   "GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n",
+		"what comes behind it is the next request's": simple + "GET / HTTP/1.1\r\n",
+	} {
+		t.Run("RFC 9112 plain: "+name, func(t *testing.T) {
+			_, ok := parsed(text)
+			require.True(t, ok)
+			same(t, text)
+		})
+	}
+	var many strings.Builder
+	for i := range maxFields {
+		fmt.Fprintf(&many, "X%d: a\r\n", i)
+	}
+	head := func(line string) string {
+		return "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n" + line + "\r\n\r\nab"
+	}
+	for name, text := range map[string]string{
+		"§2.2 a bare LF":                       strings.ReplaceAll(simple, "\r\n", "\n"),
+		"§2.2 a bare CR":                       head("X: a\rb"),
+		"§2.2 an empty line before":            "\r\n" + simple,
+		"§2.2 a head that is not whole":        "POST / HTTP/1.1\r\nHost: a\r\n",
+		"§2.3 another version":                 strings.Replace(simple, "1.1", "1.0", 1),
+		"§3 another method":                    strings.Replace(simple, "POST", "PUT", 1),
+		"§3 two spaces":                        strings.Replace(simple, "POST ", "POST  ", 1),
+		"§3.2.2 an absolute target":            strings.Replace(simple, "/oauth2", "http://a/oauth2", 1),
+		"§3.2.1 a query":                       strings.Replace(simple, "/token", "/token?a=b", 1),
+		"§3.2.1 an escape":                     strings.Replace(simple, "/token", "/%74oken", 1),
+		"§3.2.1 two slashes":                   strings.Replace(simple, "/oauth2", "//oauth2", 1),
+		"§3.2 no host":                         strings.Replace(simple, "Host", "Most", 1),
+		"§3.2 an empty host":                   strings.Replace(simple, "Host: a", "Host:", 1),
+		"§3.2 two hosts":                       head("Host: a"),
+		"§3.2 a host with a user":              strings.Replace(simple, "Host: a", "Host: b@a", 1),
+		"§5.1 a space before the colon":        head("X : a"),
+		"§5.1 no name":                         head(": a"),
+		"§5.2 a folded line":                   head("X: a\r\n b"),
+		"§5.5 a NUL":                           head("X: a\x00b"),
+		"§5.5 a byte above ASCII":              head("X: é"),
+		"§6.1 transfer-encoding":               head("Transfer-Encoding: chunked"),
+		"§6.1 transfer-encoding in other case": head("tRANSFER-eNCODING: identity"),
+		"§6.2 two lengths":                     head("Content-Length: 2"),
+		"§6.2 a list of lengths":               strings.Replace(simple, "h: 2", "h: 2, 2", 1),
+		"§6.2 a signed length":                 strings.Replace(simple, "h: 2", "h: +2", 1),
+		"§6.2 a hexadecimal length":            strings.Replace(simple, "h: 2", "h: 0x2", 1),
+		"§6.2 an empty length":                 strings.Replace(simple, "h: 2", "h:", 1),
+		"§6.2 a long length":                   strings.Replace(simple, "h: 2", "h: 00002", 1),
+		"§6.3 POST without a length":           strings.Replace(simple, "Content-Length: 2", "X: 2", 1),
+		"§6.3 GET with a length":               strings.Replace(simple, "POST", "GET", 1),
+		"§9.6 connection: close":               head("Connection: close"),
+		"§9.8 connection: a list":              head("Connection: keep-alive, upgrade"),
+		"RFC 9110 §10.1.1 expect":              head("Expect: 100-continue"),
+		"RFC 9110 §7.8 upgrade":                head("Upgrade: h2c"),
+		"HTTP/2":                               "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+		"more fields than are held":            head(many.String() + "Y: b"),
+	} {
+		t.Run("RFC 9112 left to net/http: "+name, func(t *testing.T) {
+			_, ok := parsed(text)
+			require.False(t, ok)
+		})
+	}
+}
+
+// same holds parse to net/http's reader: the same request, the same bytes of it.
+func same(t *testing.T, text string) {
+	t.Helper()
+	p, _ := parsed(text)
+	source := strings.NewReader(text + strings.Repeat("x", p.length))
+	buffered := bufio.NewReaderSize(source, 64<<10)
+	r, err := http.ReadRequest(buffered)
+	require.NoError(t, err)
+	body, err := io.ReadAll(r.Body)
+	require.NoError(t, err)
+	require.Equal(t, r.Method, p.method)
+	require.Equal(t, r.RequestURI, p.path)
+	require.Equal(t, *r.URL, urlOf(p.path))
+	require.Equal(t, r.Host, p.host)
+	require.Equal(t, r.ContentLength, int64(p.length))
+	require.Empty(t, r.TransferEncoding)
+	require.False(t, r.Close)
+	require.Len(t, body, p.length)
+	require.Equal(t, r.Header, p.header)
+	require.Equal(t, p.head+p.length, len(text)+p.length-source.Len()-buffered.Buffered())
+}
+
+// FuzzParse: what is taken for plain is to net/http the same request, byte for byte (RFC 9112 §11.2: nothing to smuggle through).
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{simple, "GET /.well-known/openid-configuration HTTP/1.1\r\nHost: [::1]:80\r\nAccept: */*\r\nX_Y-z:  a\tb \r\n\r\n",
+		"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Type: application/x-www-form-urlencoded\r\nAuthorization: Basic YTpi\r\n\r\na" + simple,
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if p, ok := parsed(text); ok && p.head <= len(text) {
+			same(t, text)
+		}
+	})
+}

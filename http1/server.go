@@ -1,0 +1,183 @@
+// Package http1 serves HTTP/1.1 connections (RFC 9112) at less than half of net/http's cost. It reads requests of the plain form that
+// nearly every client sends: GET or POST, a path without escapes or query, a head that comes whole and in pure grammar, a small body of a stated
+// length. Everything else (chunks, Expect, upgrades, other methods and versions, long or slow or odd requests) it does not judge: it
+// hands the connection to net/http with every byte that it has read, and net/http keeps it. So there is one lenient reader and one that knows
+// a strict subset of what that one reads (FuzzParse holds the two together), and nothing in between to smuggle through.
+//
+// It does not know TLS: see server.NewHTTP.
+package http1
+
+import (
+	"context"
+	"errors"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Server serves the handler of an http.Server. Of its fields Handler, IdleTimeout, WriteTimeout and ErrorLog count for plain requests, and
+// all for the others.
+type Server struct {
+	http        *http.Server
+	idle, write time.Duration
+
+	mu       sync.Mutex
+	conns    map[*conn]struct{}
+	listener net.Listener
+	others   *handoff
+	empty    chan struct{} // closed when the server stops and has no connection left
+	stopping atomic.Bool
+	stopped  time.Time // when it began to stop; written before stopping is set
+
+	date atomic.Pointer[date]
+}
+
+// New returns a server for h, which nobody else may serve. A timeout of zero is an hour here.
+func New(h *http.Server) *Server {
+	or := func(d time.Duration) time.Duration {
+		if d <= 0 {
+			return time.Hour
+		}
+		return d
+	}
+	return &Server{http: h, idle: or(h.IdleTimeout), write: or(h.WriteTimeout), conns: map[*conn]struct{}{}, empty: make(chan struct{})}
+}
+
+// lingering is how long an idle connection stays open after the begin of a stop: a request that is on its way in that moment is answered, and
+// not lost.
+const lingering = 200 * time.Millisecond
+
+// Serve accepts connections until Shutdown or Close; then it returns http.ErrServerClosed. It may be called once.
+func (s *Server) Serve(l net.Listener) error {
+	s.mu.Lock()
+	if s.stopping.Load() || s.listener != nil {
+		s.mu.Unlock()
+		return http.ErrServerClosed
+	}
+	s.listener, s.others = l, newHandoff(l.Addr())
+	s.mu.Unlock()
+	go func() { _ = s.http.Serve(s.others) }()
+	for wait := time.Duration(0); ; {
+		c, err := l.Accept()
+		if s.stopping.Load() {
+			if err == nil {
+				_ = c.Close()
+			}
+			return http.ErrServerClosed
+		}
+		if err != nil {
+			if ne, ok := errors.AsType[net.Error](err); !ok || !ne.Temporary() { //nolint:staticcheck // as net/http does: no descriptor free
+				return err
+			}
+			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
+			s.logf("http1: accept: %v; again in %v", err, wait)
+			time.Sleep(wait)
+			continue
+		}
+		wait = 0
+		if one := s.add(c); one != nil {
+			go one.serve()
+		}
+	}
+}
+
+// add counts a connection; nil: it came too late, and is closed.
+func (s *Server) add(nc net.Conn) *conn {
+	c := newConn(s, nc)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping.Load() {
+		_ = nc.Close()
+		return nil
+	}
+	s.conns[c] = struct{}{}
+	return c
+}
+
+func (s *Server) remove(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	if len(s.conns) == 0 && s.stopping.Load() {
+		s.close()
+	}
+}
+
+// close tells Shutdown that nothing is left. It needs mu.
+func (s *Server) close() {
+	select {
+	case <-s.empty:
+	default:
+		close(s.empty)
+	}
+}
+
+// stop closes the listener, and wakes every connection that waits for a request, so that it ends soon.
+func (s *Server) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping.Load() {
+		return
+	}
+	s.stopped = time.Now()
+	s.stopping.Store(true)
+	if s.listener != nil {
+		_ = s.listener.Close()
+	}
+	for c := range s.conns {
+		_ = c.net.SetReadDeadline(s.stopped.Add(lingering)) // it looks at stopping whenever it arms one itself
+	}
+	if len(s.conns) == 0 {
+		s.close()
+	}
+}
+
+// Shutdown stops gracefully: no new connections, idle ones end, requests under way are answered. It returns the error of ctx when
+// that takes longer.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.http.SetKeepAlivesEnabled(false)
+	s.stop()
+	select {
+	case <-s.empty: // only then: until now a connection could be handed on
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return s.http.Shutdown(ctx)
+}
+
+// Close ends everything at once.
+func (s *Server) Close() error {
+	s.stop()
+	s.mu.Lock()
+	for c := range s.conns {
+		_ = c.net.Close()
+	}
+	s.mu.Unlock()
+	return s.http.Close()
+}
+
+func (s *Server) logf(format string, args ...any) {
+	if s.http.ErrorLog != nil {
+		s.http.ErrorLog.Printf(format, args...)
+	} else {
+		log.Printf(format, args...)
+	}
+}
+
+// date is the text of RFC 9110 §6.6.1 for one second.
+type date struct {
+	second int64
+	text   string
+}
+
+func (s *Server) dateOf(t time.Time) string {
+	d := s.date.Load()
+	if d == nil || d.second != t.Unix() {
+		d = &date{t.Unix(), t.UTC().Format(http.TimeFormat)}
+		s.date.Store(d)
+	}
+	return d.text
+}
