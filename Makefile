@@ -22,7 +22,7 @@ sec: ## gosec: mistakes that endanger; without exceptions that have no reason
 	go build -C tools -o ../bin/ ./gosec
 	bin/gosec -tags sqlite ./...
 
-vuln: ## govulncheck: known vulnerabilities that the code reaches
+vuln: ## govulncheck: known vulnerabilities that the code reaches, those of the Go installed too
 	go build -C tools -o ../bin/ ./vulns
 	bin/vulns -tags sqlite ./...
 
