@@ -2,6 +2,8 @@ module github.com/grantor-auth/grantor
 
 go 1.26.8
 
+toolchain go1.26.10
+
 require (
 	github.com/fsnotify/fsnotify v1.10.1
 	github.com/gin-gonic/gin v1.10.1
