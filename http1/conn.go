@@ -29,6 +29,7 @@ type conn struct {
 	buf  []byte
 	have int // bytes of buf that were read and not consumed
 
+	now             time.Time // of the last answer, or of the begin
 	readBy, writeBy time.Time // the deadlines that are armed
 
 	proto   http.Request // what all requests of the connection share
@@ -42,7 +43,7 @@ type conn struct {
 func newConn(s *Server, nc net.Conn) *conn {
 	ctx := context.WithValue(context.WithValue(context.Background(), http.ServerContextKey, s.http), http.LocalAddrContextKey, nc.LocalAddr())
 	ctx, cancel := context.WithCancel(ctx)
-	c := &conn{srv: s, net: nc, cancel: cancel, buf: make([]byte, bufferSize)}
+	c := &conn{srv: s, net: nc, cancel: cancel, buf: make([]byte, bufferSize), now: time.Now()}
 	shared := http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: nc.RemoteAddr().String()}
 	c.proto = *shared.WithContext(ctx)
 	c.plain.header = make(http.Header, maxFields/2)
@@ -90,7 +91,7 @@ func (c *conn) serve() {
 
 // await waits for the begin of a request. It is false when the connection is over.
 func (c *conn) await() bool {
-	until := time.Now().Add(c.srv.idle)
+	until := c.now.Add(c.srv.idle)
 	if c.readBy.Before(until) {
 		c.armRead(until.Add(slack))
 	}
@@ -149,9 +150,9 @@ func (c *conn) handle(body string) bool {
 	a.begin()
 	defer a.end()
 	c.srv.http.Handler.ServeHTTP(a, r)
-	now := time.Now()
-	out, keep := a.finish(c.srv.dateOf(now))
-	if until := now.Add(c.srv.write); c.writeBy.Before(until) {
+	c.now = time.Now()
+	out, keep := a.finish(c.srv.dateOf(c.now))
+	if until := c.now.Add(c.srv.write); c.writeBy.Before(until) {
 		c.writeBy = until.Add(slack)
 		_ = c.net.SetWriteDeadline(c.writeBy)
 	}

@@ -145,16 +145,19 @@ func (s Set) Equal(other Set) bool { return s.text == other.text }
 
 // Filter returns the tokens for which keep is true.
 func (s Set) Filter(keep func(string) bool) Set {
-	var tokens []string
-	for _, t := range s.tokens {
+	for i, t := range s.tokens {
 		if keep(t) {
-			tokens = append(tokens, t)
+			continue
 		}
+		tokens := slices.Clone(s.tokens[:i])
+		for _, t := range s.tokens[i+1:] {
+			if keep(t) {
+				tokens = append(tokens, t)
+			}
+		}
+		return fromValid(tokens, "")
 	}
-	if len(tokens) == len(s.tokens) {
-		return s
-	}
-	return fromValid(tokens, "")
+	return s // the usual case: no copy
 }
 
 // Intersect returns the tokens that are in both sets.

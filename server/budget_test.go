@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -16,7 +17,9 @@ import (
 	"github.com/grantor-auth/grantor/audit"
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/metrics"
+	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/users"
 )
 
 // silent is a ResponseWriter that costs nothing, so that what is counted is the server's.
@@ -34,8 +37,12 @@ func (s *silent) WriteHeader(status int)      { s.status = status }
 func hot(tb testing.TB) *Server {
 	tb.Helper()
 	quiet()
-	store := tokens.NewMemory(0)
-	registry, err := clients.NewStatic(tb.Context(), testClients(), store)
+	store := tokens.NewMemory(10_000_000)
+	app := &clients.Client{ID: "phone", Method: clients.MethodNone, Grants: []string{clients.GrantPassword, clients.GrantRefreshToken},
+		Scope: rules("orders:*"), DefaultScope: scopes.MustParse("orders:read")}
+	registry, err := clients.NewStatic(tb.Context(), append(testClients(), app), store)
+	require.NoError(tb, err)
+	directory, err := users.NewStatic([]users.StaticUser{{ID: "u-1", Username: "ada", PasswordHash: adaHash(), Scope: scopeRules("orders:read orders:write")}})
 	require.NoError(tb, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	log := slog.New(slog.NewJSONHandler(io.Discard, nil))
@@ -43,7 +50,7 @@ func hot(tb testing.TB) *Server {
 	m := metrics.New("test")
 	sink := audit.NewWriter(io.Discard)
 	s, err := New(tb.Context(), Config{Issuer: "https://auth.example.com", Clients: registry, Catalogue: testCatalogue(), Store: store, Log: log,
-		Metrics: m, Audit: audit.New(sink, log, m.Audited)})
+		Metrics: m, Audit: audit.New(sink, log, m.Audited), Users: users.NewHashing(directory, users.NewSlots(0))})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { cancel(); sink.Close(); _ = store.Close() })
 	return s
@@ -51,19 +58,46 @@ func hot(tb testing.TB) *Server {
 
 // request returns what sends one form, again and again.
 func request(s *Server, path, id, secret, form string) (send func() *silent) {
+	each := requests(s, path, id, secret)
+	return func() *silent { return each(form) }
+}
+
+// requests returns what sends forms.
+func requests(s *Server, path, id, secret string) (send func(form string) *silent) {
 	w := &silent{header: http.Header{}}
 	proto := httptest.NewRequest(http.MethodPost, path, nil)
 	proto.Header.Set("Content-Type", formType)
-	proto.SetBasicAuth(id, secret)
-	proto.ContentLength = int64(len(form))
-	body := strings.NewReader(form)
+	if secret != "" {
+		proto.SetBasicAuth(id, secret)
+	}
+	body := strings.NewReader("")
 	proto.Body = io.NopCloser(body)
-	return func() *silent {
+	return func(form string) *silent {
 		clear(w.header)
 		w.body, w.status = w.body[:0], 0
 		body.Reset(form)
 		r := *proto // net/http makes one a request
+		r.ContentLength = int64(len(form))
 		s.ServeHTTP(w, &r)
+		return w
+	}
+}
+
+// refreshing logs a user in and returns what uses the last refresh token.
+func refreshing(tb testing.TB, s *Server) func() *silent {
+	tb.Helper()
+	send := requests(s, "/oauth2/token", "phone", "")
+	w := send("grant_type=password&client_id=phone&username=ada&password=" + url.QueryEscape(adaPassword))
+	require.Equal(tb, 200, w.status, string(w.body))
+	form := []byte("grant_type=refresh_token&client_id=phone&refresh_token=")
+	fixed := len(form)
+	return func() *silent {
+		_, token, _ := bytes.Cut(w.body, []byte(`"refresh_token":"`))
+		token, _, _ = bytes.Cut(token, []byte(`"`))
+		form = append(form[:fixed], token...)
+		if w = send(string(form)); w.status != http.StatusOK {
+			tb.Fatalf("the session was lost: %s", w.body)
+		}
 		return w
 	}
 }
@@ -81,6 +115,7 @@ func sends(tb testing.TB, s *Server) map[string]func() *silent {
 		"introspect": request(s, "/oauth2/introspect", "gateway", "rs", "token="+token),
 		"garbage":    request(s, "/oauth2/introspect", "gateway", "rs", "token="+url.QueryEscape(other)),
 		"revoke":     request(s, "/oauth2/revoke", "app", "app-secret", "token="+url.QueryEscape(other)),
+		"refresh":    refreshing(tb, s),
 	}
 }
 
@@ -90,9 +125,9 @@ func TestAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates too")
 	}
-	budget := map[string]float64{"issue": 34, "introspect": 21, "garbage": 16, "revoke": 16}
+	budget := map[string]float64{"issue": 33, "introspect": 20, "garbage": 16, "revoke": 16, "refresh": 53}
 	for name, send := range sends(t, hot(t)) {
-		send()
+		require.Equal(t, 200, send().status, name)
 		time.Sleep(time.Millisecond)
 		got := testing.AllocsPerRun(500, func() { send() })
 		t.Logf("%s: %.0f allocations", name, got)

@@ -128,7 +128,7 @@ func (s *Server) proved(x *exchange, user *users.User) (*login, error) {
 	if err != nil {
 		return nil, err
 	}
-	if now.Credential.Fingerprint(s.credentialKey) != user.Credential.Fingerprint(s.credentialKey) {
+	if s.fingerprints.Of(now.Credential) != s.fingerprints.Of(user.Credential) {
 		return nil, s.errWrongPassword("password_changed_meanwhile")
 	}
 	if now.Username == "" {
@@ -166,7 +166,7 @@ func (s *Server) mintLogin(x *exchange, info oauth2.TokenInfo) (access, refresh 
 // storeLogin stores the family with its first tokens, in one script.
 func (s *Server) storeLogin(x *exchange, scope string, ttl time.Duration) error {
 	u := x.login.user
-	fingerprint := u.Credential.Fingerprint(s.credentialKey)
+	fingerprint := s.fingerprints.Of(u.Credential)
 	idle, most := s.idle(x.client), s.most(x.client)
 	if x.login.refresh.Kind == 0 { // without refresh the family is the access token's alone
 		idle, most = ttl, ttl

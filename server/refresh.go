@@ -94,7 +94,7 @@ func (s *Server) recheckUser(x *exchange, f *tokens.Family) (*users.User, error)
 	case err != nil:
 		return nil, err
 	}
-	fingerprint := user.Credential.Fingerprint(s.credentialKey)
+	fingerprint := s.fingerprints.Of(user.Credential)
 	if [16]byte(fingerprint[:16]) != f.Credential {
 		return nil, &tokens.GrantError{Reason: reasonPasswordChanged}
 	}
@@ -230,13 +230,14 @@ func (s *Server) reportTheft(x *exchange, old tokens.Token, err error) {
 // askOf names what a refresh asked for: a retry gets the same answer only for the same question.
 func askOf(scope string, resources []string) [16]byte {
 	set, _ := scopes.Parse(scope) // well formed, see refreshScope
-	sorted := slices.Sorted(slices.Values(resources))
+	sorted := slices.Clone(resources)
+	slices.Sort(sorted)
 	sum := sha256.Sum256([]byte(set.String() + "\x00" + strings.Join(sorted, "\x00")))
 	return [16]byte(sum[:16])
 }
 
 func tokenInfo(a sealed, ttl time.Duration) oauth2.TokenInfo {
-	info := models.NewToken()
+	info := &models.Token{} // without the extensions of NewToken: none are used
 	info.SetAccess(a.Access)
 	info.SetAccessExpiresIn(ttl)
 	info.SetRefresh(a.Refresh)

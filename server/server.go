@@ -95,22 +95,22 @@ type FailureLimit interface {
 // Server is the authorization server. It is an http.Handler, to be served by itself or
 // mounted in another program.
 type Server struct {
-	cfg           Config
-	log           *slog.Logger
-	path          string // of the issuer: "" or "/tenant"
-	codec         *tokens.Codec
-	key           tokens.ServerKey
-	grants        []string // enabled grant types
-	credentialKey []byte   // of the fingerprints of password hashes
-	library       *oauth2server.Server
-	limits        *rateLimits
-	shed          *shedder
-	facts         facts
-	gin           *gin.Engine
-	adminEngine   *gin.Engine
-	fixed         *fixedHeaders
-	drain         atomic.Bool
-	warned        atomic.Int64 // when X-Forwarded-For of a stranger was last warned of, Unix seconds
+	cfg          Config
+	log          *slog.Logger
+	path         string // of the issuer: "" or "/tenant"
+	codec        *tokens.Codec
+	key          tokens.ServerKey
+	grants       []string // enabled grant types
+	fingerprints *users.Fingerprints
+	library      *oauth2server.Server
+	limits       *rateLimits
+	shed         *shedder
+	facts        facts
+	gin          *gin.Engine
+	adminEngine  *gin.Engine
+	fixed        *fixedHeaders
+	drain        atomic.Bool
+	warned       atomic.Int64 // when X-Forwarded-For of a stranger was last warned of, Unix seconds
 }
 
 // New checks cfg, fetches the server key from the store and returns the server. It returns an error
@@ -155,7 +155,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	if cfg.Users != nil {
 		s.grants = append(s.grants, clients.GrantPassword, clients.GrantRefreshToken)
-		s.credentialKey = key.Derive("grantor/credential/v1")
+		s.fingerprints = users.NewFingerprints(key.Derive("grantor/credential/v1"))
 	}
 	if s.facts, err = newFacts(); err != nil {
 		return nil, err

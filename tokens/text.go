@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"sync"
 )
 
 // Prefixes of the texts that users see. Leak scanners look for them.
@@ -121,17 +122,20 @@ type Codec struct {
 	tag     *hmacPool
 	locator *hmacPool
 	box     *hmacPool // a fixed label is its key: see Seal
+	scratch sync.Pool // of *[80]byte: bodies on their way
 }
 
 // NewCodec derives the MAC, tag and locator keys from the server key.
 func NewCodec(key ServerKey) *Codec {
-	return &Codec{
+	c := &Codec{
 		keyID:   key.id(),
 		mac:     newHMACPool(key.derive("grantor/mac/v1")),
 		tag:     newHMACPool(key.derive("grantor/tag/v1")),
 		locator: newHMACPool(key.derive("grantor/locator/v1")),
 		box:     newHMACPool([]byte("grantor/successor/v1")),
 	}
+	c.scratch.New = func() any { return new([80]byte) }
+	return c
 }
 
 // Tag returns the tag of a user's id.
@@ -164,9 +168,10 @@ func NewFamilyID() (f FamilyID) {
 // mint draws the random bytes, hides the locator under them, and closes the text with
 // MAC and checksum.
 func (c *Codec) mint(l layout, t Token) (string, Token) {
-	body := make([]byte, 0, 80)
-	body = append(body, c.keyID)
-	body = append(body, make([]byte, l.locator)...)
+	scratch := c.scratch.Get().(*[80]byte) // rand.Read would send one of the stack to the heap
+	defer c.scratch.Put(scratch)
+	body := append(scratch[:0], c.keyID)
+	body = body[:len(body)+l.locator]
 	if l.generation > 0 {
 		body = binary.BigEndian.AppendUint32(body, t.Generation)
 	}
@@ -181,8 +186,8 @@ func (c *Codec) mint(l layout, t Token) (string, Token) {
 	}
 	body = c.appendMAC(body, l.prefix)
 
-	text := make([]byte, 0, 112)
-	text = append(text, l.prefix...)
+	var short [112]byte
+	text := append(short[:0], l.prefix...)
 	text = appendBase62(text, body)
 	text = appendChecksum(text)
 	t.Hash = sha256.Sum256(text)

@@ -95,7 +95,7 @@ func TestDjangoTable(t *testing.T) {
 		runDjango(t, "table.py", socket, "password", "pbkdf2_sha256", staple)
 		now, err := auth.Recheck(t.Context(), before.ID)
 		require.NoError(t, err)
-		require.NotEqual(t, before.Credential.Fingerprint(nil), now.Credential.Fingerprint(nil))
+		require.NotEqual(t, users.NewFingerprints(nil).Of(before.Credential), users.NewFingerprints(nil).Of(now.Credential))
 		_, err = verify(t.Context(), auth, "pbkdf2_sha256", umlaut)
 		require.ErrorIs(t, err, users.ErrRefused)
 	})

@@ -14,7 +14,7 @@
 //	user, err := auth.Verify(ctx, attempt)           // ErrRefused, ErrBusy, ErrUnavailable
 //
 // At each refresh the caller asks Recheck(ctx, id) and compares
-// [Credential.Fingerprint]: a disabled user and a changed password end the family.
+// [Fingerprints]: a disabled user and a changed password end the family.
 //
 // # Names and passwords
 //

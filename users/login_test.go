@@ -2,6 +2,8 @@ package users
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -105,10 +107,14 @@ func TestSubject(t *testing.T) {
 }
 
 func TestFingerprint(t *testing.T) {
-	key, a, b := []byte("key"), NewCredential("a"), NewCredential("b")
-	require.Equal(t, a.Fingerprint(key), NewCredential("a").Fingerprint(key))
-	require.NotEqual(t, a.Fingerprint(key), b.Fingerprint(key))
-	require.NotEqual(t, a.Fingerprint(key), a.Fingerprint([]byte("another")))
+	f, a, b := NewFingerprints([]byte("key")), NewCredential("a"), NewCredential("b")
+	first := f.Of(a)
+	require.NotEqual(t, first, f.Of(b))
+	require.Equal(t, first, f.Of(NewCredential("a")), "nothing of another one stays")
+	require.NotEqual(t, first, NewFingerprints([]byte("another")).Of(a))
+	mac := hmac.New(sha256.New, []byte("key"))
+	mac.Write([]byte("grantor/credential/v1\x00a"))
+	require.Equal(t, mac.Sum(nil), first[:], "stored families hold it")
 }
 
 func TestRules(t *testing.T) {

@@ -67,7 +67,7 @@ func TestRedisLife(t *testing.T) {
 		require.ErrorIs(t, err, users.ErrRefused)
 		now, err := auth.Recheck(ctx, u.ID)
 		require.NoError(t, err)
-		require.NotEqual(t, u.Credential.Fingerprint(nil), now.Credential.Fingerprint(nil))
+		require.NotEqual(t, users.NewFingerprints(nil).Of(u.Credential), users.NewFingerprints(nil).Of(now.Credential))
 		require.Error(t, dir.SetPassword(ctx, u.ID, "hunter2"), "a password is no hash")
 	})
 	t.Run("V-09 disabled", func(t *testing.T) {

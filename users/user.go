@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"log/slog"
+	"sync"
 
 	"github.com/grantor-auth/grantor/scopes"
 )
@@ -30,7 +32,7 @@ func (u *User) Rules(fallback scopes.Rules) scopes.Rules {
 
 // Credential is what a password is stored as: the text of its hash, or what an application
 // said in its place. It is nearly a secret: it prints as "[redacted]", and only
-// Fingerprint leaves this package.
+// its fingerprint leaves this package.
 type Credential struct{ text string }
 
 // NewCredential is for directories outside this package: text is the stored password hash
@@ -40,14 +42,35 @@ func NewCredential(text string) Credential { return Credential{text} }
 // FingerprintSize is the length of a fingerprint in bytes.
 const FingerprintSize = sha256.Size
 
-// Fingerprint returns HMAC-SHA256 of the credential under a key of the server: equal exactly
-// as long as the password was not set anew, and useless to whoever lacks the key. A hash
-// that an application renews without a new password (Django does so when its
-// iteration count rises) counts as another one.
-func (c Credential) Fingerprint(key []byte) [FingerprintSize]byte {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte("grantor/credential/v1\x00" + c.text))
-	return [FingerprintSize]byte(mac.Sum(nil))
+// Fingerprints makes fingerprints of credentials under a key of the server. It may be used by any number of goroutines.
+type Fingerprints struct{ states sync.Pool }
+
+// NewFingerprints returns those of a key.
+func NewFingerprints(key []byte) *Fingerprints {
+	f := &Fingerprints{}
+	f.states.New = func() any { return &fingerprint{mac: hmac.New(sha256.New, key)} }
+	return f
+}
+
+// fingerprint is a keyed hash that is used again: setting up its key is half of its cost.
+type fingerprint struct {
+	mac hash.Hash
+	in  []byte
+	out [FingerprintSize]byte
+}
+
+// Of returns HMAC-SHA256 of the credential: equal exactly as long as the password was not set anew, and useless to
+// whoever lacks the key. A hash that an application renews without a new password (Django does so when its iteration
+// count rises) counts as another one.
+func (f *Fingerprints) Of(c Credential) [FingerprintSize]byte {
+	s := f.states.Get().(*fingerprint)
+	defer f.states.Put(s)
+	s.in = append(append(s.in[:0], "grantor/credential/v1\x00"...), c.text...)
+	s.mac.Reset()
+	s.mac.Write(s.in)
+	clear(s.in)
+	s.mac.Sum(s.out[:0])
+	return s.out
 }
 
 const redacted = "[redacted]"
