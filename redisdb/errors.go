@@ -52,6 +52,9 @@ func wrap(err error) error {
 // reply returns what Redis answered instead of a result, without the arguments that it quotes when it
 // does not know a command.
 func reply(err error) (text string, answered bool) {
+	if err == nil {
+		return "", false // before r, which is on the heap
+	}
 	var r redis.Error
 	if !errors.As(err, &r) {
 		return "", false

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/go-redis/redis/v8"
 )
@@ -78,10 +79,16 @@ func (d *DB) call(s *Script, keys []string, args []any) (*call, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("redisdb: a script needs a key")
 	}
-	c := &call{script: s, first: d.Key(keys[0]), args: make([]any, 0, 3+len(keys)+len(args))}
-	c.args = append(c.args, "evalsha", s.hash, len(keys), c.first)
-	for _, k := range keys[1:] {
-		c.args = append(c.args, d.Key(k))
+	c := &call{script: s, args: make([]any, 0, 3+len(keys)+len(args))}
+	c.args = append(c.args, "evalsha", s.hash, len(keys))
+	all := d.cfg.Prefix + strings.Join(keys, d.cfg.Prefix) // one string for all names
+	for i, k := range keys {
+		full := all[:len(d.cfg.Prefix)+len(k)]
+		all = all[len(full):]
+		c.args = append(c.args, full)
+		if i == 0 {
+			c.first = full
+		}
 	}
 	c.args = append(c.args, args...)
 	return c, nil

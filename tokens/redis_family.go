@@ -32,70 +32,6 @@ redis.call('PEXPIRE', KEYS[4], ARGV[11])
 redis.call('PEXPIRE', KEYS[1], ARGV[11])
 return 1`)
 
-// rotate: KEYS family, user epoch, box, new access, sessions. ARGV old hash, head of the new family value (version, new hash,
-// old hash, new generation), client, client epoch, idle, access life, window, old generation, access record, access id, ask,
-// sealed, address, family id, prefix of access keys, new hash, the longer of idle and access life.
-//
-// The usual case is the first to be over, and looks at nothing that it does not need: this script is what a refresh costs Redis
-// (BenchmarkRotate). Times have 13 digits until the year 2286.
-var rotate = redisdb.NewScript(`
-local call, sub = redis.call, string.sub
-local v = call('MGET', KEYS[1], KEYS[2])
-local f = v[1]
-if not f then return {'` + string(ReasonNoFamily) + `'} end
-if string.byte(f) ~= 1 then return redis.error_reply('ERR unreadable family record') end
-if sub(f, 160, 159 + sub(f, 156, 159)) ~= ARGV[3] then return {'` + string(ReasonOtherClient) + `'} end
-local function finish(why)
-  call('DEL', KEYS[1], KEYS[3])
-  call('ZREM', KEYS[5], ARGV[14])
-  return {why}
-end
-local t = call('TIME')
-local stamp = t[1] .. sub(t[2] + 1000000, 2, 4)
-local now, used = stamp + 0, sub(f, 103, 115) + 0
-local left = sub(f, 90, 102) - now
-if sub(f, 74, 89) ~= (v[2] or '') .. ARGV[4] or left <= 0 or now >= used + ARGV[5] then return finish('` + string(ReasonEnded) + `') end
-local access = ARGV[6] + 0
-if left < access then access = left end
-local current, retried, strict = sub(f, 2, 33), sub(f, 130, 130), sub(f, 131, 131)
-if current == ARGV[1] then
-  local life, strikes = ARGV[17] + 0, '0'
-  if left < life then life = left end
-  if retried ~= '0' then strikes = sub(f, 129, 129) end
-  call('SET', KEYS[1], ARGV[2] .. sub(f, 74, 102) .. stamp .. sub(f, 116, 128) .. strikes .. '0' .. strict .. ARGV[13] .. sub(f, 156), 'PX', life)
-  call('SET', KEYS[4], ARGV[9], 'PX', access)
-  if ARGV[7] ~= '0' and strict == '0' then
-    call('SET', KEYS[3], '0' .. ARGV[10] .. ARGV[11] .. ARGV[12], 'PX', ARGV[7])
-  else
-    call('DEL', KEYS[3])
-  end
-  return access
-end
-if current == ARGV[16] then return access end
-local previous, generation, strikes = sub(f, 34, 65), tonumber(sub(f, 66, 73), 16), tonumber(sub(f, 129, 129))
-if previous == ARGV[1] then
-  local box = redis.call('GET', KEYS[3])
-  if box then
-    local first = ARGV[15] .. string.sub(box, 2, 17)
-    local firstLeft = redis.call('PTTL', first)
-    if firstLeft <= 0 then return {'` + string(ReasonAccessGone) + `'} end
-    local suspicious = 0
-    if retried == '0' and (now - used > ` + fmt.Sprint(lateRetry.Milliseconds()) + ` or string.sub(f, 132, 155) ~= ARGV[13]) then
-      strikes = math.min(strikes + 1, 9)
-      if strikes >= ` + fmt.Sprint(forgivenRetries) + ` and strict == '0' then strict = '1' suspicious = 1 end
-      redis.call('SET', KEYS[1], string.sub(f, 1, 128) .. strikes .. '1' .. strict .. string.sub(f, 132), 'KEEPTTL')
-    end
-    if string.sub(box, 18, 33) == ARGV[11] then return {'retry', firstLeft, string.sub(box, 34), suspicious} end
-    local asks = tonumber(string.sub(box, 1, 1))
-    if asks >= ` + fmt.Sprint(maxAsks) + ` then return {'` + string(ReasonTooManyAsks) + `'} end
-    redis.call('SET', KEYS[3], (asks + 1) .. string.sub(box, 2), 'KEEPTTL')
-    redis.call('SET', KEYS[4], ARGV[9], 'PX', access)
-    return {'own', access, string.sub(box, 34), suspicious}
-  end
-end
-if tonumber(ARGV[8]) > generation then return finish('` + string(ReasonLostRotation) + `') end
-return finish('` + string(ReasonReuse) + `')`)
-
 // endFamily: KEYS family, box, sessions. ARGV client (” for any), family id.
 var endFamily = redisdb.NewScript(header + `
 local f = redis.call('GET', KEYS[1])
@@ -197,51 +133,6 @@ func (s *Redis) Family(ctx context.Context, t Token) (*Family, error) {
 		return nil, ErrNotFound
 	}
 	return parseFamily(v[1], t.Tag, t.Family)
-}
-
-// Rotate implements Store: one script.
-func (s *Redis) Rotate(ctx context.Context, r *Rotation) (*Rotated, error) {
-	tag, id := r.Old.Tag, r.Old.Family
-	accessID := r.Access.ID()
-	prefix := s.db.Key(userKey("t", tag, nil))
-	v, err := s.db.EvalDurable(ctx, rotate,
-		[]string{familyKey(tag, id), userEpochKey(tag), boxKey(tag, id), userTokenKey(r.Access), sessionsKey(tag)},
-		r.Old.Hash[:], rotatedHead(r), r.ClientID, r.ClientEpoch[:], r.Idle.Milliseconds(), r.Record.TTL.Milliseconds(),
-		max(r.Window, 0).Milliseconds(), r.Old.Generation, appendUserRecord(make([]byte, 0, 192), r.Access.Hash, r.Record), accessID[:], r.Ask[:], r.Box,
-		paddedAddress(r.Address), id[:], prefix, r.New.Hash[:], max(r.Idle, r.Record.TTL).Milliseconds())
-	if err != nil {
-		return nil, err
-	}
-	return readRotated(v)
-}
-
-// rotatedHead is what a family's value begins with once it is rotated: what presents the current hash is of the current generation.
-func rotatedHead(r *Rotation) []byte {
-	head := append(make([]byte, 0, atUser), familyV1)
-	head = append(append(head, r.New.Hash[:]...), r.Old.Hash[:]...)
-	return fmt.Appendf(head, "%08x", r.Old.Generation+1)
-}
-
-func readRotated(v any) (*Rotated, error) {
-	if left, ok := v.(int64); ok {
-		return &Rotated{Left: time.Duration(left) * time.Millisecond}, nil
-	}
-	list, ok := v.([]any)
-	if !ok || len(list) == 0 {
-		return nil, fmt.Errorf("%w: unexpected answer of the rotation", ErrRecord)
-	}
-	what, _ := list[0].(string)
-	if len(list) == 1 {
-		return nil, &GrantError{Reason(what)}
-	}
-	left, _ := list[1].(int64)
-	out := &Rotated{Left: time.Duration(left) * time.Millisecond, Own: what == "own"}
-	if len(list) == 4 {
-		box, _ := list[2].(string)
-		suspicious, _ := list[3].(int64)
-		out.Box, out.Suspicious = []byte(box), suspicious == 1
-	}
-	return out, nil
 }
 
 // EndFamily implements Store.

@@ -249,6 +249,14 @@ func RunFamilies(t *testing.T, open func(t *testing.T) (node func() tokens.Store
 		w.refused(w.rotation(ahead), tokens.ReasonLostRotation)
 		require.False(t, w.alive(a0))
 	})
+	t.Run("row 8: another token of the current generation is reuse, not a lost rotation", func(t *testing.T) {
+		w := begin(t)
+		_, r0 := w.login()
+		first := w.rotation(r0)
+		w.rotate(first)
+		_, beside := w.codec.NewRefresh(w.tag, w.fam, first.New.Generation)
+		w.refused(w.rotation(beside), tokens.ReasonReuse)
+	})
 	t.Run("row 8: RT-12 RT-13 RT-14 a token replayed after its successor was used ends the family", func(t *testing.T) {
 		w := begin(t)
 		a0, r0 := w.login()
@@ -290,6 +298,21 @@ func RunFamilies(t *testing.T, open func(t *testing.T) (node func() tokens.Store
 		}
 		w.rotate(w.rotation(now))
 		w.refused(w.rotation(now), tokens.ReasonReuse)
+	})
+	t.Run("a generation without such a retry begins the count anew", func(t *testing.T) {
+		w := begin(t)
+		_, now := w.login()
+		elsewhere := func(r *tokens.Rotation) { r.Address = "198.51.100.0/24" }
+		for i := range 7 {
+			first := w.rotation(now)
+			w.rotate(first)
+			if i%3 != 2 {
+				require.False(t, w.rotate(w.rotation(now, elsewhere)).Suspicious)
+			}
+			now = first.New
+		}
+		w.rotate(w.rotation(now))
+		require.NotNil(t, w.rotate(w.rotation(now)).Box, "retries are forgiven still")
 	})
 	t.Run("RT-16 V-01 S-53 sixty-four uses at once on two nodes: one rotation, one and the same box, one family", func(t *testing.T) {
 		node := open(t)
