@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -395,5 +396,26 @@ func TestJWTByMiddleware(t *testing.T) {
 		token, err := f.server.Verifier().Verify(t.Context(), f.issue(t, "&scope=orders:read"))
 		require.NoError(t, err)
 		require.Equal(t, []string{ordersResource}, token.Audience)
+	})
+}
+
+// mute is keys that do not sign.
+type mute struct{ Keys }
+
+func (mute) Sign(keys.Algorithm, string, []byte) (string, error) { return "", keys.ErrUnconfirmed }
+
+// TestJWTWithoutStoreOrKeys: a JWT is given out when it is signed and its record stored, and not before.
+func TestJWTWithoutStoreOrKeys(t *testing.T) {
+	const ask = "grant_type=client_credentials&scope=orders:read"
+	t.Run("V-13 503 when the store cannot store", func(t *testing.T) {
+		f := start(t, withKeys(t))
+		f.store.broken = errors.New("away")
+		refused(t, f.post(t, "/oauth2/token", "app:app-secret", ask), http.StatusServiceUnavailable, "temporarily_unavailable")
+		f.store.broken = nil
+		require.Equal(t, true, f.inspect(t, f.issue(t, "")).json["active"])
+	})
+	t.Run("503 when nothing can be signed", func(t *testing.T) {
+		f := start(t, withKeys(t), func(c *Config) { c.Keys = mute{c.Keys} })
+		refused(t, f.post(t, "/oauth2/token", "app:app-secret", ask), http.StatusServiceUnavailable, "temporarily_unavailable")
 	})
 }
