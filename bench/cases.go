@@ -138,7 +138,7 @@ func nothing(n int) []string { return make([]string, n) }
 func (f *fixture) fill(ctx context.Context, k load.Kind, field string, values []string, d time.Duration) ([]string, error) {
 	var mu sync.Mutex
 	var found []string
-	r := load.Run(ctx, f.Addr, load.Of(load.Once, k, values...), min(len(values), fillWorkers), d,
+	r := load.Run(ctx, load.Of(load.Once, k, values...), min(len(values), fillWorkers), d,
 		func(_ load.Kind, _ string, status int, body []byte) error {
 			var answer map[string]any
 			if err := json.Unmarshal(body, &answer); err != nil || status != 200 {

@@ -71,14 +71,14 @@ func (b *bench) verify(ctx context.Context, f *fixture, p load.Plan, d time.Dura
 		}
 		return nil
 	}
-	if err := wrong(load.Run(ctx, f.Addr, p, f.connections, d, f.answers.check)); err != nil {
+	if err := wrong(load.Run(ctx, p, f.connections, d, f.answers.check)); err != nil {
 		return err
 	}
 	dead := f.answers.revoked()
 	if len(dead) == 0 {
 		return nil
 	}
-	return wrong(load.Run(ctx, f.Addr, load.Of(load.Once, f.Introspect(), dead...), min(8, len(dead)), time.Minute, f.answers.check))
+	return wrong(load.Run(ctx, load.Of(load.Once, f.Introspect(), dead...), min(8, len(dead)), time.Minute, f.answers.check))
 }
 
 // load plays a plan and measures.
@@ -122,9 +122,9 @@ func (b *bench) load(ctx context.Context, f *fixture, p load.Plan) (report.Sampl
 
 func (b *bench) play(ctx context.Context, f *fixture, p load.Plan) (load.Result, error) {
 	if b.wrk {
-		return load.Wrk(ctx, f.Addr, p, f.connections, b.duration)
+		return load.Wrk(ctx, p, f.connections, b.duration)
 	}
-	return load.Run(ctx, f.Addr, p, f.connections, b.duration, nil), nil
+	return load.Run(ctx, p, f.connections, b.duration, nil), nil
 }
 
 // used is what Redis uses and holds; zeros where there is none.

@@ -96,7 +96,7 @@ func (c *Contestant) Start(ctx context.Context, e *Env, people int) (*Instance, 
 }
 
 func (i *Instance) firstToken() error {
-	status, _, err := load.Ask(i.Addr, i.Issue(), "")
+	status, _, err := load.Ask(i.Issue(), "")
 	if err == nil && status != 200 {
 		err = errors.New("it issues no token")
 	}
@@ -133,29 +133,29 @@ func (i *Instance) CPU() (server, redis time.Duration, err error) {
 
 // Issue is client_credentials; its value is "".
 func (i *Instance) Issue() load.Kind {
-	return load.Kind{Name: "issue", Path: i.paths.token, Basic: basic(rivals.MachineID, rivals.MachineSecret),
+	return load.Kind{Name: "issue", Addr: i.Addr, Path: i.paths.token, Basic: basic(rivals.MachineID, rivals.MachineSecret),
 		Prefix: "grant_type=client_credentials&scope=orders%3Aread"}
 }
 
 // Introspect takes a token and asks as another client than the one that it was issued to.
 func (i *Instance) Introspect() load.Kind {
-	return load.Kind{Name: "introspect", Path: i.paths.introspect, Basic: basic(rivals.APIID, rivals.APISecret), Prefix: "token="}
+	return load.Kind{Name: "introspect", Addr: i.Addr, Path: i.paths.introspect, Basic: basic(rivals.APIID, rivals.APISecret), Prefix: "token="}
 }
 
 // Revoke takes a token.
 func (i *Instance) Revoke() load.Kind {
-	return load.Kind{Name: "revoke", Path: i.paths.revoke, Basic: basic(rivals.MachineID, rivals.MachineSecret), Prefix: "token="}
+	return load.Kind{Name: "revoke", Addr: i.Addr, Path: i.paths.revoke, Basic: basic(rivals.MachineID, rivals.MachineSecret), Prefix: "token="}
 }
 
 // LogIn is the password grant; its value is a user's name.
 func (i *Instance) LogIn() load.Kind {
-	return load.Kind{Name: "log-in", Path: i.paths.token, Basic: basic(rivals.AppID, rivals.AppSecret),
+	return load.Kind{Name: "log-in", Addr: i.Addr, Path: i.paths.token, Basic: basic(rivals.AppID, rivals.AppSecret),
 		Prefix: "grant_type=password&password=correct+horse+battery+staple&scope=orders%3Aread&username="}
 }
 
 // Refresh takes a refresh token.
 func (i *Instance) Refresh() load.Kind {
-	return load.Kind{Name: "refresh", Path: i.paths.token, Basic: basic(rivals.AppID, rivals.AppSecret),
+	return load.Kind{Name: "refresh", Addr: i.Addr, Path: i.paths.token, Basic: basic(rivals.AppID, rivals.AppSecret),
 		Prefix: "grant_type=refresh_token&refresh_token="}
 }
 

@@ -19,10 +19,10 @@ type Check func(kind Kind, value string, status int, body []byte) error
 
 // Run runs a plan with goroutines of this process until it ends or d has passed; check sees every answer. It is how plans
 // are verified and tokens collected, and it measures where there is no wrk.
-func Run(ctx context.Context, addr string, p Plan, connections int, d time.Duration, check Check) Result {
+func Run(ctx context.Context, p Plan, connections int, d time.Duration, check Check) Result {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	r := &run{addr: addr, plan: p, check: check}
+	r := &run{plan: p, check: check}
 	begun := time.Now()
 	var all sync.WaitGroup
 	for i := range connections {
@@ -38,7 +38,6 @@ func Run(ctx context.Context, addr string, p Plan, connections int, d time.Durat
 }
 
 type run struct {
-	addr  string
 	plan  Plan
 	check Check
 	next  atomic.Int64
@@ -58,7 +57,7 @@ func (r *run) connection(ctx context.Context, index int) {
 			first = err.Error()
 		}
 	}
-	c := &client{addr: r.addr}
+	c := &client{addr: r.plan.addr()}
 	defer c.close()
 	value := ""
 	for ctx.Err() == nil {
@@ -135,7 +134,7 @@ func (c *client) do(k Kind, value string) (int, []byte, error) {
 		c.conn, c.in = conn, bufio.NewReader(conn)
 	}
 	_ = c.conn.SetDeadline(time.Now().Add(30 * time.Second))
-	c.out = k.request(c.out[:0], c.addr, value)
+	c.out = k.request(c.out[:0], value)
 	status, body, err := c.exchange()
 	if err != nil {
 		c.close()
@@ -167,8 +166,8 @@ func (c *client) close() {
 }
 
 // Ask sends one request on a connection of its own.
-func Ask(addr string, k Kind, value string) (int, []byte, error) {
-	c := &client{addr: addr}
+func Ask(k Kind, value string) (int, []byte, error) {
+	c := &client{addr: k.Addr}
 	defer c.close()
 	return c.do(k, value)
 }

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// Kind is one sort of request: POST to Path with HTTP Basic; the body is Prefix and a value.
+// Kind is one sort of request: POST to Path at Addr with HTTP Basic; the body is Prefix and a value.
 type Kind struct {
-	Name, Path, Basic, Prefix string
+	Name, Addr, Path, Basic, Prefix string
 }
 
 // Step is one request of a plan.
@@ -31,7 +31,7 @@ const (
 	Chain Mode = "chain" // the first values of chains: each answer's refresh_token is the next value
 )
 
-// Plan is what a run sends.
+// Plan is what a run sends. All its kinds have one address, for that is what wrk connects to.
 type Plan struct {
 	Mode  Mode
 	Kinds []Kind
@@ -79,23 +79,26 @@ type Result struct {
 // Rate is requests a second.
 func (r Result) Rate() float64 { return float64(r.Requests) / r.Elapsed.Seconds() }
 
-func (k Kind) head(host string) string {
-	return "POST " + k.Path + " HTTP/1.1\r\nHost: " + host + "\r\nAuthorization: Basic " + k.Basic +
+// addr is where a plan is sent.
+func (p Plan) addr() string { return p.Kinds[0].Addr }
+
+func (k Kind) head() string {
+	return "POST " + k.Path + " HTTP/1.1\r\nHost: " + k.Addr + "\r\nAuthorization: Basic " + k.Basic +
 		"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: "
 }
 
-func (k Kind) request(dst []byte, host, value string) []byte {
-	dst = append(dst, k.head(host)...)
+func (k Kind) request(dst []byte, value string) []byte {
+	dst = append(dst, k.head()...)
 	dst = fmt.Appendf(dst, "%d\r\n\r\n", len(k.Prefix)+len(value))
 	return append(append(dst, k.Prefix...), value...)
 }
 
 // write puts the plan into a file that wrk.lua reads: the mode, one line per kind, and one per step.
-func (p Plan) write(path, host string) error {
+func (p Plan) write(path string) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s %d\n", p.Mode, len(p.Kinds))
 	for _, k := range p.Kinds {
-		fmt.Fprintf(&b, "%s\t%s\n", strings.ReplaceAll(k.head(host), "\r\n", "\\r\\n"), k.Prefix)
+		fmt.Fprintf(&b, "%s\t%s\n", strings.ReplaceAll(k.head(), "\r\n", "\\r\\n"), k.Prefix)
 	}
 	for _, s := range p.Steps {
 		fmt.Fprintf(&b, "%d %s\n", s.Kind+1, s.Value)

@@ -24,20 +24,20 @@ func HasWrk() bool {
 }
 
 // Wrk runs a plan with wrk, one thread, for a time that wrk counts in whole seconds.
-func Wrk(ctx context.Context, addr string, p Plan, connections int, d time.Duration) (Result, error) {
+func Wrk(ctx context.Context, p Plan, connections int, d time.Duration) (Result, error) {
 	dir, err := os.MkdirTemp("", "grantor-wrk")
 	if err != nil {
 		return Result{}, err
 	}
 	defer os.RemoveAll(dir)
 	lua, plan := filepath.Join(dir, "plan.lua"), filepath.Join(dir, "plan")
-	if err := errors.Join(os.WriteFile(lua, script, 0o600), p.write(plan, addr)); err != nil {
+	if err := errors.Join(os.WriteFile(lua, script, 0o600), p.write(plan)); err != nil {
 		return Result{}, err
 	}
 	seconds := max(1, int(d.Round(time.Second)/time.Second))
 	begun := time.Now()
 	out, err := exec.CommandContext(ctx, "wrk", "-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(seconds),
-		"--timeout", "5s", "-s", lua, "http://"+addr, "--", plan).CombinedOutput()
+		"--timeout", "5s", "-s", lua, "http://"+p.addr(), "--", plan).CombinedOutput()
 	if err != nil {
 		return Result{}, fmt.Errorf("wrk: %w: %s", err, out)
 	}
