@@ -35,7 +35,7 @@ func (b *bench) rounds(ctx context.Context) error {
 	return nil
 }
 
-// measure starts a contestant with a Redis of its own and plays one case.
+// measure starts a contestant with a store of its own and plays one case.
 func (b *bench) measure(ctx context.Context, c *contest.Contestant, k caseOf, connections int) (report.Sample, error) {
 	people := 0
 	if k.name == "refresh" {
@@ -88,7 +88,7 @@ func (b *bench) load(ctx context.Context, f *fixture, p load.Plan) (report.Sampl
 	if err != nil {
 		return s, err
 	}
-	server, redis, err := f.CPU()
+	server, store, err := f.CPU()
 	if err != nil {
 		return s, err
 	}
@@ -99,7 +99,7 @@ func (b *bench) load(ctx context.Context, f *fixture, p load.Plan) (report.Sampl
 	if err = errors.Join(err, f.Profiling(false)); err != nil {
 		return s, err
 	}
-	serverAfter, redisAfter, err := f.CPU()
+	serverAfter, storeAfter, err := f.CPU()
 	if err != nil {
 		return s, err
 	}
@@ -113,7 +113,7 @@ func (b *bench) load(ctx context.Context, f *fixture, p load.Plan) (report.Sampl
 	micros := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
 	s.Requests, s.Seconds, s.Rate, s.Errors = r.Requests, r.Elapsed.Seconds(), r.Rate(), r.Errors
 	s.P50, s.P99, s.Max = micros(r.P50), micros(r.P99), micros(r.Max)
-	s.ServerCPU, s.RedisCPU = micros(serverAfter-server)/float64(r.Requests), micros(redisAfter-redis)/float64(r.Requests)
+	s.ServerCPU, s.StoreCPU = micros(serverAfter-server)/float64(r.Requests), micros(storeAfter-store)/float64(r.Requests)
 	if p.Kinds[0].Name == "issue" && keysAfter > keys && len(p.Kinds) == 1 {
 		s.PerToken = float64(bytesAfter-bytes) / float64(r.Requests)
 	}

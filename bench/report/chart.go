@@ -18,7 +18,7 @@ const (
 	longest     = 4.0 // × the ceiling: longer bars are cut
 )
 
-var colours = map[string]string{"gin": "#9aa5b1", "ceiling": "#52606d", "go-oauth2": "#d97706", "oidc-provider": "#b91c1c",
+var colours = map[string]string{"gin": "#9aa5b1", "ceiling": "#52606d", "go-oauth2": "#d97706", "oidc-provider": "#b91c1c", "hydra": "#be185d", "hydra-cheap": "#f472b6",
 	"grantor-memory": "#7cc4a4", "grantor-redis": "#047857", "grantor-eddsa": "#0369a1", "grantor-es256": "#7c3aed"}
 
 // Chart draws CPU per request of every case at a number of connections as SVG, on white, so that it can be read on dark pages
@@ -33,7 +33,7 @@ func (r *Run) Chart(connections int) string {
 	head := fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" font-family="system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif" font-size="13" fill="#1f2933" role="img" aria-label="CPU per request at %d connections">
 <rect width="100%%" height="100%%" fill="#ffffff"/>
 <text x="20" y="28" font-size="18" font-weight="600">CPU per request at %d connection%s</text>
-<text x="20" y="48" fill="#52606d">microseconds of server and Redis together, client not counted; shorter is better; the line is the naive ceiling: Gin and one Redis command</text>
+<text x="20" y="48" fill="#52606d">microseconds of server and store together, client not counted; shorter is better; the line is the naive ceiling: Gin and one Redis command</text>
 `, chartWidth, height, chartWidth, height, connections, connections, plural(connections))
 	foot := fmt.Sprintf(`<text x="20" y="%d" font-size="11" fill="#52606d">%s; medians of %d interleaved rounds, whiskers from least to most; × is the ratio to the ceiling in the same round</text>
 </svg>

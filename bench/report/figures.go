@@ -19,7 +19,7 @@ type Sample struct {
 	P99         float64 `json:"p99_us"`
 	Max         float64 `json:"max_us"`
 	ServerCPU   float64 `json:"server_cpu_us"` // per request
-	RedisCPU    float64 `json:"redis_cpu_us"`
+	StoreCPU    float64 `json:"redis_cpu_us"`  // Redis or PostgreSQL
 	Resident    int64   `json:"resident_bytes"`
 	PerToken    float64 `json:"redis_bytes_per_token,omitempty"` // of the case issue
 	Cold        float64 `json:"cold_start_ms"`
@@ -27,7 +27,7 @@ type Sample struct {
 }
 
 // CPU is microseconds of server and store per request.
-func (s Sample) CPU() float64 { return s.ServerCPU + s.RedisCPU }
+func (s Sample) CPU() float64 { return s.ServerCPU + s.StoreCPU }
 
 // Named is something with a name for programs and a title for people.
 type Named struct {

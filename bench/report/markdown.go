@@ -10,7 +10,7 @@ import (
 func (r *Run) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s; %s; medians of %d interleaved rounds of %gs, with (min–max).\n", r.Machine, r.Generator, r.Rounds, r.Seconds)
-	fmt.Fprintf(&b, "CPU is microseconds per request of server and Redis together; × is the ratio to \"%s\" of the same round.\n", r.title(r.Ceiling))
+	fmt.Fprintf(&b, "CPU is microseconds per request of server and store together; × is the ratio to \"%s\" of the same round.\n", r.title(r.Ceiling))
 	for _, c := range r.Connections {
 		fmt.Fprintf(&b, "\n### %d connection%s\n\n", c, plural(c))
 		r.table(&b, c)

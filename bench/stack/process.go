@@ -25,6 +25,10 @@ type Process struct {
 
 // Start runs a program in a directory; its output goes to a file, which errors quote.
 func Start(dir, log string, env []string, name string, args ...string) (*Process, error) {
+	return startAs(nil, dir, log, env, name, args...)
+}
+
+func startAs(who *syscall.Credential, dir, log string, env []string, name string, args ...string) (*Process, error) {
 	out, err := os.Create(log)
 	if err != nil {
 		return nil, err
@@ -33,7 +37,7 @@ func Start(dir, log string, env []string, name string, args ...string) (*Process
 	p := &Process{cmd: exec.Command(name, args...), log: log, done: make(chan struct{})}
 	p.cmd.Dir, p.cmd.Env = dir, append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = out, out
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // nothing outlives the benchmark
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: who} // nothing outlives the benchmark
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -90,21 +94,28 @@ func (p *Process) Await(ctx context.Context, patience time.Duration, ready func(
 // tick is the unit of /proc/PID/stat: USER_HZ, which Linux fixes to 100 for programs.
 const tick = 10 * time.Millisecond
 
-// CPU is what the process and its threads have used so far, in user and kernel mode: fields 14 and 15 of
-// /proc/PID/stat (proc_pid_stat(5)).
-func (p *Process) CPU() (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+// CPU is what the process and its threads have used so far, in user and kernel mode.
+func (p *Process) CPU() (time.Duration, error) { return ticks(p.cmd.Process.Pid, 14, 15) }
+
+// ticks is the sum of fields of /proc/PID/stat that are times, numbered as in proc_pid_stat(5).
+func ticks(pid int, fields ...int) (sum time.Duration, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}
 	_, rest, _ := strings.Cut(string(text), ") ") // the name may hold spaces; after it comes field 3
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0, errors.New("/proc/PID/stat is too short")
+	words := strings.Fields(rest)
+	for _, field := range fields {
+		if len(words) <= field-3 {
+			return 0, errors.New("/proc/PID/stat is too short")
+		}
+		n, err := strconv.ParseInt(words[field-3], 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += time.Duration(n) * tick
 	}
-	user, err1 := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+system) * tick, errors.Join(err1, err2)
+	return sum, nil
 }
 
 // Resident is the memory of the process that is in RAM, in bytes.
