@@ -13,6 +13,7 @@ import (
 
 	"github.com/grantor-auth/grantor/bench/contest"
 	"github.com/grantor-auth/grantor/bench/report"
+	"github.com/grantor-auth/grantor/bench/stack"
 )
 
 // bench is one call of the benchmark.
@@ -37,7 +38,7 @@ func newBench(ctx context.Context, o options) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{options: o, env: &contest.Env{Root: root, Dir: dir, Self: self, Bin: o.binary, Profile: o.profile}}
+	b := &bench{options: o, env: &contest.Env{Root: root, Dir: dir, Self: self, Bin: o.binary, Profile: o.profile, Say: say}}
 	var able []*contest.Contestant
 	for _, c := range o.contestants {
 		err := c.Prepare(ctx, b.env)
@@ -76,8 +77,10 @@ func (b *bench) describe(ctx context.Context) {
 	for _, c := range b.cases {
 		r.Cases = append(r.Cases, report.Named{Name: c.name, Title: c.title})
 	}
+	postgres, _ := stack.PostgresProgram("postgres")
 	r.Versions = map[string]string{"go": runtime.Version()}
 	for name, call := range map[string][]string{"redis": {"redis-server", "--version"}, "wrk": {"wrk", "--version"}, "node": {"node", "--version"},
+		"postgres": {postgres, "--version"}, "hydra": contest.HydraVersion(b.env),
 		"grantor": {"git", "-C", b.env.Root, "rev-parse", "--short", "HEAD"}} {
 		out, _ := exec.CommandContext(ctx, call[0], call[1:]...).Output() // wrk says it with status 1
 		if line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n"); line != "" {

@@ -69,7 +69,7 @@ func parse(args []string) (o options, err error) {
 }
 
 // installed are the contestants from package registries.
-var installed = []string{"oidc-provider"}
+var installed = []string{"oidc-provider", "hydra", "hydra-cheap"}
 
 func (o *options) check(rest int) error {
 	switch {

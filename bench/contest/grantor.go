@@ -98,12 +98,16 @@ func build(ctx context.Context, e *Env) error {
 
 // Build compiles a program in Grantor's module.
 func (e *Env) Build(ctx context.Context, name, source string) (string, error) {
+	return e.buildIn(ctx, e.Root, name, source)
+}
+
+func (e *Env) buildIn(ctx context.Context, module, name, source string) (string, error) {
 	bin := filepath.Join(e.Dir, name)
 	c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", bin, source)
-	c.Dir = e.Root
+	c.Dir = module
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := c.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build %s in %s: %w: %s", source, e.Root, err, out)
+		return "", fmt.Errorf("go build %s in %s: %w: %s", source, module, err, out)
 	}
 	return bin, nil
 }
@@ -114,7 +118,7 @@ func checked(ctx context.Context, e *Env, s setup) error {
 	if err != nil {
 		return err
 	}
-	path, err := s.write(place{"127.0.0.1:8080", "127.0.0.1:6379", dir, 1})
+	path, err := s.write(place{listen: "127.0.0.1:8080", redis: "127.0.0.1:6379", dir: dir, people: 1})
 	if err != nil {
 		return err
 	}

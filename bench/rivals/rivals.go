@@ -1,6 +1,6 @@
 // Package rivals is the servers that Grantor is measured against and that this repository can build: Gin alone, Gin with one
 // command of Redis, which is the naive ceiling, and go-oauth2 as it is commonly wired. Each is
-// served by a process of its own. Beside them lies node/, oidc-provider.
+// served by a process of its own. Beside them lie node/, oidc-provider, and hydra/, the module that pins Ory Hydra.
 package rivals
 
 import (
