@@ -68,6 +68,9 @@ func (c *conn) serve() {
 		if c.have == 0 && !c.await() {
 			return
 		}
+		if c.skipLine() {
+			continue
+		}
 		text := string(c.buf[:c.have])
 		clear(c.plain.header)
 		if !c.plain.parse(text) || c.plain.head+c.plain.length > bufferSize {
@@ -87,6 +90,15 @@ func (c *conn) serve() {
 	}
 	ours = false
 	c.srv.others.give(c.net, slices.Clone(c.buf[:c.have]))
+}
+
+// skipLine drops an empty line behind a POST, which some clients send with its body; net/http does so too (RFC 9112 §2.2).
+func (c *conn) skipLine() bool {
+	if c.have < 2 || c.buf[0] != '\r' || c.buf[1] != '\n' || c.plain.method != http.MethodPost {
+		return false
+	}
+	c.have = copy(c.buf, c.buf[2:c.have])
+	return true
 }
 
 // await waits for the begin of a request. It is false when the connection is over.

@@ -148,6 +148,20 @@ func TestRequests(t *testing.T) {
 			require.True(t, strings.HasPrefix(string(body), "net/http 0 a"), string(body))
 		})
 	}
+	for name, between := range map[string]string{"one": "\r\n", "two": "\r\n\r\n"} {
+		t.Run("RFC 9112 §2.2 an empty line behind a body is ignored, as net/http does: "+name, func(t *testing.T) {
+			addr, _ := front(t, echo)
+			c, r := dial(t, addr)
+			send(t, c, post("first", "")+between+post("second", ""))
+			answered(t, r, "http1 0 first")
+			answered(t, r, "http1 0 second")
+			send(t, c, post("third", "")+between)
+			answered(t, r, "http1 0 third")
+			time.Sleep(20 * time.Millisecond) // two packets: no bubble holds real sockets
+			send(t, c, post("fourth", ""))
+			answered(t, r, "http1 0 fourth")
+		})
+	}
 	t.Run("RFC 9110 §10.1.1 who waits for 100 gets it", func(t *testing.T) {
 		addr, _ := front(t, echo)
 		c, r := dial(t, addr)
