@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -46,6 +47,9 @@ func (a *response) Header() http.Header { return a.header }
 // WriteHeader implements http.ResponseWriter. The first final status counts, and the header as it is then. Informational
 // ones are not sent.
 func (a *response) WriteHeader(status int) {
+	if status < 100 || status > 999 {
+		panic(fmt.Sprintf("http1: %d is no status", status)) // as net/http does: no bug turns into a 200
+	}
 	if a.status != 0 || status < 200 {
 		return
 	}

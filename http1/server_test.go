@@ -257,6 +257,15 @@ func TestAnswers(t *testing.T) {
 			require.Equal(t, got[0], got[1])
 		})
 	}
+	for _, status := range []int{-1, 0, 99, 1000} {
+		t.Run(fmt.Sprint("RFC 9110 §15 no answer for what is no status, as net/http gives none: ", status), func(t *testing.T) {
+			addr, _ := front(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+			c, r := dial(t, addr)
+			send(t, c, post("a", ""))
+			_, err := r.ReadByte()
+			require.ErrorIs(t, err, io.EOF)
+		})
+	}
 	t.Run("a panic ends its connection and no other", func(t *testing.T) {
 		addr, _ := front(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("X-Pad") == "p" {
