@@ -65,10 +65,14 @@ func (a *response) WriteHeader(status int) {
 		case "Connection":
 			a.close = a.close || len(values) > 0 && strings.EqualFold(values[0], "close")
 			continue
-		case "Content-Type":
+		case "Content-Type", "Content-Encoding": // of what is encoded nobody can guess the type
 			a.typed = true
 		case "Date":
 			a.dated = true
+		default:
+			if !isToken(name) {
+				continue
+			}
 		}
 		for _, v := range values {
 			head = append(append(append(head, name...), ": "...), v...)
@@ -83,6 +87,16 @@ func (a *response) WriteHeader(status int) {
 		}
 	}
 	a.out.head = head
+}
+
+// isToken says whether a name may be a field's (RFC 9110 §5.6.2).
+func isToken(name string) bool {
+	for i := range len(name) {
+		if kinds[name[i]]&inName == 0 && strings.IndexByte("!#$%&'*+.^`|~", name[i]) < 0 {
+			return false
+		}
+	}
+	return name != ""
 }
 
 // Write implements http.ResponseWriter.

@@ -227,6 +227,17 @@ func TestAnswers(t *testing.T) {
 			_, _ = w.Write([]byte("a"))
 		},
 		"two megabytes": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 2<<20)) },
+		"names that are none": func(w http.ResponseWriter, _ *http.Request) {
+			for _, name := range []string{"X-A\r\nX-B", "X-A\nX-B", "X C", "X:D", "X\x00", ""} {
+				w.Header()[name] = []string{"a"}
+			}
+			w.Header()["x.odd~but'token"] = []string{"a"}
+			_, _ = io.WriteString(w, "a")
+		},
+		"what is encoded": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = io.WriteString(w, "\x1f\x8bab")
+		},
 		"what it was asked": func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			_, _ = fmt.Fprint(w, r.Method, r.URL, r.Proto, r.Host, r.Header, r.ContentLength, r.RequestURI, r.TransferEncoding, r.Close, string(body), r.Context().Err(), r.FormValue("a"))
