@@ -113,7 +113,7 @@ func (p *plain) field(line string) bool {
 }
 
 func (p *plain) hostField(value string) bool {
-	if p.host != "" {
+	if p.host != "" || value == "" { // an empty one would let a second one pass (RFC 9112 §3.2)
 		return false
 	}
 	for i := range len(value) {
