@@ -29,7 +29,7 @@ type conn struct {
 	buf  []byte
 	have int // bytes of buf that were read and not consumed
 
-	now             time.Time // of the last answer, or of the begin
+	now             time.Time // of the last answer; at the begin so long ago that silent is left of idle
 	readBy, writeBy time.Time // the deadlines that are armed
 
 	proto   http.Request // what all requests of the connection share
@@ -43,7 +43,7 @@ type conn struct {
 func newConn(s *Server, nc net.Conn) *conn {
 	ctx := context.WithValue(context.WithValue(context.Background(), http.ServerContextKey, s.http), http.LocalAddrContextKey, nc.LocalAddr())
 	ctx, cancel := context.WithCancel(ctx)
-	c := &conn{srv: s, net: nc, cancel: cancel, buf: make([]byte, bufferSize), now: time.Now()}
+	c := &conn{srv: s, net: nc, cancel: cancel, buf: make([]byte, bufferSize), now: time.Now().Add(s.silent - s.idle)}
 	shared := http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: nc.RemoteAddr().String()}
 	c.proto = *shared.WithContext(ctx)
 	c.plain.header = make(http.Header, maxFields/2)

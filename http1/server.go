@@ -18,11 +18,12 @@ import (
 	"time"
 )
 
-// Server serves the handler of an http.Server. Of its fields Handler, IdleTimeout, WriteTimeout and ErrorLog count for plain requests, and
+// Server serves the handler of an http.Server. Of its fields Handler, ReadHeaderTimeout, IdleTimeout, WriteTimeout and ErrorLog count for plain requests, and
 // all for the others.
 type Server struct {
 	http        *http.Server
 	idle, write time.Duration
+	silent      time.Duration // how long a connection may wait for its first request
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
@@ -43,7 +44,8 @@ func New(h *http.Server) *Server {
 		}
 		return d
 	}
-	return &Server{http: h, idle: or(h.IdleTimeout), write: or(h.WriteTimeout), conns: map[*conn]struct{}{}, empty: make(chan struct{})}
+	idle := or(h.IdleTimeout)
+	return &Server{http: h, idle: idle, write: or(h.WriteTimeout), silent: min(idle, or(h.ReadHeaderTimeout)), conns: map[*conn]struct{}{}, empty: make(chan struct{})}
 }
 
 // lingering is how long an idle connection stays open after the begin of a stop: a request that is on its way in that moment is answered, and

@@ -337,6 +337,12 @@ func TestTimeouts(t *testing.T) {
 		require.GreaterOrEqual(t, time.Since(began), 300*time.Millisecond)
 		require.Less(t, time.Since(began), 700*time.Millisecond+slack+2*time.Second)
 	})
+	t.Run("S-40 a connection on which nothing comes is cut like a slow header, and not like an idle one", func(t *testing.T) {
+		addr, _ := front(t, echo, func(s *http.Server) { s.ReadHeaderTimeout = 100 * time.Millisecond })
+		_, r := dial(t, addr)
+		_, err := r.ReadByte()
+		require.ErrorIs(t, err, io.EOF)
+	})
 	t.Run("S-41 a client that does not read is cut in time", func(t *testing.T) {
 		ended := make(chan struct{})
 		addr, s := front(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 64<<20)) },
