@@ -52,8 +52,9 @@ func New(h *http.Server) *Server {
 // not lost.
 const lingering = 200 * time.Millisecond
 
-// Serve accepts connections until Shutdown or Close; then it returns http.ErrServerClosed. It may be called once.
+// Serve accepts connections until Shutdown or Close; then it returns http.ErrServerClosed. It may be called once, and closes l.
 func (s *Server) Serve(l net.Listener) error {
+	defer func() { _ = l.Close() }() // whatever ends it
 	s.mu.Lock()
 	if s.stopping.Load() || s.listener != nil {
 		s.mu.Unlock()

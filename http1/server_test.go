@@ -417,6 +417,15 @@ func TestStop(t *testing.T) {
 		answered(t, r, "net/http 0 ab")
 		require.NoError(t, <-stopped)
 	})
+	t.Run("who serves too late finds the listener closed, as by net/http", func(t *testing.T) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		s := New(&http.Server{Handler: http.HandlerFunc(echo)})
+		require.NoError(t, s.Shutdown(t.Context()))
+		require.ErrorIs(t, s.Serve(l), http.ErrServerClosed)
+		_, err = net.Dial("tcp", l.Addr().String())
+		require.Error(t, err)
+	})
 	t.Run("a stop that takes too long says so", func(t *testing.T) {
 		leave := make(chan struct{})
 		inside := make(chan struct{})
