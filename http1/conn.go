@@ -25,6 +25,7 @@ type conn struct {
 	srv    *Server
 	net    net.Conn
 	cancel context.CancelFunc
+	given  bool // it is handed on; srv.mu guards it
 
 	buf  []byte
 	have int // bytes of buf that were read and not consumed
@@ -89,6 +90,7 @@ func (c *conn) serve() {
 		c.have = copy(c.buf, c.buf[whole:c.have])
 	}
 	ours = false
+	c.srv.leave(c)
 	c.srv.others.give(c.net, slices.Clone(c.buf[:c.have]))
 }
 

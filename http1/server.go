@@ -109,6 +109,13 @@ func (s *Server) remove(c *conn) {
 	}
 }
 
+// leave counts a connection as handed on: its deadlines are net/http's from now on.
+func (s *Server) leave(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.given = true
+}
+
 // close tells Shutdown that nothing is left. It needs mu.
 func (s *Server) close() {
 	select {
@@ -131,7 +138,9 @@ func (s *Server) stop() {
 		_ = s.listener.Close()
 	}
 	for c := range s.conns {
-		_ = c.net.SetReadDeadline(s.stopped.Add(lingering)) // it looks at stopping whenever it arms one itself
+		if !c.given {
+			_ = c.net.SetReadDeadline(s.stopped.Add(lingering)) // it looks at stopping whenever it arms one itself
+		}
 	}
 	if len(s.conns) == 0 {
 		s.close()

@@ -363,6 +363,23 @@ func TestTimeouts(t *testing.T) {
 	})
 }
 
+// deadlines is a connection that remembers which read deadlines were set after its deadlines had been taken away.
+type deadlines struct {
+	silentConn
+	free chan struct{} // closed when they were
+	late []time.Time
+}
+
+func (c *deadlines) SetDeadline(time.Time) error { close(c.free); return nil }
+func (c *deadlines) SetReadDeadline(d time.Time) error {
+	select {
+	case <-c.free:
+		c.late = append(c.late, d)
+	default:
+	}
+	return nil
+}
+
 func (s *Server) open() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -416,6 +433,15 @@ func TestStop(t *testing.T) {
 		close(leave)
 		answered(t, r, "net/http 0 ab")
 		require.NoError(t, <-stopped)
+	})
+	t.Run("a stop sets no deadline of a connection that net/http has", func(t *testing.T) {
+		s := New(&http.Server{Handler: http.HandlerFunc(echo)})
+		s.others = newHandoff(&net.TCPAddr{}) // nobody accepts: it stays on its way
+		nc := &deadlines{silentConn: silentConn{left: 1, text: "GET /?a HTTP/1.1\r\n\r\n"}, free: make(chan struct{})}
+		go s.add(nc).serve()
+		<-nc.free
+		s.stop()
+		require.Empty(t, nc.late)
 	})
 	t.Run("who serves too late finds the listener closed, as by net/http", func(t *testing.T) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
