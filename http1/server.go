@@ -32,6 +32,7 @@ type Server struct {
 	empty    chan struct{} // closed when the server stops and has no connection left
 	stopping atomic.Bool
 	stopped  time.Time // when it began to stop; written before stopping is set
+	given    time.Time // when a connection was last handed on
 
 	date atomic.Pointer[date]
 }
@@ -113,7 +114,7 @@ func (s *Server) remove(c *conn) {
 func (s *Server) leave(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.given = true
+	c.given, s.given = true, time.Now()
 }
 
 // close tells Shutdown that nothing is left. It needs mu.
@@ -154,6 +155,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
 	select {
 	case <-s.empty: // only then: until now a connection could be handed on
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	s.mu.Lock()
+	begun := s.given.Add(lingering) // net/http drops a request that it has not begun when it stops
+	s.mu.Unlock()
+	select {
+	case <-time.After(time.Until(begun)):
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -434,6 +434,27 @@ func TestStop(t *testing.T) {
 		answered(t, r, "net/http 0 ab")
 		require.NoError(t, <-stopped)
 	})
+	t.Run("S-60 a request that is left to net/http in that moment is answered too", func(t *testing.T) {
+		addr, s := front(t, echo)
+		conns, readers := make([]net.Conn, 20), make([]*bufio.Reader, 20)
+		for i := range conns {
+			conns[i], readers[i] = dial(t, addr)
+			send(t, conns[i], post("first", "p"))
+			answered(t, readers[i], "http1 1 first")
+		}
+		stopped := make(chan error, 1)
+		go func() { stopped <- s.Shutdown(context.Background()) }()
+		for !s.stopping.Load() {
+			time.Sleep(time.Millisecond)
+		}
+		for _, c := range conns {
+			send(t, c, "POST /?a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab")
+		}
+		for _, r := range readers {
+			answered(t, r, "net/http 0 ab")
+		}
+		require.NoError(t, <-stopped)
+	})
 	t.Run("a stop sets no deadline of a connection that net/http has", func(t *testing.T) {
 		s := New(&http.Server{Handler: http.HandlerFunc(echo)})
 		s.others = newHandoff(&net.TCPAddr{}) // nobody accepts: it stays on its way
