@@ -164,6 +164,9 @@ func (c *conn) handle(body string) bool {
 	a.begin()
 	defer a.end()
 	c.srv.http.Handler.ServeHTTP(a, r)
+	if c.srv.stopping.Load() {
+		a.close = true // so that nobody sends the next request into a connection that ends
+	}
 	c.now = time.Now()
 	out, keep := a.finish(c.srv.dateOf(c.now))
 	if until := c.now.Add(c.srv.write); c.writeBy.Before(until) {

@@ -464,6 +464,18 @@ func TestStop(t *testing.T) {
 		s.stop()
 		require.Empty(t, nc.late)
 	})
+	t.Run("RFC 9112 §9.6 the last answer says that it is the last, and ends pipelines", func(t *testing.T) {
+		inside, leave := make(chan struct{}), make(chan struct{})
+		addr, s := front(t, func(w http.ResponseWriter, r *http.Request) { close(inside); <-leave; echo(w, r) })
+		c, r := dial(t, addr)
+		send(t, c, post("a", "")+post("b", ""))
+		<-inside
+		s.stop()
+		close(leave)
+		require.True(t, answered(t, r, "http1 0 a").Close)
+		_, err := r.ReadByte()
+		require.ErrorIs(t, err, io.EOF)
+	})
 	t.Run("who serves too late finds the listener closed, as by net/http", func(t *testing.T) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
