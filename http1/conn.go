@@ -185,9 +185,9 @@ func (c *conn) handle(body string) bool {
 // part ends a connection after its last answer so that the client can read it: what it still sends is read for a moment, because a
 // close with bytes unread would reset the connection (RFC 9112 §9.6).
 func (c *conn) part() {
-	if half, ok := c.net.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
+	if half, ok := c.net.(interface{ CloseWrite() error }); ok && half.CloseWrite() != nil {
 		return
-	}
+	} // a listener that counts its connections may hide it: then the client ends it, as it was told
 	_ = c.net.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
 	_, _ = io.CopyBuffer(struct{ io.Writer }{io.Discard}, io.LimitReader(c.net, 256<<10), c.buf)
 }

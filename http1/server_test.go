@@ -185,6 +185,31 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// bare is a listener whose connections can only be closed whole, as netutil.LimitListener's.
+type bare struct{ net.Listener }
+
+func (l bare) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return struct{ net.Conn }{c}, err
+}
+
+func TestLastAnswer(t *testing.T) {
+	for name, wrap := range map[string]func(net.Listener) net.Listener{"TCP": func(l net.Listener) net.Listener { return l }, "TCP behind a limit": func(l net.Listener) net.Listener { return bare{l} }} {
+		t.Run("RFC 9112 §9.6 requests behind the last one do not reset the connection: "+name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			s := New(&http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Connection", "close"); echo(w, r) })})
+			go func() { _ = s.Serve(wrap(l)) }()
+			defer func() { _ = s.Close() }()
+			c, r := dial(t, l.Addr().String())
+			send(t, c, strings.Repeat(post("x", strings.Repeat("p", 900)), 20))
+			require.True(t, answered(t, r, "http1 900 x").Close)
+			_, err = r.ReadByte()
+			require.ErrorIs(t, err, io.EOF)
+		})
+	}
+}
+
 // TestAnswers holds what a client reads to what it would read from net/http.
 func TestAnswers(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
