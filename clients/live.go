@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -147,7 +148,7 @@ func (l *Live) load(ctx context.Context, id string) (*Client, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.version.Load() == version {
-		l.cache.Add(id, c)
+		l.cache.Add(strings.Clone(id), c) // an id is a part of a request, which would stay in memory with it
 	}
 	return c, err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -172,4 +174,24 @@ func TestList(t *testing.T) {
 	require.NoError(t, a.manager.Redis.All(ctx, func(s *clients.Stored) error { seen[s.ClientID] = true; return nil }))
 	require.Equal(t, want, seen)
 	require.LessOrEqual(t, a.live.Stats().Cached, 100, "the cache is bounded")
+}
+
+func TestLiveUnknown(t *testing.T) {
+	t.Run("S-43 what is remembered of an unknown id is the id, and not the request that it was a part of", func(t *testing.T) {
+		n := node(t, redistest.Start(t).URL)
+		heap := func() uint64 {
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			return m.HeapAlloc
+		}
+		before := heap()
+		for i := range 100 {
+			request := strings.Repeat("x", 64<<10) + fmt.Sprintf("stranger-%d", i)
+			_, err := n.live.Get(t.Context(), request[64<<10:])
+			require.ErrorIs(t, err, clients.ErrUnknown)
+		}
+		require.Equal(t, 100, n.live.Stats().Cached)
+		require.Less(t, heap(), before+(2<<20)) // the requests were 6.4 MB
+	})
 }
