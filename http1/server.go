@@ -19,7 +19,7 @@ import (
 )
 
 // Server serves the handler of an http.Server. Of its fields Handler, ReadHeaderTimeout, IdleTimeout, WriteTimeout and ErrorLog count for plain requests, and
-// all for the others.
+// all for the others. The context of a plain request ends with its connection, not with the request: what a handler hangs on it, it takes away.
 type Server struct {
 	http        *http.Server
 	idle, write time.Duration
