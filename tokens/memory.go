@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"strings"
 	"sync"
 	"time"
 )
@@ -134,8 +135,15 @@ func (m *Memory) Issue(_ context.Context, t Token, r *Record) error {
 	s := m.shardFor(t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	kept := *r
+	kept := own(r)
 	return m.set(s, clientTokenKey(t), &kept, time.Now().Add(r.TTL))
+}
+
+// own copies a record with its scope, which may be a part of a request: that would stay in memory with it.
+func own(r *Record) Record {
+	kept := *r
+	kept.Scope = strings.Clone(r.Scope)
+	return kept
 }
 
 // Load implements Store.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -49,8 +50,9 @@ func (m *Memory) Login(_ context.Context, l *Login) error {
 		return &GrantError{ReasonLogout}
 	}
 	k := kept{Family: l.Family, current: l.Refresh.Hash}
+	k.Scope = strings.Clone(k.Scope) // see own
 	k.Created, k.LastUsed, k.Expires = now, now, now.Add(l.Max)
-	if err := m.set(s, userTokenKey(l.Access), *l.Record, now.Add(min(l.Record.TTL, l.Max))); err != nil {
+	if err := m.set(s, userTokenKey(l.Access), own(l.Record), now.Add(min(l.Record.TTL, l.Max))); err != nil {
 		return err
 	}
 	if err := m.set(s, familyKey(tag, k.ID), k, now.Add(familyLife(l.Idle, l.Record.TTL, l.Max))); err != nil {
@@ -130,7 +132,7 @@ func (s *shard) finish(tag Tag, id FamilyID, why Reason) error {
 }
 
 func (m *Memory) rotate(s *shard, k kept, r *Rotation, now time.Time, access time.Duration) (*Rotated, error) {
-	if err := m.set(s, userTokenKey(r.Access), *r.Record, now.Add(access)); err != nil {
+	if err := m.set(s, userTokenKey(r.Access), own(r.Record), now.Add(access)); err != nil {
 		return nil, err
 	}
 	if !k.retried {
@@ -167,7 +169,7 @@ func (m *Memory) retry(s *shard, k kept, b box, r *Rotation, now time.Time, acce
 	if b.asks >= maxAsks {
 		return nil, &GrantError{ReasonTooManyAsks}
 	}
-	if err := m.set(s, userTokenKey(r.Access), *r.Record, now.Add(access)); err != nil {
+	if err := m.set(s, userTokenKey(r.Access), own(r.Record), now.Add(access)); err != nil {
 		return nil, err
 	}
 	b.asks++
