@@ -58,30 +58,6 @@ func olderProgram(t *testing.T, rev string) string {
 	return name
 }
 
-// serveBy starts a program of another version on a port that is free, and waits until it says which.
-func (d *deployment) serveBy(t *testing.T, name string) *node {
-	t.Helper()
-	n := &node{t: t, cmd: exec.Command(name, "serve", "--config", d.config, "--listen", "127.0.0.1:0"), out: &text{}, dead: make(chan struct{})} // #nosec G204 -- built by this test
-	n.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
-	n.cmd.Dir, n.cmd.Stdout, n.cmd.Stderr = t.TempDir(), n.out, n.out
-	require.NoError(t, n.cmd.Start())
-	go func() { _ = n.cmd.Wait(); close(n.dead) }()
-	t.Cleanup(n.cleanUp)
-	require.Eventually(t, func() bool {
-		select {
-		case <-n.dead:
-			return true
-		default:
-		}
-		if m := listening.FindStringSubmatch(n.out.String()); m != nil {
-			n.URL, n.Addr = m[1], m[2]
-		}
-		return n.URL != ""
-	}, 30*time.Second, 5*time.Millisecond)
-	require.NotEmpty(t, n.URL, "the server does not say where it listens: %s", n.out)
-	return n
-}
-
 // forOlder is the same deployment in words that the older version knows too.
 func (d *deployment) forOlder(t *testing.T) *deployment {
 	t.Helper()

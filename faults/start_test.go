@@ -92,6 +92,12 @@ func (d *deployment) serve(t *testing.T) *node {
 	t.Helper()
 	name, err := program()
 	require.NoError(t, err)
+	return d.serveBy(t, name)
+}
+
+// serveBy is serve by another program, such as an older version.
+func (d *deployment) serveBy(t *testing.T, name string) *node {
+	t.Helper()
 	n := &node{t: t, cmd: exec.Command(name, "serve", "--config", d.config, "--listen", "127.0.0.1:0"), out: &text{}, dead: make(chan struct{})}
 	n.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
 	n.cmd.Dir, n.cmd.Stderr = t.TempDir(), n.out

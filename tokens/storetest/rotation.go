@@ -1,0 +1,200 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantor-auth/grantor/tokens"
+)
+
+// testRotations: rows 1 to 4 of the table of a refresh.
+func testRotations(t *testing.T, begin func(t *testing.T) *world) {
+	t.Helper()
+	t.Run("RT-01 RT-11 rotation: the new pair works, the old access token lives on", func(t *testing.T) {
+		w := begin(t)
+		a0, r0 := w.login()
+		r := w.rotation(r0)
+		out := w.rotate(r)
+		require.Nil(t, out.Box)
+		require.InDelta(t, time.Minute, out.Left, float64(time.Second))
+		require.True(t, w.alive(a0))
+		require.True(t, w.alive(r.Access))
+		require.Nil(t, w.rotate(w.rotation(r.New)).Box)
+	})
+	t.Run("row 1: no family", func(t *testing.T) {
+		w := begin(t)
+		_, tok := w.codec.NewRefresh(w.tag, w.fam, 0)
+		w.refused(w.rotation(tok), tokens.ReasonNoFamily)
+	})
+	t.Run("row 2: RT-07 RT-08 V-05 another client's token, without effect", func(t *testing.T) {
+		w := begin(t)
+		_, r0 := w.login()
+		w.refused(w.rotation(r0, func(r *tokens.Rotation) { r.ClientID = "other" }), tokens.ReasonOtherClient)
+		w.rotate(w.rotation(r0))
+	})
+	t.Run("row 3: the client's epoch changed: family ended", func(t *testing.T) {
+		w := begin(t)
+		a0, r0 := w.login()
+		w.refused(w.rotation(r0, func(r *tokens.Rotation) { r.ClientEpoch = tokens.Epoch{9} }), tokens.ReasonEnded)
+		require.False(t, w.alive(a0))
+		w.refused(w.rotation(r0), tokens.ReasonNoFamily)
+	})
+	t.Run("row 3: the user's epoch changed: family ended", func(t *testing.T) {
+		w := begin(t)
+		a0, r0 := w.login()
+		require.NoError(t, w.store.EndUser(t.Context(), w.tag))
+		require.False(t, w.alive(a0))
+		_, err := w.store.UserEpoch(t.Context(), w.tag, time.Hour)
+		require.NoError(t, err)
+		require.False(t, w.alive(a0), "a new epoch revives nothing")
+		w.refused(w.rotation(r0), tokens.ReasonEnded)
+	})
+	t.Run("row 3: RT-17 idle expiry, by the store's clock", func(t *testing.T) {
+		w := begin(t)
+		_, r0 := w.login()
+		require.Eventually(t, func() bool {
+			_, err := w.store.Rotate(t.Context(), w.rotation(r0, func(r *tokens.Rotation) { r.Idle, r.ClientID = 50*time.Millisecond, client }))
+			return err != nil
+		}, 3*time.Second, 60*time.Millisecond)
+	})
+	t.Run("row 3: RT-17 absolute expiry; no access token outlives it", func(t *testing.T) {
+		w := begin(t)
+		a0, r0 := w.login(func(l *tokens.Login) { l.Max = 1500 * time.Millisecond })
+		r := w.rotation(r0)
+		require.LessOrEqual(t, w.rotate(r).Left, 1500*time.Millisecond)
+		require.Eventually(t, func() bool { return !w.alive(a0) && !w.alive(r.Access) }, 4*time.Second, 20*time.Millisecond)
+	})
+	t.Run("row 4: a call executed twice by the network layer succeeds twice", func(t *testing.T) {
+		w := begin(t)
+		_, r0 := w.login()
+		r := w.rotation(r0)
+		for range 3 {
+			require.Nil(t, w.rotate(r).Box)
+		}
+		require.True(t, w.alive(r.Access))
+		w.rotate(w.rotation(r.New))
+	})
+}
+
+// testRetries: row 6, a repetition within the window.
+func testRetries(t *testing.T, begin func(t *testing.T) *world) {
+	t.Helper()
+	t.Run("row 6: RT-19 a retry gets the stored box and writes nothing", func(t *testing.T) {
+		w := begin(t)
+		_, r0 := w.login()
+		first := w.rotation(r0)
+		w.rotate(first)
+		again := w.rotation(r0)
+		out := w.rotate(again)
+		require.Equal(t, first.Box, out.Box)
+		require.False(t, out.Own)
+		require.False(t, w.alive(again.Access))
+		w.rotate(w.rotation(first.New))
+	})
+	t.Run("row 6: a retry never revives a revoked access token, and the family is kept", func(t *testing.T) {
+		w := begin(t)
+		_, r0 := w.login()
+		first := w.rotation(r0)
+		w.rotate(first)
+		ended, err := w.store.Revoke(t.Context(), first.Access, client)
+		require.NoError(t, err)
+		require.True(t, ended)
+		w.refused(w.rotation(r0), tokens.ReasonAccessGone)
+		require.False(t, w.alive(first.Access))
+		w.rotate(w.rotation(first.New))
+	})
+	t.Run("row 6: another scope on a retry: a new access token, at most eight, the same refresh token", func(t *testing.T) {
+		w := begin(t)
+		_, r0 := w.login()
+		first := w.rotation(r0)
+		w.rotate(first)
+		for i := range 8 {
+			other := w.rotation(r0, func(r *tokens.Rotation) { r.Ask = [16]byte{byte(i + 1)} })
+			out := w.rotate(other)
+			require.True(t, out.Own)
+			require.Equal(t, first.Box, out.Box)
+			require.True(t, w.alive(other.Access))
+		}
+		w.refused(w.rotation(r0, func(r *tokens.Rotation) { r.Ask = [16]byte{99} }), tokens.ReasonTooManyAsks)
+		w.rotate(w.rotation(first.New))
+	})
+	t.Run("retries from another address in three generations in a row make the family strict", func(t *testing.T) {
+		w := begin(t)
+		_, now := w.login()
+		elsewhere := func(r *tokens.Rotation) { r.Address = "198.51.100.0/24" }
+		for i := range 3 {
+			first := w.rotation(now)
+			w.rotate(first)
+			require.Equal(t, i == 2, w.rotate(w.rotation(now, elsewhere)).Suspicious)
+			now = first.New
+		}
+		w.rotate(w.rotation(now))
+		w.refused(w.rotation(now), tokens.ReasonReuse)
+	})
+	t.Run("a generation without such a retry begins the count anew", func(t *testing.T) {
+		w := begin(t)
+		_, now := w.login()
+		elsewhere := func(r *tokens.Rotation) { r.Address = "198.51.100.0/24" }
+		for i := range 7 {
+			first := w.rotation(now)
+			w.rotate(first)
+			if i%3 != 2 {
+				require.False(t, w.rotate(w.rotation(now, elsewhere)).Suspicious)
+			}
+			now = first.New
+		}
+		w.rotate(w.rotation(now))
+		require.NotNil(t, w.rotate(w.rotation(now)).Box, "retries are forgiven still")
+	})
+}
+
+// testReuses: rows 7 and 8, what ends a family.
+func testReuses(t *testing.T, begin func(t *testing.T) *world) {
+	t.Helper()
+	t.Run("row 7: Redis lost a rotation: family ended, and it is not called theft", func(t *testing.T) {
+		w := begin(t)
+		a0, r0 := w.login()
+		_, ahead := w.codec.NewRefresh(w.tag, w.fam, r0.Generation+1)
+		w.refused(w.rotation(ahead), tokens.ReasonLostRotation)
+		require.False(t, w.alive(a0))
+	})
+	t.Run("row 8: another token of the current generation is reuse, not a lost rotation", func(t *testing.T) {
+		w := begin(t)
+		_, r0 := w.login()
+		first := w.rotation(r0)
+		w.rotate(first)
+		_, beside := w.codec.NewRefresh(w.tag, w.fam, first.New.Generation)
+		w.refused(w.rotation(beside), tokens.ReasonReuse)
+	})
+	t.Run("row 8: RT-12 RT-13 RT-14 a token replayed after its successor was used ends the family", func(t *testing.T) {
+		w := begin(t)
+		a0, r0 := w.login()
+		first := w.rotation(r0)
+		w.rotate(first)
+		second := w.rotation(first.New)
+		w.rotate(second)
+		w.refused(w.rotation(r0), tokens.ReasonReuse)
+		w.refused(w.rotation(second.New), tokens.ReasonNoFamily)
+		for _, a := range []tokens.Token{a0, first.Access, second.Access} {
+			require.False(t, w.alive(a))
+		}
+	})
+	t.Run("row 8: RT-12 a replay after the window ends the family", func(t *testing.T) {
+		w := begin(t)
+		_, r0 := w.login()
+		w.rotate(w.rotation(r0, func(r *tokens.Rotation) { r.Window = 20 * time.Millisecond }))
+		require.Eventually(t, func() bool {
+			_, err := w.store.Rotate(t.Context(), w.rotation(r0))
+			return err != nil
+		}, 3*time.Second, 30*time.Millisecond)
+		require.False(t, w.family(r0))
+	})
+	t.Run("row 8: retry_window 0 is strict from the start", func(t *testing.T) {
+		w := begin(t)
+		_, r0 := w.login()
+		w.rotate(w.rotation(r0, func(r *tokens.Rotation) { r.Window = 0 }))
+		w.refused(w.rotation(r0), tokens.ReasonReuse)
+	})
+}
