@@ -62,6 +62,13 @@ func FuzzReadRegistrations(f *testing.F) {
 	})
 }
 
+func TestReadCursor(t *testing.T) {
+	for text, good := range map[string]bool{"": true, "0.0": true, "ff.12": true, "100.0": false, "1": false, "1.": false, ".1": false, "1.2x": false,
+		"1.2 3": false, "1.2.3": false, "-1.2": false, "+1.2": false, "0x1.2": false, "1.18446744073709551616": false} {
+		require.Equal(t, good, IsCursor(text), "%q", text)
+	}
+}
+
 // FuzzReadCursor: a cursor names a shard that exists and a number.
 func FuzzReadCursor(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/grantor-auth/grantor/redisdb"
@@ -256,8 +258,10 @@ func readCursor(cursor string) (shard, at uint64, ok bool) {
 	if cursor == "" {
 		return 0, 0, true
 	}
-	n, err := fmt.Sscanf(cursor, "%x.%d", &shard, &at)
-	return shard, at, n == 2 && err == nil && shard < shards
+	first, second, _ := strings.Cut(cursor, ".")
+	shard, err1 := strconv.ParseUint(first, 16, 64)
+	at, err2 := strconv.ParseUint(second, 10, 64)
+	return shard, at, err1 == nil && err2 == nil && shard < shards
 }
 
 // IsCursor says whether a text can be a cursor of List.

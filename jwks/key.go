@@ -32,7 +32,7 @@ type usage struct {
 	Kty    string   `json:"kty"`
 	Use    string   `json:"use"`
 	KeyOps []string `json:"key_ops"`
-	Exp    float64  `json:"exp"` // OpenID Federation 1.0 §8.7.2: the key is not used after it
+	Exp    *float64 `json:"exp"` // OpenID Federation 1.0 §8.7.2: the key is not used after it
 }
 
 // parseKey reads a JWK that can verify signatures. Its errors tell who registers a key what to change, and quote nothing.
@@ -56,8 +56,8 @@ func parseKey(text []byte) (key, error) {
 		return key{}, errors.New("it is not a valid public key: RSA, P-256, P-384, P-521 or Ed25519 (RFC 7518 §6, RFC 8037)")
 	}
 	k := key{id: j.KeyID, alg: j.Algorithm, public: j.Key}
-	if u.Exp > 0 && u.Exp <= maxDate {
-		k.until = time.Unix(int64(u.Exp), 0)
+	if u.Exp != nil && *u.Exp <= maxDate {
+		k.until = time.Unix(int64(max(*u.Exp, 0)), 0) // 0 and below are long ago, and not "never"
 	}
 	return k, k.check()
 }

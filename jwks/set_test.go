@@ -112,4 +112,12 @@ func TestCandidates(t *testing.T) {
 			require.ErrorIs(t, err, NoKey)
 		})
 	})
+	t.Run("V-24 a key whose end is 0 or below is past it, and not without one", func(t *testing.T) {
+		for _, exp := range []float64{0, -1, -1e300} {
+			s, err := ParseSet([]byte(setOf(jwkOf(t, k.p256.Public(), "a", map[string]any{"exp": exp}))))
+			require.NoError(t, err)
+			_, err = verify(t, signed(t, "ES256", "a", k.p256, payload(nil)), all, s)
+			require.ErrorIs(t, err, NoKey, "%v", exp)
+		}
+	})
 }
