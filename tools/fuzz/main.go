@@ -1,5 +1,5 @@
-// Command fuzz runs every fuzz target of the module, one after the other: `bin/fuzz -time 30s` in the module's root. Where
-// GRANTOR_TEST_FIGURES names a file, it adds the line of docs/faults.md for row S-55.
+// Command fuzz runs every fuzz target of the module, one after the other: `bin/fuzz -time 30s` in the module's root. It tells
+// the line of docs/faults.md for row S-55 (package figure).
 package main
 
 import (
@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/grantor-auth/grantor/tools/figure"
 )
 
 // target is a fuzz test and the directory of its package.
@@ -53,7 +55,7 @@ func run(only *regexp.Regexp, long time.Duration) error {
 		fmt.Printf("%s: %d executions\n", t, n)
 		counts = append(counts, n)
 	}
-	return tell(figure(counts, long))
+	return figure.Tell(line(counts, long))
 }
 
 var declaration = regexp.MustCompile(`(?m)^func (Fuzz\w*)\(`)
@@ -96,8 +98,8 @@ func executions(out []byte) int {
 	return n
 }
 
-// figure is the line of row S-55.
-func figure(counts []int, long time.Duration) string {
+// line is that of row S-55.
+func line(counts []int, long time.Duration) string {
 	sum, least := 0, 0
 	for i, n := range counts {
 		sum += n
@@ -106,21 +108,4 @@ func figure(counts []int, long time.Duration) string {
 		}
 	}
 	return fmt.Sprintf("S-55 | %d fuzz targets for %s each: %d executions, at least %d of each, 0 crashers | 0 crashers", len(counts), long, sum, least)
-}
-
-// tell prints a figure and keeps it for the table.
-func tell(line string) error {
-	fmt.Println(line)
-	name := os.Getenv("GRANTOR_TEST_FIGURES")
-	if name == "" {
-		return nil
-	}
-	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintln(f, line); err != nil {
-		return err
-	}
-	return f.Close()
 }

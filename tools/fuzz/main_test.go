@@ -20,5 +20,5 @@ func TestTargets(t *testing.T) {
 
 func TestFigure(t *testing.T) {
 	require.Equal(t, 20, executions([]byte("fuzz: elapsed: 3s, execs: 10 (3/sec)\nfuzz: elapsed: 6s, execs: 20 (3/sec), new interesting: 1 (total: 4)\nPASS\n")))
-	require.Equal(t, "S-55 | 2 fuzz targets for 30s each: 30 executions, at least 10 of each, 0 crashers | 0 crashers", figure([]int{20, 10}, 30*time.Second))
+	require.Equal(t, "S-55 | 2 fuzz targets for 30s each: 30 executions, at least 10 of each, 0 crashers | 0 crashers", line([]int{20, 10}, 30*time.Second))
 }

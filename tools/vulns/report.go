@@ -122,24 +122,33 @@ func (f frame) name() string {
 // verdict prints what can be reached and is an error if there is any that counts; std says whether one of the standard
 // library does.
 func (r report) verdict(std bool) error {
-	ofGo := 0
 	for _, f := range r.reached {
 		fmt.Println(f.line(r.summaries[f.OSV]))
-		if f.std() {
-			ofGo++
-		}
 	}
-	others := len(r.reached) - ofGo
-	said := fmt.Sprintf("known vulnerabilities of the modules in use and of %s: %d looked at; reached: %d of modules, %d of the standard library",
-		r.golang, len(r.summaries), others, ofGo)
+	others, ofGo := r.count()
 	if others > 0 || std && ofGo > 0 {
-		return errors.New(said)
+		return errors.New(r.said())
 	}
-	log.Print(said)
 	if ofGo > 0 {
 		log.Print("WARNING: this Go is vulnerable, build what you run with ", r.mended())
 	}
 	return nil
+}
+
+// count says how many of modules and of the standard library can be reached.
+func (r report) count() (others, ofGo int) {
+	for _, f := range r.reached {
+		if f.std() {
+			ofGo++
+		}
+	}
+	return len(r.reached) - ofGo, ofGo
+}
+
+func (r report) said() string {
+	others, ofGo := r.count()
+	return fmt.Sprintf("known vulnerabilities of the modules in use and of %s: %d looked at; reached: %d of modules, %d of the standard library",
+		r.golang, len(r.summaries), others, ofGo)
 }
 
 // mended returns the first Go that mends all that is reached of the standard library and can be mended.
