@@ -52,4 +52,4 @@ func NewFront(h http.Handler, certificate func(*tls.ClientHelloInfo) (*tls.Certi
 type tlsFront struct{ *http.Server }
 
 // Serve implements Front.
-func (f tlsFront) Serve(l net.Listener) error { return f.ServeTLS(Quiet(l), "", "") }
+func (f tlsFront) Serve(l net.Listener) error { return f.ServeTLS(l, "", "") }
