@@ -47,9 +47,10 @@ type Event struct {
 }
 
 // line is the event as JSON.
-func (e *Event) line() []byte {
-	var at [40]byte
-	o := make(jsonobject.Object, 0, 320).Text("time", string(e.Time.AppendFormat(at[:0], time.RFC3339Nano))).Text("event", e.Event)
+func (e *Event) line(buf []byte) []byte {
+	o := append(jsonobject.Object(buf[:0]).Name("time"), '"')
+	o = append(e.Time.AppendFormat(o, time.RFC3339Nano), '"')
+	o = jsonobject.Object(o).Text("event", e.Event)
 	o = o.TextOr("request_id", e.RequestID).TextOr("actor", e.Actor).TextOr("client_id", e.Client).TextOr("subject_hash", e.Subject)
 	o = o.TextOr("session", e.Session).TextOr("jti", e.Token).TextOr("grant_type", e.Grant).TextOr("scope", e.Scope)
 	return o.TextOr("reason", e.Reason).TextOr("detail", e.Detail).TextOr("peer", e.Peer).Close()
@@ -79,7 +80,9 @@ func (t *Trail) Record(ctx context.Context, e Event) {
 	if e.Time.IsZero() {
 		e.Time = time.Now().UTC()
 	}
-	err := t.sink.write(e.line())
+	line := t.sink.spare.Get().(*[]byte)
+	*line = e.line(*line)
+	err := t.sink.write(line)
 	t.count(e.Event, err != nil)
 	if err != nil {
 		t.log.ErrorContext(ctx, "an audit event could not be written", "event", e.Event, "request_id", e.RequestID, "error", err.Error())

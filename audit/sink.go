@@ -11,7 +11,8 @@ import (
 // Sink is where lines of the trail go. They wait in a bounded queue and are written many at a time, so that no request waits for
 // them: what is written within one turn of the disk or of Redis costs one write.
 type Sink struct {
-	queue  chan []byte
+	queue  chan *[]byte
+	spare  sync.Pool // of *[]byte: lines that were written
 	failed atomic.Pointer[error]
 	done   sync.WaitGroup
 }
@@ -19,6 +20,7 @@ type Sink struct {
 const (
 	queueLength = 16_384
 	batchLength = 256
+	lineLength  = 384                  // most fit
 	settle      = 5 * time.Millisecond // that a line may wait for others
 )
 
@@ -27,7 +29,8 @@ var ErrFull = errors.New("the queue of audit events is full")
 
 // newSink runs flush for what comes; lines end without a newline and are flush's for the call only.
 func newSink(flush func(lines [][]byte) error) *Sink {
-	s := &Sink{queue: make(chan []byte, queueLength)}
+	s := &Sink{queue: make(chan *[]byte, queueLength)}
+	s.spare.New = func() any { line := make([]byte, 0, lineLength); return &line }
 	s.done.Go(func() { s.run(flush) })
 	return s
 }
@@ -46,7 +49,7 @@ func NewWriter(w io.Writer) *Sink {
 }
 
 // write queues a line. An error of an earlier write is told with the next line.
-func (s *Sink) write(line []byte) error {
+func (s *Sink) write(line *[]byte) error {
 	var before error
 	if err := s.failed.Swap(nil); err != nil {
 		before = *err
@@ -55,6 +58,7 @@ func (s *Sink) write(line []byte) error {
 	case s.queue <- line:
 		return before
 	default:
+		s.spare.Put(line)
 		return errors.Join(before, ErrFull)
 	}
 }
@@ -66,9 +70,9 @@ func (s *Sink) Close() {
 }
 
 func (s *Sink) run(flush func([][]byte) error) {
-	batch := make([][]byte, 0, batchLength)
+	batch, lines := make([][]byte, 0, batchLength), make([]*[]byte, 0, batchLength)
 	for line := range s.queue {
-		batch = append(batch[:0], line)
+		batch, lines = append(batch[:0], *line), append(lines[:0], line)
 		if len(s.queue) < batchLength {
 			time.Sleep(settle) // more come with it: one write for all
 		}
@@ -76,7 +80,7 @@ func (s *Sink) run(flush func([][]byte) error) {
 			select {
 			case next, open := <-s.queue:
 				if more = open; open {
-					batch = append(batch, next)
+					batch, lines = append(batch, *next), append(lines, next)
 				}
 			default:
 				more = false
@@ -84,6 +88,9 @@ func (s *Sink) run(flush func([][]byte) error) {
 		}
 		if err := flush(batch); err != nil {
 			s.failed.Store(&err)
+		}
+		for _, l := range lines {
+			s.spare.Put(l)
 		}
 	}
 }

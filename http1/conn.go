@@ -33,7 +33,8 @@ type conn struct {
 	now             time.Time // of the last answer; at the begin so long ago that silent is left of idle
 	readBy, writeBy time.Time // the deadlines that are armed
 
-	proto   http.Request // what all requests of the connection share
+	carrier carrier      // the context of all requests of the connection
+	proto   http.Request // what they share
 	request http.Request
 	url     url.URL
 	plain   plain
@@ -46,7 +47,8 @@ func newConn(s *Server, nc net.Conn) *conn {
 	ctx, cancel := context.WithCancel(ctx)
 	c := &conn{srv: s, net: nc, cancel: cancel, buf: make([]byte, bufferSize), now: time.Now().Add(s.silent - s.idle)}
 	shared := http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: nc.RemoteAddr().String()}
-	c.proto = *shared.WithContext(ctx)
+	c.carrier.Context = ctx
+	c.proto = *shared.WithContext(&c.carrier)
 	c.plain.header = make(http.Header, maxFields/2)
 	c.answer.header = make(http.Header, maxFields/2)
 	return c
@@ -163,6 +165,7 @@ func (c *conn) handle(body string) bool {
 	a := &c.answer
 	a.begin()
 	defer a.end()
+	defer func() { c.carrier.load = nil }()
 	c.srv.http.Handler.ServeHTTP(a, r)
 	if c.srv.stopping.Load() {
 		a.close = true // so that nobody sends the next request into a connection that ends
@@ -190,6 +193,31 @@ func (c *conn) part() {
 	} // a listener that counts its connections may hide it: then the client ends it, as it was told
 	_ = c.net.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
 	_, _ = io.CopyBuffer(struct{ io.Writer }{io.Discard}, io.LimitReader(c.net, 256<<10), c.buf)
+}
+
+// carrier is a context that holds one thing for the request under way, for the goroutine of its handler alone.
+type carrier struct {
+	context.Context
+	load any
+}
+
+// Carry hangs load on the context of a plain request until it is answered, without the copy of the request that WithContext takes. It
+// is false for any other context, and for a second load.
+func Carry(ctx context.Context, load any) bool {
+	c, ok := ctx.(*carrier)
+	if !ok || c.load != nil {
+		return false
+	}
+	c.load = load
+	return true
+}
+
+// Carried returns what Carry hung on a context; nil: nothing.
+func Carried(ctx context.Context) any {
+	if c, ok := ctx.(*carrier); ok {
+		return c.load
+	}
+	return nil
 }
 
 // Body is a request's body, which has come whole.

@@ -76,7 +76,7 @@ func (a *response) WriteHeader(status int) {
 		}
 		for _, v := range values {
 			head = append(append(append(head, name...), ": "...), v...)
-			if strings.ContainsAny(v, "\r\n") { // never a second line (RFC 9110 §5.5)
+			if strings.IndexByte(v, '\n') >= 0 || strings.IndexByte(v, '\r') >= 0 { // never a second line (RFC 9110 §5.5)
 				for i := len(head) - len(v); i < len(head); i++ {
 					if head[i] == '\r' || head[i] == '\n' {
 						head[i] = ' '

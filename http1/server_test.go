@@ -583,6 +583,29 @@ func TestStop(t *testing.T) {
 	})
 }
 
+func TestCarry(t *testing.T) {
+	t.Run("what a request carries ends with it, and is one thing", func(t *testing.T) {
+		var before []any
+		addr, _ := front(t, func(w http.ResponseWriter, r *http.Request) {
+			before = append(before, Carried(r.Context()))
+			if !Carry(r.Context(), "load") || Carry(r.Context(), "another") || Carried(r.Context()) != "load" {
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+			echo(w, r)
+		})
+		c, r := dial(t, addr)
+		for range 2 {
+			send(t, c, post("a", ""))
+			require.Equal(t, http.StatusOK, answered(t, r, "http1 0 a").StatusCode)
+		}
+		require.Equal(t, []any{nil, nil}, before)
+	})
+	t.Run("other contexts carry nothing", func(t *testing.T) {
+		require.False(t, Carry(t.Context(), "load"))
+		require.Nil(t, Carried(t.Context()))
+	})
+}
+
 // silentConn is a connection on which the same request comes again and again; what is answered goes nowhere.
 type silentConn struct {
 	net.Conn

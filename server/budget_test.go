@@ -125,7 +125,7 @@ func TestAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates too")
 	}
-	budget := map[string]float64{"issue": 33, "introspect": 20, "garbage": 16, "revoke": 16, "refresh": 53}
+	budget := map[string]float64{"issue": 28, "introspect": 16, "garbage": 13, "revoke": 13, "refresh": 46}
 	for name, send := range sends(t, hot(t)) {
 		require.Equal(t, 200, send().status, name)
 		time.Sleep(time.Millisecond)

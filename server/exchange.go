@@ -6,11 +6,14 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/http1"
+	"github.com/grantor-auth/grantor/jsonobject"
 	"github.com/grantor-auth/grantor/tokens"
 )
 
@@ -28,6 +31,7 @@ type exchange struct {
 	peer   string          // see clientIP
 	id     string          // X-Request-Id
 	form   url.Values      // set by formBody
+	room   *room           // nil: none yet
 	body   []byte          // set by jsonBody
 	client *clients.Client // set by authenticateClient and by nothing else
 
@@ -72,6 +76,9 @@ func (x *exchange) Value(key any) any {
 // exchangeFrom returns the exchange of a context that the library handed back; nil if it is
 // another's.
 func exchangeFrom(ctx context.Context) *exchange {
+	if x, ok := http1.Carried(ctx).(*exchange); ok {
+		return x
+	}
 	x, _ := ctx.Value(exchangeKey{}).(*exchange)
 	return x
 }
@@ -148,14 +155,50 @@ func (s *Server) end(x *exchange) {
 		x.endSpan()
 	}
 	s.logRequest(x, took)
+	x.leaveRoom()
 }
 
-// fixedHeaders are values that every answer shares. Nobody may write into them; Header.Set and Add do not.
-type fixedHeaders struct{ noStore, noCache, noSniff, noReferrer, json []string }
+// room is memory that requests use one after the other: their parameters, and the text of their answer. Nothing in it may be kept
+// beyond the request.
+type room struct {
+	form   url.Values
+	values []string
+	answer []byte
+}
+
+func newRoom() any {
+	return &room{form: make(url.Values, 8), values: make([]string, 0, 8), answer: make([]byte, 0, 1<<10)}
+}
+
+func (x *exchange) enterRoom() *room {
+	if x.room == nil {
+		x.room = x.fixed.rooms.Get().(*room)
+	}
+	return x.room
+}
+
+// object is an empty answer.
+func (x *exchange) object() jsonobject.Object { return x.enterRoom().answer[:0] }
+
+func (x *exchange) leaveRoom() {
+	if x.room == nil {
+		return
+	}
+	clear(x.room.form)
+	clear(x.room.values[:cap(x.room.values)])
+	x.fixed.rooms.Put(x.room)
+	x.room, x.form = nil, nil
+}
+
+// fixedHeaders are values that every answer shares. Nobody may write into them; Header.Set and Add do not. rooms are those that are free.
+type fixedHeaders struct {
+	noStore, noCache, noSniff, noReferrer, json []string
+	rooms                                       sync.Pool
+}
 
 func newFixedHeaders() *fixedHeaders {
 	return &fixedHeaders{noStore: []string{"no-store"}, noCache: []string{"no-cache"}, noSniff: []string{"nosniff"},
-		noReferrer: []string{"no-referrer"}, json: []string{"application/json"}}
+		noReferrer: []string{"no-referrer"}, json: []string{"application/json"}, rooms: sync.Pool{New: newRoom}}
 }
 
 // newRequestID draws 80 bits that name a request in the log. They are no secret.

@@ -20,8 +20,8 @@ type active struct {
 	iss, jti                             string
 }
 
-func (a *active) json() []byte {
-	o := make(jsonobject.Object, 0, 512).Truth("active", true).TextOr("scope", a.scope).Text("client_id", a.clientID).TextOr("username", a.username)
+func (a *active) json(o jsonobject.Object) []byte {
+	o = o.Truth("active", true).TextOr("scope", a.scope).Text("client_id", a.clientID).TextOr("username", a.username)
 	o = o.Text("token_type", a.tokenType).Number("exp", a.exp).Number("iat", a.iat).Number("nbf", a.nbf)
 	return o.Text("sub", a.sub).Text("sub_type", a.subType).List("aud", a.aud).Text("iss", a.iss).Text("jti", a.jti).Close()
 }
@@ -57,7 +57,7 @@ func (s *Server) introspect(x *exchange) error {
 	if r.Subject != "" {
 		answer.sub, answer.subType, answer.username = r.Subject, "user", r.Username
 	}
-	return s.answerIntrospection(x, answer.json())
+	return s.answerIntrospection(x, answer.json(x.object()))
 }
 
 // introspectRefresh shows a refresh token to its own client, and to nobody else: resource servers that look
@@ -80,7 +80,7 @@ func (s *Server) introspectRefresh(x *exchange, t tokens.Token) error {
 	answer := active{scope: f.Scope, clientID: f.ClientID, tokenType: "refresh_token", username: f.Username,
 		exp: ends.Unix(), iat: f.LastUsed.Unix(), nbf: f.Created.Unix(), sub: f.Subject, subType: "user", aud: f.Audience,
 		iss: s.cfg.Issuer, jti: t.ID().String()}
-	return s.answerIntrospection(x, answer.json())
+	return s.answerIntrospection(x, answer.json(x.object()))
 }
 
 // errInactive: the token is not good, whatever the reason. It is an answer and not a fault.

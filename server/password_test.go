@@ -536,7 +536,7 @@ func TestBox(t *testing.T) {
 	t.Run("a box is opened by the token itself and by nothing that Redis holds", func(t *testing.T) {
 		codec := tokens.NewCodec(tokens.NewServerKey())
 		text, tok := codec.NewRefresh(tokens.Tag{}, tokens.FamilyID{}, 0)
-		box, err := codec.Seal(text, []byte("answer"))
+		box, err := codec.Seal(text, append(make([]byte, tokens.BoxHead), "answer"...))
 		require.NoError(t, err)
 		plain, err := codec.Unseal(text, box)
 		require.NoError(t, err)

@@ -27,8 +27,13 @@ type sealed struct {
 	Scope   string `json:"s"`
 }
 
-func (a sealed) json() []byte {
-	return make(jsonobject.Object, 0, 512).Text("r", a.Refresh).Text("a", a.Access).Text("s", a.Scope).Close()
+// box is the answer as Seal takes it.
+func (a sealed) box() []byte {
+	b := append(make(jsonobject.Object, tokens.BoxHead, 512), '{') // Name would take what is before for members
+	b = jsonobject.AppendText(append(b, `"r":`...), a.Refresh)
+	b = jsonobject.AppendText(append(b, `,"a":`...), a.Access)
+	b = jsonobject.AppendText(append(b, `,"s":`...), a.Scope)
+	return append(b, '}')
 }
 
 // refresh uses a refresh token (RFC 6749 §6): nothing is written, and nothing burnt, before client, user, scope and
@@ -164,7 +169,7 @@ func (s *Server) rotate(x *exchange, text string, old tokens.Token, f *tokens.Fa
 	if answer.Access, r.Access, err = s.mintUser(x, old.Tag, old.Family, f.Subject, r.Record); err != nil {
 		return nil, err
 	}
-	if r.Box, err = s.codec.Seal(text, answer.json()); err != nil {
+	if r.Box, err = s.codec.Seal(text, answer.box()); err != nil {
 		return nil, err
 	}
 	out, err := s.cfg.Store.Rotate(x, r)

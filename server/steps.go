@@ -36,7 +36,7 @@ func (s *Server) formBody(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	form, err := parseForm(body)
+	form, err := x.enterRoom().parseForm(body)
 	if err != nil {
 		return err
 	}
@@ -92,12 +92,12 @@ func mayRepeat(name string) bool { return name == "resource" }
 
 // parseForm reads a form strictly. A malformed body is an error, and not a body with fewer
 // parameters; a parameter without a value counts as omitted (RFC 6749 §3.2).
-func parseForm(body string) (url.Values, error) {
+func (r *room) parseForm(body string) (url.Values, error) {
 	if strings.Count(body, "&") >= maxParameters {
 		return nil, refusal(codeInvalidRequest, "the body has more than %d parameters", maxParameters)
 	}
-	form, ok := splitForm(body)
-	if !ok {
+	form := r.form
+	if !r.splitForm(body) {
 		return nil, refusal(codeInvalidRequest, "the body is not well-formed %s: %% starts two hexadecimal digits, & divides parameters", formType)
 	}
 	for name, values := range form {
@@ -116,11 +116,15 @@ func parseForm(body string) (url.Values, error) {
 	return form, nil
 }
 
-// splitForm is url.ParseQuery in two allocations where nothing is escaped.
-func splitForm(body string) (url.Values, bool) {
-	n := strings.Count(body, "&") + 1
-	form, values := make(url.Values, n), make([]string, 0, n)
-	for part := range strings.SplitSeq(body, "&") {
+// splitForm is url.ParseQuery into memory that is there already.
+func (r *room) splitForm(body string) bool {
+	if n := strings.Count(body, "&") + 1; n > cap(r.values) {
+		r.values = make([]string, 0, n)
+	}
+	values := r.values[:0]
+	for body != "" {
+		var part string
+		part, body, _ = strings.Cut(body, "&")
 		if part == "" {
 			continue
 		}
@@ -128,16 +132,16 @@ func splitForm(body string) (url.Values, bool) {
 		name, err1 := url.QueryUnescape(name)
 		value, err2 := url.QueryUnescape(value)
 		if err1 != nil || err2 != nil || strings.IndexByte(part, ';') >= 0 {
-			return nil, false
+			return false
 		}
-		if others := form[name]; others != nil {
-			form[name] = append(others, value)
+		if others := r.form[name]; others != nil {
+			r.form[name] = append(others, value)
 			continue
 		}
 		values = append(values, value)
-		form[name] = values[len(values)-1 : len(values) : len(values)]
+		r.form[name] = values[len(values)-1 : len(values) : len(values)]
 	}
-	return form, true
+	return true
 }
 
 // authenticateClient finds out who asks: one place for token, introspection and

@@ -8,7 +8,7 @@ import (
 	oauth2 "github.com/go-oauth2/oauth2/v4"
 
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/jsonobject"
+	"github.com/grantor-auth/grantor/http1"
 )
 
 // token issues tokens (RFC 6749 §3.2). The grant is checked before the library is asked, which would
@@ -20,7 +20,9 @@ func (s *Server) token(x *exchange) error {
 	if err := parametersPresent(x); err != nil {
 		return err
 	}
-	x.gin.Request = x.gin.Request.WithContext(x) // where the library finds it again
+	if !http1.Carry(x.gin.Request.Context(), x) { // where the library finds it again
+		x.gin.Request = x.gin.Request.WithContext(x)
+	}
 	grant, request, err := s.library.ValidationTokenRequest(x.gin.Request)
 	if err != nil {
 		return err
@@ -79,7 +81,7 @@ func writeToken(x *exchange, info oauth2.TokenInfo) {
 	if x.left > 0 {
 		life = min(life, x.left)
 	}
-	answer := make(jsonobject.Object, 0, 512).Text("access_token", info.GetAccess()).Text("token_type", "Bearer").Number("expires_in", int64(life/time.Second))
+	answer := x.object().Text("access_token", info.GetAccess()).Text("token_type", "Bearer").Number("expires_in", int64(life/time.Second))
 	answer = answer.TextOr("refresh_token", info.GetRefresh()).TextOr("scope", info.GetScope())
 	x.write(http.StatusOK, answer.Close())
 }

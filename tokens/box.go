@@ -13,16 +13,19 @@ var ErrBox = errors.New("the sealed answer cannot be opened")
 // Seal encrypts the answer of a rotation so that only who presents the old refresh token opens it: no
 // key of the server does, and nothing in Redis. The key is HMAC-SHA256 with a fixed label as key and the token
 // as message; never the other way round, because HMAC replaces a key above 64 bytes by its SHA-256, which
-// is what Redis holds.
-func (c *Codec) Seal(refresh string, answer []byte) ([]byte, error) {
+// is what Redis holds. The answer stands behind BoxHead bytes that are free, and is replaced by the box.
+func (c *Codec) Seal(refresh string, box []byte) ([]byte, error) {
 	aead, err := c.boxCipher(refresh)
 	if err != nil {
 		return nil, err
 	}
-	nonce := make([]byte, aead.NonceSize(), aead.NonceSize()+len(answer)+aead.Overhead())
+	nonce := box[:BoxHead]
 	rand.Read(nonce) //nolint:errcheck // crypto/rand.Read never returns an error since Go 1.24
-	return aead.Seal(nonce, nonce, answer, nil), nil
+	return aead.Seal(nonce, nonce, box[BoxHead:], nil), nil
 }
+
+// BoxHead is the room that Seal needs before an answer, in bytes: the nonce of AES-GCM.
+const BoxHead = 12
 
 // Unseal opens what Seal closed with the same refresh token. It returns ErrBox.
 func (c *Codec) Unseal(refresh string, box []byte) ([]byte, error) {
