@@ -41,26 +41,18 @@ func (s *Redis) Load(ctx context.Context, t Token) (*Record, error) {
 	return parseRecord(value, t.Hash)
 }
 
-// revokeToken deletes a record if its hash and client are those given. Layout: see appendRecord; the client's
-// id stands behind two uvarints, so it is found by walking over them.
+// revokeToken deletes a record if its hash and client are those given. Layout: see appendRecord; the client's id, with its length before
+// it as in ARGV[2], stands behind two uvarints.
 var revokeToken = redisdb.NewScript(`
+local byte, sub, owner = string.byte, string.sub, ARGV[2]
 local v = redis.call('GET', KEYS[1])
 if not v then return 0 end
-if string.byte(v, 1) ~= 1 or string.sub(v, 2, 17) ~= ARGV[1] then return redis.error_reply('ERR unreadable token record') end
+if byte(v) ~= 1 or sub(v, 2, 17) ~= ARGV[1] then return redis.error_reply('ERR unreadable token record') end
 local i = 26
-local function number()
-  local n, m = 0, 1
-  while true do
-    local b = string.byte(v, i)
-    i = i + 1
-    n = n + (b % 128) * m
-    if b < 128 then return n end
-    m = m * 128
-  end
-end
-number() number()
-local len = number()
-if string.sub(v, i, i + len - 1) ~= ARGV[2] then return 0 end
+while byte(v, i) > 127 do i = i + 1 end
+i = i + 1
+while byte(v, i) > 127 do i = i + 1 end
+if sub(v, i + 1, i + #owner) ~= owner then return 0 end
 return redis.call('DEL', KEYS[1])`)
 
 // Revoke implements Store: one script. A repetition by the network layer finds nothing left and reports
@@ -73,7 +65,7 @@ func (s *Redis) Revoke(ctx context.Context, t Token, clientID string) (bool, err
 		n, err := s.db.EvalDurable(ctx, revokeUserToken, []string{userTokenKey(t), familyKey(t.Tag, t.Family)}, t.Hash[16:], clientID)
 		return n == int64(1), err
 	}
-	n, err := s.db.EvalDurable(ctx, revokeToken, []string{clientTokenKey(t)}, t.Hash[16:], clientID)
+	n, err := s.db.EvalDurable(ctx, revokeToken, []string{clientTokenKey(t)}, t.Hash[16:], appendText(make([]byte, 0, 64), clientID))
 	if err != nil {
 		return false, err
 	}
