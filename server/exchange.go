@@ -164,6 +164,7 @@ type room struct {
 	form   url.Values
 	values []string
 	answer []byte
+	reader *http.Request // whose Form is form; nil: nobody's
 }
 
 func newRoom() any {
@@ -183,6 +184,9 @@ func (x *exchange) object() jsonobject.Object { return x.enterRoom().answer[:0] 
 func (x *exchange) leaveRoom() {
 	if x.room == nil {
 		return
+	}
+	if r := x.room.reader; r != nil { // whoever wrapped the server may look at it still
+		r.Form, r.PostForm, x.room.reader = nil, nil, nil
 	}
 	clear(x.room.form)
 	clear(x.room.values[:cap(x.room.values)])

@@ -40,7 +40,7 @@ func (s *Server) formBody(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	x.form, r.Form, r.PostForm = form, form, form
+	x.form, r.Form, r.PostForm, x.room.reader = form, form, form, r
 	return nil
 }
 
