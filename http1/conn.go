@@ -202,10 +202,10 @@ type carrier struct {
 }
 
 // Carry hangs load on the context of a plain request until it is answered, without the copy of the request that WithContext takes. It
-// is false for any other context, and for a second load.
+// is false for any other context, and for a second load. A load of nil takes away what hangs there.
 func Carry(ctx context.Context, load any) bool {
 	c, ok := ctx.(*carrier)
-	if !ok || c.load != nil {
+	if !ok || c.load != nil && load != nil {
 		return false
 	}
 	c.load = load

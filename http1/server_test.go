@@ -591,14 +591,17 @@ func TestCarry(t *testing.T) {
 			if !Carry(r.Context(), "load") || Carry(r.Context(), "another") || Carried(r.Context()) != "load" {
 				w.WriteHeader(http.StatusInternalServerError)
 			}
+			if len(before) == 2 && (!Carry(r.Context(), nil) || Carried(r.Context()) != nil || !Carry(r.Context(), "another")) {
+				w.WriteHeader(http.StatusInternalServerError)
+			}
 			echo(w, r)
 		})
 		c, r := dial(t, addr)
-		for range 2 {
+		for range 3 {
 			send(t, c, post("a", ""))
 			require.Equal(t, http.StatusOK, answered(t, r, "http1 0 a").StatusCode)
 		}
-		require.Equal(t, []any{nil, nil}, before)
+		require.Equal(t, []any{nil, nil, nil}, before)
 	})
 	t.Run("other contexts carry nothing", func(t *testing.T) {
 		require.False(t, Carry(t.Context(), "load"))

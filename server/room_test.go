@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,5 +48,31 @@ func TestRooms(t *testing.T) {
 			last = r
 		}
 		require.Equal(t, map[string]bool{"": true}, seen)
+	})
+	t.Run("two requests that are served under one context are two", func(t *testing.T) {
+		f := start(t)
+		var ids, bodies []string
+		front := NewFront(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			for _, inner := range []*http.Request{
+				formRequest(r.Context(), tokP, app, ask),
+				formRequest(r.Context(), intP, "gateway:rs", "token="+url.QueryEscape("nonsense")),
+			} {
+				answer := httptest.NewRecorder()
+				f.server.ServeHTTP(answer, inner)
+				ids, bodies = append(ids, answer.Header().Get("X-Request-Id")), append(bodies, answer.Body.String())
+			}
+		}), nil, f.server.log)
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		go func() { _ = front.Serve(l) }()
+		defer front.Close() //nolint:errcheck // the test is over
+		res, err := http.Get("http://" + l.Addr().String() + "/")
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Len(t, ids, 2)
+		require.Contains(t, bodies[0], "access_token")
+		require.JSONEq(t, `{"active":false}`, bodies[1])
+		require.Len(t, ids[1], 16)
+		require.NotEqual(t, ids[0], ids[1])
 	})
 }

@@ -20,7 +20,9 @@ func (s *Server) token(x *exchange) error {
 	if err := parametersPresent(x); err != nil {
 		return err
 	}
-	if !http1.Carry(x.gin.Request.Context(), x) { // where the library finds it again
+	if ctx := x.gin.Request.Context(); http1.Carry(ctx, x) { // where the library finds it again
+		defer http1.Carry(ctx, nil) // and nobody else: another request may be served under the same context
+	} else {
 		x.gin.Request = x.gin.Request.WithContext(x)
 	}
 	grant, request, err := s.library.ValidationTokenRequest(x.gin.Request)
