@@ -52,7 +52,10 @@ local i = 26
 while byte(v, i) > 127 do i = i + 1 end
 i = i + 1
 while byte(v, i) > 127 do i = i + 1 end
-if sub(v, i + 1, i + #owner) ~= owner then return 0 end
+if sub(v, i + 1, i + #owner) ~= owner then
+  if sub(v, i + 1) == sub(owner, 1, #v - i) then return redis.error_reply('ERR unreadable token record') end -- cut
+  return 0
+end
 return redis.call('DEL', KEYS[1])`)
 
 // Revoke implements Store: one script. A repetition by the network layer finds nothing left and reports

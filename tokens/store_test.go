@@ -184,6 +184,30 @@ func TestRedisRefusesWhatItCannotRead(t *testing.T) {
 			require.ErrorIs(t, err, tokens.ErrRecord)
 		})
 	}
+	t.Run("what cannot be read is not taken for revoked", func(t *testing.T) {
+		for name, value := range map[string]string{"of another token": good, "of an unknown version": "\x09" + good[1:], "empty": ""} {
+			require.NoError(t, s.Client().Set(ctx, "t:"+string(id[:]), value, time.Minute).Err())
+			_, err := store.Revoke(ctx, tok, "c")
+			require.Error(t, err, name)
+		}
+		owner := "billing-" + strings.Repeat("job", 60) // its length takes two bytes
+		require.NoError(t, store.Issue(ctx, tok, &tokens.Record{ClientID: owner, Scope: "plain", IssuedAt: time.Now(), TTL: time.Hour}))
+		whole := s.Client().Get(ctx, "t:"+string(id[:])).Val()
+		for n := range strings.Index(whole, owner) + len(owner) {
+			require.NoError(t, s.Client().Set(ctx, "t:"+string(id[:]), whole[:n], time.Minute).Err())
+			_, err := store.Revoke(ctx, tok, owner)
+			require.Error(t, err, "cut to %d bytes", n)
+		}
+		require.NoError(t, s.Client().Set(ctx, "t:"+string(id[:]), whole, time.Minute).Err())
+		for _, other := range []string{"", "b", owner[:len(owner)-1], owner + "x", owner + "\x05plain", strings.ToUpper(owner)} {
+			ended, err := store.Revoke(ctx, tok, other)
+			require.NoError(t, err)
+			require.False(t, ended, "%q", other)
+		}
+		ended, err := store.Revoke(ctx, tok, owner)
+		require.NoError(t, err)
+		require.True(t, ended)
+	})
 	t.Run("S-65 a session of an unknown version is not ended by guess", func(t *testing.T) {
 		codec := tokens.NewCodec(tokens.NewServerKey())
 		tag, family := codec.Tag("u"), tokens.NewFamilyID()
