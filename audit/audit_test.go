@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -31,6 +33,41 @@ func TestTrail(t *testing.T) {
 		require.NoError(t, json.Unmarshal(out.Bytes(), &e))
 		require.Equal(t, "a\r\nb\x1b[0m\"}", e.Client)
 		require.WithinDuration(t, time.Now(), e.Time, time.Minute)
+	})
+	t.Run("a line is not used again before it is written, nor is one that found no room", func(t *testing.T) {
+		r, w := io.Pipe()
+		sink := audit.NewWriter(w)
+		taken := 0
+		trail := audit.New(sink, quiet, func(_ string, lost bool) {
+			if !lost {
+				taken++
+			}
+		})
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for i := range 40_000 { // more than wait at once
+				trail.Record(t.Context(), audit.Event{Event: "x", RequestID: strconv.Itoa(i), Detail: strings.Repeat(strconv.Itoa(i)+" ", i%7+1)})
+			}
+			sink.Close()
+			_ = w.Close()
+		}()
+		read, last := 0, -1
+		for d := json.NewDecoder(r); ; read++ {
+			var e audit.Event
+			err := d.Decode(&e)
+			if err == io.EOF { //nolint:errorlint // the very value
+				break
+			}
+			require.NoError(t, err)
+			n, err := strconv.Atoi(e.RequestID)
+			require.NoError(t, err)
+			require.Greater(t, n, last)
+			require.Equal(t, strings.Repeat(e.RequestID+" ", n%7+1), e.Detail)
+			last = n
+		}
+		<-done
+		require.Equal(t, taken, read)
 	})
 	t.Run("a nil trail records nothing", func(t *testing.T) {
 		var none *audit.Trail
