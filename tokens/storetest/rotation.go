@@ -34,6 +34,35 @@ func testRotations(t *testing.T, begin func(t *testing.T) *world) {
 		w.refused(w.rotation(r0, func(r *tokens.Rotation) { r.ClientID = "other" }), tokens.ReasonOtherClient)
 		w.rotate(w.rotation(r0))
 	})
+	t.Run("row 2 before row 3: another client, whose epoch is its own, ends nothing", func(t *testing.T) {
+		w := begin(t)
+		a0, r0 := w.login()
+		for _, other := range []string{"other", client[:len(client)-1], client + "x"} {
+			w.refused(w.rotation(r0, func(r *tokens.Rotation) { r.ClientID, r.ClientEpoch = other, tokens.Epoch{9} }), tokens.ReasonOtherClient)
+			w.refused(w.rotation(r0, func(r *tokens.Rotation) { r.ClientID = other }), tokens.ReasonOtherClient)
+		}
+		require.True(t, w.alive(a0))
+		first := w.rotation(r0)
+		w.rotate(first)
+		w.refused(w.rotation(r0, func(r *tokens.Rotation) { r.ClientID, r.Window = "other", 0 }), tokens.ReasonOtherClient)
+		_, beside := w.codec.NewRefresh(w.tag, w.fam, 7)
+		w.refused(w.rotation(beside, func(r *tokens.Rotation) { r.ClientID = "other" }), tokens.ReasonOtherClient)
+		w.rotate(w.rotation(first.New))
+	})
+	t.Run("row 3 before rows 4 and 6: neither a repeated call nor a retry outlives an epoch", func(t *testing.T) {
+		for _, repeat := range []bool{true, false} {
+			w := begin(t)
+			_, r0 := w.login()
+			first := w.rotation(r0)
+			w.rotate(first)
+			if !repeat {
+				first = w.rotation(r0)
+			}
+			first.ClientEpoch = tokens.Epoch{9}
+			w.refused(first, tokens.ReasonEnded)
+			w.refused(w.rotation(r0), tokens.ReasonNoFamily)
+		}
+	})
 	t.Run("row 3: the client's epoch changed: family ended", func(t *testing.T) {
 		w := begin(t)
 		a0, r0 := w.login()
