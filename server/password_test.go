@@ -233,7 +233,12 @@ func TestGuessing(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
-				refused(t, f.post(t, tokP, "", "grant_type=password&client_id=mobile&username=ada&password=wrong"), 400, codeInvalidGrant)
+				r := f.post(t, tokP, "", "grant_type=password&client_id=mobile&username=ada&password=wrong")
+				if r.status == http.StatusServiceUnavailable { // one of the five, on a machine whose slots are busy (S-16)
+					refused(t, r, http.StatusServiceUnavailable, codeUnavailable)
+					return
+				}
+				refused(t, r, 400, codeInvalidGrant)
 			})
 		}
 		wg.Wait()
