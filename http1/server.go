@@ -1,4 +1,4 @@
-// Package http1 serves HTTP/1.1 connections (RFC 9112) at less than half of net/http's cost. It reads requests of the plain form that
+// Package http1 serves HTTP/1.1 connections (RFC 9112) at about half of net/http's cost. It reads requests of the plain form that
 // nearly every client sends: GET or POST, a path without escapes or query, a head that comes whole and in pure grammar, a small body of a stated
 // length. Everything else (chunks, Expect, upgrades, other methods and versions, long or slow or odd requests) it does not judge: it
 // hands the connection to net/http with every byte that it has read, and net/http keeps it. So there is one lenient reader and one that knows
