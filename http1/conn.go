@@ -163,8 +163,8 @@ func (c *conn) handle(body string) bool {
 		r.Body = &c.body
 	}
 	a := &c.answer
-	a.begin()
-	defer a.end()
+	a.begin(&c.srv.spare)
+	defer a.end(&c.srv.spare)
 	defer func() { c.carrier.load = nil }()
 	c.srv.http.Handler.ServeHTTP(a, r)
 	if c.srv.stopping.Load() {

@@ -22,17 +22,17 @@ type response struct {
 // buffers are the head of an answer, and its body. They are a connection's only while it answers.
 type buffers struct{ head, body []byte }
 
-var spare = sync.Pool{New: func() any { return &buffers{make([]byte, 0, 1<<10), make([]byte, 0, 1<<10)} }}
+func newBuffers() any { return &buffers{make([]byte, 0, 1<<10), make([]byte, 0, 1<<10)} }
 
 // mostSpare is the longest buffer that is kept for another answer.
 const mostSpare = 16 << 10
 
-func (a *response) begin() {
+func (a *response) begin(spare *sync.Pool) {
 	clear(a.header)
 	*a = response{header: a.header, out: spare.Get().(*buffers)}
 }
 
-func (a *response) end() {
+func (a *response) end(spare *sync.Pool) {
 	b := a.out
 	a.out = nil
 	if cap(b.head) <= mostSpare && cap(b.body) <= mostSpare {

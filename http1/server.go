@@ -34,7 +34,8 @@ type Server struct {
 	stopped  time.Time // when it began to stop; written before stopping is set
 	given    time.Time // when a connection was last handed on
 
-	date atomic.Pointer[date]
+	date  atomic.Pointer[date]
+	spare sync.Pool // of *buffers
 }
 
 // New returns a server for h, which nobody else may serve. A timeout of zero is an hour here.
@@ -46,7 +47,8 @@ func New(h *http.Server) *Server {
 		return d
 	}
 	idle := or(h.IdleTimeout)
-	return &Server{http: h, idle: idle, write: or(h.WriteTimeout), silent: min(idle, or(h.ReadHeaderTimeout)), conns: map[*conn]struct{}{}, empty: make(chan struct{})}
+	return &Server{http: h, idle: idle, write: or(h.WriteTimeout), silent: min(idle, or(h.ReadHeaderTimeout)), conns: map[*conn]struct{}{}, empty: make(chan struct{}),
+		spare: sync.Pool{New: newBuffers}}
 }
 
 // lingering is how long an idle connection stays open after the begin of a stop: a request that is on its way in that moment is answered, and
