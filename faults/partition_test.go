@@ -97,12 +97,15 @@ func TestPartition(t *testing.T) {
 		}
 		require.Equal(t, 200, c.revoke(ctx, b, "app", user.Refresh).status)
 		revoked = append(revoked, user.Access)
-		stale := c.introspect(ctx, a, user.Access)
+		stale, beyond := c.introspect(ctx, a, user.Access), c.issue(ctx, b, "machine-1")
+		require.Equal(t, 200, beyond.status, beyond.body)
 		p.join(t)
 		undone, lost := 0, 0
 		for _, n := range []*node{a, b} {
-			require.Eventually(t, func() bool { return c.introspect(ctx, n, machine.Access).Active }, 20*time.Second, 5*time.Millisecond,
-				"a revocation that was not acknowledged did not reach the other side")
+			require.Eventually(t, func() bool { return c.introspect(ctx, n, beyond.Access).Active }, 20*time.Second, 5*time.Millisecond,
+				"the node does not find the new primary")
+			require.Eventually(t, func() bool { return c.introspect(ctx, n, machine.Access).body == `{"active":false}` }, 20*time.Second, 5*time.Millisecond,
+				"the node does not ask again for a revocation that it could not confirm")
 			for _, token := range revoked {
 				undone += btoi(c.introspect(ctx, n, token).body != `{"active":false}`)
 			}
