@@ -33,6 +33,7 @@ type base struct {
 	trail   *audit.Trail // nil: none
 	tracer  trace.Tracer // nil: none
 	slots   *users.Slots
+	key     *tokens.KeyHolder
 	keys    *keys.Ring // nil: no JWTs here
 	algs    []string   // that it signs with
 	closers []func()
@@ -51,7 +52,10 @@ func (p Program) openBase(ctx context.Context, cfg *config.Config, log *slog.Log
 		return nil, err
 	}
 	b.stores, b.closers = st, append(b.closers, st.close)
-	if err := b.openKeys(ctx, cfg); err != nil {
+	if b.key, err = tokens.OpenKey(ctx, st.tokens, tokens.KeyPatience, log); err == nil {
+		err = b.openKeys(ctx, cfg)
+	}
+	if err != nil {
 		b.close()
 		return nil, err
 	}
@@ -141,6 +145,7 @@ func (b *base) observe(sw *switcher) {
 		if pending, ok := b.stores.tokens.(*tokens.Pending); ok {
 			m.Gauge("grantor_pending_revocations", "Revocations that were answered 503 and are asked for again.", func() float64 { return float64(pending.Len()) })
 		}
+		stats("grantor_redis_data_lost_total", "How often Redis came back without its data, found by this node.", func() float64 { return float64(b.key.Lost()) })
 		m.Gauge("grantor_redis_up", "1: every Redis that takes writes answers.", func() float64 { return truth(db.Stats().Silent == 0) })
 		m.Gauge("grantor_redis_breaker_open", "How many Redis servers are not asked because they did not answer.", func() float64 { return float64(db.Stats().Silent) })
 		m.Gauge("grantor_redis_connections", "Open connections to Redis.", func() float64 { return float64(db.Stats().Connections) })

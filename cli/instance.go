@@ -29,13 +29,14 @@ type instance struct {
 	handler     http.Handler // the server, with what [cors] adds
 	static      *clients.Static
 	live        *clients.Live // nil with the memory store
+	keys        *keys.Ring    // nil: no JWTs here
 	certificate *tls.Certificate
 	stop        func()
 }
 
 // instance builds a configuration's server. It has no effect on the one in force.
 func (b *base) instance(ctx context.Context, cfg *config.Config) (*instance, error) {
-	in := &instance{cfg: cfg}
+	in := &instance{cfg: cfg, keys: b.keys}
 	var err error
 	if in.certificate, err = certificate(cfg.TLS); err != nil {
 		return nil, err
@@ -86,8 +87,10 @@ func (in *instance) registry(ctx context.Context, b *base) (clients.Registry, er
 
 func (in *instance) run(ctx context.Context, background *errgroup.Group, log *slog.Logger) {
 	background.Go(func() error { in.static.Run(ctx, log); return nil })
+	background.Go(func() error { in.static.Housekeep(ctx, log); return nil })
 	if in.live != nil {
 		background.Go(func() error { in.live.Run(ctx, log); return nil })
+		background.Go(func() error { in.live.Housekeep(ctx, log); return nil })
 	}
 }
 
@@ -101,7 +104,7 @@ func (in *instance) following() error {
 
 func (b *base) serverConfig(cfg *config.Config, registry clients.Registry) server.Config {
 	sc := server.Config{
-		Issuer: cfg.Issuer, Clients: registry, Catalogue: cfg.Catalogue(), Store: b.stores.tokens,
+		Issuer: cfg.Issuer, Clients: registry, Catalogue: cfg.Catalogue(), Store: b.stores.tokens, Key: b.key,
 		AccessTTL: cfg.Tokens.AccessTTL, NotBefore: cfg.Tokens.NotBefore,
 		RequestsPerSecond: cfg.Limits.RequestsPerSecond, TrustedProxies: cfg.TrustedProxies, Log: b.log,
 		Metrics: b.metrics, Audit: b.trail, Tracer: b.tracer,
@@ -188,6 +191,15 @@ func (sw *switcher) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) 
 		return c, nil
 	}
 	return nil, errors.New("no certificate")
+}
+
+// restore puts back what this node knows into a Redis that lost its data. What fails is told and repeated by those who follow it.
+func (sw *switcher) restore(ctx context.Context) {
+	in := sw.now.Load()
+	_ = in.static.Follow(ctx)
+	if in.keys != nil {
+		_ = in.keys.Follow(ctx)
+	}
 }
 
 // drain makes readiness fall, now and in every configuration to come.

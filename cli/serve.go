@@ -75,12 +75,16 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 	sw.now.Store(first)
 	defer func() { sw.now.Load().stop() }()
 	b.observe(sw)
+	b.key.OnLoss(sw.restore)
 	listeners, err := b.listen(cfg, sw)
 	if err != nil {
 		return err
 	}
 	var background errgroup.Group
 	background.Go(func() error { b.watchSecrets(ctx, sw); return nil })
+	if b.stores.db != nil {
+		background.Go(func() error { b.key.Run(ctx); return nil })
+	}
 	if pending, ok := b.stores.tokens.(*tokens.Pending); ok {
 		background.Go(func() error { pending.Run(ctx); return nil })
 	}

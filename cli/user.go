@@ -99,7 +99,7 @@ func (p Program) withUsers(c *cobra.Command, cfg *config.Config, f *userFlags, n
 	}
 	defer dir.close()
 	store := tokens.NewRedis(db)
-	key, err := store.ServerKey(c.Context())
+	key, err := tokens.ClaimServerKey(c.Context(), store, tokens.KeyPatience)
 	if err != nil {
 		return err
 	}

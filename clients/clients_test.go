@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,7 +34,7 @@ func (e *epochs) set(now map[string]Epoch, broken error) {
 	e.now, e.broken = now, broken
 }
 
-func (e *epochs) ClientEpochs(_ context.Context, ids []string) (list []Epoch, err error) {
+func (e *epochs) ClientEpochs(_ context.Context, ids []string, _ map[string]Epoch) (list []Epoch, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, id := range ids {
@@ -48,7 +49,37 @@ func (e *epochs) ClientEpochs(_ context.Context, ids []string) (list []Epoch, er
 
 func (e *epochs) KeepClientEpochs(context.Context, []string) error { return nil }
 
+// slow is an EpochSource whose renewals never end.
+type slow struct {
+	epochs
+	stop     chan struct{}
+	renewals atomic.Int32
+}
+
+func (s *slow) KeepClientEpochs(context.Context, []string) error {
+	s.renewals.Add(1)
+	<-s.stop
+	return nil
+}
+
 func TestStatic(t *testing.T) {
+	t.Run("S-20 a renewal of lifetimes that hangs keeps nobody from confirming", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			source := &slow{epochs: epochs{now: map[string]Epoch{"a": {1}}}, stop: make(chan struct{})}
+			defer close(source.stop)
+			s, err := NewStatic(t.Context(), []*Client{{ID: "a"}}, source)
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			go s.Run(ctx, slog.New(slog.DiscardHandler))
+			go s.Housekeep(ctx, slog.New(slog.DiscardHandler))
+			for range 100 {
+				time.Sleep(time.Hour)
+				require.NoError(t, s.Following())
+			}
+			require.EqualValues(t, 1, source.renewals.Load())
+		})
+	})
 	t.Run("a node that cannot confirm its epochs for two seconds refuses, and recovers", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			source := &epochs{now: map[string]Epoch{"a": {1}}}

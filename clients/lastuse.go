@@ -11,10 +11,11 @@ import (
 )
 
 // When a secret was last used is noted in memory, to the minute, and told to Redis at most once an hour for a secret and node:
-// enough to know which one can go, and nothing on the way of a request.
+// enough to know which one can go, and nothing on the way of a request. A turn tells of tellMost secrets at most, in pipelines.
 const (
 	tellEvery    = time.Minute
 	tellAgain    = 60 // minutes
+	tellMost     = 2000
 	lastUseLives = 400 * 24 * time.Hour
 )
 
@@ -25,26 +26,45 @@ func lastUseKey(id string, h Hash) string {
 
 // tell writes down the last uses that this node has seen of these clients.
 func (d *Redis) tell(ctx context.Context, list []*Client) error {
+	var entries []redisdb.Entry
+	var told []func()
 	for _, c := range list {
 		if c == nil {
 			continue
 		}
 		for _, s := range c.Secrets {
-			if s.used == nil {
-				continue
+			if len(entries) == tellMost {
+				break
 			}
-			minute, told := s.used.minute.Load(), s.used.told.Load()
-			if minute == 0 || minute-told < tellAgain {
+			minute := s.untold()
+			if minute == 0 {
 				continue
 			}
 			value := binary.BigEndian.AppendUint64(nil, uint64(minute*60)) // #nosec G115 -- after 1970
-			if err := d.db.Set(ctx, lastUseKey(c.ID, s.Hash), value, lastUseLives); err != nil {
-				return err
-			}
-			s.used.told.Store(minute)
+			entries = append(entries, redisdb.Entry{Key: lastUseKey(c.ID, s.Hash), Value: value})
+			told = append(told, func() { s.used.told.Store(minute) })
 		}
 	}
-	return nil
+	err := d.db.SetEach(ctx, entries, lastUseLives)
+	partial, partly := errors.AsType[*redisdb.PartialError](err)
+	for i, note := range told {
+		if err == nil || partly && partial.Answered[i] {
+			note()
+		}
+	}
+	return err
+}
+
+// untold returns the minute of a last use that Redis should know; 0: of none.
+func (s *Secret) untold() int64 {
+	if s.used == nil {
+		return 0
+	}
+	minute, told := s.used.minute.Load(), s.used.told.Load()
+	if minute == 0 || minute-told < tellAgain {
+		return 0
+	}
+	return minute
 }
 
 // LastUsed returns about when a secret was last used, within an hour; zero: never, as far as anybody knows.

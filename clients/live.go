@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -51,16 +52,12 @@ func NewLive(ctx context.Context, static *Static, d *Redis, size int) (*Live, er
 func (l *Live) Run(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(FollowEvery)
 	defer tick.Stop()
-	failing, told := false, time.Now()
+	failing := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		}
-		if time.Since(told) > tellEvery {
-			told = time.Now()
-			_ = l.redis.tell(context.WithoutCancel(ctx), append(l.static.List(), l.cache.Values()...)) // again in a minute
 		}
 		err := l.follow(context.WithoutCancel(ctx))
 		if err != nil && !failing {
@@ -70,6 +67,15 @@ func (l *Live) Run(ctx context.Context, log *slog.Logger) {
 			log.Info("the feed of client changes is read again")
 		}
 		failing = err != nil
+	}
+}
+
+// Housekeep tells Redis which secrets were used, until ctx ends: some a minute, so that no node and no hour has them all.
+func (l *Live) Housekeep(ctx context.Context, log *slog.Logger) {
+	for pause(ctx, tellEvery/2+rand.N(tellEvery)) { // #nosec G404 -- nodes that start together do not come together
+		if err := l.redis.tell(context.WithoutCancel(ctx), append(l.static.List(), l.cache.Values()...)); err != nil {
+			log.Warn("last uses of client secrets could not be stored; it is tried again", "error", err.Error())
+		}
 	}
 }
 

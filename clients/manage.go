@@ -59,20 +59,31 @@ func (m *Manager) static(id string) *Client {
 	return m.Static[i]
 }
 
-func (m *Manager) describeStatic(ctx context.Context, c *Client) (*Described, error) {
-	epochs, err := m.Epochs.ClientEpochs(ctx, []string{c.ID})
+func (m *Manager) describeStatic(ctx context.Context, list ...*Client) ([]*Described, error) {
+	ids := make([]string, len(list))
+	for i, c := range list {
+		ids[i] = c.ID
+	}
+	epochs, err := m.Epochs.ClientEpochs(ctx, ids, nil)
 	if err != nil {
 		return nil, err
 	}
-	d := &Described{Registration: *Describe(c), Source: "config"}
-	d.Disabled = d.Disabled || epochs[0] == Epoch{}
-	return d, nil
+	found := make([]*Described, len(list))
+	for i, c := range list {
+		found[i] = &Described{Registration: *Describe(c), Source: "config"}
+		found[i].Disabled = found[i].Disabled || epochs[i] == Epoch{}
+	}
+	return found, nil
 }
 
 // Get returns a client as it is registered now, or ErrUnknown.
 func (m *Manager) Get(ctx context.Context, id string) (*Described, error) {
 	if c := m.static(id); c != nil {
-		return m.describeStatic(ctx, c)
+		found, err := m.describeStatic(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		return found[0], nil
 	}
 	s, err := m.Redis.Load(ctx, id)
 	if err != nil {
@@ -85,12 +96,9 @@ func (m *Manager) Get(ctx context.Context, id string) (*Described, error) {
 func (m *Manager) List(ctx context.Context, cursor string, size int) ([]*Described, string, error) {
 	var list []*Described
 	if cursor == "" {
-		for _, c := range m.Static {
-			d, err := m.describeStatic(ctx, c)
-			if err != nil {
-				return nil, "", err
-			}
-			list = append(list, d)
+		var err error
+		if list, err = m.describeStatic(ctx, m.Static...); err != nil {
+			return nil, "", err
 		}
 	}
 	page, next, err := m.Redis.List(ctx, cursor, size)
@@ -189,7 +197,7 @@ func (m *Manager) setStatic(ctx context.Context, c *Client, disabled bool) error
 	if c.Disabled {
 		return fmt.Errorf("%w: it says disabled = true", ErrReadOnly)
 	}
-	now, err := m.Epochs.ClientEpochs(ctx, []string{c.ID})
+	now, err := m.Epochs.ClientEpochs(ctx, []string{c.ID}, nil)
 	if err != nil || now[0] != (Epoch{}) {
 		return err
 	}
@@ -202,7 +210,7 @@ func (m *Manager) RevokeTokens(ctx context.Context, id string) error {
 		_, err := m.Redis.Change(ctx, id, func(s *Stored) error { s.Epoch = NewEpoch(); return nil })
 		return err
 	}
-	now, err := m.Epochs.ClientEpochs(ctx, []string{id})
+	now, err := m.Epochs.ClientEpochs(ctx, []string{id}, nil)
 	if err != nil || now[0] == (Epoch{}) {
 		return err // a disabled client has no live tokens
 	}

@@ -2,20 +2,23 @@ package clients
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/grantor-auth/grantor/redisdb"
 )
 
 // EpochSource keeps the epochs of clients where all nodes see them; tokens.Store is one.
 type EpochSource interface {
-	// ClientEpochs returns the epoch of each id, drawing those that are missing. The zero epoch is that of a client that an
-	// operator disabled.
-	ClientEpochs(ctx context.Context, ids []string) ([]Epoch, error)
+	// ClientEpochs returns the epoch of each id. One that is missing becomes that of held, where a source that lost its data had it, or
+	// is drawn. The zero epoch is that of a client that an operator disabled.
+	ClientEpochs(ctx context.Context, ids []string, held map[string]Epoch) ([]Epoch, error)
 	// KeepClientEpochs begins the lifetime of the epochs anew.
 	KeepClientEpochs(ctx context.Context, ids []string) error
 }
@@ -28,7 +31,10 @@ const (
 )
 
 // keepEvery is how often the lifetime of epochs begins anew: far more often than they end.
-const keepEvery = 24 * time.Hour
+const (
+	keepEvery = 24 * time.Hour
+	keepAgain = time.Minute // after a failure
+)
 
 // Static is the Registry of the clients of config.toml: fixed but for their epochs, which it polls.
 type Static struct {
@@ -36,6 +42,9 @@ type Static struct {
 	ids    []string
 	list   []*Client
 	now    atomic.Pointer[snapshot]
+
+	mu   sync.Mutex       // one refresh at a time
+	held map[string]Epoch // what the source said last
 }
 
 // snapshot is what the source said. In a Cluster one lost server takes the epochs of some clients with it, and of no others:
@@ -50,9 +59,9 @@ type confirmed struct {
 func (c confirmed) fresh() bool { return c.client != nil && time.Since(c.at) <= StaleAfter }
 
 // NewStatic asks source for the epochs of list and returns the registry, which is good for
-// StaleAfter: let Run go on confirming it. Ids must be unique.
+// StaleAfter: let Run go on confirming it, and Housekeep renew it. Ids must be unique.
 func NewStatic(ctx context.Context, list []*Client, source EpochSource) (*Static, error) {
-	s := &Static{source: source}
+	s := &Static{source: source, held: map[string]Epoch{}}
 	seen := map[string]bool{}
 	for _, c := range list {
 		if seen[c.ID] {
@@ -67,10 +76,7 @@ func NewStatic(ctx context.Context, list []*Client, source EpochSource) (*Static
 		}
 		s.list = append(s.list, &own)
 	}
-	if err := s.refresh(ctx); err != nil {
-		return nil, err
-	}
-	return s, source.KeepClientEpochs(ctx, s.ids)
+	return s, s.refresh(ctx)
 }
 
 // Run confirms the epochs until ctx ends. An error of the source is logged when it begins, not at
@@ -78,15 +84,12 @@ func NewStatic(ctx context.Context, list []*Client, source EpochSource) (*Static
 func (s *Static) Run(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(PollEvery)
 	defer tick.Stop()
-	failing, kept := false, time.Now()
+	failing := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		}
-		if time.Since(kept) > keepEvery && s.source.KeepClientEpochs(context.WithoutCancel(ctx), s.ids) == nil {
-			kept = time.Now()
 		}
 		err := s.refresh(context.WithoutCancel(ctx))
 		if err != nil && !failing {
@@ -99,18 +102,42 @@ func (s *Static) Run(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// refresh takes the epochs of this moment: all at once, or one by one where that fails. The clock is read before the source is
-// asked.
+// Housekeep renews the lifetime of the epochs once a day until ctx ends. It is no part of Run: what proves that a node may
+// answer waits for nothing else.
+func (s *Static) Housekeep(ctx context.Context, log *slog.Logger) {
+	next := rand.N(keepAgain) // #nosec G404 -- nodes that start together do not come together
+	for pause(ctx, next) {
+		next = keepEvery*3/4 + rand.N(keepEvery/4) // #nosec G404 -- as above
+		if err := s.source.KeepClientEpochs(context.WithoutCancel(ctx), s.ids); err != nil {
+			log.Warn("the lifetime of client epochs could not be renewed; it is tried again", "error", err.Error())
+			next = keepAgain
+		}
+	}
+}
+
+// Follow takes the epochs of this moment: a source that lost its data gets those that this node knew, disabled clients too.
+func (s *Static) Follow(ctx context.Context) error { return s.refresh(context.WithoutCancel(ctx)) }
+
+// pause waits and reports whether ctx goes on.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// refresh takes the epochs of this moment. The clock is read before the source is asked. Where only some could be asked for, the others
+// stay as they were.
 func (s *Static) refresh(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	asked := time.Now()
-	epochs, err := s.source.ClientEpochs(ctx, s.ids)
-	known := make([]bool, len(s.ids))
-	for i := range known {
-		known[i] = err == nil
-	}
-	if err != nil {
-		epochs = s.refreshEach(ctx, known)
-	}
+	epochs, err := s.source.ClientEpochs(ctx, s.ids, s.held)
+	partial, partly := errors.AsType[*redisdb.PartialError](err)
 	old := s.now.Load()
 	next := &snapshot{byID: make(map[string]confirmed, len(s.list))}
 	for i, c := range s.list {
@@ -119,7 +146,7 @@ func (s *Static) refresh(ctx context.Context) error {
 			before = old.byID[c.ID]
 		}
 		switch {
-		case !known[i]:
+		case err != nil && !(partly && partial.Answered[i]):
 			next.byID[c.ID] = before
 		case before.client != nil && before.client.Epoch == epochs[i]:
 			next.byID[c.ID] = confirmed{before.client, asked}
@@ -127,32 +154,12 @@ func (s *Static) refresh(ctx context.Context) error {
 			view := *c
 			view.Epoch = epochs[i]
 			view.Disabled = view.Disabled || view.Epoch == Epoch{}
-			next.byID[c.ID] = confirmed{&view, asked}
+			next.byID[c.ID], s.held[c.ID] = confirmed{&view, asked}, epochs[i]
 		}
 	}
 	s.now.Store(next)
 	return err
 }
-
-// refreshEach asks for each epoch alone, and notes which ones it got.
-func (s *Static) refreshEach(ctx context.Context, known []bool) []Epoch {
-	epochs := make([]Epoch, len(s.ids))
-	var g errgroup.Group
-	g.SetLimit(refreshAtOnce)
-	for i, id := range s.ids {
-		g.Go(func() error {
-			if one, err := s.source.ClientEpochs(ctx, []string{id}); err == nil {
-				epochs[i], known[i] = one[0], true
-			}
-			return nil
-		})
-	}
-	_ = g.Wait() // each error leaves its client as it was
-	return epochs
-}
-
-// refreshAtOnce bounds the questions that are under way when a source is partly away.
-const refreshAtOnce = 16
 
 // Following returns ErrStale when no client could be confirmed for StaleAfter.
 func (s *Static) Following() error {

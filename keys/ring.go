@@ -137,6 +137,9 @@ func (r *Ring) look() error {
 	return r.load(ctx)
 }
 
+// Follow looks at the store at once. A store that lost its keys gets those of this node.
+func (r *Ring) Follow(ctx context.Context) error { return r.refresh(ctx) }
+
 // refresh looks at the store.
 func (r *Ring) refresh(ctx context.Context) error {
 	r.mu.Lock()
@@ -147,7 +150,11 @@ func (r *Ring) refresh(ctx context.Context) error {
 // load is refresh for who holds mu.
 func (r *Ring) load(ctx context.Context) error {
 	r.looks.Add(1)
+	old := r.view.Load()
 	s, err := r.cfg.Store.Load(ctx)
+	if err == nil && s.Revision == "" && old != nil && old.revision != "" {
+		s, err = r.restore(ctx, s, old)
+	}
 	now := r.cfg.Now()
 	r.failed = err
 	if err != nil {
@@ -157,7 +164,6 @@ func (r *Ring) load(ctx context.Context) error {
 	if v.then.IsZero() {
 		v.then = now
 	}
-	old := r.view.Load()
 	if old != nil && old.revision == v.revision {
 		v.keys, v.byID = old.keys, old.byID
 	} else {
@@ -166,6 +172,24 @@ func (r *Ring) load(ctx context.Context) error {
 	}
 	r.view.Store(v)
 	return nil
+}
+
+// restore gives a store that came back empty the keys that this node knows: tokens that it signs meanwhile stay good on every node, and
+// verifiers need no other JWKS. Of many nodes the first decides. One that may not write leaves the store as it is.
+func (r *Ring) restore(ctx context.Context, empty State, old *view) (State, error) {
+	held := make([]Key, len(old.keys))
+	for i, k := range old.keys {
+		held[i] = k.Key
+	}
+	err := r.cfg.Store.Swap(ctx, "", held)
+	switch {
+	case errors.Is(err, ErrReadOnly), errors.Is(err, ErrEncryptionKey):
+		return empty, nil
+	case err != nil && !errors.Is(err, ErrOvertaken):
+		return State{}, err
+	}
+	r.cfg.Log.Error("the store came back without the signing keys; it has those of a node again")
+	return r.cfg.Store.Load(ctx)
 }
 
 // fill takes the keys of a state over; what was prepared for one that was known before stays.

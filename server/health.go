@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/grantor-auth/grantor/tokens"
 )
 
 // healthz says that the process serves.
@@ -14,7 +16,7 @@ func healthz(x *exchange) error {
 }
 
 // readyz says that requests can be answered: the store answers, holds the server key that this node
-// mints with, and no stop has begun.
+// mints with, and no stop has begun. It reads and writes nothing.
 func (s *Server) readyz(x *exchange) error {
 	if err := s.Ready(x); err != nil {
 		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second,
@@ -33,8 +35,8 @@ func (s *Server) Ready(ctx context.Context) error {
 		return err
 	}
 	// Of a Cluster the server that holds the key may be away alone: that is no reason to take the others' tokens away.
-	if key, err := s.cfg.Store.ServerKey(ctx); err == nil && key != s.key {
-		return errors.New("the store holds another server key than this node started with; restart the node")
+	if err := s.key.Ready(ctx); errors.Is(err, tokens.ErrNoServerKey) {
+		return err
 	}
 	if f, ok := s.cfg.Clients.(interface{ Following() error }); ok {
 		if err := f.Following(); err != nil {

@@ -35,7 +35,7 @@ func (s *Server) introspect(x *exchange) error {
 	if text == "" {
 		return refusal(codeInvalidRequest, "token is required (RFC 7662 §2.1)")
 	}
-	t, err := s.read(text)
+	t, err := s.read(x, text)
 	if err == nil && t.Kind == tokens.Refresh {
 		return s.introspectRefresh(x, t)
 	}

@@ -175,10 +175,10 @@ type drawnEpochs struct{}
 
 func (drawnEpochs) KeepClientEpochs(context.Context, []string) error { return nil }
 
-func (drawnEpochs) ClientEpochs(ctx context.Context, ids []string) ([]clients.Epoch, error) {
+func (drawnEpochs) ClientEpochs(ctx context.Context, ids []string, held map[string]clients.Epoch) ([]clients.Epoch, error) {
 	m := tokens.NewMemory(0)
 	defer m.Close()
-	return m.ClientEpochs(ctx, ids)
+	return m.ClientEpochs(ctx, ids, held)
 }
 
 func TestStaleRegistry(t *testing.T) {

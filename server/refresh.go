@@ -39,7 +39,10 @@ func (a sealed) box() []byte {
 // refresh uses a refresh token (RFC 6749 §6): nothing is written, and nothing burnt, before client, user, scope and
 // audience are found good; then one script decides.
 func (s *Server) refresh(x *exchange, text, scope string) (oauth2.TokenInfo, error) {
-	old, err := s.codec.Parse(text)
+	old, err := s.parse(x, text)
+	if err != nil && !errors.Is(err, tokens.ErrNotOurs) {
+		return nil, err
+	}
 	if err != nil || old.Kind != tokens.Refresh {
 		return nil, &Error{Code: codeInvalidGrant, Description: "this is no refresh token of this server", Reason: "not_ours"}
 	}
@@ -197,7 +200,7 @@ func (s *Server) rotate(x *exchange, text string, old tokens.Token, f *tokens.Fa
 		answer.Refresh = first.Refresh
 		if !out.Own {
 			answer = first
-			if x.issued, err = s.read(first.Access); err != nil {
+			if x.issued, err = s.read(x, first.Access); err != nil {
 				return nil, err
 			}
 		}

@@ -15,7 +15,7 @@ func (s *Server) revoke(x *exchange) error {
 	if text == "" {
 		return refusal(codeInvalidRequest, "token is required (RFC 7009 §2.1)")
 	}
-	t, err := s.read(text)
+	t, err := s.read(x, text)
 	if err != nil && !errors.Is(err, tokens.ErrNotOurs) {
 		return err
 	}

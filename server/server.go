@@ -57,6 +57,10 @@ type Config struct {
 	// token's life and 30 seconds at most; negative is never.
 	RetryWindow time.Duration
 
+	// Key is the store's server key. nil: New asks the store, and only requests compare the two later; a program whose store can lose
+	// its data runs a KeyHolder.
+	Key *tokens.KeyHolder
+
 	// PublicClients says that some client has no secret: the metadata lists "none".
 	PublicClients bool
 
@@ -97,11 +101,11 @@ type FailureLimit interface {
 type Server struct {
 	cfg          Config
 	log          *slog.Logger
-	path         string // of the issuer: "" or "/tenant"
-	codec        *tokens.Codec
-	key          tokens.ServerKey
+	path         string        // of the issuer: "" or "/tenant"
+	codec        *tokens.Codec // of key
+	key          *tokens.KeyHolder
 	grants       []string // enabled grant types
-	fingerprints *users.Fingerprints
+	fingerprints fingerprints
 	library      *oauth2server.Server
 	limits       *rateLimits
 	shed         *shedder
@@ -144,18 +148,19 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Metrics != nil || cfg.Tracer != nil {
 		cfg.Store = &measuredStore{cfg.Store, cfg.Metrics, cfg.Tracer != nil}
 	}
-	key, err := cfg.Store.ServerKey(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("server: the store gave no server key: %w", err)
+	if cfg.Key == nil {
+		if cfg.Key, err = tokens.OpenKey(ctx, cfg.Store, tokens.KeyPatience, cfg.Log); err != nil {
+			return nil, fmt.Errorf("server: the store gave no server key: %w", err)
+		}
 	}
 	s := &Server{
-		cfg: cfg, log: cfg.Log, path: u.Path, key: key, codec: tokens.NewCodec(key),
+		cfg: cfg, log: cfg.Log, path: u.Path, key: cfg.Key, codec: cfg.Key.Codec(),
 		grants: []string{clients.GrantClientCredentials},
 		limits: newRateLimits(cfg.RequestsPerSecond), fixed: newFixedHeaders(), shed: &shedder{most: maxUnderway},
 	}
+	s.fingerprints.codec = s.codec
 	if cfg.Users != nil {
 		s.grants = append(s.grants, clients.GrantPassword, clients.GrantRefreshToken)
-		s.fingerprints = users.NewFingerprints(key.Derive("grantor/credential/v1"))
 	}
 	if s.facts, err = newFacts(); err != nil {
 		return nil, err

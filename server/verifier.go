@@ -13,7 +13,7 @@ import (
 // every access token, as introspect = "any" does.
 func (s *Server) Verifier() middleware.Verifier {
 	return middleware.VerifierFunc(func(ctx context.Context, text string) (*middleware.Token, error) {
-		read, err := s.read(text)
+		read, err := s.read(ctx, text)
 		found, err := s.lookUp(ctx, read, err)
 		if errors.Is(err, errInactive) {
 			return nil, middleware.ErrInvalidToken

@@ -24,7 +24,7 @@ func BenchmarkRotate(b *testing.B) {
 	require.NoError(b, err)
 	defer func() { _ = db.Close() }()
 	node := tokens.NewRedis(db)
-	key, err := node.ServerKey(b.Context())
+	key, err := tokens.ClaimServerKey(b.Context(), node, 0)
 	require.NoError(b, err)
 	d := &skewed{codec: tokens.NewCodec(key)}
 	c := d.benchLogin(b, node)

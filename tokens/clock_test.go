@@ -41,7 +41,7 @@ func newSkewed(t *testing.T, off time.Duration) *skewed {
 	t.Helper()
 	s := redistest.Start(t)
 	right := tokens.NewRedis(openRedis(t, s, ""))
-	key, err := right.ServerKey(t.Context())
+	key, err := tokens.ClaimServerKey(t.Context(), right, 0)
 	require.NoError(t, err)
 	return &skewed{redis: s, right: right, codec: tokens.NewCodec(key), off: off}
 }

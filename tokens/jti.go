@@ -67,7 +67,7 @@ func drawID() (id ID) {
 
 // hideFamily turns a family's id into noise and back.
 func (c *Codec) hideFamily(id ID, f FamilyID) FamilyID {
-	pad := c.locator.sum2("jti", id[:])
+	pad := c.now.Load().locator.sum2("jti", id[:])
 	for i := range f {
 		f[i] ^= pad[i]
 	}

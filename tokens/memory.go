@@ -183,14 +183,16 @@ func (m *Memory) Revoke(_ context.Context, t Token, clientID string) (bool, erro
 }
 
 // ClientEpochs implements Store.
-func (m *Memory) ClientEpochs(_ context.Context, ids []string) ([]Epoch, error) {
+func (m *Memory) ClientEpochs(_ context.Context, ids []string, held map[string]Epoch) ([]Epoch, error) {
 	m.epochs.Lock()
 	defer m.epochs.Unlock()
 	found := make([]Epoch, len(ids))
 	for i, id := range ids {
 		e, ok := m.epoch[id]
 		if !ok {
-			e = newEpoch()
+			if e, ok = held[id]; !ok {
+				e = newEpoch()
+			}
 			m.epoch[id] = e
 		}
 		found[i] = e
@@ -223,6 +225,9 @@ func (m *Memory) Once(_ context.Context, key string, ttl time.Duration) (bool, e
 
 // ServerKey implements Store.
 func (m *Memory) ServerKey(context.Context) (ServerKey, error) { return m.key, nil }
+
+// KeepServerKey implements Store: the key is there from the first.
+func (m *Memory) KeepServerKey(context.Context, ServerKey) (ServerKey, error) { return m.key, nil }
 
 // Ping implements Store.
 func (m *Memory) Ping(context.Context) error { return nil }

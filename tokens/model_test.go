@@ -221,7 +221,7 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 
 // testModel runs random interleavings of everything that happens to a family against the model.
 func testModel(t *testing.T, nodes ...tokens.Store) {
-	key, err := nodes[0].ServerKey(t.Context())
+	key, err := tokens.ClaimServerKey(t.Context(), nodes[0], 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,12 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/grantor-auth/grantor/redisdb"
@@ -75,34 +77,58 @@ func (s *Redis) Revoke(ctx context.Context, t Token, clientID string) (bool, err
 	return n == int64(1), nil
 }
 
-// ClientEpochs implements Store: one pipeline of GETs, and SET NX for what is missing.
-func (s *Redis) ClientEpochs(ctx context.Context, ids []string) ([]Epoch, error) {
+// ClientEpochs implements Store: pipelines of GETs, and of SET NX for what is missing. Of a Cluster that is partly away the error is a
+// *redisdb.PartialError, and the epochs that it calls answered are good.
+func (s *Redis) ClientEpochs(ctx context.Context, ids []string, held map[string]Epoch) ([]Epoch, error) {
 	keys := make([]string, len(ids))
 	for i, id := range ids {
 		keys[i] = epochKeyOf(id)
 	}
 	epochs := make([]Epoch, len(ids))
 	var missing []int
+	var unreadable error
+	note := func(i int, value []byte) {
+		if copy(epochs[i][:], value) != len(value) || len(value) != len(epochs[i]) {
+			unreadable = fmt.Errorf("%w: a client epoch of %d bytes", ErrRecord, len(value))
+		}
+	}
 	err := s.db.Each(ctx, keys, func(i int, value []byte) {
-		if copy(epochs[i][:], value) != len(epochs[i]) {
+		if value == nil {
 			missing = append(missing, i)
+		} else {
+			note(i, value)
 		}
 	})
-	if err != nil {
-		return nil, err
-	}
-	for _, i := range missing {
-		drawn := newEpoch()
-		value, err := s.db.SetNXGet(ctx, keys[i], drawn[:], foundationLife)
-		if err != nil {
-			return nil, err
+	if len(missing) > 0 {
+		lacking := make([]redisdb.Entry, len(missing))
+		for k, i := range missing {
+			e, known := held[ids[i]]
+			if !known {
+				e = newEpoch()
+			}
+			lacking[k] = redisdb.Entry{Key: keys[i], Value: e[:]}
 		}
-		if len(value) != len(drawn) {
-			return nil, fmt.Errorf("%w: a client epoch of %d bytes", ErrRecord, len(value))
-		}
-		copy(epochs[i][:], value)
+		err = s.fillEpochs(ctx, lacking, missing, len(ids), note, err)
 	}
-	return epochs, nil
+	return epochs, cmp.Or(unreadable, err)
+}
+
+// fillEpochs writes the epochs that are missing among n: of many nodes that do so at one moment, the first decides. before is what the
+// reading ended with.
+func (s *Redis) fillEpochs(ctx context.Context, list []redisdb.Entry, missing []int, n int, note func(int, []byte), before error) error {
+	err := s.db.FillEach(ctx, list, foundationLife, func(k int, value []byte) { note(missing[k], value) })
+	failed, partly := errors.AsType[*redisdb.PartialError](err)
+	if !partly {
+		return cmp.Or(err, before)
+	}
+	all, partly := errors.AsType[*redisdb.PartialError](before)
+	if !partly {
+		all = &redisdb.PartialError{Answered: slices.Repeat([]bool{true}, n), Err: failed.Err}
+	}
+	for k, i := range missing {
+		all.Answered[i] = failed.Answered[k]
+	}
+	return all
 }
 
 func epochKeyOf(id string) string {
@@ -110,15 +136,13 @@ func epochKeyOf(id string) string {
 	return clientEpochKey([16]byte(sum[:16]))
 }
 
-// KeepClientEpochs implements Store.
+// KeepClientEpochs implements Store: pipelines of PEXPIRE.
 func (s *Redis) KeepClientEpochs(ctx context.Context, ids []string) error {
-	for _, id := range ids {
-		drawn := newEpoch()
-		if _, err := s.db.SetNXGet(ctx, epochKeyOf(id), drawn[:], foundationLife); err != nil {
-			return err
-		}
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = epochKeyOf(id)
 	}
-	return nil
+	return s.db.ExpireEach(ctx, keys, foundationLife)
 }
 
 // setEpoch: KEYS epoch. ARGV epoch, life.
@@ -143,14 +167,29 @@ func (s *Redis) Once(ctx context.Context, key string, ttl time.Duration) (bool, 
 	return v == int64(1), err
 }
 
-// ServerKey implements Store. The first node ever writes it; every call renews its life.
+// ServerKey implements Store: one GET.
 func (s *Redis) ServerKey(ctx context.Context) (ServerKey, error) {
-	drawn := NewServerKey()
-	value, err := s.db.SetNXGet(ctx, serverKeyKey, drawn[:], foundationLife)
+	value, err := s.db.Get(ctx, serverKeyKey)
+	if errors.Is(err, redisdb.ErrNil) {
+		return ServerKey{}, ErrNotFound
+	}
 	if err != nil {
 		return ServerKey{}, err
 	}
-	if len(value) != len(drawn) {
+	return readServerKey(value)
+}
+
+// KeepServerKey implements Store.
+func (s *Redis) KeepServerKey(ctx context.Context, key ServerKey) (ServerKey, error) {
+	value, err := s.db.SetNXGet(ctx, serverKeyKey, key[:], foundationLife)
+	if err != nil {
+		return ServerKey{}, err
+	}
+	return readServerKey(value)
+}
+
+func readServerKey(value []byte) (ServerKey, error) {
+	if len(value) != len(ServerKey{}) {
 		return ServerKey{}, fmt.Errorf("%w: a server key of %d bytes", ErrRecord, len(value))
 	}
 	return ServerKey(value), nil

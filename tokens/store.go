@@ -17,7 +17,8 @@ var (
 
 // Store keeps what tokens rest on. All methods may be called by any number of
 // goroutines; each is one round trip, atomic, and safe to repeat: the network layer may
-// execute a call twice. An error that is none of the sentinels above leaves the
+// execute a call twice. Those that take a list are one round trip for every few hundred, and
+// atomic for each. An error that is none of the sentinels above leaves the
 // outcome unknown; repeating the call settles it.
 type Store interface {
 	// Issue stores the record of a client's token for its TTL.
@@ -62,8 +63,9 @@ type Store interface {
 	// Families returns the live families of a user, the newest first.
 	Families(ctx context.Context, tag Tag) ([]*Family, error)
 
-	// ClientEpochs returns the epoch of each client id, drawing those that are missing.
-	ClientEpochs(ctx context.Context, ids []string) ([]Epoch, error)
+	// ClientEpochs returns the epoch of each client id. A missing one becomes that of held, or is drawn: a store that came back empty gets
+	// what nodes knew. With a *redisdb.PartialError the epochs that it calls answered are good.
+	ClientEpochs(ctx context.Context, ids []string, held map[string]Epoch) ([]Epoch, error)
 
 	// KeepClientEpochs begins the lifetime of these epochs anew.
 	KeepClientEpochs(ctx context.Context, ids []string) error
@@ -76,8 +78,12 @@ type Store interface {
 	// holds nothing that a caller chose.
 	Once(ctx context.Context, key string, ttl time.Duration) (bool, error)
 
-	// ServerKey returns the deployment's key, making it at the first call ever.
+	// ServerKey returns the deployment's key, or ErrNotFound: nobody made one yet, or the store lost all that it had. It
+	// writes nothing.
 	ServerKey(ctx context.Context) (ServerKey, error)
+
+	// KeepServerKey stores key where there is none, begins the lifetime of what stands there anew, and returns it.
+	KeepServerKey(ctx context.Context, key ServerKey) (ServerKey, error)
 
 	// Ping says whether the store answers.
 	Ping(ctx context.Context) error

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"sync"
+	"sync/atomic"
 )
 
 // Prefixes of the texts that users see. Leak scanners look for them.
@@ -114,33 +115,47 @@ func (t Token) Name() string {
 // ID is the name of the token's record.
 func (t Token) ID() ID { return ID(t.Hash[:16]) }
 
-// Codec mints and reads token texts under one set of server keys. It may be used by
-// any number of goroutines.
+// Codec mints and reads token texts under a server key. It may be used by any number of goroutines.
 type Codec struct {
-	keyID   byte
-	mac     *hmacPool
-	tag     *hmacPool
-	locator *hmacPool
+	now     atomic.Pointer[keySet]
 	box     *hmacPool // a fixed label is its key: see Seal
 	scratch sync.Pool // of *[80]byte: bodies on their way
 }
 
+// keySet is what derives from one server key.
+type keySet struct {
+	key     ServerKey
+	keyID   byte
+	mac     *hmacPool
+	tag     *hmacPool
+	locator *hmacPool
+}
+
 // NewCodec derives the MAC, tag and locator keys from the server key.
 func NewCodec(key ServerKey) *Codec {
-	c := &Codec{
+	c := &Codec{box: newHMACPool([]byte("grantor/successor/v1"))}
+	c.scratch.New = func() any { return new([80]byte) }
+	c.use(key)
+	return c
+}
+
+// use puts another server key in the place of the present one, for all who hold the codec.
+func (c *Codec) use(key ServerKey) {
+	c.now.Store(&keySet{
+		key:     key,
 		keyID:   key.id(),
 		mac:     newHMACPool(key.derive("grantor/mac/v1")),
 		tag:     newHMACPool(key.derive("grantor/tag/v1")),
 		locator: newHMACPool(key.derive("grantor/locator/v1")),
-		box:     newHMACPool([]byte("grantor/successor/v1")),
-	}
-	c.scratch.New = func() any { return new([80]byte) }
-	return c
+	})
 }
+
+// Key returns the server key that the codec uses now.
+func (c *Codec) Key() ServerKey { return c.now.Load().key }
 
 // Tag returns the tag of a user's id.
 func (c *Codec) Tag(subject string) Tag {
-	sum := c.tag.sum([]byte(subject))
+	sum := c.now.Load().tag.sum([]byte(subject))
 	return Tag(sum[:8])
 }
 
@@ -170,7 +185,8 @@ func NewFamilyID() (f FamilyID) {
 func (c *Codec) mint(l layout, t Token) (string, Token) {
 	scratch := c.scratch.Get().(*[80]byte) // rand.Read would send one of the stack to the heap
 	defer c.scratch.Put(scratch)
-	body := append(scratch[:0], c.keyID)
+	keys := c.now.Load()
+	body := append(scratch[:0], keys.keyID)
 	body = body[:len(body)+l.locator]
 	if l.generation > 0 {
 		body = binary.BigEndian.AppendUint32(body, t.Generation)
@@ -182,9 +198,9 @@ func (c *Codec) mint(l layout, t Token) (string, Token) {
 		where := body[1 : 1+locatorSize]
 		copy(where, t.Tag[:])
 		copy(where[len(t.Tag):], t.Family[:])
-		c.hide(where, random)
+		keys.hide(where, random)
 	}
-	body = c.appendMAC(body, l.prefix)
+	body = keys.appendMAC(body, l.prefix)
 
 	var short [112]byte
 	text := append(short[:0], l.prefix...)
@@ -205,22 +221,33 @@ func (c *Codec) Parse(text string) (Token, error) {
 	return Token{}, ErrNotOurs
 }
 
+// WellFormed says whether a text has the form of a token: length, alphabet and checksum. Whether its MAC holds only a Codec knows.
+func WellFormed(text string) bool {
+	for _, l := range layouts {
+		if len(text) == l.textLen() && text[:prefixLen] == l.prefix {
+			return checksumHolds(text)
+		}
+	}
+	return false
+}
+
 func (c *Codec) parse(l layout, text string) (Token, error) {
 	var buf [80]byte
 	body := buf[:l.bodySize()]
-	if !checksumHolds(text) || !decodeBase62(body, text[prefixLen:len(text)-checkDigits]) || body[0] != c.keyID {
+	keys := c.now.Load()
+	if !checksumHolds(text) || !decodeBase62(body, text[prefixLen:len(text)-checkDigits]) || body[0] != keys.keyID {
 		return Token{}, ErrNotOurs
 	}
 	open := len(body) - macSize
 	var again [80]byte
-	want := c.appendMAC(append(again[:0], body[:open]...), l.prefix)
+	want := keys.appendMAC(append(again[:0], body[:open]...), l.prefix)
 	if subtle.ConstantTimeCompare(want[open:], body[open:]) != 1 {
 		return Token{}, ErrNotOurs
 	}
 	t := Token{Kind: l.kind, Hash: HashText(text)}
 	if l.locator > 0 {
 		where := body[1 : 1+locatorSize]
-		c.hide(where, body[open-randomSize:open])
+		keys.hide(where, body[open-randomSize:open])
 		t.Tag, t.Family = Tag(where[:8]), FamilyID(where[8:])
 	}
 	if l.generation > 0 {
@@ -231,14 +258,14 @@ func (c *Codec) parse(l layout, text string) (Token, error) {
 
 // hide turns a locator into noise and back: XOR with a keyed hash of the token's own random
 // bytes, so two tokens of one user share no visible part.
-func (c *Codec) hide(locator, random []byte) {
-	pad := c.locator.sum(random)
+func (k *keySet) hide(locator, random []byte) {
+	pad := k.locator.sum(random)
 	subtle.XORBytes(locator, locator, pad[:locatorSize])
 }
 
 // appendMAC closes a body: 64 bits over the prefix and everything before.
-func (c *Codec) appendMAC(body []byte, prefix string) []byte {
-	sum := c.mac.sum2(prefix, body)
+func (k *keySet) appendMAC(body []byte, prefix string) []byte {
+	sum := k.mac.sum2(prefix, body)
 	return append(body, sum[:macSize]...)
 }
 

@@ -43,11 +43,11 @@ func fill(ctx context.Context, addr, client, scope, resource, count, every strin
 	}
 	defer db.Close()
 	store := tokens.NewRedis(db)
-	key, err := store.ServerKey(ctx)
+	key, err := tokens.ClaimServerKey(ctx, store, 0)
 	if err != nil {
 		return err
 	}
-	epochs, err := store.ClientEpochs(ctx, []string{client})
+	epochs, err := store.ClientEpochs(ctx, []string{client}, nil)
 	if err != nil {
 		return err
 	}

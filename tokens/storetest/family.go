@@ -29,7 +29,7 @@ var clientEpoch = tokens.Epoch{4, 2}
 
 func newWorld(t *testing.T, s tokens.Store) *world {
 	t.Helper()
-	key, err := s.ServerKey(t.Context())
+	key, err := tokens.ClaimServerKey(t.Context(), s, 0)
 	require.NoError(t, err)
 	w := &world{t: t, store: s, codec: tokens.NewCodec(key), fam: tokens.NewFamilyID()}
 	w.tag = w.codec.Tag(fmt.Sprintf("u-%s-%x", t.Name(), w.fam))

@@ -111,14 +111,17 @@ func Run(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
 	t.Run("all nodes agree on the server key and on the clients' epochs", func(t *testing.T) {
 		node := open(t)
 		a, b := node(), node()
-		ka, err := a.ServerKey(t.Context())
+		ka, err := tokens.ClaimServerKey(t.Context(), a, 0)
 		require.NoError(t, err)
-		kb, err := b.ServerKey(t.Context())
+		kb, err := tokens.ClaimServerKey(t.Context(), b, 0)
 		require.NoError(t, err)
 		require.Equal(t, ka, kb)
-		ea, err := a.ClientEpochs(t.Context(), []string{"x", "y", "{z}"})
+		kept, err := b.KeepServerKey(t.Context(), tokens.NewServerKey())
 		require.NoError(t, err)
-		eb, err := b.ClientEpochs(t.Context(), []string{"{z}", "y", "x"})
+		require.Equal(t, ka, kept, "the first decides")
+		ea, err := a.ClientEpochs(t.Context(), []string{"x", "y", "{z}"}, nil)
+		require.NoError(t, err)
+		eb, err := b.ClientEpochs(t.Context(), []string{"{z}", "y", "x"}, nil)
 		require.NoError(t, err)
 		require.Equal(t, []tokens.Epoch{eb[2], eb[1], eb[0]}, ea)
 		require.NotEqual(t, ea[0], ea[1])
@@ -146,9 +149,22 @@ func Run(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
 		for _, want := range []tokens.Epoch{{1, 2, 3}, {}} {
 			require.NoError(t, a.SetClientEpoch(t.Context(), "x", want))
 			require.NoError(t, a.KeepClientEpochs(t.Context(), []string{"x"}))
-			got, err := b.ClientEpochs(t.Context(), []string{"x"})
+			got, err := b.ClientEpochs(t.Context(), []string{"x"}, nil)
 			require.NoError(t, err)
 			require.Equal(t, want, got[0])
+		}
+	})
+	t.Run("S-21 a missing epoch becomes the one that a node knew, and the first decides", func(t *testing.T) {
+		node := open(t)
+		a, b := node(), node()
+		known := tokens.Epoch{4, 2}
+		for range 2 {
+			got, err := a.ClientEpochs(t.Context(), []string{"lost", "disabled"}, map[string]tokens.Epoch{"lost": known, "disabled": {}})
+			require.NoError(t, err)
+			require.Equal(t, []tokens.Epoch{known, {}}, got)
+			got, err = b.ClientEpochs(t.Context(), []string{"disabled", "lost"}, map[string]tokens.Epoch{"lost": {7}})
+			require.NoError(t, err)
+			require.Equal(t, []tokens.Epoch{{}, known}, got)
 		}
 	})
 	t.Run("the store answers", func(t *testing.T) { require.NoError(t, open(t)().Ping(t.Context())) })
@@ -157,7 +173,7 @@ func Run(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
 // mint makes a token under the store's own key.
 func mint(t *testing.T, s tokens.Store) tokens.Token {
 	t.Helper()
-	key, err := s.ServerKey(t.Context())
+	key, err := tokens.ClaimServerKey(t.Context(), s, 0)
 	require.NoError(t, err)
 	_, tok := tokens.NewCodec(key).NewClientAccess()
 	return tok

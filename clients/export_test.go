@@ -1,0 +1,21 @@
+package clients
+
+import "context"
+
+// Tell is a turn of Housekeep.
+func (l *Live) Tell(ctx context.Context) error {
+	return l.redis.tell(ctx, append(l.static.List(), l.cache.Values()...))
+}
+
+// Used notes that every secret of a client is used now.
+func (c *Client) Used() {
+	for i := range c.Secrets {
+		c.Secrets[i].used.minute.Store(30_000_000)
+	}
+}
+
+// Keep is a turn of Housekeep.
+func (s *Static) Keep(ctx context.Context) error { return s.source.KeepClientEpochs(ctx, s.ids) }
+
+// TellMost is how many secrets a turn of Tell tells of.
+const TellMost = tellMost
