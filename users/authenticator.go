@@ -2,6 +2,8 @@ package users
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"log/slog"
 )
 
@@ -43,9 +45,22 @@ type Attempt struct {
 // by typing an id as a name. It is neither bounded to ASCII nor fit for a key in clear: hash it.
 func (a *Attempt) Key() string {
 	if a.user != nil {
-		return "id:" + a.user.ID
+		return KeyOf(a.user.ID)
 	}
 	return "name:" + foldName(a.login.name)
+}
+
+// KeyOf is Key where the user's id is known.
+func KeyOf(id string) string { return "id:" + id }
+
+// Generation is another text when the user's password is set anew, and says nothing of it: a new password has no
+// failures yet. It is "" where Lookup does not know.
+func (a *Attempt) Generation() string {
+	if a.user == nil {
+		return ""
+	}
+	sum := sha256.Sum256([]byte("grantor/generation/v1\x00" + a.user.Credential.text))
+	return hex.EncodeToString(sum[:8])
 }
 
 // Subject returns the id of the user that was found, "" otherwise. For the log and for

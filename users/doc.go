@@ -9,8 +9,9 @@
 // A log-in has three steps, so that a guess can be counted before it costs anything:
 //
 //	login, err := users.NewLogin(username, password) // *MalformedError: invalid_request
+//	// … the caller reserves the attempt for the address
 //	attempt, err := auth.Lookup(ctx, login)          // attempt.Key() is what failures count by
-//	// … the caller reserves the attempt; over the limit: auth.Decline(ctx), then refuse
+//	// … and for the user; over the limit: auth.Decline(ctx), then refuse
 //	user, err := auth.Verify(ctx, attempt)           // ErrRefused, ErrBusy, ErrUnavailable
 //
 // At each refresh the caller asks Recheck(ctx, id) and compares
@@ -19,9 +20,9 @@
 // # Names and passwords
 //
 // Login names are normalised (see [NormalizeName]); a directory's names must be
-// stored so, or compared by a collation that does not mind. Passwords are bytes, hashed
-// as they came, as Django, PHP and bcrypt's tools do: whoever wants RFC 8265 §4 OpaqueString
-// applies it before sending. Both are bounded (RFC 6749 App. A.15, A.16).
+// stored so, or compared by a collation that does not mind. Passwords are compared as they were typed,
+// as Django, PHP and bcrypt's tools hash them, and then as RFC 8265 §4.2 OpaqueString normalises
+// them; [Hash] normalises. [HTTP] hands them on as typed. Both are bounded (RFC 6749 App. A.15, A.16).
 //
 // # What the package does not do
 //

@@ -3,6 +3,7 @@ package users
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Errors of an Authenticator and of a Directory. Any other error of theirs wraps
@@ -20,7 +21,8 @@ var (
 	// ErrUnknown: a Directory has no such user.
 	ErrUnknown = errors.New("no such user")
 	// ErrRecord: a Directory's entry cannot be used: two rows for one name, an id
-	// that can be no subject, a scope that cannot be read. Nobody logs in by it.
+	// that can be no subject, a scope that cannot be read. Nobody logs in by it, and
+	// nobody is told that a password is wrong: answer 503.
 	ErrRecord = errors.New("the directory's entry cannot be used")
 	// ErrExists: the name or the id is taken.
 	ErrExists = errors.New("the user exists already")
@@ -35,7 +37,6 @@ const (
 	ReasonPassword   Reason = "wrong_password"
 	ReasonDisabled   Reason = "user_disabled"
 	ReasonNoPassword Reason = "no_usable_password" // NULL, empty, Django's "!…", or a form that is not supported
-	ReasonRecord     Reason = "unusable_record"    // see ErrRecord; an operator must act
 )
 
 // Refusal is the error of Verify for a log-in that proved nobody. Its text is the same
@@ -61,7 +62,32 @@ type MalformedError struct {
 
 func (e *MalformedError) Error() string { return e.Field + " " + e.Problem }
 
+// DirectoryError is a fault of a directory: it was silent, refused, or answered what cannot be used. It is an
+// ErrUnavailable, an ErrRecord, or both. The cause is for the log and is not unwrapped: no error inside
+// it may be taken for a mistake of the client's.
+type DirectoryError struct {
+	Kinds []error // ErrUnavailable, ErrRecord
+	Cause error
+}
+
+func (e *DirectoryError) Error() string {
+	return fmt.Sprintf("%v: %v", e.Kinds[len(e.Kinds)-1], e.Cause)
+}
+
+// Is says which kind of fault it is.
+func (e *DirectoryError) Is(target error) bool { return slices.Contains(e.Kinds, target) }
+
 // unavailable marks an error of a back end as ErrUnavailable.
 func unavailable(what string, err error) error {
-	return fmt.Errorf("%w: %s: %w", ErrUnavailable, what, err)
+	return &DirectoryError{[]error{ErrUnavailable}, fmt.Errorf("%s: %w", what, err)}
+}
+
+// unusable marks what a back end answered as ErrRecord.
+func unusable(format string, args ...any) error {
+	return &DirectoryError{[]error{ErrRecord}, fmt.Errorf(format, args...)}
+}
+
+// unusableAnswer is unusable where nobody can say more: an application's answer.
+func unusableAnswer(what string, err error) error {
+	return &DirectoryError{[]error{ErrUnavailable, ErrRecord}, fmt.Errorf("%s: %w", what, err)}
 }

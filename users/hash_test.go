@@ -61,8 +61,8 @@ func TestHash(t *testing.T) {
 	require.Regexp(t, `^\$argon2id\$v=19\$m=19456,t=2,p=1\$[^$]{22}\$[^$]{43}$`, a)
 	h, err := parseHash(a)
 	require.NoError(t, err)
-	require.True(t, h.matches(umlaut))
-	require.False(t, h.matches("p\u00e4ssw\u00f6rd \u2603 \u00e9"), "passwords are bytes, not normalised")
+	require.True(t, h.matches("p\u00e4ssw\u00f6rd \u2603 \u00e9"), "RFC 8265 §4.2: what is hashed is normalised")
+	require.False(t, h.matches(umlaut), "a hash compares bytes")
 	require.Equal(t, ownForm().form(), h.form())
 
 	_, err = Hash("")

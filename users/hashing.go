@@ -3,7 +3,6 @@ package users
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -51,9 +50,7 @@ func (h *Hashing) Lookup(ctx context.Context, login Login) (*Attempt, error) {
 		a.user = u
 	case errors.Is(err, ErrUnknown):
 		a.refused = ReasonUnknown
-	case errors.Is(err, ErrRecord):
-		a.refused, a.cause = ReasonRecord, err
-	default:
+	default: // a row that cannot be used, too: it is the directory's fault, and the password is not wrong
 		return nil, asUnavailable(err)
 	}
 	return a, nil
@@ -110,7 +107,7 @@ func (h *Hashing) Recheck(ctx context.Context, id string) (*User, error) {
 	case err != nil:
 		return nil, asUnavailable(err)
 	case u.ID != id:
-		return nil, fmt.Errorf("%w: %w: asked for one id, the directory returned another", ErrUnavailable, ErrRecord)
+		return nil, unusableAnswer("recheck", errors.New("asked for one id, the directory returned another"))
 	case u.Disabled:
 		return nil, ErrGone
 	}
@@ -119,8 +116,9 @@ func (h *Hashing) Recheck(ctx context.Context, id string) (*User, error) {
 
 // asUnavailable makes sure that an error of a Directory reads as ErrUnavailable.
 func asUnavailable(err error) error {
-	if errors.Is(err, ErrUnavailable) {
-		return err
+	kinds := []error{ErrUnavailable}
+	if errors.Is(err, ErrRecord) {
+		kinds = append(kinds, ErrRecord)
 	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	return &DirectoryError{kinds, err}
 }

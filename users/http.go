@@ -38,7 +38,8 @@ const (
 //
 //	{"sub": "u-1", "username": "ada", "scope": "orders:read", "credential": "…"}
 //
-// or 401: wrong name or password, or gone or disabled. sub is an immutable id. The rest may be
+// or 401: wrong name or password, or gone or disabled; with {"sub": "u-1"} where the name is a user's, so that failures
+// count for the user and not for each spelling of the name. sub is an immutable id. The rest may be
 // left out: username, scope (the most that tokens may carry; absent or null: none of the
 // user's own) and credential, any text that changes when the password does, which ends the
 // user's refresh tokens. Every other answer means that the application cannot say.
@@ -121,7 +122,11 @@ func (h *HTTP) Verify(ctx context.Context, a *Attempt) (*User, error) {
 	}
 	if errors.Is(failed, ErrUnknown) {
 		h.pace.note(time.Since(start))
-		return nil, a.refuse(ReasonPassword)
+		refusal := &Refusal{Reason: ReasonPassword}
+		if u != nil {
+			refusal.Subject = u.ID
+		}
+		return nil, refusal
 	}
 	if failed == nil && u.Username == "" {
 		u.Username = a.login.name
@@ -142,7 +147,7 @@ func (h *HTTP) Recheck(ctx context.Context, id string) (*User, error) {
 	case errors.Is(err, ErrUnknown):
 		return nil, ErrGone
 	case err == nil && u.ID != id:
-		return nil, unavailable("http", errors.New("asked for one sub, the application answered another"))
+		return nil, unusableAnswer("http", errors.New("asked for one sub, the application answered another"))
 	}
 	return u, err
 }

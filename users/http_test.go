@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -77,12 +78,30 @@ func TestHTTP(t *testing.T) {
 		require.ErrorIs(t, err, users.ErrRefused)
 		auth.Decline(t.Context())
 	})
-	t.Run("failures count by the folded name", func(t *testing.T) {
-		login, err := users.NewLogin("ADA", "x")
-		require.NoError(t, err)
-		a, err := auth.Lookup(t.Context(), login)
-		require.NoError(t, err)
-		require.Equal(t, "name:ada", a.Key())
+	t.Run("S-11 failures count by the folded name", func(t *testing.T) {
+		for _, name := range []string{"ADA", "ada", "\u00e1da", "\uff21da", "Ad a"} {
+			login, err := users.NewLogin(name, "x")
+			require.NoError(t, err)
+			a, err := auth.Lookup(t.Context(), login)
+			require.NoError(t, err)
+			require.Equal(t, "name:ada", a.Key())
+		}
+	})
+	t.Run("S-11 a 401 may say whose name it was, and says nothing else", func(t *testing.T) {
+		for body, want := range map[string]string{
+			`{"sub":"u-7"}`: "u-7", `{"sub":"u-7","scope":"a\"b"}`: "u-7", ``: "", `<html>`: "", `{"sub":7}`: "", `{"sub":"a b"}`: "",
+		} {
+			auth := application(t, func(w http.ResponseWriter, _ map[string]string) {
+				w.WriteHeader(http.StatusUnauthorized)
+				_, _ = io.WriteString(w, body)
+			})
+			_, err := verify(t.Context(), auth, "ada", "wrong")
+			var refusal *users.Refusal
+			require.ErrorAs(t, err, &refusal)
+			require.Equal(t, want, refusal.Subject, body)
+			_, err = auth.Recheck(t.Context(), "u-7")
+			require.ErrorIs(t, err, users.ErrGone)
+		}
 	})
 	t.Run("RT-18 recheck", func(t *testing.T) {
 		u, err := auth.Recheck(t.Context(), "u-1")
@@ -127,6 +146,9 @@ func TestHTTPAnythingElseIsNoAnswer(t *testing.T) {
 			_, err := verify(t.Context(), auth, "ada", staple)
 			require.ErrorIs(t, err, users.ErrUnavailable)
 			require.NotErrorIs(t, err, users.ErrRefused)
+			require.NotErrorIs(t, err, scopes.ErrSyntax, "no mistake of the request")
+			var malformed *users.MalformedError
+			require.False(t, errors.As(err, &malformed), "no mistake of the request")
 			require.NotContains(t, err.Error(), "s3cr3t")
 			_, err = auth.Recheck(t.Context(), "u-1")
 			require.ErrorIs(t, err, users.ErrUnavailable)

@@ -3,6 +3,7 @@ package users
 import (
 	"errors"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/cases"
@@ -45,23 +46,32 @@ func (l Login) String() string { return "log-in of " + l.name }
 // GoString is String: %#v shows no password either.
 func (l Login) GoString() string { return l.String() }
 
-// NormalizeName returns the one form in which a login name is looked up and stored: RFC 8265
-// §3.4 UsernameCasePreserved where that profile takes the name, else its NFC, so that names
-// with spaces or symbols work too. Case counts; a directory that ignores it answers for
-// all spellings with one id. Applying it twice changes nothing. Errors are *MalformedError.
+// NormalizeName returns the one form in which a login name is looked up and stored: parts that are divided by single
+// spaces (RFC 8265 §3.1), each by the profile UsernameCasePreserved (§3.4) where it takes the part, else in NFC, so that names
+// with symbols work too. Case counts; a directory that ignores it answers for all spellings with one id. Applying it twice
+// changes nothing. Errors are *MalformedError.
 func NormalizeName(text string) (string, error) {
 	if err := checkTyped("username", text, MaxNameBytes); err != nil {
 		return "", err
 	}
-	name := norm.NFC.String(text)
-	if narrowed, err := precis.UsernameCasePreserved.String(name); err == nil {
-		name = narrowed
+	parts := strings.Split(norm.NFC.String(text), " ")
+	for i, part := range parts {
+		if narrowed, err := precis.UsernameCasePreserved.String(part); err == nil && part != "" {
+			parts[i] = narrowed
+		} else if part == "" || strings.ContainsFunc(part, invisible) {
+			return "", &MalformedError{"username", "holds a character that cannot be seen, or a space that is not a single one between two words; trim what was typed"}
+		}
 	}
+	name := strings.Join(parts, " ")
 	if len(name) > MaxNameBytes {
 		return "", tooLong("username", "256 bytes")
 	}
 	return name, nil
 }
+
+// invisible says what a part of a name cannot hold: blanks, control and format characters. Directories differ in whether they see
+// them, so one name would have many spellings.
+func invisible(r rune) bool { return unicode.In(r, unicode.C, unicode.Z) }
 
 // CheckPassword says whether a password is one that is looked at: 1 to MaxPasswordBytes. It judges
 // form, not strength. Errors are *MalformedError.
@@ -96,11 +106,30 @@ func notTypeable(r rune) bool {
 	return r < 0x20 && r != '\t' || r == 0x7f || r == 0xfffe || r == 0xffff
 }
 
-// foldName returns the form by which failures for an unknown name are counted: as coarse as the
-// coarsest collation that a database is likely to have, so that spelling one name in
-// several cases or widths opens no second budget.
+// foldName returns the form by which failures of a name are counted where the user's id is not known: as coarse as the
+// coarsest collation that a database is likely to have, so that spelling one name in several cases, widths, accents or
+// spacings opens no second budget. Users who share a form share a budget and nothing else.
 func foldName(name string) string {
-	return cases.Fold().String(norm.NFKC.String(name))
+	bare := strings.Map(func(r rune) rune {
+		if invisible(r) || unicode.In(r, unicode.M, unicode.Other_Default_Ignorable_Code_Point) {
+			return -1
+		}
+		return r
+	}, norm.NFKD.String(cases.Fold().String(norm.NFKD.String(name))))
+	if bare == "" {
+		return norm.NFKC.String(name)
+	}
+	return bare
+}
+
+// normalPassword returns a password by RFC 8265 §4.2 OpaqueString: NFC, and every space U+0020. A password that the profile
+// does not take stays as it was typed.
+func normalPassword(password string) string {
+	normal, err := precis.OpaqueString.String(password)
+	if err != nil || CheckPassword(normal) != nil {
+		return password
+	}
+	return normal
 }
 
 // minPassword is the fewest characters of a new password (OWASP ASVS 6.2.1).
@@ -111,7 +140,7 @@ func CheckNewPassword(password string) error {
 	if err := CheckPassword(password); err != nil {
 		return err
 	}
-	if len([]rune(password)) < minPassword {
+	if len([]rune(normalPassword(password))) < minPassword {
 		return errors.New("a password has 8 characters at least (OWASP ASVS 6.2.1); 15 are better")
 	}
 	return nil

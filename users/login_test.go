@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/bcrypt"
 
 	"github.com/grantor-auth/grantor/scopes"
 )
@@ -50,6 +51,19 @@ func TestBounds(t *testing.T) {
 		"App. A.15 DEL":               {"ada\x7f", "pw", "username"},
 		"App. A.16 not UTF-8":         {"ada", "\xff\xfe", "password"},
 		"App. A.15 U+FFFE is nothing": {"a\ufffe", "pw", "username"},
+		"S-11 a space before":         {" ada", "pw", "username"},
+		"S-11 a space behind":         {"ada ", "pw", "username"},
+		"S-11 two spaces":             {"ada  lovelace", "pw", "username"},
+		"S-11 a space alone":          {" ", "pw", "username"},
+		"S-11 a tab behind":           {"ada\t", "pw", "username"},
+		"S-11 a tab within":           {"a\tda", "pw", "username"},
+		"S-11 a no-break space":       {"ada\u00a0", "pw", "username"},
+		"S-11 an ideographic space":   {"\u3000ada", "pw", "username"},
+		"S-11 a zero-width space":     {"a\u200bda", "pw", "username"},
+		"S-11 a soft hyphen":          {"a\u00adda", "pw", "username"},
+		"S-11 a byte order mark":      {"\ufeffada", "pw", "username"},
+		"S-11 a direction mark":       {"ada\u200e", "pw", "username"},
+		"S-11 a line separator":       {"ada\u2028", "pw", "username"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := NewLogin(c.username, c.password)
@@ -128,8 +142,60 @@ func TestRules(t *testing.T) {
 }
 
 func TestFoldName(t *testing.T) {
-	for _, same := range [][2]string{{"Ada", "ada"}, {"\u212bngstrom", "\u00e5NGSTROM"}, {"stra\u00dfe", "STRASSE"}, {"\uff41da", "ada"}} {
+	for _, same := range [][2]string{{"Ada", "ada"}, {"\u212bngstrom", "\u00e5NGSTROM"}, {"stra\u00dfe", "STRASSE"}, {"\uff41da", "ada"},
+		{"Ada Lovelace", "adalovelace"}, {"\u00e1da", "ada"}, {"a\u034fda", "ada"}, {"\u2460", "1"}} {
 		require.Equal(t, foldName(same[0]), foldName(same[1]))
 	}
 	require.NotEqual(t, foldName("ada"), foldName("ado"))
+}
+
+func TestNormalPassword(t *testing.T) {
+	for in, want := range map[string]string{
+		"e\u0301t\u00e9 3000":   "\u00e9t\u00e9 3000",
+		"a\u00a0b\u3000c":       "a b c",
+		" Spaces stay ":         " Spaces stay ",
+		"\uff41 width stays":    "\uff41 width stays",
+		"a tab\tis not a space": "a tab\tis not a space", // the profile takes no control characters: as typed
+	} {
+		t.Run(fmt.Sprintf("RFC 8265 §4.2 %+q", in), func(t *testing.T) { require.Equal(t, want, normalPassword(in)) })
+	}
+	t.Run("PW-08 what NFC makes too long stays as typed", func(t *testing.T) {
+		long := strings.Repeat("\U0001d160", 256)
+		require.Equal(t, long, normalPassword(long))
+	})
+}
+
+func TestPasswordsOfTwoKeyboards(t *testing.T) {
+	const nfc, nfd = "\u00e9t\u00e9 \u00e0 la plage", "e\u0301te\u0301 a\u0300 la plage"
+	check := func(hash, password string) error {
+		h := staticUsers(t, StaticUser{ID: "u-1", Username: "ada", PasswordHash: hash})
+		before := h.Slots().PasswordChecks()
+		_, err := verify(t.Context(), h, "ada", password)
+		require.Equal(t, before+1, h.Slots().PasswordChecks(), "one attempt")
+		return err
+	}
+	t.Run("RFC 8265 §4.2 a hash that was made here takes both", func(t *testing.T) {
+		for _, typed := range []string{nfc, nfd} {
+			hash, err := Hash(typed)
+			require.NoError(t, err)
+			require.NoError(t, check(hash, nfc))
+			require.NoError(t, check(hash, nfd))
+			require.ErrorIs(t, check(hash, nfd+"x"), ErrRefused)
+		}
+	})
+	t.Run("a hash that another program made of what was typed takes what was typed", func(t *testing.T) {
+		hash := newArgon2(nfd).String()
+		require.NoError(t, check(hash, nfd))
+		require.ErrorIs(t, check(hash, nfc), ErrRefused)
+	})
+	t.Run("PW-08 beyond bcrypt's 72 bytes as typed, within it normalised: compared, and never cut", func(t *testing.T) {
+		typed := strings.Repeat("e\u0301", 30) // 90 bytes, 60 in NFC
+		made, err := bcrypt.GenerateFromPassword([]byte(strings.Repeat("\u00e9", 30)), bcrypt.MinCost)
+		require.NoError(t, err)
+		require.NoError(t, check(string(made), typed))
+		require.ErrorIs(t, check(string(made), typed+strings.Repeat("e\u0301", 30)), ErrRefused)
+	})
+	t.Run("ASVS 6.2.1 a new password is as long as its normal form", func(t *testing.T) {
+		require.Error(t, CheckNewPassword("e\u0301e\u0301e\u0301e\u0301"))
+	})
 }

@@ -63,7 +63,7 @@ func TestMariaDB(t *testing.T) {
 	checkPeople(t, dir)
 	auth := users.NewHashing(dir, users.NewSlots(0))
 	t.Run("S-11 a collation that ignores case opens no second budget", func(t *testing.T) {
-		for _, name := range []string{"ada", "ADA", "ada ", "\u00e0da"} {
+		for _, name := range []string{"ada", "ADA", "\u00e0da"} {
 			login, err := users.NewLogin(name, "x")
 			require.NoError(t, err)
 			a, err := auth.Lookup(t.Context(), login)

@@ -2,12 +2,16 @@ package users_test
 
 import (
 	"database/sql"
+	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -98,4 +102,68 @@ func openPostgres(t *testing.T, statements ...string) *sql.DB {
 		require.NoError(t, err, s)
 	}
 	return db
+}
+
+func TestPostgresHangs(t *testing.T) {
+	_, socket := startPostgres(t)
+	target := filepath.Join(socket, ".s.PGSQL.5432")
+	var stopped atomic.Bool
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go relay(c, target, &stopped)
+		}
+	}()
+	port := l.Addr().(*net.TCPAddr).Port
+	db, err := database.Open(users.Postgres, fmt.Sprintf("host=127.0.0.1 port=%d user=postgres database=postgres sslmode=disable", port))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	const q = "SELECT 1 AS id, 'ada' AS username, '' AS password WHERE $1::text <> ''"
+	dir, err := users.NewSQL(db, users.SQLConfig{Dialect: users.Postgres, Query: q, Recheck: q, Timeout: 200 * time.Millisecond})
+	require.NoError(t, err)
+	_, err = dir.Find(t.Context(), "ada")
+	require.NoError(t, err)
+	t.Run("ER-06 S-20 a server that stops in the midst of a question is given up, and serves again when it goes on", func(t *testing.T) {
+		stopped.Store(true)
+		done := make(chan error, 1)
+		go func() { _, err := dir.ByID(t.Context(), "1"); done <- err }()
+		select {
+		case err := <-done:
+			require.ErrorIs(t, err, users.ErrUnavailable)
+		case <-time.After(30 * time.Second):
+			t.Fatal("the question is not over")
+		}
+		stopped.Store(false)
+		require.Eventually(t, func() bool { _, err := dir.Find(t.Context(), "ada"); return err == nil }, 20*time.Second, 20*time.Millisecond)
+	})
+}
+
+// relay carries a connection to a socket, and nothing of the server's words while it is stopped.
+func relay(c net.Conn, socket string, stopped *atomic.Bool) {
+	defer c.Close()
+	s, err := net.Dial("unix", socket)
+	if err != nil {
+		return
+	}
+	defer s.Close()
+	go func() { _, _ = io.Copy(s, c); _ = s.Close() }()
+	buf := make([]byte, 4096)
+	for {
+		n, err := s.Read(buf)
+		if err != nil {
+			return
+		}
+		if stopped.Load() {
+			continue
+		}
+		if _, err := c.Write(buf[:n]); err != nil {
+			return
+		}
+	}
 }

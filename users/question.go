@@ -31,8 +31,8 @@ type answer struct {
 	Credential string  `json:"credential"`
 }
 
-// ask returns the application's answer: ErrUnknown for 401, ErrUnavailable for all that is neither a
-// yes nor a no.
+// ask returns the application's answer: ErrUnknown for 401, with a user who has only an id where the application says whose name
+// it was, and ErrUnavailable for all that is neither a yes nor a no.
 func (h *HTTP) ask(ctx context.Context, q question) (*User, error) {
 	body, err := json.Marshal(q) // #nosec G117 -- the password is what is asked
 	if err != nil {
@@ -55,13 +55,23 @@ func (h *HTTP) ask(ctx context.Context, q question) (*User, error) {
 	case err != nil:
 		return nil, unavailable("http", bareHTTPError(err))
 	case len(text) > maxHTTPAnswer:
-		return nil, unavailable("http", errors.New("the answer is too long"))
+		return nil, unusableAnswer("http", errors.New("the answer is too long"))
 	case resp.StatusCode == http.StatusUnauthorized:
-		return nil, ErrUnknown
+		return readRefusal(text), ErrUnknown
 	case resp.StatusCode != http.StatusOK:
 		return nil, unavailable("http", fmt.Errorf("the application answered %d, not 200 or 401", resp.StatusCode))
 	}
 	return readAnswer(text)
+}
+
+// readRefusal reads the body of a 401, which may name the user: failures then count for that user, however the name is spelled.
+// Anything else is no mistake; it says nothing.
+func readRefusal(text []byte) *User {
+	var a answer
+	if json.Unmarshal(text, &a) != nil || CheckSubject(a.Subject) != nil {
+		return nil
+	}
+	return &User{ID: a.Subject}
 }
 
 // bareHTTPError drops the URL from an error: its query may hold a secret.
@@ -76,19 +86,19 @@ func bareHTTPError(err error) error {
 func readAnswer(text []byte) (*User, error) {
 	var a answer
 	if err := json.Unmarshal(text, &a); err != nil {
-		return nil, unavailable("http", errors.New(`the answer is not the JSON object {"sub": "…", "username": "…", "scope": "…"}`))
+		return nil, unusableAnswer("http", errors.New(`the answer is not the JSON object {"sub": "…", "username": "…", "scope": "…"}`))
 	}
 	if err := CheckSubject(a.Subject); err != nil {
-		return nil, unavailable("http: sub", err)
+		return nil, unusableAnswer("http: sub", err)
 	}
 	if a.Username != "" {
 		if err := checkTyped("username", a.Username, MaxNameBytes); err != nil {
-			return nil, unavailable("http", err)
+			return nil, unusableAnswer("http", err)
 		}
 	}
 	scope, err := readScope(a.Scope)
 	if err != nil {
-		return nil, unavailable("http", err)
+		return nil, unusableAnswer("http", err)
 	}
 	return &User{ID: a.Subject, Username: a.Username, Scope: scope, Credential: Credential{a.Credential}}, nil
 }

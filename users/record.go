@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 )
@@ -28,10 +27,10 @@ const recordVersion = 1
 func parseRecord(text string) (*record, error) {
 	var r record
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
-		return nil, fmt.Errorf("%w: it is not JSON", ErrRecord)
+		return nil, unusable("it is not JSON")
 	}
 	if r.Version != recordVersion {
-		return nil, fmt.Errorf("%w: it is of version %d, this program knows %d", ErrRecord, r.Version, recordVersion)
+		return nil, unusable("it is of version %d, this program knows %d", r.Version, recordVersion)
 	}
 	return &r, nil
 }

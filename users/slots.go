@@ -71,14 +71,22 @@ func (s *Slots) acquire(ctx context.Context) error {
 	}
 }
 
-// match compares a password in a slot.
+// match compares a password in a slot: as it was typed, which is how other programs hash, and then as RFC 8265 §4.2 normalises
+// it where that is another text. Whether there are two comparisons is told by what was typed alone.
 func (s *Slots) match(ctx context.Context, hash stored, password string) (ok bool, err error) {
 	err = s.Do(ctx, func() {
-		s.garbage.collect(hash.memory())
-		ok = hash.matches(password)
-		s.garbage.drop(hash.memory())
+		ok = s.matches(hash, password)
+		if normal := normalPassword(password); !ok && normal != password {
+			ok = s.matches(hash, normal)
+		}
 	})
 	return ok, err
+}
+
+func (s *Slots) matches(hash stored, password string) bool {
+	s.garbage.collect(hash.memory())
+	defer s.garbage.drop(hash.memory())
+	return hash.matches(password)
 }
 
 // InUse is how many passwords are being checked now.

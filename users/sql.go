@@ -108,10 +108,10 @@ func readOne(rows *sql.Rows) (*User, error) {
 	}
 	row := newSQLRow()
 	if err := rows.Scan(row.targets(columns)...); err != nil {
-		return nil, fmt.Errorf("%w: a column holds what is not text", ErrRecord)
+		return nil, unusable("a column holds what is not text")
 	}
 	if rows.Next() {
-		return nil, fmt.Errorf("%w: the query returned more than one row", ErrRecord)
+		return nil, unusable("the query returned more than one row")
 	}
 	if err := rows.Err(); err != nil {
 		return nil, unavailable("sql", err)
@@ -128,12 +128,12 @@ func columnsOf(rows *sql.Rows) ([]string, error) {
 	for i, c := range columns {
 		columns[i] = strings.ToLower(c)
 		if !slices.Contains(sqlColumns(), columns[i]) || slices.Contains(columns[:i], columns[i]) {
-			return nil, fmt.Errorf("%w: column %q: a query selects id, username, password and if wanted scope and is_active, each once; write AS to rename", ErrRecord, c)
+			return nil, unusable("column %q: a query selects id, username, password and if wanted scope and is_active, each once; write AS to rename", c)
 		}
 	}
 	for _, needed := range sqlColumns()[:3] {
 		if !slices.Contains(columns, needed) {
-			return nil, fmt.Errorf("%w: the query selects no column %q; write AS to rename one", ErrRecord, needed)
+			return nil, unusable("the query selects no column %q; write AS to rename one", needed)
 		}
 	}
 	return columns, nil

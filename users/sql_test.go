@@ -51,7 +51,7 @@ func checkPeople(t *testing.T, dir *users.SQL) {
 	})
 	for name, reason := range map[string]users.Reason{
 		"nobody": users.ReasonUnknown, "eve": users.ReasonDisabled, "unsure": users.ReasonDisabled,
-		"nil": users.ReasonNoPassword, "twin": users.ReasonRecord, "root": users.ReasonRecord, "odd": users.ReasonRecord,
+		"nil":         users.ReasonNoPassword,
 		"' OR '1'='1": users.ReasonUnknown, "ada'; DROP TABLE people; --": users.ReasonUnknown, "%": users.ReasonUnknown,
 	} {
 		t.Run("PW-04 "+string(reason)+" "+name, func(t *testing.T) {
@@ -60,6 +60,15 @@ func checkPeople(t *testing.T, dir *users.SQL) {
 			require.ErrorAs(t, err, &refusal)
 			require.Equal(t, reason, refusal.Reason)
 			require.Equal(t, users.ErrRefused.Error(), err.Error())
+		})
+	}
+	for _, name := range []string{"twin", "root", "odd"} {
+		t.Run("ER-06 a row that cannot be used is the directory's fault: "+name, func(t *testing.T) {
+			_, err := verify(t.Context(), auth, name, staple)
+			require.ErrorIs(t, err, users.ErrRecord)
+			require.ErrorIs(t, err, users.ErrUnavailable)
+			require.NotErrorIs(t, err, users.ErrRefused)
+			require.NotErrorIs(t, err, scopes.ErrSyntax, "a mistake in the table is none of the request")
 		})
 	}
 	t.Run("RT-18 recheck", func(t *testing.T) {

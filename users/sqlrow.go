@@ -3,7 +3,6 @@ package users
 import (
 	"database/sql"
 	"errors"
-	"fmt"
 	"strings"
 )
 
@@ -29,14 +28,14 @@ func (r *sqlRow) targets(columns []string) []any {
 
 func (r *sqlRow) user() (*User, error) {
 	if err := CheckSubject(r.id.String); err != nil {
-		return nil, fmt.Errorf("%w: id: %w", ErrRecord, err)
+		return nil, unusable("id: %w", err)
 	}
 	if err := checkTyped("username", r.username.String, MaxNameBytes); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrRecord, err)
+		return nil, unusable("%w", err)
 	}
 	active, err := truth(r.active)
 	if err != nil {
-		return nil, fmt.Errorf("%w: is_active: %w", ErrRecord, err)
+		return nil, unusable("is_active: %w", err)
 	}
 	var own *string
 	if r.scope.Valid {

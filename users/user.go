@@ -125,7 +125,7 @@ func readScope(text *string) (*scopes.Rules, error) {
 		err = CheckScope(rules)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: scope: %w", ErrRecord, err)
+		return nil, unusable("scope: %w", err)
 	}
 	return &rules, nil
 }
