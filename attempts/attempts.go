@@ -12,25 +12,41 @@ import (
 	"time"
 )
 
-// Counter counts events. Methods may be called by any number of goroutines. Of Add nobody knows after an error whether it
-// counted, and it is never repeated; Hold, Keep and Release name their event, so repeating them counts nothing twice.
+// Counter counts events. Methods may be called by any number of goroutines. Of Add nobody knows
+// after an error whether it counted, and it is never repeated; Hold, Keep and Release name their
+// event, so repeating them counts nothing twice.
 type Counter interface {
 	// Add counts one event of subject and returns how many there are in the running window, which begins with the first, and
 	// how long that window still lasts.
 	Add(ctx context.Context, subject Subject, window time.Duration) (n int, left time.Duration, err error)
 
-	// Hold counts an event for pending, unless there are most already, and returns how many there are with it, and
-	// how long until one goes by itself.
-	Hold(ctx context.Context, subject Subject, event Event, most int, pending time.Duration) (n int, left time.Duration, err error)
-	// Keep lets an event count for life from now.
+	// Hold reserves an event for pending, unless limit events are reserved or kept already.
+	Hold(ctx context.Context, subject Subject, event Event, limit int, pending time.Duration) (Hold, error)
+	// Keep lets an event count for life from now, reserved or not.
 	Keep(ctx context.Context, subject Subject, event Event, life time.Duration) error
-	// Release takes an event back.
+	// Release ends a reservation. What is kept stays.
 	Release(ctx context.Context, subject Subject, event Event) error
-	// Held returns how many events of subject there are.
-	Held(ctx context.Context, subject Subject) (int, error)
-	// Reset forgets the events of subject.
-	Reset(ctx context.Context, subject Subject) error
+	// Kept returns how many events of subject are kept.
+	Kept(ctx context.Context, subject Subject) (int, error)
+	// Reset forgets the kept events of subject and the reservation of event, and no other reservation.
+	Reset(ctx context.Context, subject Subject, event Event) error
 }
+
+// Hold is the answer to a reservation.
+type Hold struct {
+	Result Result
+	Left   time.Duration // Full: until there is room again
+}
+
+// Result says whether an event was reserved.
+type Result int
+
+// The results.
+const (
+	Held Result = iota
+	Busy        // kept events and reservations reach the limit together: one of them may end soon
+	Full        // kept events alone reach the limit
+)
 
 // Event names one event that is held.
 type Event [12]byte
@@ -123,4 +139,5 @@ func (l *Limit) forget(now time.Time) {
 	}
 }
 
-var errFull = errors.New("too many subjects are being counted")
+// ErrFull: too many subjects are being counted in memory.
+var ErrFull = errors.New("too many subjects are being counted")

@@ -44,46 +44,77 @@ func contract(t *testing.T, c Counter) {
 			return err == nil && n == 1
 		}, 3*time.Second, 50*time.Millisecond)
 	})
-	t.Run("V-11 of fifty at one moment as many are held as may be", func(t *testing.T) {
+	t.Run("V-11 of fifty at one moment as many are held as may be; the others are busy, not full", func(t *testing.T) {
 		s := SubjectOf("k", "held at once")
-		var allowed atomic.Int64
+		var results [3]atomic.Int64
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
-				if n, _, err := c.Hold(t.Context(), s, newEvent(), 5, time.Minute); err == nil && n <= 5 {
-					allowed.Add(1)
+				if held, err := c.Hold(t.Context(), s, newEvent(), 5, time.Minute); err == nil {
+					results[held.Result].Add(1)
 				}
 			})
 		}
 		wg.Wait()
-		require.EqualValues(t, 5, allowed.Load())
-		n, left, err := c.Hold(t.Context(), s, newEvent(), 5, time.Minute)
+		require.EqualValues(t, 5, results[Held].Load())
+		require.EqualValues(t, 45, results[Busy].Load())
+	})
+	t.Run("kept events alone are full, and say until when", func(t *testing.T) {
+		s := SubjectOf("k", "full")
+		for i := range 6 { // one more than the limit: the first to end makes no room
+			require.NoError(t, c.Keep(t.Context(), s, newEvent(), time.Duration(i+1)*time.Minute))
+		}
+		held, err := c.Hold(t.Context(), s, newEvent(), 5, time.Minute)
 		require.NoError(t, err)
-		require.Equal(t, 6, n)
-		require.InDelta(t, time.Minute, left, float64(5*time.Second))
+		require.Equal(t, Full, held.Result)
+		require.InDelta(t, 2*time.Minute, held.Left, float64(5*time.Second))
 	})
 	t.Run("V-03 an event that is counted twice by the network layer counts once; released it is gone; kept it stays", func(t *testing.T) {
 		s, e, f := SubjectOf("k", "events"), newEvent(), newEvent()
 		for range 2 {
-			n, _, err := c.Hold(t.Context(), s, e, 5, time.Minute)
+			held, err := c.Hold(t.Context(), s, e, 1, time.Minute)
 			require.NoError(t, err)
-			require.Equal(t, 1, n)
+			require.Equal(t, Held, held.Result)
 		}
-		_, _, err := c.Hold(t.Context(), s, f, 5, 300*time.Millisecond)
+		held, err := c.Hold(t.Context(), s, f, 1, time.Minute)
 		require.NoError(t, err)
+		require.Equal(t, Busy, held.Result)
 		for range 2 {
 			require.NoError(t, c.Release(t.Context(), s, e))
 		}
-		n, err := c.Held(t.Context(), s)
+		held, err = c.Hold(t.Context(), s, f, 1, 300*time.Millisecond)
+		require.NoError(t, err)
+		require.Equal(t, Held, held.Result)
+		for range 2 {
+			require.NoError(t, c.Keep(t.Context(), s, e, time.Minute))
+		}
+		require.NoError(t, c.Release(t.Context(), s, e), "what is kept stays")
+		n, err := c.Kept(t.Context(), s)
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
-		require.NoError(t, c.Keep(t.Context(), s, e, time.Minute))
-		require.Eventually(t, func() bool { n, err := c.Held(t.Context(), s); return err == nil && n == 1 }, 3*time.Second, 20*time.Millisecond,
-			"what nobody confirmed ends by itself")
-		require.NoError(t, c.Reset(t.Context(), s))
-		n, err = c.Held(t.Context(), s)
+		require.Eventually(t, func() bool {
+			held, err := c.Hold(t.Context(), s, newEvent(), 2, time.Minute)
+			return err == nil && held.Result == Held
+		},
+			3*time.Second, 20*time.Millisecond, "what nobody confirmed ends by itself")
+	})
+	t.Run("V-11 a success forgets failures and not what others have under way", func(t *testing.T) {
+		s, own := SubjectOf("k", "reset"), newEvent()
+		require.NoError(t, c.Keep(t.Context(), s, newEvent(), time.Minute))
+		for _, e := range []Event{own, newEvent()} {
+			_, err := c.Hold(t.Context(), s, e, 3, time.Minute)
+			require.NoError(t, err)
+		}
+		require.NoError(t, c.Reset(t.Context(), s, own))
+		n, err := c.Kept(t.Context(), s)
 		require.NoError(t, err)
 		require.Zero(t, n)
+		held, err := c.Hold(t.Context(), s, newEvent(), 2, time.Minute)
+		require.NoError(t, err)
+		require.Equal(t, Held, held.Result)
+		held, err = c.Hold(t.Context(), s, newEvent(), 2, time.Minute)
+		require.NoError(t, err)
+		require.Equal(t, Busy, held.Result)
 	})
 }
 
@@ -116,64 +147,4 @@ func TestLimit(t *testing.T) {
 	require.NoError(t, l.Failed(t.Context(), "x"))
 	require.Positive(t, l.Blocked("x"))
 	require.Zero(t, l.Blocked("y"))
-}
-
-func TestGuesses(t *testing.T) {
-	reserve := func(t *testing.T, g *Guesses, user, address string) (*Attempt, Verdict) {
-		a, v, _, err := g.Reserve(t.Context(), user, address)
-		require.NoError(t, err)
-		return a, v
-	}
-	t.Run("S-11 V-11 the sixth attempt is refused, also when fifty come at one moment", func(t *testing.T) {
-		g := NewGuesses(NewMemory(), 5, -1, time.Minute)
-		var mu sync.Mutex
-		allowed := 0
-		var wg sync.WaitGroup
-		for range 50 {
-			wg.Go(func() {
-				_, v, _, err := g.Reserve(t.Context(), "ada", "a")
-				mu.Lock()
-				defer mu.Unlock()
-				if err == nil && v == Allowed {
-					allowed++
-				}
-			})
-		}
-		wg.Wait()
-		require.Equal(t, 5, allowed)
-	})
-	t.Run("S-12 a new address is no new budget", func(t *testing.T) {
-		g := NewGuesses(NewMemory(), 5, -1, time.Minute)
-		for i := range 6 {
-			_, v := reserve(t, g, "ada", string(rune('a'+i)))
-			require.Equal(t, i == 5, v == UserLocked)
-		}
-	})
-	t.Run("S-15 strangers' guesses do not shut the owner out of a known address", func(t *testing.T) {
-		g := NewGuesses(NewMemory(), 5, -1, time.Minute)
-		a, _ := reserve(t, g, "ada", "home")
-		require.NoError(t, a.Succeeded(t.Context()))
-		for range 10 {
-			reserve(t, g, "ada", "stranger")
-		}
-		_, v := reserve(t, g, "ada", "stranger")
-		require.Equal(t, UserLocked, v)
-		_, v = reserve(t, g, "ada", "home")
-		require.Equal(t, Allowed, v)
-	})
-	t.Run("S-13 spraying many users from one address", func(t *testing.T) {
-		g := NewGuesses(NewMemory(), 5, 100, time.Minute)
-		for i := range 101 {
-			_, v := reserve(t, g, string(rune(i)), "a")
-			require.Equal(t, i == 100, v == AddressLocked)
-		}
-	})
-	t.Run("what was no failure is given back", func(t *testing.T) {
-		g := NewGuesses(NewMemory(), 2, 2, time.Minute)
-		for range 10 {
-			a, v := reserve(t, g, "ada", "a")
-			require.Equal(t, Allowed, v)
-			require.NoError(t, a.Abandoned(t.Context()))
-		}
-	})
 }

@@ -2,6 +2,7 @@ package attempts
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -11,7 +12,7 @@ import (
 type Memory struct {
 	mu     sync.Mutex
 	counts map[Subject]count
-	held   map[Subject]map[Event]time.Time // until when
+	events map[Subject]map[Event]mark
 }
 
 type count struct {
@@ -19,11 +20,17 @@ type count struct {
 	until time.Time
 }
 
+// mark is one event that counts.
+type mark struct {
+	until time.Time
+	kept  bool // false: a reservation
+}
+
 const maxSubjects = 1 << 18
 
 // NewMemory returns an empty counter.
 func NewMemory() *Memory {
-	return &Memory{counts: map[Subject]count{}, held: map[Subject]map[Event]time.Time{}}
+	return &Memory{counts: map[Subject]count{}, events: map[Subject]map[Event]mark{}}
 }
 
 // Add implements Counter.
@@ -34,7 +41,7 @@ func (m *Memory) Add(_ context.Context, s Subject, window time.Duration) (int, t
 	c, ok := m.counts[s]
 	if !ok || !now.Before(c.until) {
 		if len(m.counts) >= maxSubjects && m.expire(now) {
-			return 0, 0, errFull
+			return 0, 0, ErrFull
 		}
 		c = count{until: now.Add(window)}
 	}
@@ -53,62 +60,64 @@ func (m *Memory) expire(now time.Time) bool {
 	return len(m.counts) >= maxSubjects
 }
 
-// events drops what is over of a subject, and returns the rest. The lock must be held.
-func (m *Memory) events(s Subject, now time.Time) map[Event]time.Time {
-	list := m.held[s]
-	for e, until := range list {
-		if !now.Before(until) {
+// live drops what is over of a subject, and returns the rest. The lock must be held.
+func (m *Memory) live(s Subject, now time.Time) map[Event]mark {
+	list := m.events[s]
+	for e, k := range list {
+		if !now.Before(k.until) {
 			delete(list, e)
 		}
 	}
 	if len(list) == 0 {
-		delete(m.held, s)
+		delete(m.events, s)
 		return nil
 	}
 	return list
 }
 
 // Hold implements Counter.
-func (m *Memory) Hold(_ context.Context, s Subject, e Event, most int, pending time.Duration) (int, time.Duration, error) {
+func (m *Memory) Hold(_ context.Context, s Subject, e Event, limit int, pending time.Duration) (Hold, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	list := m.events(s, now)
+	list := m.live(s, now)
 	if _, there := list[e]; there {
-		return len(list), 0, nil
+		return Hold{}, nil
 	}
-	if len(list) >= most {
-		return most + 1, soonest(list).Sub(now), nil
+	if len(list) < limit {
+		return Hold{}, m.put(s, e, now, mark{until: now.Add(pending)})
 	}
-	if err := m.put(s, e, now, now.Add(pending)); err != nil {
-		return 0, 0, err
+	if ends := keptUntil(list); len(ends) >= limit {
+		return Hold{Full, ends[len(ends)-limit].Sub(now)}, nil
 	}
-	return len(m.held[s]), 0, nil
+	return Hold{Result: Busy}, nil
 }
 
-func soonest(list map[Event]time.Time) (first time.Time) {
-	for _, until := range list {
-		if first.IsZero() || until.Before(first) {
-			first = until
+// keptUntil returns when the kept events end, the first to end first.
+func keptUntil(list map[Event]mark) (ends []time.Time) {
+	for _, k := range list {
+		if k.kept {
+			ends = append(ends, k.until)
 		}
 	}
-	return first
+	slices.SortFunc(ends, time.Time.Compare)
+	return ends
 }
 
-// put holds an event. The lock must be held.
-func (m *Memory) put(s Subject, e Event, now, until time.Time) error {
-	if m.held[s] == nil {
-		if len(m.held) >= maxSubjects {
-			for other := range m.held {
-				m.events(other, now)
+// put lets an event count. The lock must be held.
+func (m *Memory) put(s Subject, e Event, now time.Time, k mark) error {
+	if m.events[s] == nil {
+		if len(m.events) >= maxSubjects {
+			for other := range m.events {
+				m.live(other, now)
 			}
 		}
-		if len(m.held) >= maxSubjects {
-			return errFull
+		if len(m.events) >= maxSubjects {
+			return ErrFull
 		}
-		m.held[s] = map[Event]time.Time{}
+		m.events[s] = map[Event]mark{}
 	}
-	m.held[s][e] = until
+	m.events[s][e] = k
 	return nil
 }
 
@@ -117,28 +126,35 @@ func (m *Memory) Keep(_ context.Context, s Subject, e Event, life time.Duration)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	return m.put(s, e, now, now.Add(life))
+	return m.put(s, e, now, mark{now.Add(life), true})
 }
 
 // Release implements Counter.
 func (m *Memory) Release(_ context.Context, s Subject, e Event) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.held[s], e)
+	if k, there := m.events[s][e]; there && !k.kept {
+		delete(m.events[s], e)
+	}
 	return nil
 }
 
-// Held implements Counter.
-func (m *Memory) Held(_ context.Context, s Subject) (int, error) {
+// Kept implements Counter.
+func (m *Memory) Kept(_ context.Context, s Subject) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.events(s, time.Now())), nil
+	return len(keptUntil(m.live(s, time.Now()))), nil
 }
 
 // Reset implements Counter.
-func (m *Memory) Reset(_ context.Context, s Subject) error {
+func (m *Memory) Reset(_ context.Context, s Subject, e Event) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.held, s)
+	for other, k := range m.events[s] {
+		if k.kept || other == e {
+			delete(m.events[s], other)
+		}
+	}
+	m.live(s, time.Now())
 	return nil
 }

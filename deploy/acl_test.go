@@ -78,14 +78,20 @@ func TestACL(t *testing.T) {
 		require.NoError(t, people.Delete(ctx, u.ID))
 
 		g := attempts.NewGuesses(attempts.NewRedis(db), 5, 100, time.Minute)
-		for range 2 {
-			a, _, _, err := g.Reserve(ctx, "ada", "192.0.2.1")
+		for _, end := range []func(*attempts.Attempt) error{
+			func(a *attempts.Attempt) error { return a.Failed(ctx) },
+			func(a *attempts.Attempt) error { return a.Refused(ctx) },
+			func(a *attempts.Attempt) error { return a.Abandoned(ctx) },
+			func(a *attempts.Attempt) error { return a.Succeeded(ctx) },
+		} {
+			a, _, _, err := g.Begin(ctx, "192.0.2.1")
 			require.NoError(t, err)
-			require.NoError(t, a.Failed(ctx))
+			_, _, err = a.Of(ctx, attempts.User{Key: "ada"})
+			require.NoError(t, err)
+			_, err = a.Is(ctx, attempts.User{Key: "id:u-1"})
+			require.NoError(t, err)
+			require.NoError(t, end(a))
 		}
-		a, _, _, err := g.Reserve(ctx, "ada", "192.0.2.1")
-		require.NoError(t, err)
-		require.NoError(t, a.Succeeded(ctx))
 		require.NoError(t, attempts.NewLimit(attempts.NewRedis(db), "client", 5, time.Minute).Failed(ctx, "x"))
 
 		wrap, err := keys.NewWrap("0123456789abcdefghijklmnopqrstuvwxyz")

@@ -16,17 +16,25 @@ var (
 	ErrNil = errors.New("redis: no such key")
 	// ErrUnavailable: Redis did not answer, or answered that it cannot serve now. Whether a write was
 	// executed is unknown; it may be tried again.
-	ErrUnavailable = errors.New("redis is unavailable")
+	ErrUnavailable error = fault("redis is unavailable")
 	// ErrBusy: more commands wait for Redis than is sensible. It was not sent. It wraps ErrUnavailable.
 	ErrBusy = fmt.Errorf("%w: too many commands are waiting", ErrUnavailable)
 	// ErrNotDurable: written, but fewer replicas confirmed it than were asked for. It wraps ErrUnavailable.
 	ErrNotDurable = fmt.Errorf("%w: too few replicas confirmed the write", ErrUnavailable)
 	// ErrRefused: Redis answered with an error that waiting does not mend, such as a key of another
 	// type or an error of a script.
-	ErrRefused = errors.New("redis refused the command")
+	ErrRefused error = fault("redis refused the command")
 
 	errClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 )
+
+// fault is an error of Redis itself, and not of a program.
+type fault string
+
+func (f fault) Error() string { return string(f) }
+
+// StoreFault says to those who do not know Redis that the store failed; see tokens.Store.
+func (fault) StoreFault() {}
 
 // wrap turns an error of go-redis into one of ours. The text of the cause stays, for logs; neither go-redis
 // nor Redis puts passwords into it.

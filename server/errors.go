@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	oautherrors "github.com/go-oauth2/oauth2/v4/errors"
 
+	"github.com/grantor-auth/grantor/attempts"
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/scopes"
@@ -57,11 +59,14 @@ func refusal(code, format string, args ...any) *Error {
 	return &Error{Code: code, Description: fmt.Sprintf(format, args...)}
 }
 
-// asError is the one table from errors of other packages to answers. What is not in
-// it is the store's or our own fault and never the client's: 503, so that nobody throws
-// good tokens away.
+// asError is the one table from errors of other packages to answers. What is not in it is our own fault and never the
+// client's: 503, so that nobody throws good tokens away. Faults of the directory and the store come first: what they
+// wrap is no mistake of the client's, whatever sentinel it is.
 func asError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if e := faultOf(err); e != nil {
 		return e
 	}
 	if e, ok := errors.AsType[*clients.Refusal](err); ok {
@@ -102,8 +107,38 @@ func asError(err error) *Error {
 	case errors.Is(err, oautherrors.ErrInvalidRequest):
 		return refusal(codeInvalidRequest, "the request is malformed")
 	}
-	return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second,
-		Description: "the token store does not answer; try again", Reason: "store_unavailable", Err: err}
+	return unavailable(err, "internal", "this server could not do what was asked; try again")
+}
+
+func unavailable(err error, reason, description string) *Error {
+	return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: reason, Err: err, Description: description}
+}
+
+// faultOf names the directory or the store where one of them failed; nil: neither did. The cause is for the log alone.
+func faultOf(err error) *Error {
+	is := func(targets ...error) bool {
+		return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
+	}
+	switch {
+	case is(users.ErrRecord):
+		return unavailable(err, "directory_answer_invalid", "the directory of users gave no usable answer; try again")
+	case is(users.ErrUnavailable):
+		return unavailable(err, "directory_unavailable", "the directory of users does not answer; try again")
+	case is(tokens.ErrRecord, clients.ErrRecord, keys.ErrRecord):
+		return unavailable(err, "store_record_invalid", "the token store gave no usable answer; try again")
+	case is(tokens.ErrFull, attempts.ErrFull):
+		return unavailable(err, "store_full", "the token store is full; try again")
+	}
+	if _, ok := errors.AsType[storeFault](err); ok && !is(clients.ErrStale, keys.ErrUnconfirmed) {
+		return unavailable(err, "store_unavailable", "the token store does not answer; try again")
+	}
+	return nil
+}
+
+// storeFault is an error of a store that could not answer; see tokens.Store.
+type storeFault interface {
+	error
+	StoreFault()
 }
 
 // refuse is the only place that answers an error.

@@ -44,6 +44,7 @@ type exchange struct {
 	login    *login        // set by checkPassword
 	left     time.Duration // of the access token, where it is less than its full life
 	reason   string        // why it was refused, for the log
+	locked   string        // the id of the user who is locked; "": nobody, or nobody knows whose name it is
 
 	stored            *clients.Stored // set by registrationToken
 	registrationToken string          // as presented, likewise
@@ -274,6 +275,9 @@ func (s *Server) logRequest(x *exchange, took time.Duration) {
 	}
 	if x.reason != "" {
 		attrs = append(attrs, slog.String("reason", x.reason))
+	}
+	if x.locked != "" { // for "grantor user … --sub"
+		attrs = append(attrs, slog.String("sub", x.locked))
 	}
 	s.log.LogAttrs(x, level, "request", attrs...)
 }

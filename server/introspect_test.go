@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -18,7 +17,13 @@ import (
 
 type contextT = context.Context
 
-var errStoreGone = errors.New("dial tcp 10.1.2.3:6379: connection refused")
+// errStoreGone is as a store's error must be.
+var errStoreGone = storeGone("dial tcp 10.1.2.3:6379: connection refused")
+
+type storeGone string
+
+func (e storeGone) Error() string { return string(e) }
+func (storeGone) StoreFault()     {}
 
 const dead = `{"active":false}`
 

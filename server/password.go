@@ -3,14 +3,12 @@ package server
 import (
 	"context"
 	"errors"
-	"net/http"
 	"net/netip"
 	"time"
 
 	oauth2 "github.com/go-oauth2/oauth2/v4"
 	oautherrors "github.com/go-oauth2/oauth2/v4/errors"
 
-	"github.com/grantor-auth/grantor/attempts"
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
@@ -43,79 +41,46 @@ func (s *Server) checkPassword(ctx context.Context, _, username, password string
 	if err != nil {
 		return "", err
 	}
-	attempt, err := s.cfg.Users.Lookup(x, typed)
+	defer s.shed.leaveDirectory()
+	if err := s.shed.enterDirectory(); err != nil {
+		return "", err
+	}
+	guess, err := s.beginGuess(x)
 	if err != nil {
 		return "", err
 	}
-	reserved, err := s.reserve(x, attempt)
+	attempt, err := s.cfg.Users.Lookup(x, typed)
 	if err != nil {
+		return "", errors.Join(err, guess.giveBack())
+	}
+	if err := guess.of(attempt); err != nil {
 		return "", err
 	}
 	user, err := s.cfg.Users.Verify(x, attempt)
-	if err == nil && s.cfg.DemoUsers[user.ID] && !fromLoopback(x.gin.Request) {
-		return "", s.failed(x, reserved, "demo_user_off_loopback")
-	}
-	if refusal, ok := errors.AsType[*users.Refusal](err); ok {
-		return "", s.failed(x, reserved, string(refusal.Reason))
-	}
 	if err != nil {
-		return "", errors.Join(err, giveBack(x, reserved))
+		return "", guess.refused(attempt, err)
 	}
-	if x.login, err = s.proved(x, user); err != nil {
-		if _, refused := errors.AsType[*Error](err); !refused { // a right password is no failure (V-03)
-			err = errors.Join(err, giveBack(x, reserved))
-		}
+	if s.cfg.DemoUsers[user.ID] && !fromLoopback(x.gin.Request) {
+		return "", guess.failed("demo_user_off_loopback")
+	}
+	if err := guess.is(attempt, user.ID); err != nil {
 		return "", err
 	}
-	if reserved != nil {
-		if err := reserved.Succeeded(x); err != nil {
-			return "", err
+	if x.login, err = s.proved(x, user); err != nil {
+		if e, refused := errors.AsType[*Error](err); refused {
+			return "", guess.failed(e.Reason)
 		}
+		return "", errors.Join(err, guess.giveBack()) // a right password is no failure (V-03)
+	}
+	if err := guess.succeeded(); err != nil {
+		return "", err
 	}
 	return user.ID, nil
 }
 
-// failed lets the attempt count as a failure. One that could not be counted is not answered: it would be a guess for nothing.
-func (s *Server) failed(x *exchange, reserved *attempts.Attempt, reason string) error {
-	if reserved != nil {
-		if err := reserved.Failed(x); err != nil {
-			return err
-		}
-	}
-	return s.errWrongPassword(reason)
-}
-
-// reserve counts the attempt before anything is hashed. The counter's store away means no log-in: fail closed
-// (threats S-14).
-func (s *Server) reserve(x *exchange, a *users.Attempt) (*attempts.Attempt, error) {
-	if s.cfg.Guesses == nil {
-		return nil, nil //nolint:nilnil // no limits, nothing reserved
-	}
-	reserved, verdict, wait, err := s.cfg.Guesses.Reserve(x, a.Key(), x.clientIP())
-	switch {
-	case err != nil:
-		return nil, err
-	case verdict == attempts.AddressLocked:
-		s.cfg.Metrics.LoginFailed("address_locked")
-		return nil, &Error{Code: codeInvalidGrant, Status: http.StatusTooManyRequests, RetryAfter: wait, Reason: "address_locked",
-			Description: "too many failed log-ins from this address; wait as long as Retry-After says"}
-	case verdict == attempts.UserLocked:
-		s.cfg.Users.Decline(x)
-		return nil, s.errWrongPassword("user_locked")
-	}
-	return reserved, nil
-}
-
-func giveBack(x *exchange, reserved *attempts.Attempt) error {
-	if reserved == nil {
-		return nil
-	}
-	return reserved.Abandoned(x)
-}
-
 // proved draws the user's epoch and then asks the directory once more: a log-out, a disabling or a new password
 // between the first look and the epoch is seen here, and one after the epoch makes the last script
-// fail.
+// fail. An *Error is a refusal, to be told like a wrong password.
 func (s *Server) proved(x *exchange, user *users.User) (*login, error) {
 	epoch, err := s.cfg.Store.UserEpoch(x, s.codec.Tag(user.ID), s.epochLife())
 	if err != nil {
@@ -123,13 +88,13 @@ func (s *Server) proved(x *exchange, user *users.User) (*login, error) {
 	}
 	now, err := s.cfg.Users.Recheck(x, user.ID)
 	if errors.Is(err, users.ErrGone) {
-		return nil, s.errWrongPassword("user_disabled")
+		return nil, &Error{Code: codeInvalidGrant, Reason: "user_disabled"}
 	}
 	if err != nil {
 		return nil, err
 	}
 	if s.fingerprints.Of(now.Credential) != s.fingerprints.Of(user.Credential) {
-		return nil, s.errWrongPassword("password_changed_meanwhile")
+		return nil, &Error{Code: codeInvalidGrant, Reason: "password_changed_meanwhile"}
 	}
 	if now.Username == "" {
 		now.Username = user.Username

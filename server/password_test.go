@@ -276,8 +276,8 @@ func TestGuessing(t *testing.T) {
 
 type brokenCounter struct{ attempts.Counter }
 
-func (brokenCounter) Hold(contextT, attempts.Subject, attempts.Event, int, time.Duration) (int, time.Duration, error) {
-	return 0, 0, errStoreGone
+func (brokenCounter) Hold(contextT, attempts.Subject, attempts.Event, int, time.Duration) (attempts.Hold, error) {
+	return attempts.Hold{}, errStoreGone
 }
 
 func TestRefresh(t *testing.T) {

@@ -46,29 +46,40 @@ func (s *Server) refresh(x *exchange, text, scope string) (oauth2.TokenInfo, err
 	if err != nil || old.Kind != tokens.Refresh {
 		return nil, &Error{Code: codeInvalidGrant, Description: "this is no refresh token of this server", Reason: "not_ours"}
 	}
+	f, granted, audience, err := s.judgeRefresh(x, old, scope)
+	if err != nil {
+		return nil, err
+	}
+	return s.rotate(x, text, old, f, granted, audience, scope)
+}
+
+// judgeRefresh says what a refresh may carry, by what is remembered of its family or else by the store. What it is refused for here
+// has used nothing up: it may be asked again.
+func (s *Server) judgeRefresh(x *exchange, old tokens.Token, scope string) (*tokens.Family, scopes.Set, []string, error) {
+	defer s.shed.leaveDirectory()
+	if err := s.shed.enterDirectory(); err != nil {
+		return nil, scopes.Set{}, nil, err
+	}
 	if f, known := s.facts.of(old); known {
 		granted, audience, err := s.mayRefresh(x, f, scope)
-		if err == nil {
-			return s.rotate(x, text, old, f, granted, audience, scope)
-		}
-		if !isRefusal(err) {
-			return nil, err
+		if err == nil || !isRefusal(err) {
+			return f, granted, audience, err
 		}
 		s.facts.Remove(old.Family)
 	}
 	f, err := s.cfg.Store.Family(x, old)
 	if errors.Is(err, tokens.ErrNotFound) {
-		return nil, &tokens.GrantError{Reason: tokens.ReasonNoFamily}
+		return nil, scopes.Set{}, nil, &tokens.GrantError{Reason: tokens.ReasonNoFamily}
 	}
 	if err != nil {
-		return nil, err
+		return nil, scopes.Set{}, nil, err
 	}
 	granted, audience, err := s.mayRefresh(x, f, scope)
 	if err != nil {
-		return nil, s.endedBy(x, f, err)
+		return nil, scopes.Set{}, nil, s.endedBy(x, f, err)
 	}
 	s.facts.remember(f)
-	return s.rotate(x, text, old, f, granted, audience, scope)
+	return f, granted, audience, nil
 }
 
 // mayRefresh says what a refresh may carry by all that the store does not judge, and changes nothing.

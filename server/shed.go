@@ -10,8 +10,9 @@ import (
 // shedder bounds the requests that are under way on this node, so that what cannot be done in time is refused at once. Giving out
 // tokens goes first and introspection last: who has a token keeps working longest.
 type shedder struct {
-	inside atomic.Int64
-	most   int64
+	inside    atomic.Int64
+	directory atomic.Int64 // of those inside, who wait for the directory of users
+	most      int64
 }
 
 // maxUnderway is how many requests may be under way: some 40 ms of a node's work.
@@ -42,3 +43,15 @@ func (s *shedder) enter(endpoint string) error {
 }
 
 func (s *shedder) leave() { s.inside.Add(-1) }
+
+// enterDirectory counts in a request that the directory of users must answer for; leaveDirectory must follow it. One directory that
+// hangs takes half of the token endpoint's places, and machines have the others.
+func (s *shedder) enterDirectory() error {
+	if s.directory.Add(1) > s.room("token")/2 {
+		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "directory_busy",
+			Description: "too many requests wait for the directory of users; try again"}
+	}
+	return nil
+}
+
+func (s *shedder) leaveDirectory() { s.directory.Add(-1) }

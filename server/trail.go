@@ -42,6 +42,9 @@ func (s *Server) recordRefusal(x *exchange, e *Error) {
 	switch {
 	case x.reason == "user_locked" || x.reason == "address_locked":
 		event.Event = audit.LockedOut
+		if x.locked != "" {
+			event.Subject = s.codec.Tag(x.locked).String()
+		}
 	case x.reason == "client_failures":
 		event.Event = audit.ClientLockedOut
 	case x.reason == string(tokens.ReasonReuse), x.reason == string(tokens.ReasonLostRotation):

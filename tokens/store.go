@@ -7,7 +7,8 @@ import (
 )
 
 // Errors of a Store. Any other error means that the store could not answer: it is neither a
-// "yes" nor a "no", and callers answer 503.
+// "yes" nor a "no", and callers answer 503. Where it wraps an error with the method StoreFault() the log
+// and the answer name the store.
 var (
 	// ErrNotFound: no such token is alive.
 	ErrNotFound = errors.New("token not found")
