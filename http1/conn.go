@@ -2,14 +2,15 @@ package http1
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,40 +18,39 @@ const (
 	bufferSize = 4 << 10         // of a connection: the longest plain request
 	bodyWait   = time.Second     // how long a body may take that did not come with its head
 	slack      = 5 * time.Second // how much later than asked a deadline may be: it is not moved at each request
+	mostBlank  = 4               // line ends before a request behind a POST that are passed over, as net/http does
 )
 
-// conn is a connection. What requests need is here once, and used again by each: nobody may keep a request or its header
-// beyond the handler, but for the texts.
+// conn is a connection: what its requests share.
 type conn struct {
 	srv    *Server
-	net    net.Conn
-	cancel context.CancelFunc
-	given  bool // it is handed on; srv.mu guards it
+	net    net.Conn // what requests are read from: with TLS, its inside
+	raw    net.Conn
+	values context.Context // of all requests
+	shared http.Request    // what all requests have alike
 
-	buf  []byte
-	have int // bytes of buf that were read and not consumed
+	began     int64        // in nanoseconds since 1970
+	idleSince atomic.Int64 // likewise; 0: it is at work
+	given     bool         // it is handed on; srv.mu guards it
+
+	buf      []byte
+	have     int // bytes of buf that were read and not consumed
+	ahead    byte
+	hasAhead bool // ahead comes behind them
+
+	answered bool // a request was, so that this is not the first
+	posted   bool // the last request was a POST
+	blank    int  // line ends that were passed over since
+	watcher  *watcher
 
 	now             time.Time // of the last answer; at the begin so long ago that silent is left of idle
 	readBy, writeBy time.Time // the deadlines that are armed
-
-	carrier carrier      // the context of all requests of the connection
-	proto   http.Request // what they share
-	request http.Request
-	url     url.URL
-	plain   plain
-	body    Body
-	answer  response
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	ctx := context.WithValue(context.WithValue(context.Background(), http.ServerContextKey, s.http), http.LocalAddrContextKey, nc.LocalAddr())
-	ctx, cancel := context.WithCancel(ctx)
-	c := &conn{srv: s, net: nc, cancel: cancel, buf: make([]byte, bufferSize), now: time.Now().Add(s.silent - s.idle)}
-	shared := http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: nc.RemoteAddr().String()}
-	c.carrier.Context = ctx
-	c.proto = *shared.WithContext(&c.carrier)
-	c.plain.header = make(http.Header, maxFields/2)
-	c.answer.header = make(http.Header, maxFields/2)
+	values := context.WithValue(context.WithValue(context.Background(), http.ServerContextKey, s.http), http.LocalAddrContextKey, nc.LocalAddr())
+	c := &conn{srv: s, net: nc, raw: nc, values: values, buf: make([]byte, bufferSize), began: time.Now().UnixNano(), now: time.Now().Add(s.silent - s.idle)}
+	c.shared = http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: nc.RemoteAddr().String()}
 	return c
 }
 
@@ -58,51 +58,103 @@ func newConn(s *Server, nc net.Conn) *conn {
 func (c *conn) serve() {
 	ours := true
 	defer func() {
-		c.cancel()
 		if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // the very value
-			c.srv.logf("http1: panic serving %v: %v\n%s", c.net.RemoteAddr(), p, debug.Stack())
+			c.srv.failed("panic while serving a request", "peer", c.shared.RemoteAddr, "panic", p, "stack", string(debug.Stack()))
 		}
 		if ours {
 			_ = c.net.Close()
 		}
 		c.srv.remove(c)
 	}()
-	for {
-		if c.have == 0 && !c.await() {
+	if c.srv.tls != nil {
+		if !c.handshake() {
 			return
 		}
-		if c.skipLine() {
+		if c.shared.TLS.NegotiatedProtocol == "h2" {
+			ours = false
+			c.handOn(byHTTP2)
+			return
+		}
+	}
+	why := c.requests()
+	if why == plainForm {
+		return
+	}
+	ours = false
+	c.handOn(why)
+}
+
+// requests answers plain requests until the connection is over, or returns why net/http must have it.
+func (c *conn) requests() reason {
+	for {
+		if c.have == 0 && !c.await() {
+			return plainForm
+		}
+		if !c.begun() {
+			return plainForm
+		}
+		if c.skipBlank() {
 			continue
 		}
 		text := string(c.buf[:c.have])
-		clear(c.plain.header)
-		if !c.plain.parse(text) || c.plain.head+c.plain.length > bufferSize {
-			break
+		q := &request{}
+		if why := q.plain.parse(text); why != plainForm {
+			return why
 		}
-		whole := c.plain.head + c.plain.length
+		whole := q.plain.head + q.plain.length
+		if whole > bufferSize {
+			return byLength
+		}
 		if c.have < whole {
 			if !c.rest(whole) {
-				break
+				return byLateBody
 			}
-			text = text[:c.plain.head] + string(c.buf[c.plain.head:whole])
+			text = text[:q.plain.head] + string(c.buf[q.plain.head:whole])
 		}
-		if !c.handle(text[c.plain.head:whole]) {
-			return
+		keep := c.handle(q, text[q.plain.head:whole])
+		if !keep {
+			return plainForm
 		}
 		c.have = copy(c.buf, c.buf[whole:c.have])
+		if c.hasAhead {
+			c.buf[c.have] = c.ahead
+			c.have, c.hasAhead = c.have+1, false
+		}
 	}
-	ours = false
+}
+
+// begun waits for four bytes of a request that is not the first, as net/http does: a client that ends with less has said nothing.
+func (c *conn) begun() bool {
+	for c.answered && c.have < mostBlank {
+		n, err := c.net.Read(c.buf[c.have:])
+		c.have += n
+		if err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// handOn gives the connection to net/http, with all that was read of it.
+func (c *conn) handOn(why reason) {
+	c.srv.handedOn[why].Add(1)
 	c.srv.leave(c)
+	if why == byHTTP2 {
+		c.srv.others.give(c.net, nil) // as it is: net/http looks for TLS
+		return
+	}
 	c.srv.others.give(c.net, slices.Clone(c.buf[:c.have]))
 }
 
-// skipLine drops an empty line behind a POST, which some clients send with its body; net/http does so too (RFC 9112 §2.2).
-func (c *conn) skipLine() bool {
-	if c.have < 2 || c.buf[0] != '\r' || c.buf[1] != '\n' || c.plain.method != http.MethodPost {
-		return false
+// skipBlank drops line ends behind a POST, which some clients send with its body, as net/http does (RFC 9112 §2.2).
+func (c *conn) skipBlank() bool {
+	n := 0
+	for n < c.have && c.posted && c.blank < mostBlank && (c.buf[n] == '\r' || c.buf[n] == '\n') {
+		n++
+		c.blank++
 	}
-	c.have = copy(c.buf, c.buf[2:c.have])
-	return true
+	c.have = copy(c.buf, c.buf[n:c.have])
+	return n > 0
 }
 
 // await waits for the begin of a request. It is false when the connection is over.
@@ -111,6 +163,8 @@ func (c *conn) await() bool {
 	if c.readBy.Before(until) {
 		c.armRead(until.Add(slack))
 	}
+	c.idleSince.Store(max(c.now.UnixNano(), c.began))
+	defer c.idleSince.Store(0)
 	for {
 		n, err := c.net.Read(c.buf)
 		if n > 0 {
@@ -150,23 +204,18 @@ func (c *conn) rest(whole int) bool {
 	return true
 }
 
-// handle lets the handler answer the request that was parsed, and says whether the connection goes on.
-func (c *conn) handle(body string) bool {
-	p := &c.plain
-	c.request = c.proto
-	c.url = url.URL{Path: p.path}
-	r := &c.request
-	r.Method, r.URL, r.RequestURI, r.Host, r.Header = p.method, &c.url, p.path, p.host, p.header
-	r.Body, r.ContentLength = http.NoBody, int64(p.length)
-	if p.length > 0 {
-		c.body = Body{text: body}
-		r.Body = &c.body
-	}
-	a := &c.answer
-	a.begin(&c.srv.spare)
-	defer a.end(&c.srv.spare)
-	defer func() { c.carrier.load = nil }()
+// handle lets the handler answer a request, and says whether the connection goes on.
+func (c *conn) handle(q *request, body string) bool {
+	c.srv.served.Add(1)
+	c.answered, c.posted, c.blank = true, q.plain.method == http.MethodPost, 0
+	a := &q.answer
+	a.begin(q.plain.last)
+	r := q.httpRequest(c, body)
+	defer c.unwatch()
+	defer q.context.end()
 	c.srv.http.Handler.ServeHTTP(a, r)
+	q.context.end()
+	c.unwatch()
 	if c.srv.stopping.Load() {
 		a.close = true // so that nobody sends the next request into a connection that ends
 	}
@@ -195,53 +244,31 @@ func (c *conn) part() {
 	_, _ = io.CopyBuffer(struct{ io.Writer }{io.Discard}, io.LimitReader(c.net, 256<<10), c.buf)
 }
 
-// carrier is a context that holds one thing for the request under way, for the goroutine of its handler alone.
-type carrier struct {
-	context.Context
-	load any
-}
-
-// Carry hangs load on the context of a plain request until it is answered, without the copy of the request that WithContext takes. It
-// is false for any other context, and for a second load. A load of nil takes away what hangs there.
-func Carry(ctx context.Context, load any) bool {
-	c, ok := ctx.(*carrier)
-	if !ok || c.load != nil && load != nil {
+// handshake begins TLS. It is false when there is no connection afterwards.
+func (c *conn) handshake() bool {
+	inside := tls.Server(c.raw, c.srv.tls)
+	_ = c.raw.SetDeadline(time.Now().Add(c.srv.silent))
+	ctx, cancel := context.WithTimeout(context.Background(), c.srv.silent)
+	defer cancel()
+	err := inside.HandshakeContext(ctx)
+	if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok && plain.Conn != nil && looksLikeHTTP(plain.RecordHeader) {
+		_, _ = io.WriteString(plain.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
+	}
+	if err != nil {
+		c.srv.logf("http1: TLS handshake error from %s: %v", c.shared.RemoteAddr, err)
 		return false
 	}
-	c.load = load
+	_ = c.raw.SetDeadline(time.Time{})
+	state := inside.ConnectionState()
+	c.net, c.shared.TLS = inside, &state
 	return true
 }
 
-// Carried returns what Carry hung on a context; nil: nothing.
-func Carried(ctx context.Context) any {
-	if c, ok := ctx.(*carrier); ok {
-		return c.load
+// looksLikeHTTP says whether a client spoke HTTP where TLS was expected.
+func looksLikeHTTP(begin [5]byte) bool {
+	switch string(begin[:]) {
+	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO":
+		return true
 	}
-	return nil
-}
-
-// Body is a request's body, which has come whole.
-type Body struct {
-	text string
-	at   int
-}
-
-// Read implements io.Reader.
-func (b *Body) Read(p []byte) (int, error) {
-	if b.at == len(b.text) {
-		return 0, io.EOF
-	}
-	n := copy(p, b.text[b.at:])
-	b.at += n
-	return n, nil
-}
-
-// Close implements io.Closer.
-func (b *Body) Close() error { return nil }
-
-// Text returns what was not read yet, without a copy.
-func (b *Body) Text() string {
-	rest := b.text[b.at:]
-	b.at = len(b.text)
-	return rest
+	return false
 }

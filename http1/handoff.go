@@ -40,8 +40,11 @@ func (h *handoff) Addr() net.Addr { return h.addr }
 // give hands a connection on with what was read of it. Afterwards it is net/http's; or it is closed, if nobody accepts any more.
 func (h *handoff) give(c net.Conn, read []byte) {
 	_ = c.SetDeadline(time.Time{})
+	if read != nil {
+		c = &replayed{Conn: c, read: read}
+	}
 	select {
-	case h.conns <- &replayed{Conn: c, read: read}:
+	case h.conns <- c:
 	case <-h.closed:
 		_ = c.Close()
 	}

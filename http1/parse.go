@@ -9,43 +9,68 @@ import (
 // maxFields is the most header fields of a plain request.
 const maxFields = 24
 
+// reason says why a connection is net/http's.
+type reason int
+
+// The reasons. Plain requests have none.
+const (
+	plainForm  reason = iota
+	byHead            // the head did not come whole in one piece, or is no head
+	byLine            // another method, version, or form of the target
+	byField           // a field that changes how the request is read, or is not in pure grammar
+	byFraming         // no length, chunks, or a length that does not belong there
+	byLength          // longer than a connection's buffer
+	byLateBody        // the body did not come in time
+	byHTTP2
+	reasons
+)
+
+// String names the reason as metrics do.
+func (r reason) String() string {
+	return [...]string{"plain", "head", "request_line", "field", "framing", "length", "late_body", "http2"}[r]
+}
+
 // plain is a request as it was read: every text is a part of one.
 type plain struct {
 	method, path, host string
-	head               int // bytes of the head, its last empty line too
-	length             int // bytes of the body behind it
+	last               bool // the client wants no other (Connection: close)
+	head               int  // bytes of the head, its last empty line too
+	length             int  // bytes of the body behind it
 	header             http.Header
 	values             [maxFields]string // what header's lists lie in
 	fields             int
 }
 
-// parse reads the head of a request from the begin of text, and reports whether it is whole and plain. What it accepts, net/http accepts, and
-// takes for the same request (FuzzParse). The header is written into p.header, which must be empty.
-func (p *plain) parse(text string) bool {
+// parse reads the head of a request from the begin of text, and says whether it is whole and plain. What it accepts, net/http accepts, and
+// takes for the same request (FuzzParse).
+func (p *plain) parse(text string) reason {
 	end := strings.Index(text, "\r\n\r\n")
 	if end < 0 {
-		return false
+		return byHead
 	}
-	p.head, p.length, p.host, p.fields = end+4, -1, "", 0
+	p.head, p.length, p.header = end+4, -1, make(http.Header, maxFields/2)
 	line, rest, _ := strings.Cut(text[:end+2], "\r\n")
 	if !p.requestLine(line) {
-		return false
+		return byLine
 	}
 	for rest != "" {
 		line, rest, _ = strings.Cut(rest, "\r\n")
 		if !p.field(line) {
-			return false
+			return byField
 		}
 	}
+	hasLength := p.length >= 0
 	switch {
 	case p.host == "": // RFC 9112 §3.2
-		return false
-	case p.method == http.MethodPost:
-		return p.length >= 0
+		return byField
+	case hasLength != (p.method == http.MethodPost):
+		return byFraming
 	}
-	ok := p.length < 0
-	p.length = 0
-	return ok
+	p.length = max(p.length, 0)
+	if pragma := p.header["Pragma"]; pragma != nil && pragma[0] == "no-cache" && p.header["Cache-Control"] == nil {
+		p.header["Cache-Control"] = []string{"no-cache"} // as net/http does (RFC 9111 §5.4)
+	}
+	return plainForm
 }
 
 // requestLine reads GET or POST of a path in unreserved characters (RFC 3986 §2.3).
@@ -96,10 +121,11 @@ func (p *plain) field(line string) bool {
 			return false
 		}
 	case "Connection":
-		if !strings.EqualFold(value, "keep-alive") {
+		p.last = strings.EqualFold(value, "close")
+		if p.header[name] != nil || !p.last && !strings.EqualFold(value, "keep-alive") {
 			return false
 		}
-	case "Transfer-Encoding", "Expect", "Upgrade", "Te", "Trailer", "Keep-Alive", "Proxy-Connection", "Pragma":
+	case "Transfer-Encoding", "Expect", "Upgrade", "Te", "Trailer", "Proxy-Connection":
 		return false // they change how a connection or a request is read
 	}
 	if others := p.header[name]; others != nil {

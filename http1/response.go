@@ -5,40 +5,23 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 )
 
-// response is the http.ResponseWriter of a plain request. It is written to the network in one piece, after the handler.
+// response is the http.ResponseWriter of a plain request. It is written to the network in one piece, after the handler. What a goroutine
+// writes into it later goes nowhere.
 type response struct {
 	header  http.Header
+	head    []byte
+	body    []byte
 	status  int // 0: nothing is written yet
 	close   bool
 	typed   bool
 	dated   bool
-	out     *buffers
 	nothing bool // the status allows no body (RFC 9110 §6.4.1)
 }
 
-// buffers are the head of an answer, and its body. They are a connection's only while it answers.
-type buffers struct{ head, body []byte }
-
-func newBuffers() any { return &buffers{make([]byte, 0, 1<<10), make([]byte, 0, 1<<10)} }
-
-// mostSpare is the longest buffer that is kept for another answer.
-const mostSpare = 16 << 10
-
-func (a *response) begin(spare *sync.Pool) {
-	clear(a.header)
-	*a = response{header: a.header, out: spare.Get().(*buffers)}
-}
-
-func (a *response) end(spare *sync.Pool) {
-	b := a.out
-	a.out = nil
-	if cap(b.head) <= mostSpare && cap(b.body) <= mostSpare {
-		b.head, b.body = b.head[:0], b.body[:0]
-		spare.Put(b)
-	}
+func (a *response) begin(last bool) {
+	a.header, a.close = make(http.Header, maxFields/2), last
 }
 
 // Header implements http.ResponseWriter.
@@ -55,7 +38,7 @@ func (a *response) WriteHeader(status int) {
 	}
 	a.status = status
 	a.nothing = status == http.StatusNoContent || status == http.StatusNotModified
-	head := append(a.out.head, "HTTP/1.1 "...)
+	head := append(make([]byte, 0, 1<<10), "HTTP/1.1 "...)
 	head = strconv.AppendInt(head, int64(status), 10)
 	head = append(append(append(head, ' '), http.StatusText(status)...), "\r\n"...)
 	for name, values := range a.header {
@@ -86,7 +69,7 @@ func (a *response) WriteHeader(status int) {
 			head = append(head, "\r\n"...)
 		}
 	}
-	a.out.head = head
+	a.head = head
 }
 
 // isToken says whether a name may be a field's (RFC 9110 §5.6.2).
@@ -105,27 +88,26 @@ func (a *response) Write(p []byte) (int, error) {
 	if a.nothing {
 		return 0, http.ErrBodyNotAllowed
 	}
-	a.out.body = append(a.out.body, p...)
+	a.body = append(a.body, p...)
 	return len(p), nil
 }
 
 // finish returns the whole answer, and whether another may follow.
 func (a *response) finish(date string) (out []byte, keep bool) {
 	a.WriteHeader(http.StatusOK)
-	head, body := a.out.head, a.out.body
+	head := a.head
 	if !a.dated {
 		head = append(append(append(head, "Date: "...), date...), "\r\n"...)
 	}
-	if !a.typed && len(body) > 0 {
-		head = append(append(append(head, "Content-Type: "...), http.DetectContentType(body)...), "\r\n"...)
+	if !a.typed && len(a.body) > 0 {
+		head = append(append(append(head, "Content-Type: "...), http.DetectContentType(a.body)...), "\r\n"...)
 	}
 	if !a.nothing {
-		head = strconv.AppendInt(append(head, "Content-Length: "...), int64(len(body)), 10)
+		head = strconv.AppendInt(append(head, "Content-Length: "...), int64(len(a.body)), 10)
 		head = append(head, "\r\n"...)
 	}
 	if a.close {
 		head = append(head, "Connection: close\r\n"...)
 	}
-	a.out.head = append(append(head, "\r\n"...), body...)
-	return a.out.head, !a.close
+	return append(append(head, "\r\n"...), a.body...), !a.close
 }

@@ -4,13 +4,16 @@
 // hands the connection to net/http with every byte that it has read, and net/http keeps it. So there is one lenient reader and one that knows
 // a strict subset of what that one reads (FuzzParse holds the two together), and nothing in between to smuggle through.
 //
-// It does not know TLS: see server.NewHTTP.
+// Over TLS too, where the http.Server has a TLSConfig: a client that chooses HTTP/2 is net/http's.
 package http1
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -18,10 +21,12 @@ import (
 	"time"
 )
 
-// Server serves the handler of an http.Server. Of its fields Handler, ReadHeaderTimeout, IdleTimeout, WriteTimeout and ErrorLog count for plain requests, and
-// all for the others. The context of a plain request ends with its connection, not with the request: what a handler hangs on it, it takes away.
+// Server serves the handler of an http.Server. Of its fields Handler, TLSConfig, ReadHeaderTimeout, IdleTimeout, WriteTimeout and ErrorLog
+// count for plain requests, and all for the others. The context of a request ends when it was answered, or when the client hangs up.
 type Server struct {
 	http        *http.Server
+	tls         *tls.Config // nil: plain TCP. http's own is net/http's to change
+	log         *slog.Logger
 	idle, write time.Duration
 	silent      time.Duration // how long a connection may wait for its first request
 
@@ -34,21 +39,50 @@ type Server struct {
 	stopped  time.Time // when it began to stop; written before stopping is set
 	given    time.Time // when a connection was last handed on
 
-	date  atomic.Pointer[date]
-	spare sync.Pool // of *buffers
+	places *places
+	date   atomic.Pointer[date]
+
+	served   atomic.Uint64
+	handedOn [reasons]atomic.Uint64
+}
+
+// Config is what a Server needs beside the http.Server.
+type Config struct {
+	MaxConnections int          // open at once; 0: no bound. Near it, idle ones are closed, the longest idle first
+	Log            *slog.Logger // is told of panics and of accepting that fails, at error level; nil: slog.Default
 }
 
 // New returns a server for h, which nobody else may serve. A timeout of zero is an hour here.
-func New(h *http.Server) *Server {
+func New(h *http.Server, cfg Config) *Server {
 	or := func(d time.Duration) time.Duration {
 		if d <= 0 {
 			return time.Hour
 		}
 		return d
 	}
+	var certificates *tls.Config
+	if h.TLSConfig != nil {
+		certificates = showTLS(h)
+	}
 	idle := or(h.IdleTimeout)
-	return &Server{http: h, idle: idle, write: or(h.WriteTimeout), silent: min(idle, or(h.ReadHeaderTimeout)), conns: map[*conn]struct{}{}, empty: make(chan struct{}),
-		spare: sync.Pool{New: newBuffers}}
+	return &Server{http: h, tls: certificates, log: cmp.Or(cfg.Log, slog.Default()), idle: idle, write: or(h.WriteTimeout), silent: min(idle, or(h.ReadHeaderTimeout)),
+		conns: map[*conn]struct{}{}, empty: make(chan struct{}), places: newPlaces(cfg.MaxConnections)}
+}
+
+// Stats counts requests by who read them.
+type Stats struct {
+	Plain    uint64            // requests served here
+	HandedOn map[string]uint64 // connections that net/http serves, by the reason
+	Closed   uint64            // idle connections that were closed to make place
+}
+
+// Stats returns the counts so far.
+func (s *Server) Stats() Stats {
+	by := map[string]uint64{}
+	for r := plainForm + 1; r < reasons; r++ {
+		by[r.String()] = s.handedOn[r].Load()
+	}
+	return Stats{s.served.Load(), by, s.places.closed.Load()}
 }
 
 // lingering is how long an idle connection stays open after the begin of a stop: a request that is on its way in that moment is answered, and
@@ -67,6 +101,7 @@ func (s *Server) Serve(l net.Listener) error {
 	s.mu.Unlock()
 	go func() { _ = s.http.Serve(s.others) }()
 	for wait := time.Duration(0); ; {
+		s.places.await(s)
 		c, err := l.Accept()
 		if s.stopping.Load() {
 			if err == nil {
@@ -79,12 +114,12 @@ func (s *Server) Serve(l net.Listener) error {
 				return err
 			}
 			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-			s.logf("http1: accept: %v; again in %v", err, wait)
+			s.failed("a connection could not be accepted", "error", err.Error(), "retry_after_ms", wait.Milliseconds())
 			time.Sleep(wait)
 			continue
 		}
 		wait = 0
-		if one := s.add(c); one != nil {
+		if one := s.add(s.places.take(c)); one != nil {
 			go one.serve()
 		}
 	}
@@ -137,6 +172,7 @@ func (s *Server) stop() {
 	}
 	s.stopped = time.Now()
 	s.stopping.Store(true)
+	close(s.places.stop)
 	if s.listener != nil {
 		_ = s.listener.Close()
 	}
@@ -180,6 +216,10 @@ func (s *Server) Close() error {
 	}
 	s.mu.Unlock()
 	return s.http.Close()
+}
+
+func (s *Server) failed(what string, attrs ...any) {
+	s.log.Error("http1: "+what, attrs...)
 }
 
 func (s *Server) logf(format string, args ...any) {

@@ -30,7 +30,7 @@ func front(t *testing.T, h http.HandlerFunc, change ...func(*http.Server)) (addr
 	for _, c := range change {
 		c(srv)
 	}
-	s = New(srv)
+	s = New(srv, Config{})
 	done := make(chan struct{})
 	go func() { defer close(done); _ = s.Serve(l) }()
 	t.Cleanup(func() { _ = s.Close(); <-done })
@@ -130,11 +130,10 @@ func TestRequests(t *testing.T) {
 		}
 	})
 	for name, text := range map[string]string{
-		"chunks":            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
-		"a query":           "POST /?a=b HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab",
-		"a long body":       "POST / HTTP/1.1\r\nHost: a\r\nX-Pad: \r\nContent-Length: 9000\r\n\r\n" + strings.Repeat("a", 9000),
-		"connection: close": "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\nab",
-		"HTTP/1.0":          "POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nab",
+		"chunks":      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+		"a query":     "POST /?a=b HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab",
+		"a long body": "POST / HTTP/1.1\r\nHost: a\r\nX-Pad: \r\nContent-Length: 9000\r\n\r\n" + strings.Repeat("a", 9000),
+		"HTTP/1.0":    "POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nab",
 	} {
 		t.Run("net/http serves what is not plain, and what was read of it is not lost: "+name, func(t *testing.T) {
 			addr, _ := front(t, echo)
@@ -257,7 +256,7 @@ func TestLastAnswer(t *testing.T) {
 		t.Run("RFC 9112 §9.6 requests behind the last one do not reset the connection: "+name, func(t *testing.T) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			require.NoError(t, err)
-			s := New(&http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Connection", "close"); echo(w, r) })})
+			s := New(&http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Connection", "close"); echo(w, r) })}, Config{})
 			go func() { _ = s.Serve(wrap(l)) }()
 			defer func() { _ = s.Close() }()
 			c, r := dial(t, l.Addr().String())
@@ -540,7 +539,7 @@ func TestStop(t *testing.T) {
 		require.NoError(t, <-stopped)
 	})
 	t.Run("a stop sets no deadline of a connection that net/http has", func(t *testing.T) {
-		s := New(&http.Server{Handler: http.HandlerFunc(echo)})
+		s := New(&http.Server{Handler: http.HandlerFunc(echo)}, Config{})
 		s.others = newHandoff(&net.TCPAddr{}) // nobody accepts: it stays on its way
 		nc := &deadlines{silentConn: silentConn{left: 1, text: "GET /?a HTTP/1.1\r\n\r\n"}, free: make(chan struct{})}
 		go s.add(nc).serve()
@@ -563,7 +562,7 @@ func TestStop(t *testing.T) {
 	t.Run("who serves too late finds the listener closed, as by net/http", func(t *testing.T) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
-		s := New(&http.Server{Handler: http.HandlerFunc(echo)})
+		s := New(&http.Server{Handler: http.HandlerFunc(echo)}, Config{})
 		require.NoError(t, s.Shutdown(t.Context()))
 		require.ErrorIs(t, s.Serve(l), http.ErrServerClosed)
 		_, err = net.Dial("tcp", l.Addr().String())
@@ -631,7 +630,7 @@ func (c *silentConn) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
 
 func BenchmarkRequest(b *testing.B) {
 	b.ReportAllocs()
-	s := New(&http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"active":false}`)) })})
+	s := New(&http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"active":false}`)) })}, Config{})
 	c := newConn(s, &silentConn{left: b.N, text: "POST /oauth2/introspect HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nAuthorization: Basic ZGVtbzpkZW1v\r\n" +
 		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 10\r\n\r\ntoken=abcd"})
 	c.serve()

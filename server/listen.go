@@ -40,16 +40,7 @@ type Front interface {
 	Close() error
 }
 
-// NewFront returns what serves h: by http1, or with a certificate TLS by net/http.
+// NewFront returns what serves h on the public listener: plain requests by http1, the others, and HTTP/2, by net/http.
 func NewFront(h http.Handler, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error), log *slog.Logger) Front {
-	srv := NewHTTP(h, certificate, log)
-	if certificate != nil {
-		return tlsFront{srv}
-	}
-	return http1.New(srv)
+	return http1.New(NewHTTP(h, certificate, log), http1.Config{Log: log})
 }
-
-type tlsFront struct{ *http.Server }
-
-// Serve implements Front.
-func (f tlsFront) Serve(l net.Listener) error { return f.ServeTLS(l, "", "") }
