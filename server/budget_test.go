@@ -125,13 +125,15 @@ func TestAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates too")
 	}
-	budget := map[string]float64{"issue": 28, "introspect": 16, "garbage": 13, "revoke": 13, "refresh": 46}
+	budget := map[string]float64{"issue": 32, "introspect": 18, "garbage": 14, "revoke": 14, "refresh": 50} // parameters and answer are the request's own
 	for name, send := range sends(t, hot(t)) {
 		require.Equal(t, 200, send().status, name)
 		time.Sleep(time.Millisecond)
 		got := testing.AllocsPerRun(500, func() { send() })
 		t.Logf("%s: %.0f allocations", name, got)
-		require.LessOrEqual(t, got, budget[name], name)
+		if got > budget[name] {
+			t.Errorf("%s: %.0f allocations, more than %.0f", name, got, budget[name])
+		}
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -31,7 +30,6 @@ type exchange struct {
 	peer   string          // see clientIP
 	id     string          // X-Request-Id
 	form   url.Values      // set by formBody
-	room   *room           // nil: none yet
 	body   []byte          // set by jsonBody
 	client *clients.Client // set by authenticateClient and by nothing else
 
@@ -156,54 +154,19 @@ func (s *Server) end(x *exchange) {
 		x.endSpan()
 	}
 	s.logRequest(x, took)
-	x.leaveRoom()
 }
 
-// room is memory that requests use one after the other: their parameters, and the text of their answer. Nothing in it may be kept
-// beyond the request.
-type room struct {
-	form   url.Values
-	values []string
-	answer []byte
-	reader *http.Request // whose Form is form; nil: nobody's
-}
+// newAnswer is an object without members, with place for an answer of usual length.
+func newAnswer() jsonobject.Object { return make(jsonobject.Object, 0, 512) }
 
-func newRoom() any {
-	return &room{form: make(url.Values, 8), values: make([]string, 0, 8), answer: make([]byte, 0, 1<<10)}
-}
-
-func (x *exchange) enterRoom() *room {
-	if x.room == nil {
-		x.room = x.fixed.rooms.Get().(*room)
-	}
-	return x.room
-}
-
-// object is an empty answer.
-func (x *exchange) object() jsonobject.Object { return x.enterRoom().answer[:0] }
-
-func (x *exchange) leaveRoom() {
-	if x.room == nil {
-		return
-	}
-	if r := x.room.reader; r != nil { // whoever wrapped the server may look at it still
-		r.Form, r.PostForm, x.room.reader = nil, nil, nil
-	}
-	clear(x.room.form)
-	clear(x.room.values[:cap(x.room.values)])
-	x.fixed.rooms.Put(x.room)
-	x.room, x.form = nil, nil
-}
-
-// fixedHeaders are values that every answer shares. Nobody may write into them; Header.Set and Add do not. rooms are those that are free.
+// fixedHeaders are values that every answer shares. Nobody may write into them; Header.Set and Add do not.
 type fixedHeaders struct {
 	noStore, noCache, noSniff, noReferrer, json []string
-	rooms                                       sync.Pool
 }
 
 func newFixedHeaders() *fixedHeaders {
 	return &fixedHeaders{noStore: []string{"no-store"}, noCache: []string{"no-cache"}, noSniff: []string{"nosniff"},
-		noReferrer: []string{"no-referrer"}, json: []string{"application/json"}, rooms: sync.Pool{New: newRoom}}
+		noReferrer: []string{"no-referrer"}, json: []string{"application/json"}}
 }
 
 // newRequestID draws 80 bits that name a request in the log. They are no secret.

@@ -57,7 +57,7 @@ func (s *Server) introspect(x *exchange) error {
 	if r.Subject != "" {
 		answer.sub, answer.subType, answer.username = r.Subject, "user", r.Username
 	}
-	return s.answerIntrospection(x, answer.json(x.object()))
+	return s.answerIntrospection(x, answer.json(newAnswer()))
 }
 
 // introspectRefresh shows a refresh token to its own client, and to nobody else: resource servers that look
@@ -80,7 +80,7 @@ func (s *Server) introspectRefresh(x *exchange, t tokens.Token) error {
 	answer := active{scope: f.Scope, clientID: f.ClientID, tokenType: "refresh_token", username: f.Username,
 		exp: ends.Unix(), iat: f.LastUsed.Unix(), nbf: f.Created.Unix(), sub: f.Subject, subType: "user", aud: f.Audience,
 		iss: s.cfg.Issuer, jti: t.ID().String()}
-	return s.answerIntrospection(x, answer.json(x.object()))
+	return s.answerIntrospection(x, answer.json(newAnswer()))
 }
 
 // errInactive: the token is not good, whatever the reason. It is an answer and not a fault.

@@ -36,11 +36,11 @@ func (s *Server) formBody(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	form, err := x.enterRoom().parseForm(body)
+	form, err := parseForm(body)
 	if err != nil {
 		return err
 	}
-	x.form, r.Form, r.PostForm, x.room.reader = form, form, form, r
+	x.form, r.Form, r.PostForm = form, form, form
 	return nil
 }
 
@@ -92,12 +92,12 @@ func mayRepeat(name string) bool { return name == "resource" }
 
 // parseForm reads a form strictly. A malformed body is an error, and not a body with fewer
 // parameters; a parameter without a value counts as omitted (RFC 6749 §3.2).
-func (r *room) parseForm(body string) (url.Values, error) {
+func parseForm(body string) (url.Values, error) {
 	if strings.Count(body, "&") >= maxParameters {
 		return nil, refusal(codeInvalidRequest, "the body has more than %d parameters", maxParameters)
 	}
-	form := r.form
-	if !r.splitForm(body) {
+	form, err := url.ParseQuery(body)
+	if err != nil {
 		return nil, refusal(codeInvalidRequest, "the body is not well-formed %s: %% starts two hexadecimal digits, & divides parameters", formType)
 	}
 	for name, values := range form {
@@ -114,34 +114,6 @@ func (r *room) parseForm(body string) (url.Values, error) {
 		}
 	}
 	return form, nil
-}
-
-// splitForm is url.ParseQuery into memory that is there already.
-func (r *room) splitForm(body string) bool {
-	if n := strings.Count(body, "&") + 1; n > cap(r.values) {
-		r.values = make([]string, 0, n)
-	}
-	values := r.values[:0]
-	for body != "" {
-		var part string
-		part, body, _ = strings.Cut(body, "&")
-		if part == "" {
-			continue
-		}
-		name, value, _ := strings.Cut(part, "=")
-		name, err1 := url.QueryUnescape(name)
-		value, err2 := url.QueryUnescape(value)
-		if err1 != nil || err2 != nil || strings.IndexByte(part, ';') >= 0 {
-			return false
-		}
-		if others := r.form[name]; others != nil {
-			r.form[name] = append(others, value)
-			continue
-		}
-		values = append(values, value)
-		r.form[name] = values[len(values)-1 : len(values) : len(values)]
-	}
-	return true
 }
 
 // authenticateClient finds out who asks: one place for token, introspection and

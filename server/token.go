@@ -83,7 +83,7 @@ func writeToken(x *exchange, info oauth2.TokenInfo) {
 	if x.left > 0 {
 		life = min(life, x.left)
 	}
-	answer := x.object().Text("access_token", info.GetAccess()).Text("token_type", "Bearer").Number("expires_in", int64(life/time.Second))
+	answer := newAnswer().Text("access_token", info.GetAccess()).Text("token_type", "Bearer").Number("expires_in", int64(life/time.Second))
 	answer = answer.TextOr("refresh_token", info.GetRefresh()).TextOr("scope", info.GetScope())
 	x.write(http.StatusOK, answer.Close())
 }
