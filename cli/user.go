@@ -46,7 +46,7 @@ func (p Program) userCommand() *cobra.Command {
 		switch c.Name() {
 		case "add":
 			c.Flags().StringVar(&f.id, "id", "", "the immutable id (default: a random one)")
-			c.Flags().StringVar(&f.scope, "scope", "", "the most that the user's tokens may carry (default: [users] scope)")
+			c.Flags().StringVar(&f.scope, "scope", "", "the most that the user's tokens may carry, of [scopes] (default: [users] scope)")
 			c.Flags().BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from standard input")
 		case "set-password":
 			c.Flags().BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from standard input")
@@ -68,6 +68,7 @@ type userRun struct {
 	redis  *users.Redis // nil: another directory
 	tokens tokens.Store
 	codec  *tokens.Codec
+	cfg    *config.Config
 }
 
 func (p Program) userCommandOf(f *userFlags, use, short string, run func(*userRun) error) *cobra.Command {
@@ -103,7 +104,7 @@ func (p Program) withUsers(c *cobra.Command, cfg *config.Config, f *userFlags, n
 	if err != nil {
 		return err
 	}
-	u := &userRun{userFlags: f, ctx: c.Context(), cmd: c, name: name, dir: dir, tokens: store, codec: tokens.NewCodec(key)}
+	u := &userRun{userFlags: f, ctx: c.Context(), cmd: c, name: name, dir: dir, tokens: store, codec: tokens.NewCodec(key), cfg: cfg}
 	if cfg.Users.Source == "redis" {
 		u.redis = users.NewRedis(db)
 		u.dir.find = u.redis

@@ -16,8 +16,11 @@ func (p Program) userAdd(u *userRun) error {
 	n := users.NewUser{ID: u.id, Username: u.name}
 	if u.scope != "" {
 		rules, err := scopes.ParseRules(u.scope)
+		if err == nil {
+			err = users.CheckKnownScope(rules, u.cfg.Catalogue())
+		}
 		if err != nil {
-			return usageError{err}
+			return usageError{fmt.Errorf("--scope: %w", err)}
 		}
 		n.Scope = &rules
 	}
@@ -28,6 +31,9 @@ func (p Program) userAdd(u *userRun) error {
 	added, err := u.redis.Add(u.ctx, n)
 	if err != nil {
 		return err
+	}
+	if nothing := users.MayNothing(added, u.cfg.UserScope(), u.cfg.Catalogue()); nothing != "" {
+		fmt.Fprintln(u.cmd.ErrOrStderr(), "warning:", nothing)
 	}
 	return answer(u.cmd, u.asJSON, map[string]string{"sub": added.ID, "username": added.Username}, added.ID+"\n")
 }

@@ -78,6 +78,8 @@ func TestMistakes(t *testing.T) {
 		"RT-17 an idle life beyond the absolute one":                 {minimal + "[tokens]\nrefresh_ttl = \"91d\"\n", "config.toml:3:1: tokens.refresh_ttl: must be a second at least and not more than refresh_max_ttl"},
 		"a retry window beyond a quarter of the access token's life": {minimal + "[tokens]\nretry_window = \"5m\"\n", "config.toml:3:1: tokens.retry_window: must be between 0s and a quarter of access_ttl, here 3m45s"},
 		"a user without a usable hash":                               {minimal + "[[users.config]]\nid = \"u\"\nusername = \"a\"\npassword_hash = \"hunter2\"\n", "config.toml:5:1: users.config[0].password_hash: "},
+		"a scope of users that does not exist":                       {minimal + "[scopes]\n\"orders:read\" = {}\n[users]\nscope = \"order:read\"\n", `config.toml:5:1: users.scope: "order:read" stands for no scope of [scopes]`},
+		"a user's wildcard for nothing":                              {minimal + "[scopes]\n\"orders:read\" = {}\n[[users.config]]\nid = \"u\"\nusername = \"u\"\npassword_hash = \"" + demoUserHash + "\"\nscope = \"orders:read order:*\"\n", `config.toml:8:1: users.config[0].scope: "order:*" stands for no scope of [scopes]`},
 		"a user with power over Grantor":                             {minimal + "[users]\nscope = \"grantor:admin\"\n", "config.toml:3:1: users.scope: scopes that begin with"},
 		"sql without its queries":                                    {minimal + "grants.password = true\n[users]\nsource = \"sql\"\n", "users.sql.query: source = \"sql\" needs it"},
 		"http without a URL":                                         {minimal + "grants.password = true\n[users]\nsource = \"http\"\n", "users.http: "},

@@ -48,7 +48,7 @@ func (d *decoder) users() {
 	d.choice("users.source", u.Source, "config", "redis", "sql", "http")
 	var err error
 	if d.cfg.userScope, err = scopes.ParseRules(u.Scope); err == nil {
-		err = users.CheckScope(d.cfg.userScope)
+		err = d.checkUserScope(d.cfg.userScope)
 	}
 	if err != nil {
 		d.bad("users.scope", "%s", err)
@@ -63,6 +63,9 @@ func (d *decoder) users() {
 		person := users.StaticUser{ID: entry.ID, Username: entry.Username, PasswordHash: entry.PasswordHash, Disabled: entry.Disabled}
 		if entry.Scope != "" {
 			rules, err := scopes.ParseRules(entry.Scope)
+			if err == nil && users.CheckScope(rules) == nil { // NewStatic tells the rest
+				err = d.checkUserScope(rules)
+			}
 			if err != nil {
 				d.bad(fmt.Sprintf("users.config[%d].scope", i), "%s", err)
 			}
@@ -76,6 +79,14 @@ func (d *decoder) users() {
 			d.bad(fmt.Sprintf("users.config[%d].%s", f.Index, f.Field), "%s", f.Err)
 		}
 	}
+}
+
+// checkUserScope holds rules against the scopes that exist, if those can be read.
+func (d *decoder) checkUserScope(rules scopes.Rules) error {
+	if d.cfg.catalogue == nil {
+		return users.CheckScope(rules)
+	}
+	return users.CheckKnownScope(rules, d.cfg.catalogue)
 }
 
 // directory checks that the chosen directory can be asked.
@@ -121,6 +132,13 @@ func (d *decoder) passwordWarnings() (list []string) {
 	}
 	if d.cfg.Grants.Password && d.cfg.Limits.PasswordFailures == -1 {
 		list = append(list, "limits.password_failures is off: guessing passwords is not slowed down")
+	}
+	for _, p := range d.cfg.people {
+		if d.cfg.Grants.Password && d.cfg.catalogue != nil {
+			if nothing := users.MayNothing(&users.User{Scope: p.Scope}, d.cfg.userScope, d.cfg.catalogue); nothing != "" {
+				list = append(list, fmt.Sprintf("user %q: %s", p.Username, nothing))
+			}
+		}
 	}
 	return list
 }

@@ -350,6 +350,24 @@ func TestAdminUsers(t *testing.T) {
 		o.over(t, session)
 		require.Equal(t, "invalid_grant", login(t, o.p, "ada", adaPassword).json["error"])
 		o.logged(t, "ada", "quite another one")
+		o.does(t, 204, "DELETE", userPath(sub), nil)
+	})
+	t.Run("S-11 a new password ends a lock", func(t *testing.T) {
+		sub := o.user(t, "ada")
+		for range 6 {
+			require.Equal(t, "invalid_grant", login(t, o.p, "ada", "a wrong one").json["error"])
+		}
+		require.Equal(t, "invalid_grant", login(t, o.p, "ada", adaPassword).json["error"], "locked")
+		o.does(t, 200, "PATCH", userPath(sub), members{"password": "quite another one"})
+		o.logged(t, "ada", "quite another one")
+	})
+	t.Run("a user who can do nothing is warned of", func(t *testing.T) {
+		made := o.does(t, 201, "POST", "/admin/v1/users", members{"username": "mute", "password_hash": adaHash(), "scope": ""})
+		require.Contains(t, made.text("warning"), "nothing")
+		require.NotContains(t, o.does(t, 200, "GET", userPath(made.text("sub")), nil).json, "warning")
+		require.NotContains(t, o.does(t, 200, "PATCH", userPath(made.text("sub")), members{"scope": "orders:*"}).json, "warning")
+		require.Contains(t, o.does(t, 200, "PATCH", userPath(made.text("sub")), members{"scope": ""}).json, "warning")
+		o.does(t, 204, "DELETE", userPath(made.text("sub")), nil)
 	})
 	t.Run("disabling ends every session; enabling revives none", func(t *testing.T) {
 		sub := o.user(t, "lin")
@@ -438,6 +456,8 @@ func TestAdminUsersRefused(t *testing.T) {
 		"a scope over Grantor":           members{"scope": "grantor:admin"},
 		"a scope that is none":           members{"scope": "a  b"},
 		"a wildcard in the middle":       members{"scope": "a:*:b"},
+		"a scope that does not exist":    members{"scope": "order:read"},
+		"a wildcard for nothing":         members{"scope": "order:*"},
 		"a password with a line break":   members{"password": "long\nenough"},
 		"a password beyond every bounds": members{"password": strings.Repeat("x", 1025)},
 	} {

@@ -361,6 +361,36 @@ func TestUserCommands(t *testing.T) {
 		require.False(t, alive(r))
 		require.Equal(t, 400, refresh(t, p, "app", r.text("refresh_token")).status)
 	})
+	t.Run("S-11 a new password ends a lock, on every node; the log says whom to unlock", func(t *testing.T) {
+		wrong := func() reply { return login(t, p, "ada", "a wrong password") }
+		d.must(t, second+"\n", "user", "set-password", "ada", "--password-stdin")
+		enter(second) // this address is known: it has a budget of its own
+		for range 5 {
+			require.Equal(t, 400, wrong().status)
+		}
+		require.Equal(t, 400, login(t, p, "ada", second).status, "locked")
+		require.Eventually(t, func() bool { return strings.Contains(p.log.String(), `"reason":"user_locked","sub":"u-1"`) }, 5*time.Second, 10*time.Millisecond)
+		d.must(t, first+"\n", "user", "set-password", "--sub", "u-1", "--password-stdin")
+		enter(first)
+	})
+	t.Run("RFC 8265 §4.2 a password of one keyboard is good on another", func(t *testing.T) {
+		const nfc, nfd = "\u00e9t\u00e9 \u00e0 la plage", "e\u0301te\u0301 a\u0300 la plage"
+		d.must(t, nfd+"\n", "user", "set-password", "ada", "--password-stdin")
+		enter(nfc)
+		enter(nfd)
+		require.Equal(t, 400, login(t, p, "ada", "ete a la plage").status)
+	})
+	t.Run("a scope that does not exist is refused, and a user who can do nothing is warned of", func(t *testing.T) {
+		for _, scope := range []string{"order:read", "orders:read nope", "order:*", "grantor:admin"} {
+			out, code := d.command(t, first+"\n", "user", "add", "bob", "--password-stdin", "--scope", scope)
+			require.Equal(t, 2, code, out)
+			require.Contains(t, out, "--scope")
+		}
+		require.NotContains(t, d.must(t, first+"\n", "user", "add", "bob", "--password-stdin"), "warning")
+		bare := withUsers(t, redisStore(s), "[users]\nsource = \"redis\"\n")
+		require.Contains(t, bare.must(t, first+"\n", "user", "add", "eve", "--password-stdin"), "warning: the user has no scope")
+		require.NotContains(t, bare.must(t, first+"\n", "user", "add", "lin", "--password-stdin", "--scope", "orders:*"), "warning")
+	})
 	t.Run("exit codes: 2 for a wrong call, and on the memory store, saying why", func(t *testing.T) {
 		for _, args := range [][]string{{"user"}, {"user", "list", "x"}, {"user", "sessions"}, {"user", "logout", "ada"}, {"nonsense"}} {
 			out, code := d.command(t, "", args...)

@@ -175,6 +175,28 @@ func (c *Catalogue) Permits(rules Rules, want string) bool {
 	return false
 }
 
+// Unknown returns what of the rules stands for no scope that exists: tokens that are not in the catalogue, and
+// wildcards that none of its tokens fits.
+func (c *Catalogue) Unknown(rules Rules) []string {
+	var list []string
+	for t := range rules.exact.All() {
+		if !c.Has(t) {
+			list = append(list, t)
+		}
+	}
+	for _, p := range rules.prefixes {
+		if c.Names().Filter(Rules{prefixes: []string{p}}.Allows).IsEmpty() {
+			list = append(list, p+"*")
+		}
+	}
+	return list
+}
+
+// Any says whether the rules permit any scope of the catalogue, the reserved ones aside.
+func (c *Catalogue) Any(rules Rules) bool {
+	return !c.Names().Filter(func(t string) bool { return c.Permits(rules, t) }).IsEmpty()
+}
+
 // Audience returns the resources of the scopes, sorted, without duplicates: the aud of
 // a token (RFC 8707 §2.2). It is nil when no scope has a resource.
 func (c *Catalogue) Audience(s Set) []string {

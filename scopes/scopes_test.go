@@ -159,3 +159,21 @@ func FuzzParseRules(f *testing.F) {
 		}
 	})
 }
+
+func TestUnknown(t *testing.T) {
+	c, err := NewCatalogue(map[string]Scope{"orders:read": {}, "plain": {}, "admin": {Implies: []string{"plain"}}})
+	require.NoError(t, err)
+	for text, want := range map[string][]string{
+		"": nil, "orders:read plain": nil, "orders:*": nil, "grantor:admin": nil,
+		"order:read": {"order:read"}, "plain order:* orders:write": {"orders:write", "order:*"}, "plain:*": {"plain:*"},
+	} {
+		rules, err := ParseRules(text)
+		require.NoError(t, err)
+		require.Equal(t, want, c.Unknown(rules), text)
+	}
+	for text, want := range map[string]bool{"": false, "orders:*": true, "order:*": false, "admin": true, "grantor:admin": false} {
+		rules, err := ParseRules(text)
+		require.NoError(t, err)
+		require.Equal(t, want, c.Any(rules), text)
+	}
+}

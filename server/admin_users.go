@@ -25,6 +25,7 @@ type shownUser struct {
 	Username string  `json:"username"`
 	Scope    *string `json:"scope,omitempty"` // absent: [users] scope
 	Disabled bool    `json:"disabled"`
+	Warning  string  `json:"warning,omitempty"` // of an answer to a change: the user can do nothing
 }
 
 func showUser(u *users.User) shownUser {
@@ -32,6 +33,13 @@ func showUser(u *users.User) shownUser {
 	if u.Scope != nil {
 		shown.Scope = new(u.Scope.String())
 	}
+	return shown
+}
+
+// showChanged is showUser, with a word where the change leaves the user nothing to do.
+func (s *Server) showChanged(u *users.User) shownUser {
+	shown := showUser(u)
+	shown.Warning = users.MayNothing(u, s.cfg.UserScope, s.cfg.Catalogue)
 	return shown
 }
 
@@ -105,13 +113,13 @@ func (b *userBody) hash() (string, error) {
 	return "", nil
 }
 
-func (b *userBody) rules() (*scopes.Rules, error) {
+func (b *userBody) rules(known *scopes.Catalogue) (*scopes.Rules, error) {
 	if b.Scope == nil {
 		return nil, nil //nolint:nilnil // no scope of the user's own
 	}
 	rules, err := scopes.ParseRules(*b.Scope)
 	if err == nil {
-		err = users.CheckScope(rules)
+		err = users.CheckKnownScope(rules, known)
 	}
 	if err != nil {
 		return nil, refusal(codeInvalidRequest, "scope: %s", err)
@@ -136,7 +144,7 @@ func (s *Server) createUser(x *exchange) error {
 	if hash == "" || b.Username == "" {
 		return refusal(codeInvalidRequest, "username, and password or password_hash, are required")
 	}
-	rules, err := b.rules()
+	rules, err := b.rules(s.cfg.Catalogue)
 	if err != nil {
 		return err
 	}
@@ -150,7 +158,7 @@ func (s *Server) createUser(x *exchange) error {
 		}
 		added.Disabled = true
 	}
-	return s.changed(x, audit.UserChanged, "", "created "+s.codec.Tag(added.ID).String(), http.StatusCreated, showUser(added))
+	return s.changed(x, audit.UserChanged, "", "created "+s.codec.Tag(added.ID).String(), http.StatusCreated, s.showChanged(added))
 }
 
 func (s *Server) showUser(x *exchange) error {
@@ -175,7 +183,7 @@ func (s *Server) changeUser(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	rules, err := b.rules()
+	rules, err := b.rules(s.cfg.Catalogue)
 	if err != nil {
 		return err
 	}
@@ -187,7 +195,7 @@ func (s *Server) changeUser(x *exchange) error {
 	if err != nil {
 		return adminError(err)
 	}
-	return s.changed(x, audit.UserChanged, "", "changed "+s.codec.Tag(id).String(), http.StatusOK, showUser(u))
+	return s.changed(x, audit.UserChanged, "", "changed "+s.codec.Tag(id).String(), http.StatusOK, s.showChanged(u))
 }
 
 func (s *Server) editUser(x *exchange, id, hash string, rules *scopes.Rules, disabled *bool) error {

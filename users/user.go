@@ -115,6 +115,28 @@ func CheckScope(rules scopes.Rules) error {
 	return nil
 }
 
+// CheckKnownScope says whether rules may be a user's, and every scope in them exists.
+func CheckKnownScope(rules scopes.Rules, known *scopes.Catalogue) error {
+	if err := CheckScope(rules); err != nil {
+		return err
+	}
+	if unknown := known.Unknown(rules); len(unknown) > 0 {
+		return fmt.Errorf("%q stands for no scope of [scopes]", unknown[0])
+	}
+	return nil
+}
+
+// MayNothing says what is wrong where a user can have no scope at all, "" where it can have one. fallback is [users] scope.
+func MayNothing(u *User, fallback scopes.Rules, known *scopes.Catalogue) string {
+	switch {
+	case known.Any(u.Rules(fallback)):
+		return ""
+	case u.Scope == nil:
+		return "the user has no scope, and [users] scope gives none: every log-in will be refused with invalid_scope"
+	}
+	return "the user's scope gives nothing: every log-in will be refused with invalid_scope"
+}
+
 // readScope reads what a back end keeps as a user's own scope; nil is none.
 func readScope(text *string) (*scopes.Rules, error) {
 	if text == nil {
