@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 REQUIRE = GRANTOR_TEST_REQUIRE_REDIS=1 GRANTOR_TEST_REQUIRE_PYTHON=1 GRANTOR_TEST_REQUIRE_POSTGRES=1 GRANTOR_TEST_REQUIRE_MARIADB=1 GRANTOR_TEST_REQUIRE_PROMTOOL=1 GRANTOR_TEST_REQUIRE_NODE=1 GRANTOR_TEST_REQUIRE_PROXIES=1 GRANTOR_TEST_REQUIRE_FAKETIME=1
-.PHONY: help build test race lint sec vuln fuzz conformance
+.PHONY: help build test race lint sec vuln dead survey fuzz conformance
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -25,6 +25,13 @@ sec: ## gosec: mistakes that endanger; without exceptions that have no reason
 vuln: ## govulncheck: known vulnerabilities that the code reaches, those of the Go installed too
 	go build -C tools -o ../bin/ ./vulns
 	bin/vulns -tags sqlite ./...
+
+dead: ## functions that nobody calls
+	go build -C tools -o ../bin/ golang.org/x/tools/cmd/deadcode
+	bin/deadcode -tags sqlite ./...
+
+survey: ## how the house reads: lengths, comments, names with two meanings
+	go run -C tools ./survey
 
 fuzz: ## each fuzz target for half a minute
 	go build -C tools -o ../bin/ ./fuzz

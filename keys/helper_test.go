@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -176,8 +177,27 @@ func (f *failing) Load(ctx context.Context) (keys.State, error) {
 	return f.Store.Load(ctx)
 }
 
-// fixed is a store of ready keys, by whose side nothing is planned.
+// ready is a store of keys that are there already, which never stores.
+type ready struct{ state keys.State }
+
+var errReady = errors.New("it only reads")
+
+func (r ready) Load(context.Context) (keys.State, error)                 { return r.state, nil }
+func (ready) Swap(context.Context, string, []keys.Key) error             { return errReady }
+func (ready) Lease(context.Context, string, time.Duration) (bool, error) { return false, nil }
+
+// fixed is a store of ready keys, by whose side nothing is planned. The first of an algorithm signs.
 func fixed(t testing.TB, private ...crypto.Signer) keys.Store {
 	t.Helper()
-	return keys.NewFiles(writePEM(t, private...)...)
+	r, first := ready{keys.State{Revision: "fixed"}}, map[keys.Algorithm]bool{}
+	for _, p := range private {
+		k, err := keys.NewKey(p)
+		require.NoError(t, err)
+		if !first[k.Algorithm] {
+			k.From = time.Unix(0, 0)
+		}
+		first[k.Algorithm] = true
+		r.state.Keys = append(r.state.Keys, k)
+	}
+	return r
 }

@@ -70,8 +70,6 @@ var (
 	ErrUnconfirmed = errors.New("the signing keys could not be confirmed for too long")
 	// ErrOvertaken: others have changed the keys meanwhile.
 	ErrOvertaken = errors.New("others keep changing the signing keys; try again")
-	// ErrReadOnly: the store only reads.
-	ErrReadOnly = errors.New("the signing keys are files, which are only read: replace the files instead")
 	// ErrEncryptionKey: the stored keys do not open.
 	ErrEncryptionKey = errors.New("[keys] encryption_key does not open the stored signing keys: they were wrapped under another one; " +
 		"put that one into previous_encryption_keys")

@@ -31,7 +31,7 @@ const ringKey, leaderKey = "grantor:keys:{signing}:ring", "grantor:keys:{signing
 // TestStores holds every store that writes to the contract.
 func TestStores(t *testing.T) {
 	key := func(t *testing.T) keys.Key {
-		s, err := keys.NewFiles(writePEM(t, ed(t))...).Load(t.Context())
+		s, err := fixed(t, ed(t)).Load(t.Context())
 		require.NoError(t, err)
 		k := s.Keys[0]
 		k.Created, k.From, k.Fixed = time.UnixMilli(1_800_000_000_000), time.UnixMilli(1_800_000_000_001), true
@@ -325,7 +325,7 @@ func TestClocks(t *testing.T) {
 func TestFirstWrite(t *testing.T) {
 	t.Parallel()
 	s, ctx := redistest.Start(t), t.Context()
-	private, err := keys.NewFiles(writePEM(t, ed(t))...).Load(ctx)
+	private, err := fixed(t, ed(t)).Load(ctx)
 	require.NoError(t, err)
 	require.NoError(t, keys.NewRedis(redisOf(t, s), wrap(t, secret)).Swap(ctx, "", private.Keys))
 	require.Greater(t, s.Client().PTTL(ctx, ringKey).Val(), 399*24*time.Hour, "no key is without a lifetime for a moment")

@@ -183,7 +183,7 @@ func (r *Ring) restore(ctx context.Context, empty State, old *view) (State, erro
 	}
 	err := r.cfg.Store.Swap(ctx, "", held)
 	switch {
-	case errors.Is(err, ErrReadOnly), errors.Is(err, ErrEncryptionKey):
+	case errors.Is(err, ErrEncryptionKey):
 		return empty, nil
 	case err != nil && !errors.Is(err, ErrOvertaken):
 		return State{}, err

@@ -13,7 +13,7 @@ type Store interface {
 	Load(ctx context.Context) (State, error)
 
 	// Swap puts other keys in the place of those that have this revision ("": of none), in one step, or returns ErrOvertaken if
-	// others stand there. After any other error it is unknown whether they were stored. ErrReadOnly: it never stores.
+	// others stand there. After any other error it is unknown whether they were stored.
 	Swap(ctx context.Context, revision string, keys []Key) error
 
 	// Lease makes holder the leader for ttl, or lets it stay so. False: another one is, or holder is not fit to be.

@@ -113,14 +113,6 @@ func (d *DB) Close() error {
 // Key puts the deployment's prefix before a key.
 func (d *DB) Key(key string) string { return d.cfg.Prefix + key }
 
-func (d *DB) fullKeys(keys []string) []string {
-	full := make([]string, len(keys))
-	for i, k := range keys {
-		full[i] = d.Key(k)
-	}
-	return full
-}
-
 func (c Config) withDefaults() Config {
 	if c.Mode == "" {
 		c.Mode = Single

@@ -1,0 +1,4 @@
+package keys
+
+// NewKey lets tests make a ready key.
+var NewKey = newKey
