@@ -21,6 +21,7 @@ import (
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/metrics"
+	"github.com/grantor-auth/grantor/redisdb"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
 )
@@ -29,6 +30,7 @@ import (
 type base struct {
 	log     *slog.Logger
 	stores  *stores
+	beat    *redisdb.Beat // nil with the memory store
 	metrics *metrics.Metrics
 	trail   *audit.Trail // nil: none
 	tracer  trace.Tracer // nil: none
@@ -52,6 +54,7 @@ func (p Program) openBase(ctx context.Context, cfg *config.Config, log *slog.Log
 		return nil, err
 	}
 	b.stores, b.closers = st, append(b.closers, st.close)
+	b.openBeat(ctx)
 	if b.key, err = tokens.OpenKey(ctx, st.tokens, tokens.KeyPatience, log); err == nil {
 		err = b.openKeys(ctx, cfg)
 	}
@@ -71,6 +74,19 @@ func (p Program) openBase(ctx context.Context, cfg *config.Config, log *slog.Log
 		return nil, err
 	}
 	return b, nil
+}
+
+// openBeat begins the pulse of this node; it ends with the base.
+func (b *base) openBeat(ctx context.Context) {
+	if b.stores.db == nil {
+		return
+	}
+	b.beat = redisdb.NewBeat(b.stores.db)
+	_ = b.beat.Once(ctx) // before anybody asks; Run goes on
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() { defer close(done); b.beat.Run(ctx) }()
+	b.closers = append(b.closers, func() { cancel(); <-done })
 }
 
 // openTrail opens where [audit] output says that events go.
