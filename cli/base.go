@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"os"
+	"sync/atomic"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -36,8 +37,9 @@ type base struct {
 	tracer  trace.Tracer // nil: none
 	slots   *users.Slots
 	key     *tokens.KeyHolder
-	keys    *keys.Ring // nil: no JWTs here
-	algs    []string   // that it signs with
+	keys    *keys.Ring  // nil: no JWTs here
+	algs    []string    // that it signs with
+	evicts  atomic.Bool // Redis would drop keys when its memory is full
 	closers []func()
 }
 
@@ -162,6 +164,7 @@ func (b *base) observe(sw *switcher) {
 			m.Gauge("grantor_pending_revocations", "Revocations that were answered 503 and are asked for again.", func() float64 { return float64(pending.Len()) })
 		}
 		stats("grantor_redis_data_lost_total", "How often Redis came back without its data, found by this node.", func() float64 { return float64(b.key.Lost()) })
+		m.Gauge("grantor_redis_evicts", "1: Redis has an eviction policy, and forgets tokens and revocations when its memory is full.", func() float64 { return truth(b.evicts.Load()) })
 		m.Gauge("grantor_redis_up", "1: every Redis that takes writes answers.", func() float64 { return truth(db.Stats().Silent == 0) })
 		m.Gauge("grantor_redis_breaker_open", "How many Redis servers are not asked because they did not answer.", func() float64 { return float64(db.Stats().Silent) })
 		m.Gauge("grantor_redis_connections", "Open connections to Redis.", func() float64 { return float64(db.Stats().Connections) })

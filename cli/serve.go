@@ -84,6 +84,7 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 	background.Go(func() error { b.watchSecrets(ctx, sw); return nil })
 	if b.stores.db != nil {
 		background.Go(func() error { b.key.Run(ctx); return nil })
+		background.Go(func() error { (&redisWatch{base: b, warned: b.stores.warned}).run(ctx); return nil })
 	}
 	if pending, ok := b.stores.tokens.(*tokens.Pending); ok {
 		background.Go(func() error { pending.Run(ctx); return nil })
@@ -110,65 +111,25 @@ type stores struct {
 	tokens   tokens.Store
 	attempts attempts.Counter
 	db       *redisdb.DB // nil with the memory store
+	warned   []string    // what was told of Redis at the start
 	close    func()
 }
 
 func openStores(ctx context.Context, cfg *config.Config, log *slog.Logger) (*stores, error) {
 	if cfg.Store == config.StoreMemory {
 		m := tokens.NewMemory(0)
-		return &stores{m, attempts.NewMemory(), nil, func() { _ = m.Close() }}, nil
+		return &stores{m, attempts.NewMemory(), nil, nil, func() { _ = m.Close() }}, nil
 	}
 	db, err := openRedis(cfg.Redis, log)
 	if err != nil {
 		return nil, err
 	}
-	if err := awaitRedis(ctx, db, log); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return &stores{tokens.NewPending(tokens.NewRedis(db)), attempts.NewRedis(db), db, func() { _ = db.Close() }}, nil
-}
-
-// openRedis opens what [redis] names.
-func openRedis(r config.Redis, log *slog.Logger) (*redisdb.DB, error) {
-	db, err := redisdb.Open(redisdb.Config{
-		Mode: redisdb.Mode(r.Mode), URL: string(r.URL), Addrs: r.Addrs, Master: r.Master,
-		Username: r.Username, Password: string(r.Password),
-		SentinelUsername: r.SentinelUsername, SentinelPassword: string(r.SentinelPassword),
-		TLS: r.TLS, CAFile: r.CAFile, DB: r.DB, Prefix: r.Prefix,
-		Timeout: r.Timeout, WaitReplicas: r.WaitReplicas, WaitTimeout: r.WaitTimeout, Log: log,
-	})
+	warned, err := awaitRedis(ctx, db, log)
 	if err != nil {
-		return nil, usageError{err}
+		_ = db.Close() // what it says of connections that were refused helps nobody
+		return nil, err
 	}
-	return db, nil
-}
-
-// startPatience is how long a start waits for Redis: the two are often started together.
-const startPatience = 15 * time.Second
-
-// awaitRedis waits for Redis, refuses one that would forget revocations, and says what else is worth
-// knowing.
-func awaitRedis(ctx context.Context, db *redisdb.DB, log *slog.Logger) error {
-	for begun := time.Now(); ; {
-		report, err := db.Health(ctx)
-		switch {
-		case err == nil && report.Evicts():
-			return fmt.Errorf("redis: maxmemory-policy is %q: Redis would forget tokens and revocations silently; set it to noeviction", report.Policy)
-		case err == nil:
-			for _, w := range report.Warnings() {
-				log.Warn(w)
-			}
-			return nil
-		case time.Since(begun) > startPatience:
-			return fmt.Errorf("redis does not answer after %s: %w", startPatience, err)
-		}
-		log.Warn("waiting for redis", "error", err.Error())
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(500 * time.Millisecond):
-		}
-	}
+	return &stores{tokens.NewPending(tokens.NewRedis(db)), attempts.NewRedis(db), db, warned, func() { _ = db.Close() }}, nil
 }
 
 // listener is an address with what serves there.

@@ -88,7 +88,9 @@ type Redis struct {
 	SentinelUsername string        `toml:"sentinel_username"`
 	SentinelPassword Secret        `toml:"sentinel_password"`
 	TLS              bool          `toml:"tls"`
-	CAFile           string        `toml:"ca_file"` // PEM; "": the system's
+	CAFile           string        `toml:"ca_file"`   // PEM; "": the system's
+	CertFile         string        `toml:"cert_file"` // PEM, shown to a Redis that asks for it; with key_file
+	KeyFile          string        `toml:"key_file"`
 	DB               int           `toml:"db"`
 	Prefix           string        `toml:"prefix"`        // before every key; no braces
 	Timeout          time.Duration `toml:"timeout"`       // of one command

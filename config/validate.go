@@ -132,6 +132,9 @@ func (d *decoder) redis() {
 	if r.Timeout <= 0 || r.WaitTimeout <= 0 {
 		d.bad("redis.timeout", "timeout and wait_timeout must be positive")
 	}
+	if (r.CertFile == "") != (r.KeyFile == "") {
+		d.bad("redis.cert_file", "cert_file and key_file go together")
+	}
 	if r.WaitReplicas < 0 {
 		d.bad("redis.wait_replicas", "must be 0 or more")
 	}

@@ -3,8 +3,11 @@ package faults_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -159,6 +162,28 @@ func TestEvictingRedis(t *testing.T) {
 		require.Equal(t, 1, exit.ExitCode())
 		require.Contains(t, string(out), "noeviction")
 		figure(t, "S-26", "allkeys-lru: exit status 1, \"noeviction\" in the message", "refuses, or warns")
+	})
+	t.Run("S-26 a Redis that begins to evict is told within half a minute, in log and metric", func(t *testing.T) {
+		if !long {
+			t.Skip("waits for a look that comes every 15 s: GRANTOR_TEST_FAULTS=long")
+		}
+		s := redistest.Start(t)
+		d := deploy(t, single(s.Addr), "[metrics]\nlisten = \"127.0.0.1:0\"\n")
+		n := d.serve(t)
+		require.NoError(t, s.Client().ConfigSet(t.Context(), "maxmemory", "100mb").Err())
+		require.NoError(t, s.Client().ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())
+		begun := time.Now()
+		require.Eventually(t, func() bool { return strings.Contains(n.out.String(), "may forget tokens and revocations") }, time.Minute, 100*time.Millisecond)
+		require.Equal(t, 200, n.readiness(t))
+		m := regexp.MustCompile(`Metrics on (\S+)`).FindStringSubmatch(n.out.String())
+		require.NotNil(t, m)
+		res, err := http.Get("http://" + m[1] + "/metrics")
+		require.NoError(t, err)
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.Contains(t, string(text), "grantor_redis_evicts 1")
+		figure(t, "S-26", fmt.Sprintf("allkeys-lru set while nodes serve: an error in the log after %s, and grantor_redis_evicts", seconds(time.Since(begun))), "refuses, or warns")
 	})
 }
 

@@ -42,8 +42,8 @@ const (
 // errBroken says that Redis was not asked because it did not answer just before.
 type errBroken struct{ cause error }
 
-func (e errBroken) Error() string { return fmt.Sprintf("not asked, since just now: %v", e.cause) }
-func (e errBroken) Unwrap() error { return ErrUnavailable }
+func (e errBroken) Error() string   { return fmt.Sprintf("not asked, since just now: %v", e.cause) }
+func (e errBroken) Unwrap() []error { return []error{ErrUnavailable, e.cause} }
 
 type boxed struct{ error }
 

@@ -52,10 +52,19 @@ func wrap(err error) error {
 	case !answered:
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case passing(text):
-		return fmt.Errorf("%w: %s", ErrUnavailable, text)
+		return &answerError{ErrUnavailable, text}
 	}
-	return fmt.Errorf("%w: %s", ErrRefused, text)
+	return &answerError{ErrRefused, text}
 }
+
+// answerError is an error that Redis answered.
+type answerError struct {
+	kind error
+	text string
+}
+
+func (e *answerError) Error() string { return e.kind.Error() + ": " + e.text }
+func (e *answerError) Unwrap() error { return e.kind }
 
 // reply returns what Redis answered instead of a result, without the arguments that it quotes when it
 // does not know a command.

@@ -45,7 +45,7 @@ func (c Config) singleOptions(tlsConfig *tls.Config) (*redis.Options, error) {
 		o.DB = c.DB
 	}
 	if tlsConfig != nil && o.Network == "unix" {
-		return nil, errors.New("redis: a unix socket takes no tls and no ca_file")
+		return nil, errors.New("redis: a unix socket takes no tls, no ca_file and no cert_file")
 	}
 	if tlsConfig != nil {
 		o.TLSConfig = tlsConfig // dialing fills in the host's name
@@ -72,10 +72,16 @@ func (c Config) sentinelOptions(tlsConfig *tls.Config) *redis.FailoverOptions {
 }
 
 func (c Config) tls() (*tls.Config, error) {
-	if !c.TLS && c.CAFile == "" {
+	if !c.TLS && c.CAFile == "" && c.CertFile == "" && c.KeyFile == "" {
 		return nil, nil
 	}
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CertFile != "" || c.KeyFile != "" {
+		if _, err := c.certificate(nil); err != nil {
+			return nil, err
+		}
+		t.GetClientCertificate = c.certificate // one that was renewed is shown by the next connection
+	}
 	if c.CAFile == "" {
 		return t, nil
 	}
@@ -88,6 +94,14 @@ func (c Config) tls() (*tls.Config, error) {
 		return nil, errors.New("redis: ca_file holds no PEM certificate")
 	}
 	return t, nil
+}
+
+func (c Config) certificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("redis: cert_file and key_file: %w", err)
+	}
+	return &pair, nil
 }
 
 // quieten sends what go-redis would print on stderr to slog's default logger, at debug level. v8

@@ -47,7 +47,9 @@ type Config struct {
 	SentinelUsername string
 	SentinelPassword string
 	TLS              bool
-	CAFile           string        // PEM; "": the system's
+	CAFile           string // PEM; "": the system's
+	CertFile         string // PEM, with KeyFile: shown to a Redis that asks for it, read anew for each connection
+	KeyFile          string
 	DB               int           // not in a Cluster
 	Prefix           string        // before every key; no braces
 	Timeout          time.Duration // of one attempt of a command, of which there are at most two; 0: 500 ms

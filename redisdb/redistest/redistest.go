@@ -34,6 +34,7 @@ type Options struct {
 	AppendOnly bool     // every write is on disk before it is answered: it outlives Stop
 	Socket     bool     // also listens on a unix socket: Server.Socket
 	TLS        bool     // speaks TLS only: Server.URL is rediss://, Server.CAFile its authority
+	Mutual     bool     // with TLS: wants a client's certificate, as Redis does by default: see Server.ClientCertificate
 
 	sentinel string // a sentinel's configuration file instead
 }
@@ -49,6 +50,7 @@ type Server struct {
 	t    testing.TB
 	args []string
 	tls  *tls.Config
+	ca   *authority
 	cmd  *exec.Cmd
 	gone chan struct{} // closed when cmd has ended
 }
@@ -101,7 +103,7 @@ func prepare(t testing.TB, o Options) *Server {
 	if o.TLS {
 		cert, key := s.certificate()
 		s.URL = "rediss://" + s.Addr
-		s.args = append(s.args, "--port", "0", "--tls-port", port, "--tls-auth-clients", "no",
+		s.args = append(s.args, "--port", "0", "--tls-port", port, "--tls-auth-clients", map[bool]string{false: "no", true: "yes"}[o.Mutual],
 			"--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", s.CAFile)
 	} else {
 		s.args = append(s.args, "--port", port)
