@@ -35,7 +35,7 @@ const (
 	// wrong. What was counted by a command whose answer was lost ends so by itself, and locks nobody out (V-03).
 	pending = 10 * time.Second
 	// MaxWait is how long an attempt waits for others to end.
-	MaxWait = 3 * time.Second
+	MaxWait = 5 * time.Second
 	// How many attempts of a node wait for one user's others, and for those of one address.
 	maxUserWaiters    = 64
 	maxAddressWaiters = 256

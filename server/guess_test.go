@@ -56,7 +56,7 @@ func TestRightPasswordsAtOneMoment(t *testing.T) {
 				for range c.logins {
 					all.Go(func() {
 						r := f.login(t, "")
-						if r.status == http.StatusServiceUnavailable { // a machine so busy that 3 s were not enough
+						if r.status == http.StatusServiceUnavailable { // a machine so busy that attempts.MaxWait was not enough
 							refused(t, r, 503, codeUnavailable)
 							require.NotEmpty(t, r.header.Get("Retry-After"))
 							return
@@ -71,6 +71,10 @@ func TestRightPasswordsAtOneMoment(t *testing.T) {
 			require.NotContains(t, read(), audit.LockedOut)
 		})
 	}
+}
+
+func TestLogInsThatNeverEnd(t *testing.T) {
+	t.Parallel()
 	t.Run("S-20 too many under way for too long is 503 with Retry-After, and says nothing of the password", func(t *testing.T) {
 		f, _ := startPeople(t, func(c *Config) {
 			c.Guesses = attempts.NewGuesses(busyCounter{Counter: attempts.NewMemory()}, 5, 100, time.Minute)
@@ -276,7 +280,7 @@ func TestFaultsOfADirectory(t *testing.T) {
 }
 
 func TestHangingDirectoryLeavesRoom(t *testing.T) {
-	t.Run("S-20 requests that wait for the directory take half of the token endpoint's places, and machines go on", func(t *testing.T) {
+	t.Run("S-20 requests that wait for the directory take half of the token endpoint's places, log-ins a quarter, and machines go on", func(t *testing.T) {
 		hang := make(chan struct{})
 		p := newPeople(t)
 		f, _ := startPeople(t, func(c *Config) { c.Users = p })
@@ -302,14 +306,31 @@ func TestHangingDirectoryLeavesRoom(t *testing.T) {
 		for range 50 {
 			require.Equal(t, 200, f.post(t, tokP, app, ask).status)
 		}
-		refused(t, f.login(t, ""), 503, codeUnavailable)
 		require.Contains(t, f.log.String(), `"reason":"directory_busy"`)
+		var logins sync.WaitGroup
+		var good, bad atomic.Int64
+		f.server.cfg.Guesses = nil
+		for range 20 {
+			logins.Go(func() {
+				if r := f.login(t, ""); r.status == 200 {
+					good.Add(1)
+				} else {
+					refused(t, r, 503, codeUnavailable)
+					bad.Add(1)
+				}
+			})
+		}
+		require.Eventually(t, func() bool { return bad.Load() >= 12 }, 10*time.Second, time.Millisecond, "log-ins have a bound of their own")
+		require.Equal(t, 200, f.post(t, tokP, app, ask).status)
 		close(hang)
+		logins.Wait()
+		require.LessOrEqual(t, good.Load(), int64(8))
+		require.EqualValues(t, 20, good.Load()+bad.Load())
 		all.Wait()
 		require.EqualValues(t, 16, waiting.Load(), "who waited is answered")
 		p.Authenticator = inner
 		require.Equal(t, 200, f.login(t, "").status)
-		require.Zero(t, f.server.shed.directory.Load())
+		require.Zero(t, f.server.shed.refreshes.Load()+f.server.shed.logins.Load())
 	})
 }
 

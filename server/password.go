@@ -41,8 +41,8 @@ func (s *Server) checkPassword(ctx context.Context, _, username, password string
 	if err != nil {
 		return "", err
 	}
-	defer s.shed.leaveDirectory()
-	if err := s.shed.enterDirectory(); err != nil {
+	defer s.shed.leaveLogin()
+	if err := s.shed.enterLogin(); err != nil {
 		return "", err
 	}
 	guess, err := s.beginGuess(x)

@@ -56,8 +56,8 @@ func (s *Server) refresh(x *exchange, text, scope string) (oauth2.TokenInfo, err
 // judgeRefresh says what a refresh may carry, by what is remembered of its family or else by the store. What it is refused for here
 // has used nothing up: it may be asked again.
 func (s *Server) judgeRefresh(x *exchange, old tokens.Token, scope string) (*tokens.Family, scopes.Set, []string, error) {
-	defer s.shed.leaveDirectory()
-	if err := s.shed.enterDirectory(); err != nil {
+	defer s.shed.leaveRefresh()
+	if err := s.shed.enterRefresh(); err != nil {
 		return nil, scopes.Set{}, nil, err
 	}
 	if f, known := s.facts.of(old); known {

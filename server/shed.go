@@ -11,7 +11,8 @@ import (
 // tokens goes first and introspection last: who has a token keeps working longest.
 type shedder struct {
 	inside    atomic.Int64
-	directory atomic.Int64 // of those inside, who wait for the directory of users
+	refreshes atomic.Int64 // of those inside, that wait for the directory of users
+	logins    atomic.Int64 // of those inside
 	most      int64
 }
 
@@ -44,14 +45,25 @@ func (s *shedder) enter(endpoint string) error {
 
 func (s *shedder) leave() { s.inside.Add(-1) }
 
-// enterDirectory counts in a request that the directory of users must answer for; leaveDirectory must follow it. One directory that
-// hangs takes half of the token endpoint's places, and machines have the others.
-func (s *shedder) enterDirectory() error {
-	if s.directory.Add(1) > s.room("token")/2 {
+// enterRefresh counts in a refresh that the directory of users must answer for; leaveRefresh must follow it. One directory that
+// hangs takes half of the token endpoint's places, log-ins a quarter, and machines have the others.
+func (s *shedder) enterRefresh() error {
+	if s.refreshes.Add(1) > s.room("token")/2 {
 		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "directory_busy",
 			Description: "too many requests wait for the directory of users; try again"}
 	}
 	return nil
 }
 
-func (s *shedder) leaveDirectory() { s.directory.Add(-1) }
+func (s *shedder) leaveRefresh() { s.refreshes.Add(-1) }
+
+// enterLogin counts in a log-in; leaveLogin must follow it. Log-ins that wait for each other or for a slot take nothing from refreshes.
+func (s *shedder) enterLogin() error {
+	if s.logins.Add(1) > s.room("token")/4 {
+		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "logins_underway",
+			Description: "too many log-ins are under way; try again"}
+	}
+	return nil
+}
+
+func (s *shedder) leaveLogin() { s.logins.Add(-1) }
