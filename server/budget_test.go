@@ -130,6 +130,9 @@ func TestAllocations(t *testing.T) {
 		require.Equal(t, 200, send().status, name)
 		time.Sleep(time.Millisecond)
 		got := testing.AllocsPerRun(500, func() { send() })
+		for range 4 { // goroutines of other tests allocate too, and more on a busy machine
+			got = min(got, testing.AllocsPerRun(500, func() { send() }))
+		}
 		t.Logf("%s: %.0f allocations", name, got)
 		if got > budget[name] {
 			t.Errorf("%s: %.0f allocations, more than %.0f", name, got, budget[name])
