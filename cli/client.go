@@ -23,7 +23,7 @@ type clientFlags struct {
 	asJSON, yes bool
 	file        string        // apply
 	overlap     time.Duration // rotate-secret
-	now         bool
+	now, force  bool
 	edit        clientEdit
 	secret      secretFlags
 }
@@ -61,6 +61,7 @@ func (p Program) clientCommand() *cobra.Command {
 	}
 	rotate.Flags().Var(lifeFlag{&f.overlap}, "overlap", "how long the old secret lives beside the new one, such as 24h")
 	rotate.Flags().BoolVar(&f.now, "now", false, "the old secret dies at once")
+	rotate.Flags().BoolVar(&f.force, "force", false, "where two secrets are in use, end the one that was not used for longer at once")
 	apply.Flags().StringVarP(&f.file, "file", "f", "", "the file, - for standard input: a registration, a list of them, or what export wrote")
 	g := group("client", "Manage clients", create, update, rotate, apply,
 		p.clientCommandOf(f, "list", "List all clients, those of config.toml too", p.clientList),
@@ -150,7 +151,12 @@ func manager(cfg *config.Config, d *clients.Redis, epochs clients.Epochs) *clien
 // plainer says of an error what the caller can do.
 func plainer(id string, err error) error {
 	_, field := errors.AsType[*clients.FieldError](err)
+	_, inUse := errors.AsType[*clients.InUseError](err)
 	switch {
+	case errors.Is(err, clients.ErrNotConfirmed):
+		return notConfirmed(err)
+	case inUse:
+		return fmt.Errorf("%w: wait until the older one ends, end the one that nobody needs with \"grantor client revoke-secret %s SECRET-ID\", or insist with --force", err, id)
 	case errors.Is(err, clients.ErrUnknown):
 		return fmt.Errorf("there is no client %q", id)
 	case field, errors.Is(err, clients.ErrReadOnly), errors.Is(err, clients.ErrExists):
@@ -159,8 +165,24 @@ func plainer(id string, err error) error {
 	return err
 }
 
-func (r *clientRun) done(text string) error {
-	return answer(r.cmd, r.asJSON, map[string]bool{"ok": true}, text+"\n")
+// done says that a change was made, also when it could not be confirmed; then it returns that as the error.
+func (r *clientRun) done(err error, text string) error { return settled(r.cmd, r.asJSON, err, text) }
+
+// settled is the answer to a change: nothing where it was not made, and what is not confirmed as an error beside it.
+func settled(c *cobra.Command, asJSON bool, err error, text string) error {
+	if err != nil && !errors.Is(err, clients.ErrNotConfirmed) {
+		return err
+	}
+	v := map[string]bool{"ok": true}
+	if err != nil {
+		v["confirmed"] = false
+	}
+	return errors.Join(answer(c, asJSON, v, text+"\n"), err)
+}
+
+// notConfirmed says what such an error means to the one who asked.
+func notConfirmed(err error) error {
+	return fmt.Errorf("this was done, but too few replicas have confirmed it, so a failover may undo it; it is safe to repeat the command: %w", err)
 }
 
 func (p Program) clientList(r *clientRun, _ []string) error {
@@ -205,35 +227,23 @@ func (p Program) clientDisable(r *clientRun, _ []string) error {
 	if err := p.sure(r.cmd, r.yes, "refuse the client and kill its tokens for ever"); err != nil {
 		return err
 	}
-	if err := r.manager.SetDisabled(r.ctx, r.id, true); err != nil {
-		return err
-	}
-	return r.done("the client is disabled")
+	return r.done(r.manager.SetDisabled(r.ctx, r.id, true), "the client is disabled")
 }
 
 func (p Program) clientEnable(r *clientRun, _ []string) error {
-	if err := r.manager.SetDisabled(r.ctx, r.id, false); err != nil {
-		return err
-	}
-	return r.done("the client is enabled; its earlier tokens stay dead")
+	return r.done(r.manager.SetDisabled(r.ctx, r.id, false), "the client is enabled; its earlier tokens stay dead")
 }
 
 func (p Program) clientDelete(r *clientRun, _ []string) error {
 	if err := p.sure(r.cmd, r.yes, "remove the client and kill its tokens"); err != nil {
 		return err
 	}
-	if err := r.manager.Delete(r.ctx, r.id); err != nil {
-		return err
-	}
-	return r.done("the client is gone")
+	return r.done(r.manager.Delete(r.ctx, r.id), "the client is gone")
 }
 
 func (p Program) clientRevokeTokens(r *clientRun, _ []string) error {
 	if err := p.sure(r.cmd, r.yes, "kill every token of the client, and every log-in made through it"); err != nil {
 		return err
 	}
-	if err := r.manager.RevokeTokens(r.ctx, r.id); err != nil {
-		return err
-	}
-	return r.done("every token of the client is dead")
+	return r.done(r.manager.RevokeTokens(r.ctx, r.id), "every token of the client is dead")
 }

@@ -39,8 +39,9 @@ func (e *clientEdit) flags(c *cobra.Command) {
 	f.Var(lifeFlag{&e.retry}, "retry-window", "how long a repeated refresh gets the same answer; 0s: never")
 }
 
-// apply writes the flags that were given into a registration.
-func (e *clientEdit) apply(c *cobra.Command, r *clients.Registration) {
+// apply writes the flags that were given into a registration, and returns the members that they name.
+func (e *clientEdit) apply(c *cobra.Command, r *clients.Registration) (named []string) {
+	members := map[string]string{"scope": "scope", "grant-type": "grant_types", "auth-method": "token_endpoint_auth_method"} // the limits of a dynamic client
 	for name, set := range map[string]func(){
 		"name":            func() { r.ClientName = e.name },
 		"grant-type":      func() { r.GrantTypes = e.grants },
@@ -57,8 +58,10 @@ func (e *clientEdit) apply(c *cobra.Command, r *clients.Registration) {
 	} {
 		if c.Flags().Changed(name) {
 			set()
+			named = append(named, members[name])
 		}
 	}
+	return named
 }
 
 // newSecret returns the hash of the secret that the flags name, and the secret itself where it was made here.
@@ -101,8 +104,11 @@ func (p Program) newSecret(r *clientRun) (hash clients.Hash, secret string, err 
 
 // madeClient is the answer of create and rotate-secret: the one time that a secret is seen.
 type madeClient struct {
-	ClientID     string `json:"client_id"`
-	ClientSecret string `json:"client_secret,omitempty"`
+	ClientID     string   `json:"client_id"`
+	ClientSecret string   `json:"client_secret,omitempty"`
+	SecretID     string   `json:"secret_id,omitempty"`
+	Ended        []string `json:"ended_secrets,omitempty"`
+	Confirmed    *bool    `json:"confirmed,omitempty"` // false: see the error
 }
 
 func (m madeClient) text() string {
@@ -110,7 +116,28 @@ func (m madeClient) text() string {
 	if m.ClientSecret != "" {
 		text += "client_secret  " + m.ClientSecret + "\n"
 	}
+	if m.SecretID != "" {
+		text += "secret_id      " + m.SecretID + "\n"
+	}
+	for _, id := range m.Ended {
+		text += "ended          " + id + "\n"
+	}
 	return text
+}
+
+// show prints what was made. Where it could not be confirmed, or nobody knows whether it was made, the secret is shown all the same: it
+// is in force, or will be, and cannot be shown again. The error says which.
+func (m madeClient) show(r *clientRun, err error) error {
+	if err != nil && !errors.Is(err, clients.ErrNotConfirmed) && !errors.Is(err, clients.ErrUnavailable) {
+		return err
+	}
+	if err != nil {
+		m.Confirmed = new(false)
+		if !errors.Is(err, clients.ErrNotConfirmed) {
+			err = fmt.Errorf("it is not known whether this was done: \"grantor client secrets %s\" says whether the secret that is shown here is stored: %w", m.ClientID, err)
+		}
+	}
+	return errors.Join(answer(r.cmd, r.asJSON, m, m.text()), err)
 }
 
 func (p Program) clientCreate(r *clientRun, _ []string) error {
@@ -128,23 +155,18 @@ func (p Program) clientCreate(r *clientRun, _ []string) error {
 		made.ClientSecret = secret
 		s.Secrets = []clients.SecretEntry{{Hash: hash, CreatedAt: time.Now().UTC().Truncate(time.Second)}}
 	}
-	if err := r.manager.Create(r.ctx, s); err != nil {
-		return err
-	}
-	return answer(r.cmd, r.asJSON, made, made.text())
+	return made.show(r, r.manager.Create(r.ctx, s))
 }
 
 func (p Program) clientUpdate(r *clientRun, _ []string) error {
 	if !r.changed() {
 		return usageError{fmt.Errorf("%s: say what shall change; see --help", r.cmd.CommandPath())}
 	}
-	if _, err := r.manager.Update(r.ctx, r.id, func(s *clients.Stored) error {
-		r.edit.apply(r.cmd, &s.Registration)
+	_, err := r.manager.Update(r.ctx, r.id, func(s *clients.Stored) error {
+		s.Stated = r.edit.apply(r.cmd, &s.Registration)
 		return nil
-	}); err != nil {
-		return err
-	}
-	return r.done("the client is changed; what it may no longer do, its live tokens can no longer do")
+	})
+	return r.done(err, "the client is changed; what it may no longer do, its live tokens can no longer do")
 }
 
 func (r *clientRun) changed() bool {
@@ -178,11 +200,13 @@ func (p Program) clientRotate(r *clientRun, _ []string) error {
 	if err != nil {
 		return err
 	}
-	if err := r.manager.RotateSecret(r.ctx, r.id, hash, r.overlap); err != nil {
+	done, err := r.manager.RotateSecret(r.ctx, r.id, hash, r.overlap, r.force)
+	made := madeClient{ClientID: r.id, ClientSecret: secret, SecretID: clients.SecretEntry{Hash: hash}.ID()}
+	if done == nil {
 		return err
 	}
-	made := madeClient{r.id, secret}
-	return answer(r.cmd, r.asJSON, made, made.text())
+	made.Ended = done.Ended
+	return made.show(r, err)
 }
 
 // shownSecret is a secret in an answer: never its text.
@@ -223,10 +247,7 @@ func (p Program) clientRevokeSecret(r *clientRun, args []string) error {
 	if err := p.sure(r.cmd, r.yes, "end this secret at once"); err != nil {
 		return err
 	}
-	if err := r.manager.RevokeSecret(r.ctx, r.id, args[1]); err != nil {
-		return err
-	}
-	return r.done("the secret is gone")
+	return r.done(r.manager.RevokeSecret(r.ctx, r.id, args[1]), "the secret is gone")
 }
 
 // exported is what export writes and apply reads.
@@ -274,21 +295,26 @@ func (p Program) clientApply(r *clientRun, _ []string) error {
 		return usageError{wrong}
 	}
 	result := map[string][]string{"created": {}, "changed": {}, "unchanged": {}}
+	var unconfirmed error
 	for i := range list {
 		what, err := r.put(&list[i])
+		if errors.Is(err, clients.ErrNotConfirmed) {
+			unconfirmed, err = err, nil
+		}
 		if err != nil {
 			return fmt.Errorf("clients[%d] %q: %w", i, list[i].ClientID, err)
 		}
 		result[what] = append(result[what], list[i].ClientID)
 	}
-	return answer(r.cmd, r.asJSON, result, fmt.Sprintf("%d created, %d changed, %d unchanged\n", len(result["created"]), len(result["changed"]), len(result["unchanged"])))
+	text := fmt.Sprintf("%d created, %d changed, %d unchanged\n", len(result["created"]), len(result["changed"]), len(result["unchanged"]))
+	return errors.Join(answer(r.cmd, r.asJSON, result, text), unconfirmed)
 }
 
 // put creates or changes one client, and says which.
 func (r *clientRun) put(want *clients.Registration) (string, error) {
 	err := r.manager.Create(r.ctx, &clients.Stored{Registration: *want})
-	if err == nil {
-		return "created", nil
+	if err == nil || errors.Is(err, clients.ErrNotConfirmed) {
+		return "created", err
 	}
 	if !errors.Is(err, clients.ErrExists) {
 		return "", err
@@ -304,6 +330,7 @@ func (r *clientRun) put(want *clients.Registration) (string, error) {
 			}
 		}
 		s.Registration = *want
+		s.Stated = []string{"scope", "grant_types", "token_endpoint_auth_method"}
 		return errors.Join(err1, err2)
 	})
 	return what, err

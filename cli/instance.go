@@ -19,6 +19,7 @@ import (
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/server"
+	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
 )
 
@@ -125,12 +126,36 @@ func (b *base) serverConfig(cfg *config.Config, registry clients.Registry) serve
 		sc.Format, sc.SigningAlg = cfg.Tokens.AccessFormat, keys.Algorithm(cfg.Tokens.SigningAlg)
 	}
 	if b.stores.db != nil {
-		sc.Manager = manager(cfg, clients.NewRedis(b.stores.db), b.stores.tokens)
-		if cfg.Grants.Password && cfg.Users.Source == "redis" {
-			sc.People = users.NewRedis(b.stores.db)
-		}
+		b.manage(&sc, cfg)
 	}
 	return sc
+}
+
+// manage has the admin listener change clients and users. What cannot be confirmed is done again with revocations.
+func (b *base) manage(sc *server.Config, cfg *config.Config) {
+	pending, _ := b.stores.tokens.(*tokens.Pending)
+	registry := clients.NewRedis(b.stores.db)
+	sc.Manager = manager(cfg, registry, b.stores.tokens)
+	sc.Manager.Node, _ = sc.Clients.(*clients.Live)
+	if cfg.Grants.Password && cfg.Users.Source == "redis" {
+		sc.People = users.NewRedis(b.stores.db)
+	}
+	if pending != nil {
+		registry.Again = pending
+		if sc.People != nil {
+			sc.People.Again = pending
+		}
+	}
+	sc.Registrations = cfg.Limits.Registrations
+	if most := cfg.Limits.RegistrationsPerHour; most > 0 {
+		sc.RegistrationRate = func(ctx context.Context, registrar string) (time.Duration, error) {
+			n, left, err := b.stores.attempts.Add(ctx, attempts.SubjectOf("registrations", registrar), time.Hour)
+			if err != nil || n <= most {
+				return 0, err
+			}
+			return max(left, time.Second), nil
+		}
+	}
 }
 
 // assertions opens what verifies clients' JWTs.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/keys"
 )
@@ -41,10 +42,11 @@ func (p Program) keysCommand() *cobra.Command {
 				return err
 			}
 			return p.withKeys(path, func(k *keys.Config) error {
-				if err := keys.Rotate(c.Context(), k.Store, *k, compromised); err != nil {
-					return err
+				err := settled(c, asJSON, keys.Rotate(c.Context(), k.Store, *k, compromised), "the keys are rotated; nodes follow within seconds")
+				if errors.Is(err, clients.ErrNotConfirmed) {
+					return notConfirmed(err)
 				}
-				return answer(c, asJSON, map[string]bool{"ok": true}, "the keys are rotated; nodes follow within seconds\n")
+				return err
 			})
 		}}
 	rotate.Flags().BoolVar(&compromised, "compromised", false, "the private keys are known to others: refuse them at once")

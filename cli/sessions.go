@@ -56,21 +56,15 @@ func (p Program) userLogout(u *userRun) error {
 		if err := p.sure(u.cmd, u.yes, "end every session of the user"); err != nil {
 			return err
 		}
-		if err := u.endAll(id); err != nil {
-			return err
-		}
-		return u.done("every session has ended")
+		return u.done(u.endAll(id), "every session has ended")
 	}
 	family, ok := tokens.ParseFamilyID(u.session)
 	if !ok {
 		return usageError{errors.New("this is no session id; \"grantor user sessions\" lists them")}
 	}
 	ended, err := u.tokens.EndFamily(u.ctx, u.codec.Tag(id), family)
-	if err != nil {
-		return err
-	}
-	if !ended {
+	if !ended && err == nil {
 		return errors.New("the user has no such session")
 	}
-	return u.done("the session has ended")
+	return u.done(err, "the session has ended")
 }

@@ -109,7 +109,11 @@ func (p Program) withUsers(c *cobra.Command, cfg *config.Config, f *userFlags, n
 		u.redis = users.NewRedis(db)
 		u.dir.find = u.redis
 	}
-	return run(u)
+	err = run(u)
+	if errors.Is(err, users.ErrNotConfirmed) {
+		err = notConfirmed(err)
+	}
+	return err
 }
 
 // managed refuses commands that change users of a directory that is not ours.
@@ -162,6 +166,4 @@ func (p Program) sure(c *cobra.Command, yes bool, what string) error {
 	return nil
 }
 
-func (u *userRun) done(text string) error {
-	return answer(u.cmd, u.asJSON, map[string]bool{"ok": true}, text+"\n")
-}
+func (u *userRun) done(err error, text string) error { return settled(u.cmd, u.asJSON, err, text) }

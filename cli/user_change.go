@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -29,13 +30,13 @@ func (p Program) userAdd(u *userRun) error {
 		return err
 	}
 	added, err := u.redis.Add(u.ctx, n)
-	if err != nil {
+	if added == nil {
 		return err
 	}
 	if nothing := users.MayNothing(added, u.cfg.UserScope(), u.cfg.Catalogue()); nothing != "" {
 		fmt.Fprintln(u.cmd.ErrOrStderr(), "warning:", nothing)
 	}
-	return answer(u.cmd, u.asJSON, map[string]string{"sub": added.ID, "username": added.Username}, added.ID+"\n")
+	return errors.Join(answer(u.cmd, u.asJSON, map[string]string{"sub": added.ID, "username": added.Username}, added.ID+"\n"), err)
 }
 
 // listed is a user in an answer.
@@ -76,7 +77,7 @@ func (p Program) userList(u *userRun) error {
 	return answer(u.cmd, u.asJSON, list, text.String())
 }
 
-// changed runs a change of a user that ends all of their sessions.
+// changed runs a change of a user that ends all of their sessions, whatever the confirmation of the change says.
 func (u *userRun) changed(change func(id string) error, what string) error {
 	if err := u.managed(); err != nil {
 		return err
@@ -85,13 +86,19 @@ func (u *userRun) changed(change func(id string) error, what string) error {
 	if err != nil {
 		return err
 	}
-	if err := change(id); err != nil {
-		return err
+	unconfirmed := change(id)
+	if unconfirmed != nil && !errors.Is(unconfirmed, users.ErrNotConfirmed) {
+		return unconfirmed
 	}
 	if err := u.endAll(id); err != nil {
-		return fmt.Errorf("the user is changed, but the sessions may live on: run \"grantor user logout --sub %s --all\": %w", id, err)
+		if unconfirmed = err; !errors.Is(err, users.ErrNotConfirmed) {
+			return fmt.Errorf("the user is changed, but the sessions may live on: run \"grantor user logout --sub %s --all\": %w", id, err)
+		}
 	}
-	return u.done(what + "; every session has ended")
+	if unconfirmed != nil {
+		unconfirmed = fmt.Errorf("--sub %s names the user: %w", id, unconfirmed)
+	}
+	return u.done(unconfirmed, what+"; every session has ended")
 }
 
 func (p Program) userSetPassword(u *userRun) error {
@@ -116,7 +123,16 @@ func (p Program) userDelete(u *userRun) error {
 	if err := p.sure(u.cmd, u.yes, "delete the user and end every session"); err != nil {
 		return err
 	}
-	return u.changed(func(id string) error { return u.redis.Delete(u.ctx, id) }, "deleted")
+	return u.changed(func(id string) error {
+		if err := u.endAll(id); err != nil && !errors.Is(err, users.ErrNotConfirmed) {
+			return err
+		}
+		err := u.redis.Delete(u.ctx, id)
+		if errors.Is(err, users.ErrUnknown) && !errors.Is(err, users.ErrNotConfirmed) {
+			return u.already(id)
+		}
+		return err
+	}, "deleted")
 }
 
 func (p Program) userEnable(u *userRun) error {
@@ -127,8 +143,10 @@ func (p Program) userEnable(u *userRun) error {
 	if err != nil {
 		return err
 	}
-	if err := u.redis.Enable(u.ctx, id); err != nil {
-		return err
-	}
-	return u.done("enabled")
+	return u.done(u.redis.Enable(u.ctx, id), "enabled")
+}
+
+// already says that a user of this id was deleted before; the sessions have ended all the same.
+func (u *userRun) already(id string) error {
+	return fmt.Errorf("there is no user with the id %q; whatever sessions it had have ended", id)
 }

@@ -98,11 +98,21 @@ func (l *Live) follow(ctx context.Context) error {
 			l.cache.Remove(id)
 		}
 		l.at = n.at
-		if !n.reset && len(n.changed) < feedPage {
+		if !n.reset && !n.more {
 			l.fresh.Store(&asked)
 			return nil
 		}
 	}
+}
+
+// Changed makes this node see a change of a client that it made itself, before anybody is told that it was made: the feed
+// brings it to the others.
+func (l *Live) Changed(ctx context.Context, id string) {
+	l.mu.Lock()
+	l.version.Add(1)
+	l.cache.Remove(id)
+	l.mu.Unlock()
+	l.static.changed(ctx, id)
 }
 
 // Following returns ErrStale when the node cannot know of all changes.
@@ -182,4 +192,20 @@ type Stats struct {
 // Stats returns the counts.
 func (l *Live) Stats() Stats {
 	return Stats{l.hits.Load(), l.misses.Load(), l.unknown.Load(), l.cache.Len()}
+}
+
+// lastUse returns when this node last saw a secret in use; zero: it did not.
+func (l *Live) lastUse(id string, h Hash) time.Time {
+	c, ok := l.cache.Peek(id)
+	if !ok || c == nil {
+		return time.Time{}
+	}
+	for _, s := range c.Secrets {
+		if s.Hash == h && s.used != nil {
+			if m := s.used.minute.Load(); m > 0 {
+				return time.Unix(m*60, 0)
+			}
+		}
+	}
+	return time.Time{}
 }

@@ -33,9 +33,27 @@ func catalogue(t *testing.T) *scopes.Catalogue {
 
 // node opens a registry and follows its feed until the test ends.
 func node(t *testing.T, url string, static ...*clients.Client) *registry {
-	db, err := redisdb.Open(redisdb.Config{URL: url, Prefix: "test:", Timeout: 300 * time.Millisecond})
+	return nodeOn(t, open(t, url), static...)
+}
+
+func open(t *testing.T, url string) *redisdb.DB {
+	return openWith(t, redisdb.Config{URL: url})
+}
+
+func openWith(t *testing.T, c redisdb.Config) *redisdb.DB {
+	c.Prefix, c.Timeout = "test:", 300*time.Millisecond
+	db, err := redisdb.Open(c)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// nodeOf is a node behind Sentinels.
+func nodeOf(t *testing.T, s *redistest.Sentinels) *registry {
+	return nodeOn(t, openWith(t, redisdb.Config{Mode: redisdb.Sentinel, Addrs: s.Addrs, Master: redistest.MasterName, WaitReplicas: 1}))
+}
+
+func nodeOn(t *testing.T, db *redisdb.DB, static ...*clients.Client) *registry {
 	store := tokens.NewRedis(db)
 	st, err := clients.NewStatic(t.Context(), static, store)
 	require.NoError(t, err)
@@ -46,7 +64,7 @@ func node(t *testing.T, url string, static ...*clients.Client) *registry {
 	go func() { defer close(done); live.Run(ctx, slog.New(slog.DiscardHandler)) }()
 	go st.Run(ctx, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() { cancel(); <-done })
-	return &registry{db, live, &clients.Manager{Redis: clients.NewRedis(db), Static: static, Epochs: store, Catalogue: catalogue(t), MaxLife: 90 * 24 * time.Hour}}
+	return &registry{db, live, &clients.Manager{Redis: clients.NewRedis(db), Node: live, Static: static, Epochs: store, Catalogue: catalogue(t), MaxLife: 90 * 24 * time.Hour}}
 }
 
 func machine(id string) *clients.Stored {
@@ -129,6 +147,12 @@ func TestLiveTrimmed(t *testing.T) {
 	}
 }
 
+// rotate gives the client "job" another secret.
+func rotate(r *registry, secret string, overlap time.Duration) error {
+	_, err := r.manager.RotateSecret(context.Background(), "job", clients.HashSecret(secret), overlap, false)
+	return err
+}
+
 func TestRotateSecret(t *testing.T) {
 	srv := redistest.Start(t)
 	a := node(t, srv.URL)
@@ -138,7 +162,7 @@ func TestRotateSecret(t *testing.T) {
 		_, err := clients.Authenticate(ctx, a.live, clients.Credentials{ID: "job", Secret: secret, Method: clients.MethodBasic}, at)
 		return err
 	}
-	require.NoError(t, a.manager.RotateSecret(ctx, "job", clients.HashSecret("second"), time.Hour))
+	require.NoError(t, rotate(a, "second", time.Hour))
 	soon(t, func() bool { return auth("second", time.Now()) == nil })
 	require.NoError(t, auth("secret of job", time.Now()), "CA-17 both live during the overlap")
 	require.Error(t, auth("secret of job", time.Now().Add(2*time.Hour)), "and the old one dies at its time")
@@ -156,7 +180,7 @@ func TestRotateSecret(t *testing.T) {
 	soon(t, func() bool { return auth("secret of job", time.Now()) != nil })
 	require.NoError(t, auth("second", time.Now()))
 
-	require.NoError(t, a.manager.RotateSecret(ctx, "job", clients.HashSecret("third"), 0))
+	require.NoError(t, rotate(a, "third", 0))
 	soon(t, func() bool { return auth("third", time.Now()) == nil && auth("second", time.Now()) != nil })
 }
 

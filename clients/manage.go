@@ -10,17 +10,24 @@ import (
 	"github.com/grantor-auth/grantor/scopes"
 )
 
-// Epochs is where the epochs of config.toml's clients are kept and changed; tokens.Store is one.
+// Epochs is where the epochs of config.toml's clients are kept and changed; tokens.Store is one. Each change is one step, and
+// named by the random e: a repetition changes nothing, also when others changed the epoch since.
 type Epochs interface {
 	EpochSource
-	// SetClientEpoch gives a client another epoch: every token of the present one dies. The zero epoch disables it.
-	SetClientEpoch(ctx context.Context, id string, e Epoch) error
+	// DisableClient puts the zero epoch in the place of the client's.
+	DisableClient(ctx context.Context, id string, e Epoch) error
+	// EnableClient gives e to a client that has the zero epoch, and leaves others as they are.
+	EnableClient(ctx context.Context, id string, e Epoch) error
+	// RenewClient gives e to a client that has another epoch than zero: every token of that one dies.
+	RenewClient(ctx context.Context, id string, e Epoch) error
 }
 
-// Manager changes clients: the one place behind the command line, the admin API and dynamic registration. Nodes see a
-// change within a second.
+// Manager changes clients: the one place behind the command line, the admin API and dynamic registration. This node sees a
+// change before the method returns, the others within a second. An error that is ErrNotConfirmed comes with the result: the change was
+// made, and too few replicas have confirmed it.
 type Manager struct {
 	Redis     *Redis
+	Node      *Live     // of this process; nil: it serves nothing
 	Static    []*Client // of config.toml: they win over those of Redis, and can only be disabled, enabled and rid of their tokens
 	Epochs    Epochs
 	Catalogue *scopes.Catalogue
@@ -153,14 +160,40 @@ func (m *Manager) Create(ctx context.Context, s *Stored) error {
 		return fmt.Errorf("%w, in config.toml", ErrExists)
 	}
 	s.Epoch, s.CreatedAt, s.UpdatedAt = NewEpoch(), time.Now(), time.Now()
+	if s.Dynamic {
+		s.Given = s.given()
+	}
+	defer m.changed(ctx, s.ClientID)
 	return m.Redis.Create(ctx, s)
 }
 
-// Update edits a client of Redis. What edit leaves must be sound.
+// changed makes this node see what it changed.
+func (m *Manager) changed(ctx context.Context, id string) {
+	if m.Node != nil {
+		m.Node.Changed(ctx, id)
+	}
+}
+
+// Update edits a client of Redis as an operator. What edit leaves must be sound; of a dynamic client it becomes the limit.
 func (m *Manager) Update(ctx context.Context, id string, edit func(*Stored) error) (*Described, error) {
+	return m.update(ctx, id, func(s *Stored) error {
+		before, limit := s.Registration, s.given()
+		s.Stated = nil
+		if err := edit(s); err != nil {
+			return err
+		}
+		if s.Dynamic {
+			s.Given = limit.changed(&before, s)
+		}
+		return nil
+	})
+}
+
+func (m *Manager) update(ctx context.Context, id string, edit func(*Stored) error) (*Described, error) {
 	if m.static(id) != nil {
 		return nil, ErrReadOnly
 	}
+	defer m.changed(ctx, id)
 	s, err := m.Redis.Change(ctx, id, func(s *Stored) error {
 		if err := edit(s); err != nil {
 			return err
@@ -170,131 +203,17 @@ func (m *Manager) Update(ctx context.Context, id string, edit func(*Stored) erro
 		}
 		return m.Check(&s.Registration)
 	})
-	if err != nil {
+	if s == nil {
 		return nil, err
 	}
-	return describeStored(s), nil
+	return describeStored(s), err
 }
 
-// SetDisabled disables or enables a client. Disabling kills its tokens for ever; who is enabled again must ask for new ones.
-func (m *Manager) SetDisabled(ctx context.Context, id string, disabled bool) error {
-	if c := m.static(id); c != nil {
-		return m.setStatic(ctx, c, disabled)
-	}
-	_, err := m.Redis.Change(ctx, id, func(s *Stored) error {
-		if s.Disabled != disabled {
-			s.Disabled, s.Epoch = disabled, NewEpoch()
-		}
-		return nil
-	})
-	return err
-}
-
-func (m *Manager) setStatic(ctx context.Context, c *Client, disabled bool) error {
-	if disabled {
-		return m.Epochs.SetClientEpoch(ctx, c.ID, Epoch{})
-	}
-	if c.Disabled {
-		return fmt.Errorf("%w: it says disabled = true", ErrReadOnly)
-	}
-	now, err := m.Epochs.ClientEpochs(ctx, []string{c.ID}, nil)
-	if err != nil || now[0] != (Epoch{}) {
-		return err
-	}
-	return m.Epochs.SetClientEpoch(ctx, c.ID, NewEpoch())
-}
-
-// RevokeTokens kills every token of a client, and every log-in made through it; the client itself goes on.
-func (m *Manager) RevokeTokens(ctx context.Context, id string) error {
-	if m.static(id) == nil {
-		_, err := m.Redis.Change(ctx, id, func(s *Stored) error { s.Epoch = NewEpoch(); return nil })
-		return err
-	}
-	now, err := m.Epochs.ClientEpochs(ctx, []string{id}, nil)
-	if err != nil || now[0] == (Epoch{}) {
-		return err // a disabled client has no live tokens
-	}
-	return m.Epochs.SetClientEpoch(ctx, id, NewEpoch())
-}
-
-// Delete removes a client of Redis and kills its tokens.
+// Delete removes a client of Redis and ends its tokens. ErrUnknown where there is none, once that is confirmed.
 func (m *Manager) Delete(ctx context.Context, id string) error {
 	if m.static(id) != nil {
 		return ErrReadOnly
 	}
+	defer m.changed(ctx, id)
 	return m.Redis.Delete(ctx, id)
-}
-
-// RotateSecret gives a client another secret beside those that live, which end after overlap; 0: at once. Where two live already, the older
-// one goes.
-func (m *Manager) RotateSecret(ctx context.Context, id string, fresh Hash, overlap time.Duration) error {
-	now := time.Now().UTC().Truncate(time.Second)
-	_, err := m.Update(ctx, id, func(s *Stored) error {
-		if s.AuthMethod == MethodNone || len(s.Secrets) == 0 {
-			return &FieldError{Field: "token_endpoint_auth_method", Err: errors.New("this client has no secret to rotate")}
-		}
-		if slices.ContainsFunc(s.Secrets, func(e SecretEntry) bool { return e.Hash == fresh }) {
-			return nil // this very change, repeated
-		}
-		live := slices.DeleteFunc(s.Secrets, func(e SecretEntry) bool { return !e.ExpiresAt.IsZero() && !e.ExpiresAt.After(now) })
-		if overlap <= 0 {
-			live = nil
-		}
-		if len(live) >= MaxSecrets {
-			live = live[len(live)-(MaxSecrets-1):]
-		}
-		for i := range live {
-			if end := now.Add(overlap); live[i].ExpiresAt.IsZero() || live[i].ExpiresAt.After(end) {
-				live[i].ExpiresAt = end
-			}
-		}
-		s.Secrets = append(live, SecretEntry{Hash: fresh, CreatedAt: now})
-		return nil
-	})
-	return err
-}
-
-// RevokeSecret removes one secret of a client. The last one cannot go: disable the client instead.
-func (m *Manager) RevokeSecret(ctx context.Context, id, secretID string) error {
-	_, err := m.Update(ctx, id, func(s *Stored) error {
-		left := slices.DeleteFunc(slices.Clone(s.Secrets), func(e SecretEntry) bool { return e.ID() == secretID })
-		switch {
-		case len(left) == len(s.Secrets):
-			return &FieldError{Field: "secrets", Err: fmt.Errorf("there is none with the id %q", secretID)}
-		case len(left) == 0:
-			return &FieldError{Field: "secrets", Err: errors.New("this is the last one: rotate it, or disable the client")}
-		}
-		s.Secrets = left
-		return nil
-	})
-	return err
-}
-
-// Bounds of lives.
-const (
-	minAccessLife = time.Second
-	maxAccessLife = 24 * time.Hour
-)
-
-// checkLives says what is wrong with a registration's lifetimes. most is the longest life of a log-in here.
-func (c *Client) checkLives(most time.Duration) error {
-	var errs []error
-	bad := func(field, format string, args ...any) {
-		errs = append(errs, &FieldError{Field: field, Err: fmt.Errorf(format, args...)})
-	}
-	if c.AccessTTL != 0 && (c.AccessTTL < minAccessLife || c.AccessTTL > maxAccessLife || c.AccessTTL%time.Second != 0) {
-		bad("access_ttl", "must be whole seconds between 1s and 24h: a stolen access token works until it ends (RFC 9700 §2.2.1)")
-	}
-	for field, v := range map[string]time.Duration{"refresh_ttl": c.RefreshTTL, "refresh_max_ttl": c.MaxTTL} {
-		if v != 0 && (v < time.Minute || v > most) {
-			bad(field, "must be between 1m and %s, the longest life of a log-in on this server", Life(most))
-		}
-	}
-	if c.RefreshTTL != 0 && c.MaxTTL != 0 && c.RefreshTTL > c.MaxTTL {
-		bad("refresh_ttl", "must not be longer than refresh_max_ttl")
-	}
-	if c.RetryWindow > 0 && c.AccessTTL > 0 && c.RetryWindow > c.AccessTTL/4 {
-		bad("retry_window", "must be a quarter of access_ttl at most")
-	}
-	return errors.Join(errs...)
 }

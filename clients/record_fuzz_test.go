@@ -84,20 +84,6 @@ func FuzzReadCursor(f *testing.F) {
 	})
 }
 
-// FuzzReadPosition: a place in the feed is written back as it was read.
-func FuzzReadPosition(f *testing.F) {
-	f.Fuzz(func(t *testing.T, text string) {
-		p, err := readPosition(text)
-		if err != nil {
-			return
-		}
-		again, err := readPosition(p.String())
-		require.NoError(t, err)
-		require.Equal(t, p, again)
-		require.False(t, p.before(again))
-	})
-}
-
 // FuzzParseLife: a duration is written so that the same one is read.
 func FuzzParseLife(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {

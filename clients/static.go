@@ -161,6 +161,13 @@ func (s *Static) refresh(ctx context.Context) error {
 	return err
 }
 
+// changed takes the epochs anew if one of these clients has another. What cannot be asked is seen at the next turn, or refused.
+func (s *Static) changed(ctx context.Context, id string) {
+	if _, mine := s.now.Load().byID[id]; mine {
+		_ = s.refresh(context.WithoutCancel(ctx))
+	}
+}
+
 // Following returns ErrStale when no client could be confirmed for StaleAfter.
 func (s *Static) Following() error {
 	snap := s.now.Load()

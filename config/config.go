@@ -216,8 +216,10 @@ type Limits struct {
 	PasswordFailures           int           `toml:"password_failures"`             // of one user within the window: then refused without hashing
 	PasswordFailuresPerAddress int           `toml:"password_failures_per_address"` // of one address within the window: then 429
 	Window                     time.Duration `toml:"window"`
-	ClientFailures             int           `toml:"client_failures"`     // of one client from one address, a minute
-	RequestsPerSecond          int           `toml:"requests_per_second"` // of one client
+	ClientFailures             int           `toml:"client_failures"`        // of one client from one address, a minute
+	RequestsPerSecond          int           `toml:"requests_per_second"`    // of one client
+	Registrations              int           `toml:"registrations"`          // clients that one client may have registered (RFC 7591)
+	RegistrationsPerHour       int           `toml:"registrations_per_hour"` // of one client
 }
 
 // Log says what is logged to standard error.
@@ -263,11 +265,12 @@ func Default() *Config {
 			WaitReplicas: 1, WaitTimeout: 100 * time.Millisecond},
 		Tokens: Tokens{AccessTTL: 15 * time.Minute, RefreshTTL: 30 * 24 * time.Hour, RefreshMaxTTL: 90 * 24 * time.Hour,
 			AccessFormat: clients.FormatOpaque, SigningAlg: "ES256"},
-		Keys:   Keys{RotateEvery: 90 * 24 * time.Hour},
-		Users:  Users{Source: "config"},
-		Limits: Limits{PasswordFailures: 5, PasswordFailuresPerAddress: 100, Window: 15 * time.Minute, ClientFailures: 20, RequestsPerSecond: -1},
-		Log:    Log{Level: "info", Format: "auto"},
-		Audit:  Audit{Output: "stdout"},
+		Keys:  Keys{RotateEvery: 90 * 24 * time.Hour},
+		Users: Users{Source: "config"},
+		Limits: Limits{PasswordFailures: 5, PasswordFailuresPerAddress: 100, Window: 15 * time.Minute, ClientFailures: 20, RequestsPerSecond: -1,
+			Registrations: 1000, RegistrationsPerHour: 600},
+		Log:   Log{Level: "info", Format: "auto"},
+		Audit: Audit{Output: "stdout"},
 	}
 }
 

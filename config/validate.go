@@ -39,7 +39,8 @@ func (d *decoder) validate() (warnings []string) {
 		}
 	}
 	for key, n := range map[string]int{"limits.client_failures": d.cfg.Limits.ClientFailures,
-		"limits.password_failures": d.cfg.Limits.PasswordFailures, "limits.password_failures_per_address": d.cfg.Limits.PasswordFailuresPerAddress, "limits.requests_per_second": d.cfg.Limits.RequestsPerSecond} {
+		"limits.password_failures": d.cfg.Limits.PasswordFailures, "limits.password_failures_per_address": d.cfg.Limits.PasswordFailuresPerAddress, "limits.requests_per_second": d.cfg.Limits.RequestsPerSecond,
+		"limits.registrations": d.cfg.Limits.Registrations, "limits.registrations_per_hour": d.cfg.Limits.RegistrationsPerHour} {
 		if n < -1 || n == 0 {
 			d.bad(key, "must be a number from 1, or -1 for no limit")
 		}
@@ -286,6 +287,9 @@ func (d *decoder) demo() {
 
 // warnings are said at each start.
 func (d *decoder) warnings() (list []string) {
+	if d.cfg.Admin.Listen != "" && (d.cfg.Limits.Registrations == -1 || d.cfg.Limits.RegistrationsPerHour == -1) {
+		list = append(list, "limits.registrations or limits.registrations_per_hour is off: who holds grantor:clients can fill Redis with clients")
+	}
 	if d.cfg.Limits.ClientFailures == -1 {
 		list = append(list, "limits.client_failures is off: guessing client secrets is not slowed down")
 	}

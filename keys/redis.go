@@ -149,7 +149,7 @@ func (r *Redis) Swap(ctx context.Context, revision string, keys []Key) error {
 		return err
 	}
 	v, err := r.db.EvalDurable(ctx, swap, []string{ringKey}, revision, rand.Text(), text, ringLife.Milliseconds())
-	if err == nil && v != int64(1) {
+	if v == int64(0) { // the verdict first: it holds whether replicas confirm it or not
 		return ErrOvertaken
 	}
 	return err

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -130,10 +131,16 @@ func (x *exchange) decode(into any) error {
 // adminError turns what the registry and the directory refuse into answers.
 func adminError(err error) error {
 	field, isField := errors.AsType[*clients.FieldError](err)
+	inUse, isInUse := errors.AsType[*clients.InUseError](err)
 	_, malformed := errors.AsType[*users.MalformedError](err)
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, clients.ErrNotConfirmed):
+		return notConfirmed(nil, err)
+	case isInUse:
+		return &Error{Code: codeInvalidRequest, Status: http.StatusConflict, Reason: "secret_in_use",
+			Description: inUse.Error() + `; wait until the older one ends, revoke the one that nobody needs, or insist with "force": true`}
 	case isField:
 		return refusal(codeInvalidMetadata, "%s", field.Error())
 	case errors.Is(err, clients.ErrUnknown), errors.Is(err, users.ErrUnknown):
@@ -142,6 +149,9 @@ func adminError(err error) error {
 		return &Error{Code: codeInvalidRequest, Status: http.StatusConflict, Description: "this id or name is taken"}
 	case errors.Is(err, clients.ErrReadOnly):
 		return &Error{Code: codeInvalidRequest, Status: http.StatusConflict, Description: clients.ErrReadOnly.Error()}
+	case errors.Is(err, clients.ErrTooMany):
+		return &Error{Code: codeInvalidRequest, Status: http.StatusForbidden, Reason: "registrations",
+			Description: "this client has registered as many clients as [limits] registrations allows; delete some that are not needed"}
 	case errors.Is(err, clients.ErrOvertaken):
 		return &Error{Code: codeInvalidRequest, Status: http.StatusConflict, Description: clients.ErrOvertaken.Error()}
 	case malformed:
@@ -150,23 +160,62 @@ func adminError(err error) error {
 	return err
 }
 
-// changed tells the trail what an operator's program did, and answers.
-func (s *Server) changed(x *exchange, event, client, detail string, status int, answer any) error {
-	s.recordChange(x, event, client, detail)
-	if answer == nil {
+// change is what an operator's program, or a client with its registration token, asked for.
+type change struct {
+	event, client, detail string
+	status                int
+	answer                any // nil: 204
+}
+
+// changed tells the trail what was done, and answers. A change that too few replicas have confirmed was made all the same: it is
+// told, and its answer stands beside the error, for it may hold a secret that is shown once.
+func (s *Server) changed(x *exchange, c change, err error) error {
+	unconfirmed := errors.Is(err, clients.ErrNotConfirmed)
+	if err != nil && !unconfirmed {
+		return s.notChanged(c, err)
+	}
+	s.recordChange(x, c, unconfirmed)
+	switch {
+	case unconfirmed:
+		return notConfirmed(c.answer, err)
+	case c.answer == nil:
 		x.gin.Writer.WriteHeader(http.StatusNoContent)
 		x.gin.Writer.WriteHeaderNow()
-		return nil
+	default:
+		writeJSON(x, c.status, c.answer)
 	}
-	writeJSON(x, status, answer)
 	return nil
 }
 
-func (s *Server) recordChange(x *exchange, event, client, detail string) {
+// notChanged is the refusal of a change. Where nobody knows whether it was made, a fresh secret is shown: it may be in force.
+func (s *Server) notChanged(c change, err error) error {
+	e := asError(adminError(err))
+	if shown, ok := c.answer.(secretShown); ok && shown.showsSecret() && e.Status == http.StatusServiceUnavailable {
+		e.More = c.answer
+	}
+	return e
+}
+
+// secretShown is an answer that may show a secret.
+type secretShown interface{ showsSecret() bool }
+
+// notConfirmed says that a thing was done, and that a failover may undo it.
+func notConfirmed(answer any, err error) error {
+	return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: reasonNotDurable, Err: err, More: answer,
+		Description: "this was done, but too few replicas of the store have confirmed it, so a failover may undo it; it is safe to repeat it"}
+}
+
+// reasonNotDurable names changes that were made and not confirmed, in log, metrics and trail.
+const reasonNotDurable = "not_durable"
+
+func (s *Server) recordChange(x *exchange, c change, unconfirmed bool) {
 	if s.cfg.Audit == nil {
 		return
 	}
-	e := audit.Event{Event: event, RequestID: x.id, Peer: x.clientIP(), Client: client, Detail: detail}
+	e := audit.Event{Event: c.event, RequestID: x.id, Peer: x.clientIP(), Client: c.client, Detail: c.detail}
+	if unconfirmed {
+		e.Reason = reasonNotDurable
+	}
 	if t := middleware.TokenFrom(x.gin.Request.Context()); t != nil {
 		e.Actor = t.ClientID
 	}

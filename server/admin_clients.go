@@ -1,7 +1,10 @@
 package server
 
 import (
+	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -67,9 +70,13 @@ func (s *Server) showClient(x *exchange) error {
 
 // made is the answer that shows a secret, once.
 type made struct {
-	ClientID     string `json:"client_id"`
-	ClientSecret string `json:"client_secret,omitempty"`
+	ClientID     string   `json:"client_id"`
+	ClientSecret string   `json:"client_secret,omitempty"`
+	SecretID     string   `json:"secret_id,omitempty"`
+	Ended        []string `json:"ended_secrets,omitempty"` // ids of those that ended at once
 }
+
+func (m made) showsSecret() bool { return m.ClientSecret != "" }
 
 // createClient registers a client. Without secrets in the body, and without the method none, it gets a fresh secret.
 func (s *Server) createClient(x *exchange) error {
@@ -88,10 +95,8 @@ func (s *Server) createClient(x *exchange) error {
 		answer.ClientSecret = tokens.NewSecret()
 		r.Secrets = []clients.SecretEntry{{Hash: clients.HashSecret(answer.ClientSecret), CreatedAt: time.Now().UTC().Truncate(time.Second)}}
 	}
-	if err := s.cfg.Manager.Create(x, &clients.Stored{Registration: r}); err != nil {
-		return adminError(err)
-	}
-	return s.changed(x, audit.RegistryChanged, r.ClientID, "created", http.StatusCreated, answer)
+	err := s.cfg.Manager.Create(x, &clients.Stored{Registration: r})
+	return s.changed(x, change{audit.RegistryChanged, r.ClientID, "created", http.StatusCreated, answer}, err)
 }
 
 // adminMay refuses what the admin API cannot give: scopes over Grantor itself come from config.toml and the command line alone.
@@ -109,8 +114,13 @@ func (s *Server) changeClient(x *exchange) error {
 	if err := x.decode(&body); err != nil {
 		return err
 	}
+	var named map[string]json.RawMessage
+	if err := json.Unmarshal(x.body, &named); err != nil {
+		return err
+	}
 	id := x.gin.Param("id")
 	d, err := s.cfg.Manager.Update(x, id, func(st *clients.Stored) error {
+		st.Stated = slices.Collect(maps.Keys(named))
 		scope, standard, disabled := st.Scope, st.DefaultScope, st.Disabled
 		if err := x.decode(&st.Registration); err != nil {
 			return err
@@ -129,18 +139,13 @@ func (s *Server) changeClient(x *exchange) error {
 		}
 		return adminMay(&st.Registration)
 	})
-	if err != nil {
-		return adminError(err)
-	}
-	return s.changed(x, audit.RegistryChanged, id, "changed", http.StatusOK, d)
+	return s.changed(x, change{audit.RegistryChanged, id, "changed", http.StatusOK, d}, err)
 }
 
 func (s *Server) deleteClient(x *exchange) error {
 	id := x.gin.Param("id")
-	if err := s.cfg.Manager.Delete(x, id); err != nil {
-		return adminError(err)
-	}
-	return s.changed(x, audit.RegistryChanged, id, "deleted", 0, nil)
+	err := s.cfg.Manager.Delete(x, id)
+	return s.changed(x, change{event: audit.RegistryChanged, client: id, detail: "deleted"}, err)
 }
 
 func (s *Server) disableClient(x *exchange) error { return s.switchClient(x, true, "disabled") }
@@ -148,18 +153,14 @@ func (s *Server) enableClient(x *exchange) error  { return s.switchClient(x, fal
 
 func (s *Server) switchClient(x *exchange, off bool, what string) error {
 	id := x.gin.Param("id")
-	if err := s.cfg.Manager.SetDisabled(x, id, off); err != nil {
-		return adminError(err)
-	}
-	return s.changed(x, audit.RegistryChanged, id, what, 0, nil)
+	err := s.cfg.Manager.SetDisabled(x, id, off)
+	return s.changed(x, change{event: audit.RegistryChanged, client: id, detail: what}, err)
 }
 
 func (s *Server) revokeClientTokens(x *exchange) error {
 	id := x.gin.Param("id")
-	if err := s.cfg.Manager.RevokeTokens(x, id); err != nil {
-		return adminError(err)
-	}
-	return s.changed(x, audit.RegistryChanged, id, "tokens revoked", 0, nil)
+	err := s.cfg.Manager.RevokeTokens(x, id)
+	return s.changed(x, change{event: audit.RegistryChanged, client: id, detail: "tokens revoked"}, err)
 }
 
 // shownSecret is a secret in an answer: never its text.
@@ -187,10 +188,13 @@ func (s *Server) listSecrets(x *exchange) error {
 	return nil
 }
 
-// rotateSecret gives a client a fresh secret; the old one lives for overlap.
+// rotateSecret gives a client another secret; the old one lives for overlap. With secret_hash the caller made the secret, and the same
+// call may be repeated.
 func (s *Server) rotateSecret(x *exchange) error {
 	var ask struct {
 		Overlap *clients.Life `json:"overlap"`
+		Hash    *clients.Hash `json:"secret_hash"`
+		Force   bool          `json:"force"`
 	}
 	if err := x.decode(&ask); err != nil {
 		return err
@@ -198,17 +202,25 @@ func (s *Server) rotateSecret(x *exchange) error {
 	if ask.Overlap == nil || *ask.Overlap < 0 {
 		return refusal(codeInvalidRequest, `overlap is required: how long the old secret lives, such as "24h"; "0s" ends it at once`)
 	}
-	id, secret := x.gin.Param("id"), tokens.NewSecret()
-	if err := s.cfg.Manager.RotateSecret(x, id, clients.HashSecret(secret), time.Duration(*ask.Overlap)); err != nil {
-		return adminError(err)
+	answer, hash := made{ClientID: x.gin.Param("id")}, clients.Hash{}
+	if ask.Hash != nil {
+		hash = *ask.Hash
+	} else {
+		answer.ClientSecret = tokens.NewSecret()
+		hash = clients.HashSecret(answer.ClientSecret)
 	}
-	return s.changed(x, audit.RegistryChanged, id, "secret rotated", http.StatusCreated, made{id, secret})
+	done, err := s.cfg.Manager.RotateSecret(x, answer.ClientID, hash, time.Duration(*ask.Overlap), ask.Force)
+	answer.SecretID = clients.SecretEntry{Hash: hash}.ID()
+	if done == nil {
+		answer.ClientSecret = ""
+	} else {
+		answer.Ended = done.Ended
+	}
+	return s.changed(x, change{audit.RegistryChanged, answer.ClientID, "secret rotated", http.StatusCreated, answer}, err)
 }
 
 func (s *Server) revokeSecret(x *exchange) error {
 	id := x.gin.Param("id")
-	if err := s.cfg.Manager.RevokeSecret(x, id, x.gin.Param("secret")); err != nil {
-		return adminError(err)
-	}
-	return s.changed(x, audit.RegistryChanged, id, "secret revoked", 0, nil)
+	err := s.cfg.Manager.RevokeSecret(x, id, x.gin.Param("secret"))
+	return s.changed(x, change{event: audit.RegistryChanged, client: id, detail: "secret revoked"}, err)
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -148,17 +149,12 @@ func (s *Server) createUser(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	added, err := s.cfg.People.Add(x, users.NewUser{ID: b.Sub, Username: b.Username, PasswordHash: hash, Scope: rules})
-	if err != nil {
+	added, err := s.cfg.People.Add(x, users.NewUser{ID: b.Sub, Username: b.Username, PasswordHash: hash, Scope: rules,
+		Disabled: b.Disabled != nil && *b.Disabled})
+	if added == nil {
 		return adminError(err)
 	}
-	if b.Disabled != nil && *b.Disabled {
-		if err := s.cfg.People.Disable(x, added.ID); err != nil {
-			return adminError(err)
-		}
-		added.Disabled = true
-	}
-	return s.changed(x, audit.UserChanged, "", "created "+s.codec.Tag(added.ID).String(), http.StatusCreated, s.showChanged(added))
+	return s.changed(x, change{audit.UserChanged, "", "created " + s.codec.Tag(added.ID).String(), http.StatusCreated, s.showChanged(added)}, err)
 }
 
 func (s *Server) showUser(x *exchange) error {
@@ -188,56 +184,84 @@ func (s *Server) changeUser(x *exchange) error {
 		return err
 	}
 	id := x.gin.Param("sub")
-	if err := s.editUser(x, id, hash, rules, b.Disabled); err != nil {
+	edited, err := s.editUser(x, id, hash, rules, b.Disabled)
+	c := change{audit.UserChanged, "", "changed " + s.codec.Tag(id).String(), http.StatusOK, nil}
+	if err != nil && !errors.Is(err, users.ErrNotConfirmed) {
+		if edited {
+			s.recordChange(x, c, true)
+		}
 		return adminError(err)
 	}
-	u, err := s.cfg.People.ByID(x, id)
-	if err != nil {
-		return adminError(err)
+	u, gone := s.cfg.People.ByID(x, id)
+	if gone != nil {
+		s.recordChange(x, c, err != nil)
+		return adminError(gone)
 	}
-	return s.changed(x, audit.UserChanged, "", "changed "+s.codec.Tag(id).String(), http.StatusOK, s.showChanged(u))
+	c.answer = s.showChanged(u)
+	return s.changed(x, c, err)
 }
 
-func (s *Server) editUser(x *exchange, id, hash string, rules *scopes.Rules, disabled *bool) error {
+// editUser makes each change that is asked for, and then ends what the user had, whatever the confirmation of an earlier step says. It
+// reports whether something was, or may have been, changed.
+func (s *Server) editUser(x *exchange, id, hash string, rules *scopes.Rules, disabled *bool) (edited bool, err error) {
 	people, ends := s.cfg.People, false
 	if _, err := people.ByID(x, id); err != nil {
-		return err
+		return false, err
 	}
-	if rules != nil {
-		if err := people.SetScope(x, id, rules); err != nil {
-			return err
+	var unconfirmed error
+	step := func(wanted, ending bool, do func() error) {
+		if !wanted || err != nil {
+			return
+		}
+		edited, ends = true, ends || ending
+		if e := do(); errors.Is(e, users.ErrNotConfirmed) {
+			unconfirmed = e
+		} else {
+			err = e
 		}
 	}
-	if hash != "" {
-		ends = true
-		if err := people.SetPassword(x, id, hash); err != nil {
-			return err
-		}
-	}
-	if disabled != nil {
-		change := people.Enable
-		if *disabled {
-			change, ends = people.Disable, true
-		}
-		if err := change(x, id); err != nil {
-			return err
-		}
-	}
+	step(rules != nil, false, func() error { return people.SetScope(x, id, rules) })
+	step(hash != "", true, func() error { return people.SetPassword(x, id, hash) })
+	step(disabled != nil && *disabled, true, func() error { return people.Disable(x, id) })
+	step(disabled != nil && !*disabled, false, func() error { return people.Enable(x, id) })
 	if ends {
-		return s.cfg.Store.EndUser(x, s.codec.Tag(id))
+		unconfirmed = errors.Join(unconfirmed, s.cfg.Store.EndUser(x, s.codec.Tag(id)))
 	}
-	return nil
+	if err == nil {
+		err = unconfirmed
+	}
+	return edited, err
 }
 
+// deleteUser ends what a user has, before and after the user is deleted: a login in between would outlive it. A repetition finds nobody,
+// and ends all the same.
 func (s *Server) deleteUser(x *exchange) error {
 	id := x.gin.Param("sub")
-	if err := s.cfg.People.Delete(x, id); err != nil {
+	tag := s.codec.Tag(id)
+	ended := s.cfg.Store.EndUser(x, tag)
+	deleted := s.cfg.People.Delete(x, id)
+	gone := errors.Is(deleted, users.ErrUnknown)
+	if deleted == nil || gone || errors.Is(deleted, users.ErrNotConfirmed) {
+		ended = s.cfg.Store.EndUser(x, tag)
+	}
+	c := change{event: audit.UserChanged, detail: "deleted " + tag.String()}
+	switch err := errors.Join(deleted, ended); {
+	case errors.Is(err, users.ErrNotConfirmed):
+		return s.changed(x, c, err)
+	case gone && ended == nil:
+		c.detail = "every session ended " + tag.String()
+		s.recordChange(x, c, false)
+		return &Error{Code: codeInvalidRequest, Status: http.StatusNotFound, Description: "there is no user of this id; whatever sessions it had have ended"}
+	case deleted == nil && ended != nil:
+		s.recordChange(x, c, true)
+		return ended
+	case err != nil && ended == nil:
+		c.detail = "every session ended " + tag.String()
+		s.recordChange(x, c, false)
 		return adminError(err)
+	default:
+		return s.changed(x, c, err)
 	}
-	if err := s.cfg.Store.EndUser(x, s.codec.Tag(id)); err != nil {
-		return err
-	}
-	return s.changed(x, audit.UserChanged, "", "deleted "+s.codec.Tag(id).String(), 0, nil)
 }
 
 // shownSession is a family in an answer.
@@ -266,10 +290,8 @@ func (s *Server) listSessions(x *exchange) error {
 
 func (s *Server) endSessions(x *exchange) error {
 	tag := s.codec.Tag(x.gin.Param("sub"))
-	if err := s.cfg.Store.EndUser(x, tag); err != nil {
-		return err
-	}
-	return s.changed(x, audit.UserChanged, "", "every session ended "+tag.String(), 0, nil)
+	err := s.cfg.Store.EndUser(x, tag)
+	return s.changed(x, change{event: audit.UserChanged, detail: "every session ended " + tag.String()}, err)
 }
 
 func (s *Server) endSession(x *exchange) error {
@@ -279,11 +301,11 @@ func (s *Server) endSession(x *exchange) error {
 	}
 	tag := s.codec.Tag(x.gin.Param("sub"))
 	ended, err := s.cfg.Store.EndFamily(x, tag, family)
-	if err != nil {
-		return err
-	}
-	if !ended {
+	switch {
+	case !ended && err != nil:
+		return adminError(err)
+	case !ended:
 		return &Error{Code: codeInvalidRequest, Status: http.StatusNotFound, Description: "the user has no such session"}
 	}
-	return s.changed(x, audit.UserChanged, "", "session ended "+tag.String(), 0, nil)
+	return s.changed(x, change{event: audit.UserChanged, detail: "session ended " + tag.String()}, err)
 }

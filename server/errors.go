@@ -44,6 +44,7 @@ type Error struct {
 	RetryAfter  time.Duration // 0: no header
 	Reason      string        // for the log: unknown_client, wrong_secret, …
 	Err         error         // for the log
+	More        any           // an object whose members stand beside the error: what was done all the same; nil: nothing
 }
 
 func (e *Error) Error() string {
@@ -167,10 +168,22 @@ func (s *Server) refuse(x *exchange, err error) {
 	if e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
 	}
-	writeJSON(x, status, struct {
+	writeJSON(x, status, e.body())
+}
+
+// body is the answer: RFC 6749 §5.2 allows more members.
+func (e *Error) body() any {
+	plain := struct {
 		Code        string `json:"error"`
 		Description string `json:"error_description,omitempty"`
-	}{e.Code, printable(e.Description)})
+	}{e.Code, printable(e.Description)}
+	text, err := json.Marshal(e.More)
+	more := map[string]any{}
+	if e.More == nil || err != nil || json.Unmarshal(text, &more) != nil {
+		return plain
+	}
+	more["error"], more["error_description"] = plain.Code, plain.Description
+	return more
 }
 
 // printable keeps a description to the characters that RFC 6749 §5.2 allows.

@@ -42,6 +42,21 @@ type registration struct {
 	URI        string `json:"registration_client_uri"`
 }
 
+func (r *registration) showsSecret() bool { return r.ClientSecret != "" }
+
+// mayRegister bounds how many clients a registrar registers in an hour, on all nodes together.
+func (s *Server) mayRegister(x *exchange, registrar string) error {
+	if s.cfg.RegistrationRate == nil {
+		return nil
+	}
+	wait, err := s.cfg.RegistrationRate(x, registrar)
+	if err != nil || wait == 0 {
+		return err
+	}
+	return &Error{Code: codeInvalidRequest, Status: http.StatusTooManyRequests, RetryAfter: wait, Reason: "registration_rate",
+		Description: "this client has registered as many clients in this hour as [limits] registrations_per_hour allows; wait as long as Retry-After says"}
+}
+
 // readMetadata reads and judges a body. update: it replaces a registration.
 func readMetadata(body []byte, update bool) (*metadata, error) {
 	var m metadata
@@ -157,17 +172,18 @@ func (s *Server) register(x *exchange) error {
 	if err := s.within(opener.Scope, m.Scope); err != nil {
 		return err
 	}
+	if err := s.mayRegister(x, opener.ID); err != nil {
+		return err
+	}
 	secret, token := tokens.NewSecret(), tokens.NewRegistrationToken()
-	st := &clients.Stored{Dynamic: true, Limit: opener.Scope.String(), Token: clients.HashSecret(token)}
+	st := &clients.Stored{Dynamic: true, Registrar: opener.ID, Most: s.cfg.Registrations, Token: clients.HashSecret(token)}
 	m.into(&st.Registration)
 	st.ClientID = clients.NewID()
 	st.Secrets = []clients.SecretEntry{{Hash: clients.HashSecret(secret), CreatedAt: time.Now().UTC().Truncate(time.Second)}}
-	if err := s.cfg.Manager.Create(x, st); err != nil {
-		return adminError(err)
-	}
+	err = s.cfg.Manager.Create(x, st)
 	answer := s.describe(x, &st.Registration, st.CreatedAt, token)
 	answer.ClientSecret, answer.SecretEnds = secret, new(int64(0))
-	return s.changed(x, audit.RegistryChanged, st.ClientID, "registered", http.StatusCreated, answer)
+	return s.changed(x, change{audit.RegistryChanged, st.ClientID, "registered", http.StatusCreated, answer}, err)
 }
 
 func (s *Server) describe(x *exchange, r *clients.Registration, created time.Time, token string) *registration {
@@ -179,12 +195,17 @@ func (s *Server) describe(x *exchange, r *clients.Registration, created time.Tim
 		URI: scheme + "://" + x.gin.Request.Host + pathRegister + "/" + url.PathEscape(r.ClientID)}
 }
 
+// errRegistrationToken refuses a registration access token, with its challenge (RFC 6750 §3).
+func errRegistrationToken(x *exchange) *Error {
+	x.gin.Header("WWW-Authenticate", `Bearer realm="grantor", error="invalid_token"`)
+	return &Error{Code: "invalid_token", Status: http.StatusUnauthorized, Reason: "registration_token",
+		Description: "the registration access token is not that of this client"}
+}
+
 // registrationToken finds the client whose registration access token came (RFC 7592 §2.1). Unknown, deleted, another's and wrong are
 // answered alike.
 func (s *Server) registrationToken(x *exchange) error {
-	refused := &Error{Code: "invalid_token", Status: http.StatusUnauthorized, Reason: "registration_token",
-		Description: "the registration access token is not that of this client"}
-	x.gin.Header("WWW-Authenticate", `Bearer realm="grantor", error="invalid_token"`)
+	refused := errRegistrationToken(x)
 	values := x.gin.Request.Header.Values("Authorization")
 	if len(values) != 1 {
 		return refused
@@ -221,32 +242,25 @@ func (s *Server) replaceRegistration(x *exchange) error {
 	if m.ClientID != x.stored.ClientID {
 		return refusal(codeInvalidRequest, "client_id is required and must be this client's (RFC 7592 §2.2)")
 	}
-	limit, err := scopes.ParseRules(x.stored.Limit)
-	if err != nil {
-		return err
-	}
-	if err := s.within(limit, m.Scope); err != nil {
-		return err
-	}
 	if m.ClientSecret != "" && !slices.ContainsFunc(x.stored.Secrets, func(e clients.SecretEntry) bool { return e.Hash == clients.HashSecret(m.ClientSecret) }) {
 		return refusal(codeInvalidRequest, "client_secret must be the one that was issued (RFC 7592 §2.2)")
 	}
-	d, err := s.cfg.Manager.Update(x, x.stored.ClientID, func(st *clients.Stored) error {
-		m.into(&st.Registration)
-		return nil
-	})
-	if err != nil {
-		return adminError(err)
+	d, err := s.cfg.Manager.ReplaceOwn(x, x.stored.ClientID, x.stored.Token, m.into)
+	if errors.Is(err, clients.ErrUnknown) {
+		return errRegistrationToken(x) // deleted, disabled or given another token meanwhile
 	}
-	s.recordChange(x, audit.RegistryChanged, d.ClientID, "replaced by its own token")
-	writeJSON(x, http.StatusOK, s.describe(x, &d.Registration, x.stored.CreatedAt, x.registrationToken))
-	return nil
+	c := change{event: audit.RegistryChanged, client: x.stored.ClientID, detail: "replaced by its own token", status: http.StatusOK}
+	if d != nil {
+		c.answer = s.describe(x, &d.Registration, x.stored.CreatedAt, x.registrationToken)
+	}
+	return s.changed(x, c, err)
 }
 
 // deleteRegistration answers RFC 7592 §2.3: client, tokens and registration access token end.
 func (s *Server) deleteRegistration(x *exchange) error {
-	if err := s.cfg.Manager.Delete(x, x.stored.ClientID); err != nil && !errors.Is(err, clients.ErrUnknown) {
-		return adminError(err)
+	err := s.cfg.Manager.Delete(x, x.stored.ClientID)
+	if errors.Is(err, clients.ErrUnknown) && !errors.Is(err, clients.ErrNotConfirmed) {
+		err = nil // somebody else was faster
 	}
-	return s.changed(x, audit.RegistryChanged, x.stored.ClientID, "deleted by its own token", 0, nil)
+	return s.changed(x, change{event: audit.RegistryChanged, client: x.stored.ClientID, detail: "deleted by its own token"}, err)
 }

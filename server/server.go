@@ -79,6 +79,10 @@ type Config struct {
 	// Manager changes the registry, and People the users of the Redis directory, by the admin listener; nil: not here.
 	Manager *clients.Manager
 	People  *users.Redis
+	// Registrations is how many clients one client may have registered (RFC 7591); 0 or less: any number. RegistrationRate counts one
+	// more and returns how long to wait instead; nil: no bound.
+	Registrations    int
+	RegistrationRate func(ctx context.Context, registrar string) (wait time.Duration, err error)
 
 	Metrics *metrics.Metrics // counts; nil: none
 	Audit   *audit.Trail     // the trail of security events; nil: none

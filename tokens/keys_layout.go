@@ -21,6 +21,7 @@ func familyKey(tag Tag, f FamilyID) string    { return userKey("f", tag, f[:]) }
 func boxKey(tag Tag, f FamilyID) string       { return userKey("w", tag, f[:]) }
 func userEpochKey(tag Tag) string             { return userKey("u", tag, nil) }
 func sessionsKey(tag Tag) string              { return userKey("s", tag, nil) }
+func callKey(tag Tag, c Call) string          { return userKey("x", tag, c[:]) }
 func clientEpochKey(hashedID [16]byte) string { return "c:" + string(hashedID[:]) }
 
 const serverKeyKey = "k:1"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,8 +17,9 @@ type Memory struct {
 	limit  int // entries a shard
 	shards [memoryShards]shard
 
-	epochs sync.Mutex
-	epoch  map[string]Epoch
+	epochs  sync.Mutex
+	epoch   map[string]Epoch
+	changes map[string][]Epoch // the last of each client
 
 	stop chan struct{}
 	done sync.WaitGroup
@@ -48,7 +50,7 @@ func NewMemory(limit int) *Memory {
 	if limit <= 0 {
 		limit = DefaultMemoryLimit
 	}
-	m := &Memory{key: NewServerKey(), limit: max(1, limit/memoryShards), epoch: map[string]Epoch{}, stop: make(chan struct{})}
+	m := &Memory{key: NewServerKey(), limit: max(1, limit/memoryShards), epoch: map[string]Epoch{}, changes: map[string][]Epoch{}, stop: make(chan struct{})}
 	for i := range m.shards {
 		m.shards[i].items = map[string]item{}
 	}
@@ -203,12 +205,47 @@ func (m *Memory) ClientEpochs(_ context.Context, ids []string, held map[string]E
 // KeepClientEpochs implements Store: they live as long as the process.
 func (m *Memory) KeepClientEpochs(context.Context, []string) error { return nil }
 
-// SetClientEpoch implements Store.
-func (m *Memory) SetClientEpoch(_ context.Context, id string, e Epoch) error {
+// DisableClient implements Store.
+func (m *Memory) DisableClient(_ context.Context, id string, e Epoch) error {
+	m.changeEpoch(id, e, func(Epoch) Epoch { return Epoch{} })
+	return nil
+}
+
+// EnableClient implements Store.
+func (m *Memory) EnableClient(_ context.Context, id string, e Epoch) error {
+	m.changeEpoch(id, e, func(held Epoch) Epoch {
+		if held == (Epoch{}) {
+			return e
+		}
+		return held
+	})
+	return nil
+}
+
+// RenewClient implements Store.
+func (m *Memory) RenewClient(_ context.Context, id string, e Epoch) error {
+	m.changeEpoch(id, e, func(held Epoch) Epoch {
+		if held == (Epoch{}) {
+			return held
+		}
+		return e
+	})
+	return nil
+}
+
+// changeEpoch does a change unless it is among the last ones.
+func (m *Memory) changeEpoch(id string, e Epoch, next func(Epoch) Epoch) {
 	m.epochs.Lock()
 	defer m.epochs.Unlock()
-	m.epoch[id] = e
-	return nil
+	if slices.Contains(m.changes[id], e) {
+		return
+	}
+	held, ok := m.epoch[id]
+	if !ok {
+		held = newEpoch()
+	}
+	m.epoch[id] = next(held)
+	m.changes[id] = append([]Epoch{e}, m.changes[id][:min(len(m.changes[id]), 3)]...)
 }
 
 // Once implements Store.

@@ -211,11 +211,21 @@ func (m *Memory) revokeUser(t Token, clientID string) bool {
 }
 
 // EndUser implements Store.
-func (m *Memory) EndUser(_ context.Context, tag Tag) error {
+func (m *Memory) EndUser(ctx context.Context, tag Tag) error {
+	return m.EndUserOnce(ctx, tag, NewCall())
+}
+
+// EndUserOnce implements Store.
+func (m *Memory) EndUserOnce(_ context.Context, tag Tag, call Call) error {
 	s := m.userShard(tag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := time.Now()
+	if s.get(callKey(tag, call), now) != nil {
+		return nil
+	}
 	delete(s.items, userEpochKey(tag))
+	s.items[callKey(tag, call)] = item{true, now.Add(RepeatFor)}
 	return nil
 }
 

@@ -6,22 +6,33 @@ import (
 	"time"
 )
 
-// Pending is a Store that remembers revocations whose end it could not confirm, and asks for them again until it can: the caller was told
-// 503 and may never come back, and a failover may have undone what an old primary did (S-22, S-23). A revocation is safe to
-// repeat, and late is better than never. What a node remembers ends with it.
+// Pending is a Store that remembers ends that it could not confirm, and asks for them again until it can: the caller was told
+// 503 and may never come back, and a failover may have undone what an old primary did (S-22, S-23). Each is safe to
+// repeat, and late is better than never. What a node remembers ends with it. Others hand it what is theirs: see Again.
 type Pending struct {
 	Store
 
 	mu   sync.Mutex
-	todo map[revocation]time.Time // until when it is asked for again
+	todo map[any]unconfirmed
 }
 
-// revocation is what a client asked to end; or a family, by whoever may.
-type revocation struct {
-	token    Token
-	clientID string
-	family   bool
+type unconfirmed struct {
+	do    func(context.Context) error
+	until time.Time // when it is asked for no more
 }
+
+// The keys of what is remembered.
+type (
+	// revocation is what a client asked to end; or a family, by whoever may.
+	revocation struct {
+		token    Token
+		clientID string
+		family   bool
+	}
+	userEnd     struct{ tag Tag }
+	clientState struct{ id string }
+	clientRenew struct{ id string }
+)
 
 const (
 	mostPending  = 10_000           // what comes beyond is the caller's to ask for again, as it was told
@@ -33,14 +44,45 @@ const (
 
 // NewPending returns a Store over another. Run asks again.
 func NewPending(s Store) *Pending {
-	return &Pending{Store: s, todo: map[revocation]time.Time{}}
+	return &Pending{Store: s, todo: map[any]unconfirmed{}}
+}
+
+// Again does a thing until it is confirmed, for as long as failovers take. What was remembered under this key before is forgotten:
+// do must be what the key's owner wants last.
+func (p *Pending) Again(key any, do func(context.Context) error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, known := p.todo[key]; known || len(p.todo) < mostPending {
+		p.todo[key] = unconfirmed{do, time.Now().Add(pendingLife)}
+	}
+}
+
+// Settled forgets what is remembered under a key.
+func (p *Pending) Settled(key any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.todo, key)
+}
+
+// settle does a thing, and again later where it could not be confirmed.
+func (p *Pending) settle(ctx context.Context, key any, do func(context.Context) error) error {
+	err := do(ctx)
+	if err != nil {
+		p.Again(key, do)
+	} else {
+		p.Settled(key)
+	}
+	return err
 }
 
 // Revoke implements Store.
 func (p *Pending) Revoke(ctx context.Context, t Token, clientID string) (bool, error) {
 	ended, err := p.Store.Revoke(ctx, t, clientID)
 	if err != nil {
-		p.remember(revocation{token: t, clientID: clientID})
+		p.Again(revocation{token: t, clientID: clientID}, func(ctx context.Context) error {
+			_, err := p.Store.Revoke(ctx, t, clientID)
+			return err
+		})
 	}
 	return ended, err
 }
@@ -49,24 +91,44 @@ func (p *Pending) Revoke(ctx context.Context, t Token, clientID string) (bool, e
 func (p *Pending) EndFamily(ctx context.Context, tag Tag, id FamilyID) (bool, error) {
 	ended, err := p.Store.EndFamily(ctx, tag, id)
 	if err != nil {
-		p.remember(revocation{token: Token{Tag: tag, Family: id}, family: true})
+		p.Again(revocation{token: Token{Tag: tag, Family: id}, family: true}, func(ctx context.Context) error {
+			_, err := p.Store.EndFamily(ctx, tag, id)
+			return err
+		})
 	}
 	return ended, err
 }
 
-// Len returns how many revocations are unconfirmed.
+// EndUser implements Store.
+func (p *Pending) EndUser(ctx context.Context, tag Tag) error {
+	return p.EndUserOnce(ctx, tag, NewCall())
+}
+
+// EndUserOnce implements Store. A later end of the same user covers an earlier one.
+func (p *Pending) EndUserOnce(ctx context.Context, tag Tag, call Call) error {
+	return p.settle(ctx, userEnd{tag}, func(ctx context.Context) error { return p.Store.EndUserOnce(ctx, tag, call) })
+}
+
+// DisableClient implements Store.
+func (p *Pending) DisableClient(ctx context.Context, id string, e Epoch) error {
+	return p.settle(ctx, clientState{id}, func(ctx context.Context) error { return p.Store.DisableClient(ctx, id, e) })
+}
+
+// EnableClient implements Store: it takes back a disabling that is not confirmed yet.
+func (p *Pending) EnableClient(ctx context.Context, id string, e Epoch) error {
+	return p.settle(ctx, clientState{id}, func(ctx context.Context) error { return p.Store.EnableClient(ctx, id, e) })
+}
+
+// RenewClient implements Store.
+func (p *Pending) RenewClient(ctx context.Context, id string, e Epoch) error {
+	return p.settle(ctx, clientRenew{id}, func(ctx context.Context) error { return p.Store.RenewClient(ctx, id, e) })
+}
+
+// Len returns how much is unconfirmed.
 func (p *Pending) Len() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.todo)
-}
-
-func (p *Pending) remember(r revocation) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, known := p.todo[r]; known || len(p.todo) < mostPending {
-		p.todo[r] = time.Now().Add(pendingLife)
-	}
 }
 
 // Run asks for what is unconfirmed every second, until ctx ends.
@@ -87,34 +149,30 @@ func (p *Pending) Run(ctx context.Context) {
 // a record that this version cannot read must not stand before the others.
 func (p *Pending) again(ctx context.Context) {
 	failures := 0
-	for _, r := range p.due() {
-		var err error
-		if r.family {
-			_, err = p.Store.EndFamily(ctx, r.token.Tag, r.token.Family)
-		} else {
-			_, err = p.Store.Revoke(ctx, r.token, r.clientID)
-		}
-		if err != nil {
+	for key, u := range p.due() {
+		if u.do(ctx) != nil {
 			if failures++; failures == mostFailures {
 				return
 			}
 			continue
 		}
 		p.mu.Lock()
-		delete(p.todo, r)
+		if now, known := p.todo[key]; known && now.until.Equal(u.until) { // it was not remembered anew meanwhile
+			delete(p.todo, key)
+		}
 		p.mu.Unlock()
 	}
 }
 
 // due returns some that are due, in no order, and forgets those on the way that were asked for long enough.
-func (p *Pending) due() (list []revocation) {
+func (p *Pending) due() map[any]unconfirmed {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := time.Now()
-	for r, until := range p.todo {
-		if !now.Before(until) {
-			delete(p.todo, r)
-		} else if list = append(list, r); len(list) == pendingBatch {
+	now, list := time.Now(), map[any]unconfirmed{}
+	for key, u := range p.todo {
+		if !now.Before(u.until) {
+			delete(p.todo, key)
+		} else if list[key] = u; len(list) == pendingBatch {
 			break
 		}
 	}

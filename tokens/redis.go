@@ -88,7 +88,7 @@ func (s *Redis) ClientEpochs(ctx context.Context, ids []string, held map[string]
 	var missing []int
 	var unreadable error
 	note := func(i int, value []byte) {
-		if copy(epochs[i][:], value) != len(value) || len(value) != len(epochs[i]) {
+		if copy(epochs[i][:], value) != len(epochs[i]) { // changeEpoch writes more behind it
 			unreadable = fmt.Errorf("%w: a client epoch of %d bytes", ErrRecord, len(value))
 		}
 	}
@@ -145,13 +145,37 @@ func (s *Redis) KeepClientEpochs(ctx context.Context, ids []string) error {
 	return s.db.ExpireEach(ctx, keys, foundationLife)
 }
 
-// setEpoch: KEYS epoch. ARGV epoch, life.
-var setEpoch = redisdb.NewScript(`return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])`)
+// changeEpoch: KEYS epoch. ARGV "disable", "enable" or "renew", e, life. The value is the epoch, and behind it the last changes: who
+// repeats one of them changes nothing. It deletes before it writes, so that a Redis that is full takes it.
+var changeEpoch = redisdb.NewScript(`
+local zero = string.rep('\0', 8)
+local held = redis.call('GET', KEYS[1]) or ''
+local epoch, changes = string.sub(held, 1, 8), string.sub(held, 9)
+for i = 1, #changes, 8 do if string.sub(changes, i, i + 7) == ARGV[2] then return 0 end end
+if ARGV[1] == 'enable' and epoch ~= zero or ARGV[1] == 'renew' and epoch == zero then return 0 end
+if ARGV[1] == 'disable' then epoch = zero else epoch = ARGV[2] end
+redis.call('DEL', KEYS[1])
+redis.call('SET', KEYS[1], epoch .. ARGV[2] .. string.sub(changes, 1, 24), 'PX', ARGV[3])
+return 1`)
 
-// SetClientEpoch implements Store, as durably as Redis was told to be.
-func (s *Redis) SetClientEpoch(ctx context.Context, id string, e Epoch) error {
-	_, err := s.db.EvalDurable(ctx, setEpoch, []string{epochKeyOf(id)}, e[:], foundationLife.Milliseconds())
+func (s *Redis) changeEpoch(ctx context.Context, id, how string, e Epoch) error {
+	_, err := s.db.EvalDurable(ctx, changeEpoch, []string{epochKeyOf(id)}, how, e[:], foundationLife.Milliseconds())
 	return err
+}
+
+// DisableClient implements Store.
+func (s *Redis) DisableClient(ctx context.Context, id string, e Epoch) error {
+	return s.changeEpoch(ctx, id, "disable", e)
+}
+
+// EnableClient implements Store.
+func (s *Redis) EnableClient(ctx context.Context, id string, e Epoch) error {
+	return s.changeEpoch(ctx, id, "enable", e)
+}
+
+// RenewClient implements Store.
+func (s *Redis) RenewClient(ctx context.Context, id string, e Epoch) error {
+	return s.changeEpoch(ctx, id, "renew", e)
 }
 
 // once: KEYS key. ARGV a random value, life. By the value a repetition by the network layer recognises its own.

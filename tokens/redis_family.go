@@ -51,8 +51,13 @@ if client(f) ~= ARGV[2] then return 0 end
 if string.sub(v, 2, 17) ~= ARGV[1] then return redis.error_reply('ERR unreadable token record') end
 return redis.call('DEL', KEYS[1])`)
 
-// endUser: KEYS user epoch, sessions.
-var endUser = redisdb.NewScript(`return redis.call('DEL', KEYS[1], KEYS[2])`)
+// endUser: KEYS user epoch, sessions, this call. ARGV how long the call is known. It deletes first: a Redis that is full lets it write
+// after that.
+var endUser = redisdb.NewScript(`
+if redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
+local n = redis.call('DEL', KEYS[1], KEYS[2])
+redis.pcall('SET', KEYS[3], 1, 'PX', ARGV[1])
+return n`)
 
 // families: KEYS user epoch, sessions. ARGV prefix of family keys.
 var families = redisdb.NewScript(header + `
@@ -145,9 +150,14 @@ func (s *Redis) endFamily(ctx context.Context, tag Tag, id FamilyID, clientID st
 	return n == int64(1), err
 }
 
-// EndUser implements Store: one DEL.
+// EndUser implements Store.
 func (s *Redis) EndUser(ctx context.Context, tag Tag) error {
-	_, err := s.db.EvalDurable(ctx, endUser, []string{userEpochKey(tag), sessionsKey(tag)})
+	return s.EndUserOnce(ctx, tag, NewCall())
+}
+
+// EndUserOnce implements Store: one DEL.
+func (s *Redis) EndUserOnce(ctx context.Context, tag Tag, call Call) error {
+	_, err := s.db.EvalDurable(ctx, endUser, []string{userEpochKey(tag), sessionsKey(tag), callKey(tag, call)}, RepeatFor.Milliseconds())
 	return err
 }
 

@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"time"
 )
@@ -15,6 +16,18 @@ var (
 	// ErrFull: a memory store has reached its bound.
 	ErrFull = errors.New("the memory store is full")
 )
+
+// Call names one call of EndUserOnce.
+type Call [8]byte
+
+// NewCall draws a name.
+func NewCall() (c Call) {
+	rand.Read(c[:]) //nolint:errcheck // crypto/rand.Read never returns an error since Go 1.24
+	return c
+}
+
+// RepeatFor is how long a store knows that a call was made.
+const RepeatFor = 20 * time.Minute
 
 // Store keeps what tokens rest on. All methods may be called by any number of
 // goroutines; each is one round trip, atomic, and safe to repeat: the network layer may
@@ -61,6 +74,10 @@ type Store interface {
 	// EndUser ends everything of a user at once: every token and family under the present epoch.
 	EndUser(ctx context.Context, tag Tag) error
 
+	// EndUserOnce is EndUser for a caller that may repeat it within RepeatFor: a repetition with the same call ends nothing that began
+	// after the first.
+	EndUserOnce(ctx context.Context, tag Tag, call Call) error
+
 	// Families returns the live families of a user, the newest first.
 	Families(ctx context.Context, tag Tag) ([]*Family, error)
 
@@ -71,9 +88,15 @@ type Store interface {
 	// KeepClientEpochs begins the lifetime of these epochs anew.
 	KeepClientEpochs(ctx context.Context, ids []string) error
 
-	// SetClientEpoch gives a client another epoch: every token of the present one dies. The zero epoch disables the client
-	// wherever it is registered.
-	SetClientEpoch(ctx context.Context, id string, e Epoch) error
+	// DisableClient puts the zero epoch in the place of a client's: it is disabled wherever it is registered. This change and the next
+	// two are named by the random e: a repetition changes nothing, also when others changed the epoch since.
+	DisableClient(ctx context.Context, id string, e Epoch) error
+
+	// EnableClient gives e to a client that has the zero epoch, and leaves others as they are.
+	EnableClient(ctx context.Context, id string, e Epoch) error
+
+	// RenewClient gives e to a client that has another epoch than zero: every token of that one dies.
+	RenewClient(ctx context.Context, id string, e Epoch) error
 
 	// Once remembers a key for ttl and says whether this call is the first to do so on any node, as durably as the store was told to be. The key
 	// holds nothing that a caller chose.

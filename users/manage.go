@@ -17,9 +17,10 @@ type NewUser struct {
 	Username     string // normalised by Add
 	PasswordHash string // see Hash and CheckHash
 	Scope        *scopes.Rules
+	Disabled     bool
 }
 
-// Add stores a new user. It returns ErrExists when the name or the id is taken; of
+// Add stores a new user, and returns it with ErrNotConfirmed too. It returns ErrExists when the name or the id is taken; of
 // concurrent calls with one name, one succeeds. Errors about what it was given are
 // *MalformedError or plain, those of Redis wrap ErrUnavailable.
 func (d *Redis) Add(ctx context.Context, n NewUser) (*User, error) {
@@ -27,20 +28,23 @@ func (d *Redis) Add(ctx context.Context, n NewUser) (*User, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch held, err := d.write(ctx, claim, idKey(r.ID), r.ID, r.String()); {
-	case err != nil:
-		return nil, err
+	held, unconfirmed := d.write(ctx, claim, idKey(r.ID), r.ID, r.String())
+	switch {
+	case failed(unconfirmed):
+		return nil, unconfirmed
 	case held != r.String():
 		return nil, fmt.Errorf("%w: the id is taken", ErrExists)
 	}
 	err = d.claimName(ctx, r)
 	if errors.Is(err, ErrExists) {
-		err = errors.Join(err, d.drop(ctx, yield, idKey(r.ID), r.ID, r.String()))
+		_, undone := d.take(ctx, idKey(r.ID), r.ID, r.String())
+		return nil, errors.Join(err, undone)
 	}
-	if err != nil {
+	if failed(err) {
 		return nil, err
 	}
-	return r.user()
+	u, wrong := r.user()
+	return u, errors.Join(wrong, unconfirmed, err)
 }
 
 // claimName makes the name point to r, also where it points to a record that Redis has lost.
@@ -48,14 +52,14 @@ func (d *Redis) Add(ctx context.Context, n NewUser) (*User, error) {
 func (d *Redis) claimName(ctx context.Context, r *record) error {
 	key := nameKey(r.Username)
 	holder, err := d.write(ctx, claim, key, r.Username, r.ID)
-	if err != nil || holder == r.ID {
+	if failed(err) || holder == r.ID {
 		return err
 	}
 	if _, err := d.read(ctx, idKey(holder), holder); !errors.Is(err, ErrUnknown) {
 		return errors.Join(fmt.Errorf("%w: the name is taken", ErrExists), err)
 	}
 	holder, err = d.write(ctx, swap, key, r.Username, holder, r.ID)
-	if err == nil && holder != r.ID {
+	if !failed(err) && holder != r.ID {
 		err = fmt.Errorf("%w: the name is taken", ErrExists)
 	}
 	return err
@@ -103,26 +107,46 @@ func (d *Redis) change(ctx context.Context, id string, edit func(*record)) error
 			return err
 		}
 		edit(r)
-		held, err := d.write(ctx, swap, idKey(id), id, before, r.String())
-		if err != nil || held == r.String() {
+		after := r.String()
+		held, err := d.write(ctx, swap, idKey(id), id, before, after)
+		d.remember(id, err, func(ctx context.Context) error {
+			if _, err := d.write(ctx, swap, idKey(id), id, before, after); errors.Is(err, ErrNotConfirmed) || !errors.Is(err, ErrUnknown) {
+				return err
+			}
+			return nil // the user is gone
+		})
+		if failed(err) || held == after {
 			return err
 		}
 	}
 	return unavailable("redis", errors.New("others keep changing this user"))
 }
 
-// Delete removes a user and frees the name. ErrUnknown where there is no such user.
+// Delete removes a user and frees the name. ErrUnknown where there is no such user, and that is confirmed like a deletion. Both steps
+// are done, whatever the first one's confirmation says.
 func (d *Redis) Delete(ctx context.Context, id string) error {
-	text, err := d.read(ctx, idKey(id), id)
-	if err != nil {
-		return err
-	}
-	if r, err := parseRecord(text); err == nil {
-		if err := d.drop(ctx, yield, nameKey(r.Username), r.Username, id); err != nil {
+	for range changeTries {
+		text, err := d.read(ctx, idKey(id), id)
+		if errors.Is(err, ErrUnknown) {
+			_, unconfirmed := d.take(ctx, idKey(id), id, "")
+			return errors.Join(err, unconfirmed)
+		}
+		if err != nil {
 			return err
 		}
+		var unconfirmed error
+		if r, err := parseRecord(text); err == nil {
+			if _, unconfirmed = d.take(ctx, nameKey(r.Username), r.Username, id); failed(unconfirmed) {
+				return unconfirmed
+			}
+		}
+		gone, err := d.take(ctx, idKey(id), id, text)
+		d.remember(id, err, func(ctx context.Context) error { _, err := d.take(ctx, idKey(id), id, text); return err })
+		if gone || failed(err) {
+			return errors.Join(unconfirmed, err)
+		}
 	}
-	return d.drop(ctx, remove, idKey(id), id)
+	return unavailable("redis", errors.New("others keep changing this user"))
 }
 
 // List yields every user once, in no order, in small pages; it may miss one that comes or goes

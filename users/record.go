@@ -66,7 +66,7 @@ func newRecord(n NewUser) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &record{Version: recordVersion, ID: n.ID, Username: name, Password: n.PasswordHash, Created: time.Now().UTC()}
+	r := &record{Version: recordVersion, ID: n.ID, Username: name, Password: n.PasswordHash, Disabled: n.Disabled, Created: time.Now().UTC()}
 	if r.ID == "" {
 		r.ID = "u-" + strings.ToLower(rand.Text())
 	}

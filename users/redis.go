@@ -20,10 +20,40 @@ import (
 //
 // Disabling a user or setting a password is seen by the next log-in and refresh everywhere. To
 // end tokens that are out, the caller ends the user's epoch, after these methods have returned.
-type Redis struct{ db *redisdb.DB }
+type Redis struct {
+	Again Repeater // nil: what could not be confirmed is the caller's to repeat
+
+	db *redisdb.DB
+}
+
+// Repeater does again, until it is confirmed, what could not be; tokens.Pending is one.
+type Repeater interface {
+	// Again remembers what to do; what it knew under this key before is forgotten.
+	Again(key any, do func(context.Context) error)
+	// Settled forgets it: something later was confirmed.
+	Settled(key any)
+}
+
+// unconfirmedChange names the last change of a user that could not be confirmed.
+type unconfirmedChange struct{ id string }
+
+// remember has an unconfirmed change done again. do compares what it finds: later changes are safe from it.
+func (d *Redis) remember(id string, err error, do func(context.Context) error) {
+	switch {
+	case d.Again == nil:
+	case err == nil:
+		d.Again.Settled(unconfirmedChange{id})
+	default:
+		d.Again.Again(unconfirmedChange{id}, do)
+	}
+}
+
+// ErrNotConfirmed: the change was made, and fewer replicas have it than were asked for; a failover may undo it. Whatever stands beside
+// it holds.
+var ErrNotConfirmed = redisdb.ErrNotDurable
 
 // NewRedis returns the directory in an open Redis.
-func NewRedis(db *redisdb.DB) *Redis { return &Redis{db} }
+func NewRedis(db *redisdb.DB) *Redis { return &Redis{db: db} }
 
 // The scripts. Each touches one field of one hash and may be executed twice.
 var (
@@ -37,11 +67,10 @@ return redis.call('HGET', KEYS[1], ARGV[1])`)
 	swap = redisdb.NewScript(`if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then
 	redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
 return redis.call('HGET', KEYS[1], ARGV[1])`)
-	// yield removes a field that holds what the caller believes.
+	// yield removes a field that holds what the caller believes, and returns what it holds then.
 	yield = redisdb.NewScript(`if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then
-	redis.call('HDEL', KEYS[1], ARGV[1]) end`)
-	// remove removes a field.
-	remove = redisdb.NewScript(`redis.call('HDEL', KEYS[1], ARGV[1])`)
+	redis.call('HDEL', KEYS[1], ARGV[1]) end
+return redis.call('HGET', KEYS[1], ARGV[1])`)
 	// scan returns a page of a hash.
 	scan = redisdb.NewScript(`return redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])`)
 )
@@ -78,19 +107,30 @@ func (d *Redis) read(ctx context.Context, key, field string) (string, error) {
 }
 
 // write runs a script that changes a field, as durably as Redis was told to be, and returns what
-// the field holds then: ErrUnknown where it does not exist.
+// the field holds then: ErrUnknown where it does not exist. With ErrNotConfirmed it returns it too.
 func (d *Redis) write(ctx context.Context, s *redisdb.Script, key string, args ...any) (string, error) {
 	v, err := d.db.EvalDurable(ctx, s, []string{key}, args...)
-	return heldText(v, err)
+	if !errors.Is(err, ErrNotConfirmed) {
+		return heldText(v, err)
+	}
+	text, ok := v.(string)
+	if !ok {
+		return "", errors.Join(ErrUnknown, unavailable("redis", err))
+	}
+	return text, unavailable("redis", err)
 }
 
-// drop runs a script that removes a field and returns nothing.
-func (d *Redis) drop(ctx context.Context, s *redisdb.Script, key string, args ...any) error {
-	if _, err := d.db.EvalDurable(ctx, s, []string{key}, args...); err != nil {
-		return unavailable("redis", err)
+// take removes a field that holds value, and says whether the field is gone; with ErrNotConfirmed too.
+func (d *Redis) take(ctx context.Context, key, field, value string) (gone bool, err error) {
+	v, err := d.db.EvalDurable(ctx, yield, []string{key}, field, value)
+	if err != nil {
+		err = unavailable("redis", err)
 	}
-	return nil
+	return v == nil && !failed(err), err
 }
+
+// failed says whether a change was not made: ErrNotConfirmed is none.
+func failed(err error) bool { return err != nil && !errors.Is(err, ErrNotConfirmed) }
 
 func heldText(v any, err error) (string, error) {
 	text, ok := v.(string)

@@ -2,6 +2,7 @@
 package storetest
 
 import (
+	"crypto/rand"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -143,15 +144,49 @@ func Run(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
 		wg.Wait()
 		require.EqualValues(t, 1, first.Load())
 	})
-	t.Run("an operator's epoch is seen by all nodes, and the zero one too", func(t *testing.T) {
+	t.Run("V-34 a client's epoch is changed by one step that knows what it finds, seen by all nodes, and once however often it is asked for", func(t *testing.T) {
 		node := open(t)
 		a, b := node(), node()
-		for _, want := range []tokens.Epoch{{1, 2, 3}, {}} {
-			require.NoError(t, a.SetClientEpoch(t.Context(), "x", want))
-			require.NoError(t, a.KeepClientEpochs(t.Context(), []string{"x"}))
-			got, err := b.ClientEpochs(t.Context(), []string{"x"}, nil)
+		ctx := t.Context()
+		now := func() tokens.Epoch {
+			require.NoError(t, a.KeepClientEpochs(ctx, []string{"x"}))
+			got, err := b.ClientEpochs(ctx, []string{"x"}, nil)
 			require.NoError(t, err)
-			require.Equal(t, want, got[0])
+			return got[0]
+		}
+		first := now()
+		require.NoError(t, a.EnableClient(ctx, "x", tokens.Epoch{1}))
+		require.Equal(t, first, now(), "it is enabled")
+		require.NoError(t, a.RenewClient(ctx, "x", tokens.Epoch{2}))
+		require.Equal(t, tokens.Epoch{2}, now())
+		require.NoError(t, a.DisableClient(ctx, "x", tokens.Epoch{3}))
+		require.Zero(t, now())
+		require.NoError(t, b.RenewClient(ctx, "x", tokens.Epoch{4}))
+		require.Zero(t, now(), "who takes the tokens away does not enable")
+		require.NoError(t, b.EnableClient(ctx, "x", tokens.Epoch{5}))
+		require.Equal(t, tokens.Epoch{5}, now())
+		require.NoError(t, a.DisableClient(ctx, "x", tokens.Epoch{3}))
+		require.NoError(t, a.RenewClient(ctx, "x", tokens.Epoch{2}))
+		require.Equal(t, tokens.Epoch{5}, now(), "repetitions of what was done before")
+		require.NoError(t, a.RenewClient(ctx, "new", tokens.Epoch{6}))
+		got, err := b.ClientEpochs(ctx, []string{"new"}, nil)
+		require.NoError(t, err)
+		require.Equal(t, tokens.Epoch{6}, got[0])
+	})
+	t.Run("V-34 revoke-tokens beside disable never enables a client, and disable always disables it", func(t *testing.T) {
+		node := open(t)
+		a, b := node(), node()
+		for range 40 {
+			id := rand.Text()
+			_, err := a.ClientEpochs(t.Context(), []string{id}, nil)
+			require.NoError(t, err)
+			var wg sync.WaitGroup
+			wg.Go(func() { require.NoError(t, a.RenewClient(t.Context(), id, tokens.NewCall())) })
+			wg.Go(func() { require.NoError(t, b.DisableClient(t.Context(), id, tokens.NewCall())) })
+			wg.Wait()
+			got, err := a.ClientEpochs(t.Context(), []string{id}, nil)
+			require.NoError(t, err)
+			require.Zero(t, got[0])
 		}
 	})
 	t.Run("S-21 a missing epoch becomes the one that a node knew, and the first decides", func(t *testing.T) {
