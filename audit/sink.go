@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"errors"
 	"io"
 	"sync"
@@ -14,6 +15,8 @@ type Sink struct {
 	queue  chan *[]byte
 	spare  sync.Pool // of *[]byte: lines that were written
 	failed atomic.Pointer[error]
+	flush  func(lines [][]byte) error
+	begun  sync.Once
 	done   sync.WaitGroup
 }
 
@@ -27,13 +30,20 @@ const (
 // ErrFull: the sink does not take events as fast as they come.
 var ErrFull = errors.New("the queue of audit events is full")
 
-// newSink runs flush for what comes; lines end without a newline and are flush's for the call only.
+// newSink calls flush for what comes; lines end without a newline and are flush's for the call only.
 func newSink(flush func(lines [][]byte) error) *Sink {
-	s := &Sink{queue: make(chan *[]byte, queueLength)}
+	s := &Sink{queue: make(chan *[]byte, queueLength), flush: flush}
 	s.spare.New = func() any { line := make([]byte, 0, lineLength); return &line }
-	s.done.Go(func() { s.run(flush) })
 	return s
 }
+
+// RunIn lets start, such as a background.Group's Go, run what writes; it must have ended before Close. Without RunIn the first
+// event starts a goroutine of the sink's own.
+func (s *Sink) RunIn(start func(task string, run func(context.Context))) {
+	s.begun.Do(func() { start("audit trail", s.run) })
+}
+
+func (s *Sink) runAlone() { s.done.Go(func() { s.run(context.Background()) }) }
 
 // NewWriter returns a sink of lines into w, for instance standard output or a file.
 func NewWriter(w io.Writer) *Sink {
@@ -50,6 +60,7 @@ func NewWriter(w io.Writer) *Sink {
 
 // write queues a line. An error of an earlier write is told with the next line.
 func (s *Sink) write(line *[]byte) error {
+	s.begun.Do(s.runAlone)
 	var before error
 	if err := s.failed.Swap(nil); err != nil {
 		before = *err
@@ -67,11 +78,23 @@ func (s *Sink) write(line *[]byte) error {
 func (s *Sink) Close() {
 	close(s.queue)
 	s.done.Wait()
+	s.run(context.Background())
 }
 
-func (s *Sink) run(flush func([][]byte) error) {
+// run writes what comes until ctx ends or the queue is closed and empty.
+func (s *Sink) run(ctx context.Context) {
 	batch, lines := make([][]byte, 0, batchLength), make([]*[]byte, 0, batchLength)
-	for line := range s.queue {
+	for {
+		var line *[]byte
+		select {
+		case <-ctx.Done():
+			return
+		case next, open := <-s.queue:
+			if !open {
+				return
+			}
+			line = next
+		}
 		batch, lines = append(batch[:0], *line), append(lines[:0], line)
 		if len(s.queue) < batchLength {
 			time.Sleep(settle) // more come with it: one write for all
@@ -86,7 +109,7 @@ func (s *Sink) run(flush func([][]byte) error) {
 				more = false
 			}
 		}
-		if err := flush(batch); err != nil {
+		if err := s.flush(batch); err != nil {
 			s.failed.Store(&err)
 		}
 		for _, l := range lines {

@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/grantor-auth/grantor/audit"
+	"github.com/grantor-auth/grantor/background"
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/keys"
@@ -29,21 +30,23 @@ import (
 
 // base is what outlasts a configuration: stores, counts, the trail, and the slots in which passwords are hashed.
 type base struct {
-	log     *slog.Logger
-	stores  *stores
-	beat    *redisdb.Beat // nil with the memory store
-	metrics *metrics.Metrics
-	trail   *audit.Trail // nil: none
-	tracer  trace.Tracer // nil: none
-	slots   *users.Slots
-	key     *tokens.KeyHolder
-	keys    *keys.Ring  // nil: no JWTs here
-	algs    []string    // that it signs with
-	evicts  atomic.Bool // Redis would drop keys when its memory is full
-	closers []func()
+	log        *slog.Logger
+	background *background.Group // what runs until the base closes; an instance has a group of its own
+	stores     *stores
+	beat       *redisdb.Beat // nil with the memory store
+	metrics    *metrics.Metrics
+	trail      *audit.Trail // nil: none
+	tracer     trace.Tracer // nil: none
+	slots      *users.Slots
+	key        *tokens.KeyHolder
+	keys       *keys.Ring  // nil: no JWTs here
+	algs       []string    // that it signs with
+	evicts     atomic.Bool // Redis would drop keys when its memory is full
+	closers    []func()
 }
 
 func (b *base) close() {
+	b.background.Stop()
 	for i := len(b.closers) - 1; i >= 0; i-- {
 		b.closers[i]()
 	}
@@ -51,6 +54,7 @@ func (b *base) close() {
 
 func (p Program) openBase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*base, error) {
 	b := &base{log: log, metrics: metrics.New(version()), slots: users.NewSlots(0)}
+	b.background = background.New(log, b.metrics.Background)
 	st, err := openStores(ctx, cfg, log)
 	if err != nil {
 		return nil, err
@@ -66,6 +70,7 @@ func (p Program) openBase(ctx context.Context, cfg *config.Config, log *slog.Log
 	}
 	sink, closeSink, err := p.openTrail(cfg.Audit, b.stores)
 	if err == nil && sink != nil {
+		sink.RunIn(b.background.Go)
 		b.trail, b.closers = audit.New(sink, log, b.metrics.Audited), append(b.closers, closeSink)
 	}
 	if err == nil {
@@ -85,10 +90,7 @@ func (b *base) openBeat(ctx context.Context) {
 	}
 	b.beat = redisdb.NewBeat(b.stores.db)
 	_ = b.beat.Once(ctx) // before anybody asks; Run goes on
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	go func() { defer close(done); b.beat.Run(ctx) }()
-	b.closers = append(b.closers, func() { cancel(); <-done })
+	b.background.Go("pulse", b.beat.Run)
 }
 
 // openTrail opens where [audit] output says that events go.

@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/rs/cors"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/grantor-auth/grantor/assertions"
 	"github.com/grantor-auth/grantor/attempts"
+	"github.com/grantor-auth/grantor/background"
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/keys"
@@ -32,12 +32,13 @@ type instance struct {
 	live        *clients.Live // nil with the memory store
 	keys        *keys.Ring    // nil: no JWTs here
 	certificate *tls.Certificate
+	background  *background.Group
 	stop        func()
 }
 
 // instance builds a configuration's server. It has no effect on the one in force.
 func (b *base) instance(ctx context.Context, cfg *config.Config) (*instance, error) {
-	in := &instance{cfg: cfg, keys: b.keys}
+	in := &instance{cfg: cfg, keys: b.keys, background: background.New(b.log, b.metrics.Background)}
 	var err error
 	if in.certificate, err = certificate(cfg.TLS); err != nil {
 		return nil, err
@@ -56,6 +57,7 @@ func (b *base) instance(ctx context.Context, cfg *config.Config) (*instance, err
 	}
 	sc := b.serverConfig(cfg, registry)
 	sc.DemoUsers, sc.Users = demoUsers, directory.authenticator
+	sc.Healthy = func() error { return errors.Join(b.background.Err(), in.background.Err()) }
 	if sc.Assertions, err = b.assertions(cfg); err != nil {
 		directory.close()
 		return nil, err
@@ -66,10 +68,8 @@ func (b *base) instance(ctx context.Context, cfg *config.Config) (*instance, err
 		return nil, err
 	}
 	in.handler = crossOrigin(cfg.CORS, in.server)
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var background errgroup.Group
-	in.run(ctx, &background, b.log)
-	in.stop = func() { cancel(); _ = background.Wait(); directory.close(); sc.Assertions.Close() }
+	in.run(b.log)
+	in.stop = func() { in.background.Stop(); directory.close(); sc.Assertions.Close() }
 	return in, nil
 }
 
@@ -86,12 +86,12 @@ func (in *instance) registry(ctx context.Context, b *base) (clients.Registry, er
 	return in.live, err
 }
 
-func (in *instance) run(ctx context.Context, background *errgroup.Group, log *slog.Logger) {
-	background.Go(func() error { in.static.Run(ctx, log); return nil })
-	background.Go(func() error { in.static.Housekeep(ctx, log); return nil })
+func (in *instance) run(log *slog.Logger) {
+	in.background.Go("client epochs", func(ctx context.Context) { in.static.Run(ctx, log) })
+	in.background.Go("client epochs: lifetime", func(ctx context.Context) { in.static.Housekeep(ctx, log) })
 	if in.live != nil {
-		background.Go(func() error { in.live.Run(ctx, log); return nil })
-		background.Go(func() error { in.live.Housekeep(ctx, log); return nil })
+		in.background.Go("client change stream", func(ctx context.Context) { in.live.Run(ctx, log) })
+		in.background.Go("client secrets: last use", func(ctx context.Context) { in.live.Housekeep(ctx, log) })
 	}
 }
 

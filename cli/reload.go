@@ -4,12 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -25,6 +23,7 @@ type reloader struct {
 	options  config.Options
 	base     *base
 	switcher *switcher
+	hangups  <-chan os.Signal
 	told     string // the mistake that was told last
 	seen     [sha256.Size]byte
 }
@@ -33,15 +32,15 @@ type reloader struct {
 const settle = 300 * time.Millisecond
 
 func (r *reloader) run(ctx context.Context) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 	watcher, err := fsnotify.NewWatcher()
+	var events <-chan fsnotify.Event // a nil channel: SIGHUP alone
+	var overflows <-chan error
 	if err != nil {
-		r.base.log.Warn("files cannot be watched, and nothing is read again", "error", err.Error())
-		return
+		r.base.log.Warn("files cannot be watched; only SIGHUP reads them again", "error", err.Error())
+	} else {
+		defer watcher.Close()
+		events, overflows = watcher.Events, watcher.Errors
 	}
-	defer watcher.Close()
 	r.watch(watcher)
 	quiet := time.NewTimer(settle) // a file may have changed before it was watched
 	defer quiet.Stop()
@@ -49,12 +48,12 @@ func (r *reloader) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-hangup:
+		case <-r.hangups:
 			r.reload(ctx, true)
 			r.watch(watcher)
-		case <-watcher.Events:
+		case <-events:
 			quiet.Reset(settle)
-		case <-watcher.Errors: // an overflow: look at all of them
+		case <-overflows: // look at all of them
 			quiet.Reset(settle)
 		case <-quiet.C:
 			r.reload(ctx, false)
@@ -76,6 +75,9 @@ func filesOf(cfg *config.Config) []string {
 
 // watch watches the folders of the files: editors, and Kubernetes, put another file in the place of the old one.
 func (r *reloader) watch(w *fsnotify.Watcher) {
+	if w == nil {
+		return
+	}
 	for _, f := range r.files() {
 		_ = w.Add(filepath.Dir(f)) // one that is gone cannot be watched; SIGHUP works all the same
 	}

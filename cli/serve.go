@@ -19,7 +19,6 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/spf13/cobra"
 	"golang.org/x/net/netutil"
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/term"
 
 	"github.com/grantor-auth/grantor/attempts"
@@ -41,6 +40,10 @@ func (p Program) serveCommand() *cobra.Command {
 
 // serve opens what outlasts a configuration, puts the first one in force, and serves until it is told to stop.
 func (p Program) serve(c *cobra.Command, o config.Options) error {
+	signal.Ignore(syscall.SIGPIPE) // a peer that hangs up, or whoever read standard output, must not end the server
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // from the beginning: unheeded, the signal kills
+	defer signal.Stop(hangups)
 	cfg, warnings, err := p.load(o)
 	if err != nil {
 		return err
@@ -80,19 +83,18 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 	if err != nil {
 		return err
 	}
-	var background errgroup.Group
-	background.Go(func() error { b.watchSecrets(ctx, sw); return nil })
+	b.background.Go("client secrets: expiry", func(ctx context.Context) { b.watchSecrets(ctx, sw) })
 	if b.stores.db != nil {
-		background.Go(func() error { b.key.Run(ctx); return nil })
-		background.Go(func() error { (&redisWatch{base: b, warned: b.stores.warned}).run(ctx); return nil })
+		b.background.Go("server key", b.key.Run)
+		b.background.Go("redis policy", (&redisWatch{base: b, warned: b.stores.warned}).run)
 	}
 	if pending, ok := b.stores.tokens.(*tokens.Pending); ok {
-		background.Go(func() error { pending.Run(ctx); return nil })
+		b.background.Go("pending revocations", pending.Run)
 	}
-	defer func() { cancel(); _ = background.Wait() }()
+	defer b.background.Stop() // before the instance in force stops
 	if !cfg.Trial {
-		r := &reloader{program: p, options: o, base: b, switcher: sw, seen: read}
-		background.Go(func() error { r.run(ctx); return nil })
+		r := &reloader{program: p, options: o, base: b, switcher: sw, seen: read, hangups: hangups}
+		b.background.Go("configuration", r.run)
 	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT) // before anybody is told that it serves

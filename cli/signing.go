@@ -48,9 +48,6 @@ func (b *base) openKeys(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	b.algs = cfg.SigningAlgorithms()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	go func() { defer close(done); b.keys.Run(ctx) }()
-	b.closers = append(b.closers, func() { cancel(); <-done })
+	b.background.Go("signing keys", b.keys.Run)
 	return nil
 }

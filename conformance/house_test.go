@@ -57,6 +57,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	})
 	t.Run("only main knows cli", func(t *testing.T) { only(t, module+"/cli/", "") })
 	allowed := map[string][]string{
+		"background": {},
 		"scopes":     {},
 		"clients":    {"scopes", "redisdb", "jwks"},
 		"middleware": {"jwks", "scopes"},

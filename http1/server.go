@@ -12,6 +12,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log"
 	"log/slog"
 	"net"
@@ -99,7 +100,13 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 	s.listener, s.others = l, newHandoff(l.Addr())
 	s.mu.Unlock()
-	go func() { _ = s.http.Serve(s.others) }()
+	var lost atomic.Pointer[error] // what ended net/http, which ends only at a stop
+	go func() {
+		if err := s.http.Serve(s.others); !s.stopping.Load() {
+			lost.Store(&err)
+			_ = l.Close()
+		}
+	}()
 	for wait := time.Duration(0); ; {
 		s.places.await(s)
 		c, err := l.Accept()
@@ -108,6 +115,9 @@ func (s *Server) Serve(l net.Listener) error {
 				_ = c.Close()
 			}
 			return http.ErrServerClosed
+		}
+		if err := lost.Load(); err != nil {
+			return fmt.Errorf("http1: connections cannot be handed on: %w", *err)
 		}
 		if err != nil {
 			if ne, ok := errors.AsType[net.Error](err); !ok || !ne.Temporary() { //nolint:staticcheck // as net/http does: no descriptor free

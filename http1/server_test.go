@@ -469,6 +469,21 @@ func (s *Server) open() int {
 	return len(s.conns)
 }
 
+func TestNetHTTPEnds(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	srv := &http.Server{Handler: http.HandlerFunc(echo)}
+	s := New(srv)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(l) }()
+	c, r := dial(t, l.Addr().String())
+	send(t, c, post("sound", "p"))
+	answered(t, r, "http1 1 sound")
+	require.NoError(t, srv.Close())
+	require.ErrorContains(t, <-ended, "cannot be handed on", "S-20 where connections can be handed on no more, the server ends")
+	require.NoError(t, s.Close())
+}
+
 func TestStop(t *testing.T) {
 	t.Run("S-60 idle connections end, requests under way are answered, and so is one that comes in that moment", func(t *testing.T) {
 		inside, leave := make(chan struct{}), make(chan struct{})

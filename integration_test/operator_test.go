@@ -369,6 +369,14 @@ func TestOperatorsSurface(t *testing.T) {
 			require.Equal(t, 200, get(l+"/readyz"))
 		}
 	})
+	t.Run("S-20 every background task is listed and runs", func(t *testing.T) {
+		var tasks []string
+		for _, m := range regexp.MustCompile(`(?m)^grantor_background_task_up\{task="([^"]+)"\} 1$`).FindAllStringSubmatch(p.scrape(), -1) {
+			tasks = append(tasks, m[1])
+		}
+		require.Equal(t, []string{"audit trail", "client change stream", "client epochs", "client epochs: lifetime", "client secrets: expiry", "client secrets: last use",
+			"configuration", "pending revocations", "pulse", "redis policy", "server key"}, tasks, "a new task is added to this list, and nothing else")
+	})
 	t.Run("S-32 300 hostile requests add fewer than 60 series", func(t *testing.T) {
 		series := func() int { return len(regexp.MustCompile(`(?m)^[a-z]`).FindAllString(p.scrape(), -1)) }
 		d.token(t, p)

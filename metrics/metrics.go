@@ -29,6 +29,8 @@ type Metrics struct {
 	storeErrors    *prometheus.CounterVec
 	auditEvents    *prometheus.CounterVec
 	auditDropped   prometheus.Counter
+	taskUp         *prometheus.GaugeVec
+	taskFailures   *prometheus.CounterVec
 	reloadSuccess  prometheus.Gauge
 	reloadTime     prometheus.Gauge
 }
@@ -50,6 +52,8 @@ func New(version string) *Metrics {
 	m.storeErrors = m.counters("grantor_store_errors_total", "Operations that the token store could not do.", "operation")
 	m.auditEvents = m.counters("grantor_audit_events_total", "Events of the audit trail.", "event")
 	m.auditDropped = m.counter("grantor_audit_dropped_total", "Events that could not be written to the audit trail.")
+	m.taskUp = m.gauges("grantor_background_task_up", "1: the background task runs; 0: it ended and begins again after a pause.", "task")
+	m.taskFailures = m.counters("grantor_background_task_failures_total", "How often a background task ended while the node served.", "task")
 	m.reloadSuccess = m.gauge("grantor_config_reload_success", "1: the configuration on disk is in force; 0: it is broken and an older one is.")
 	m.reloadTime = m.gauge("grantor_config_reload_timestamp_seconds", "When the configuration in force was loaded, in Unix seconds.")
 	build := m.gauges("grantor_build_info", "1, with the program's version.", "version")
@@ -236,6 +240,20 @@ func (m *Metrics) Audited(event string, dropped bool) {
 	if dropped {
 		m.auditDropped.Inc()
 	}
+}
+
+// Background says that a background task runs, or that it ended while the node served.
+func (m *Metrics) Background(task string, running bool) {
+	if m == nil {
+		return
+	}
+	failures := m.taskFailures.WithLabelValues(task) // there from the beginning, so that its first rise is seen
+	if running {
+		m.taskUp.WithLabelValues(task).Set(1)
+		return
+	}
+	m.taskUp.WithLabelValues(task).Set(0)
+	failures.Inc()
 }
 
 // Reloaded says whether the configuration on disk is in force.

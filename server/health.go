@@ -31,6 +31,11 @@ func (s *Server) Ready(ctx context.Context) error {
 	if s.drain.Load() {
 		return errors.New("stopping")
 	}
+	if s.cfg.Healthy != nil {
+		if err := s.cfg.Healthy(); err != nil {
+			return err
+		}
+	}
 	if err := s.cfg.Store.Ping(ctx); err != nil {
 		return err
 	}

@@ -61,6 +61,9 @@ type Config struct {
 	// its data runs a KeyHolder.
 	Key *tokens.KeyHolder
 
+	// Healthy returns what makes the node unready beside the store and the registry, such as a background task that ended; nil: nothing.
+	Healthy func() error
+
 	// PublicClients says that some client has no secret: the metadata lists "none".
 	PublicClients bool
 
