@@ -473,7 +473,7 @@ func TestNetHTTPEnds(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	srv := &http.Server{Handler: http.HandlerFunc(echo)}
-	s := New(srv)
+	s := New(srv, Config{})
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(l) }()
 	c, r := dial(t, l.Addr().String())
