@@ -150,6 +150,9 @@ func validRedisURL(text string) bool {
 	return false
 }
 
+// adminAudience is server.AdminAudience.
+const adminAudience = "/admin"
+
 // The bounds of an access token's life.
 const (
 	minAccessTTL = time.Second
@@ -190,6 +193,11 @@ func (d *decoder) scopes() {
 	for _, e := range flatten(err) {
 		if entry, ok := errors.AsType[*scopes.EntryError](e); ok {
 			d.bad(join(join("scopes", entry.Scope), entry.Field), "%s", entry.Err)
+		}
+	}
+	for name, s := range table {
+		if s.Resource != "" && s.Resource == d.cfg.Issuer+adminAudience {
+			d.bad(join(join("scopes", name), "resource"), "is the audience of grantor:… scopes alone (RFC 9700 §2.3): this API needs a name of its own")
 		}
 	}
 }

@@ -22,12 +22,27 @@ func (s *Server) grantScope(c *clients.Client, asked scopes.Set) (scopes.Set, er
 			return scopes.Set{}, refusal(codeInvalidScope, "a scope that was asked for does not exist or is not allowed to this client; names are case sensitive")
 		}
 	}
-	return s.cfg.Catalogue.Expand(asked), nil
+	return standsAlone(s.cfg.Catalogue.Expand(asked))
 }
 
+// standsAlone refuses a token with power over Grantor and over an API: either could use it at the other
+// (RFC 9700 §2.3).
+func standsAlone(granted scopes.Set) (scopes.Set, error) {
+	if reserved := granted.Filter(scopes.IsReserved); reserved.IsEmpty() || reserved.Len() == granted.Len() {
+		return granted, nil
+	}
+	return scopes.Set{}, refusal(codeInvalidScope, "scopes that begin with %s are asked for alone: their token is for the admin listener only, so ask for the others in a request of their own (RFC 9700 §2.3)", scopes.Reserved)
+}
+
+// AdminAudience is the aud of tokens with a grantor: scope, below the issuer: the admin listener demands it.
+const AdminAudience = "/admin"
+
 // resourcesOf returns the audience that one scope gives a client's token: the scope's own, or
-// the client's.
+// the client's. Scopes of Grantor's own have one that no scope of an API can have.
 func (s *Server) resourcesOf(c *clients.Client, scope string) []string {
+	if scopes.IsReserved(scope) {
+		return []string{s.cfg.Issuer + AdminAudience}
+	}
 	if known, ok := s.cfg.Catalogue.Get(scope); ok && known.Resource != "" {
 		return []string{known.Resource}
 	}
