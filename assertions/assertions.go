@@ -11,6 +11,7 @@
 package assertions
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -50,7 +51,7 @@ type TrustedIssuer struct {
 	Issuer    string      // as iss has it
 	JWKSURI   string      // "": its metadata names it (RFC 8414, OpenID Connect Discovery)
 	CAFile    string      // PEM; "": the system's authorities
-	TokenFile string      // a bearer token to show when keys are fetched, read each time; "": none
+	TokenFile string      // a bearer token for JWKSURI, or for Issuer without one, and for no other origin; read each time; "": none
 	Keys      jwks.Source // instead of fetching
 }
 
@@ -156,6 +157,7 @@ func (t *TrustedIssuer) fetching() (jwks.Options, error) {
 		}
 	}
 	if t.TokenFile != "" {
+		opts.BearerTo = []string{cmp.Or(t.JWKSURI, t.Issuer)}
 		opts.Bearer = func() (string, error) {
 			text, err := os.ReadFile(t.TokenFile)
 			return strings.TrimSpace(string(text)), err

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/go-jose/go-jose/v4"
@@ -129,6 +131,76 @@ func TestDiscovery(t *testing.T) {
 			_, err := w.Verify(t.Context(), sign(t, "ES256", "p", k.platform, w.workload(map[string]any{"iss": s.URL})), "pod", w.find)
 			require.Error(t, err)
 			require.NotErrorAs(t, err, new(*Refusal))
+		})
+	}
+}
+
+// TestTokenFile has metadata name keys at another origin, which keeps the tokens that it is sent.
+func TestTokenFile(t *testing.T) {
+	k := keys()
+	serveKeys := func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: k.platform.Public(), KeyID: "p"}}})
+	}
+	var stolen, due atomic.Int32
+	elsewhere := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			stolen.Add(1)
+		}
+		if r.URL.Path != "/open" && r.Header.Get("Authorization") == "" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		serveKeys(w, r)
+	}))
+	t.Cleanup(elsewhere.Close)
+	named, redirect := "", ""
+	mux := http.NewServeMux()
+	mux.HandleFunc("/keys", func(w http.ResponseWriter, r *http.Request) {
+		if redirect != "" {
+			http.Redirect(w, r, redirect, http.StatusTemporaryRedirect)
+			return
+		}
+		serveKeys(w, r)
+	})
+	issuer := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == "Bearer node-token" {
+			due.Add(1)
+		}
+		mux.ServeHTTP(w, r)
+	}))
+	t.Cleanup(issuer.Close)
+	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"issuer":"`+issuer.URL+`","jwks_uri":"`+named+`"}`)
+	})
+	dir := t.TempDir()
+	ca, node := filepath.Join(dir, "ca.crt"), filepath.Join(dir, "token")
+	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issuer.Certificate().Raw}), 0o600))
+	require.NoError(t, os.WriteFile(node, []byte("node-token"), 0o600))
+	_, port, err := net.SplitHostPort(elsewhere.Listener.Addr().String())
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		named, redirect, configured string
+		good                        bool
+	}{
+		"another port of the same host, which needs no token":       {named: elsewhere.URL + "/open", good: true},
+		"another port, which needs one":                             {named: elsewhere.URL + "/closed"},
+		"another name":                                              {named: "https://localhost:" + port + "/closed"},
+		"the issuer's own origin, which sends elsewhere":            {named: issuer.URL + "/keys", redirect: elsewhere.URL + "/closed"},
+		"the issuer's own origin":                                   {named: issuer.URL + "/keys", good: true},
+		"another, but the operator has named the issuer's":          {named: elsewhere.URL + "/closed", configured: issuer.URL + "/keys", good: true},
+		"anything, and the operator's own jwks_uri sends elsewhere": {configured: issuer.URL + "/keys", redirect: elsewhere.URL + "/closed"},
+	} {
+		t.Run("S-51 token_file goes to no origin that only metadata names: "+name, func(t *testing.T) {
+			named, redirect = c.named, c.redirect
+			before := due.Load()
+			w := newWorld(t, func(cfg *Config) {
+				cfg.Issuers = []TrustedIssuer{{Issuer: issuer.URL, JWKSURI: c.configured, CAFile: ca, TokenFile: node}}
+			})
+			w.clients["pod"] = Registration{ID: "pod", Issuer: issuer.URL, Subject: pod}
+			_, err := w.Verify(t.Context(), sign(t, "ES256", "p", k.platform, w.workload(map[string]any{"iss": issuer.URL})), "pod", w.find)
+			require.Equal(t, c.good, err == nil, "%v", err)
+			require.Zero(t, stolen.Load())
+			require.Greater(t, due.Load(), before, "the issuer itself gets it")
 		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -67,12 +68,8 @@ func (f *Fetcher) get(ctx context.Context, where string) ([]byte, http.Header, e
 		return nil, nil, err
 	}
 	req.Header.Set("Accept", "application/jwk-set+json, application/json")
-	if f.opts.Bearer != nil {
-		token, err := f.opts.Bearer()
-		if err != nil {
-			return nil, nil, err
-		}
-		req.Header.Set("Authorization", "Bearer "+token)
+	if err := f.authorize(req); err != nil {
+		return nil, nil, err
 	}
 	res, err := f.client.Do(req)
 	if err != nil {
@@ -80,8 +77,45 @@ func (f *Fetcher) get(ctx context.Context, where string) ([]byte, http.Header, e
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return nil, nil, fmt.Errorf("%s answers %s", where, res.Status)
+		return nil, nil, f.notOK(req, res)
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxSetBytes+1)) // one byte more than ParseSet takes
 	return body, res.Header, err
+}
+
+// authorize adds the bearer token where the operator named the origin. Metadata names whatever its author likes.
+func (f *Fetcher) authorize(req *http.Request) error {
+	if f.opts.Bearer == nil || !f.named(req.URL) {
+		return nil
+	}
+	token, err := f.opts.Bearer()
+	if err == nil {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	return err
+}
+
+// named says whether a URL is of an origin that gets the token (RFC 6454 §4).
+func (f *Fetcher) named(u *url.URL) bool {
+	return slices.ContainsFunc(f.opts.BearerTo, func(text string) bool {
+		to, err := url.Parse(text)
+		return err == nil && origin(to) == origin(u)
+	})
+}
+
+func origin(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + "/" + port
+}
+
+// notOK says what an answer was, and what to do where the token was held back.
+func (f *Fetcher) notOK(req *http.Request, res *http.Response) error {
+	if f.opts.Bearer == nil || req.Header.Get("Authorization") != "" {
+		return fmt.Errorf("%s answers %s", req.URL, res.Status)
+	}
+	return fmt.Errorf("%s answers %s; the token of token_file was not sent there, because only metadata names this origin: "+
+		"if it is right, set jwks_uri to it", req.URL, res.Status)
 }

@@ -21,6 +21,7 @@ type Options struct {
 	Timeout      time.Duration          // of one fetch, discovery included; 0: 3 seconds
 	RootCAs      *x509.CertPool         // nil: the system's
 	Bearer       func() (string, error) // a token that is sent along, read anew for each fetch; nil: none
+	BearerTo     []string               // URLs whose origins (RFC 6454) get that token, and no others, whatever metadata names
 	Transport    http.RoundTripper      // instead of our own; then which addresses are dialled is its matter
 }
 

@@ -321,6 +321,8 @@ func TestFetch(t *testing.T) {
 	t.Run("token_file: a token is sent along", func(t *testing.T) {
 		opts := local
 		opts.Bearer = func() (string, error) { return "t", nil }
+		require.ErrorContains(t, keysAt(t, "/jwks?bearer=t", opts), "set jwks_uri")
+		opts.BearerTo = []string{strings.ToUpper(s.URL[:8]) + s.URL[8:] + "/elsewhere"}
 		require.NoError(t, keysAt(t, "/jwks?bearer=t", opts))
 		opts.Bearer = func() (string, error) { return "", errors.New("no such file") }
 		require.ErrorContains(t, keysAt(t, "/jwks", opts), "no such file")
