@@ -160,7 +160,8 @@ func (b *base) manage(sc *server.Config, cfg *config.Config) {
 
 // assertions opens what verifies clients' JWTs.
 func (b *base) assertions(cfg *config.Config) (*assertions.Verifier, error) {
-	c := assertions.Config{Issuer: cfg.Issuer, TokenEndpoint: cfg.Issuer + server.PathToken, Once: b.stores.tokens.Once}
+	c := assertions.Config{Issuer: cfg.Issuer, TokenEndpoint: cfg.Issuer + server.PathToken, Once: b.stores.tokens.Once,
+		Now: b.stores.tokens.Now}
 	for _, t := range cfg.Issuers {
 		c.Issuers = append(c.Issuers, assertions.TrustedIssuer{Issuer: t.Issuer, JWKSURI: t.JWKSURI, CAFile: t.CAFile, TokenFile: t.TokenFile})
 	}

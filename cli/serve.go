@@ -87,6 +87,7 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 	if b.stores.db != nil {
 		b.background.Go("server key", b.key.Run)
 		b.background.Go("redis policy", (&redisWatch{base: b, warned: b.stores.warned}).run)
+		b.background.Go("redis clock", b.stores.db.RunClock)
 	}
 	if pending, ok := b.stores.tokens.(*tokens.Pending); ok {
 		b.background.Go("pending revocations", pending.Run)
@@ -130,6 +131,9 @@ func openStores(ctx context.Context, cfg *config.Config, log *slog.Logger) (*sto
 	if err != nil {
 		_ = db.Close() // what it says of connections that were refused helps nobody
 		return nil, err
+	}
+	if _, err := db.Time(ctx); err != nil { // by which all lives are counted
+		return nil, errors.Join(err, db.Close())
 	}
 	return &stores{tokens.NewPending(tokens.NewRedis(db)), attempts.NewRedis(db), db, warned, func() { _ = db.Close() }}, nil
 }

@@ -2,11 +2,14 @@ package faults_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,6 +129,10 @@ func TestClocks(t *testing.T) {
 		require.Equal(t, 200, c.revoke(ctx, n, "machine-0", revoked.Access).status)
 		for _, jump := range []int64{-3600, 3600} {
 			set(jump)
+			require.Eventually(t, func() bool { // a node sees the jump at its next look
+				_, claims := c.stated(ctx, n, c.issue(ctx, n, "machine-0").Access)
+				return s.Client().Time(ctx).Val().Sub(time.Unix(claims.IssuedAt, 0)).Abs() < time.Minute
+			}, 10*time.Second, 50*time.Millisecond)
 			require.True(t, c.introspect(ctx, n, c.issue(ctx, n, "machine-0").Access).Active)
 			require.Equal(t, `{"active":false}`, c.introspect(ctx, n, revoked.Access).body)
 			next := c.refresh(ctx, n, user.Refresh)
@@ -135,4 +142,51 @@ func TestClocks(t *testing.T) {
 		require.Equal(t, `{"active":false}`, c.introspect(ctx, n, old.Access).body, "15 minutes are over by the one clock that decides")
 		figure(t, "S-27", "Redis's clock jumps by 1 h, back and then forward: revoked tokens stay so, sessions go on, tokens of 15 minutes end at once after the forward one", "never longer than life + skew")
 	})
+}
+
+// times are those that an answer or a JWT states.
+type times struct {
+	IssuedAt  int64 `json:"iat"`
+	NotBefore int64 `json:"nbf"`
+	Expires   int64 `json:"exp"`
+}
+
+// stated returns the times of a token by introspection, and by its own claims if it is a JWT.
+func (c *caller) stated(ctx context.Context, n *node, token string) (own, introspected times) {
+	_ = json.Unmarshal([]byte(c.introspect(ctx, n, token).body), &introspected)
+	if parts := strings.Split(token, "."); len(parts) == 3 {
+		text, _ := base64.RawURLEncoding.DecodeString(parts[1])
+		_ = json.Unmarshal(text, &own)
+		return own, introspected
+	}
+	return introspected, introspected
+}
+
+// TestStatedTimes has nodes whose clock is an hour ahead of Redis's, or behind it: what a token states is Redis's time, by which it ends,
+// so that no API is told an exp that is an hour late.
+func TestStatedTimes(t *testing.T) {
+	for form, more := range map[string]string{"opaque": "", "jwt": "[tokens]\naccess_token_format = \"jwt\"\n[keys]\nencryption_key = \"0123456789abcdefghijklmnopqrstuvwxyzABCD\"\n"} {
+		for _, offset := range []int64{3600, -3600} {
+			t.Run(fmt.Sprintf("S-27 iat and exp are Redis's, whose clock is %+d s from the node's: %s", offset, form), func(t *testing.T) {
+				_, err := program()
+				require.NoError(t, err)
+				set := faketime(t)
+				set(offset)
+				s := redistest.Start(t)
+				d := deploy(t, single(s.Addr), more)
+				n, c, ctx := d.serve(t), newCaller(d), context.Background()
+				user := c.login(ctx, n, "user-0")
+				for name, token := range map[string]string{"a client's": c.issue(ctx, n, "machine-0").Access, "a user's": user.Access,
+					"a refreshed one": c.refresh(ctx, n, user.Refresh).Access} {
+					now := s.Client().Time(ctx).Val()
+					require.Greater(t, time.Until(now).Abs(), time.Hour/2, "the clock did not move")
+					own, introspected := c.stated(ctx, n, token)
+					require.Equal(t, own, introspected, name)
+					require.InDelta(t, now.Unix(), own.IssuedAt, 60, name)
+					require.Equal(t, own.IssuedAt, own.NotBefore, name)
+					require.EqualValues(t, 900, own.Expires-own.IssuedAt, name)
+				}
+			})
+		}
+	}
 }

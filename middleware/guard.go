@@ -26,7 +26,7 @@ func (g *Guard) authenticate(r *http.Request) (*Token, *refusal) {
 		g.cfg.Log.ErrorContext(r.Context(), "a token could not be verified", "error", err.Error())
 		return nil, &refusal{status: http.StatusServiceUnavailable, code: codeUnavailable, retryAfter: 1,
 			description: "tokens cannot be verified at the moment; try again"}
-	case token == nil || !token.liveAt(time.Now()):
+	case token == nil || !token.liveAt(g.cfg.Now()):
 		return nil, invalid("the token is unknown, expired or revoked")
 	case g.cfg.Audience != "" && !slices.Contains(token.Audience, g.cfg.Audience):
 		return nil, invalid("the token is meant for another resource")

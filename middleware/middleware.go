@@ -58,6 +58,7 @@ type Config struct {
 	Catalogue *scopes.Catalogue // scopes that imply others; nil: exact match, which is enough for Grantor's tokens
 	FormBody  bool              // accept access_token in a form body as well (RFC 6750 §2.2); leave it off
 	Log       *slog.Logger      // why a request was answered 503; nil: slog.Default()
+	Now       func() time.Time  // the clock that a token's exp and nbf are held against; nil: time.Now
 }
 
 // Guard protects routes.
@@ -73,6 +74,9 @@ func New(cfg Config) (*Guard, error) {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	g := &Guard{cfg: cfg, challenge: "Bearer"}
 	if cfg.Realm != "" {

@@ -66,6 +66,7 @@ type DB struct {
 	cluster *redis.ClusterClient // nil elsewhere
 	nodes   nodes                // of a Cluster
 	gate    gate
+	clock   clock
 }
 
 // Open prepares the connections; Redis is first asked by the first command. It returns an error when cfg

@@ -44,7 +44,7 @@ func (s *Server) adminRoutes() (*gin.Engine, error) {
 	if s.cfg.Manager == nil {
 		return g, nil
 	}
-	guard, err := middleware.New(middleware.Config{Verifier: s.Verifier(), Audience: s.cfg.Issuer + AdminAudience, Realm: "grantor", Log: s.log})
+	guard, err := middleware.New(middleware.Config{Verifier: s.Verifier(), Audience: s.cfg.Issuer + AdminAudience, Realm: "grantor", Log: s.log, Now: s.now})
 	if err != nil {
 		return nil, err
 	}

@@ -138,8 +138,9 @@ func (s *Server) decideScope(tgr *oauth2.TokenGenerateRequest) (bool, error) {
 	}
 	x.audience = audience
 	tgr.Scope = granted.String()
-	if x.client.AccessTTL > 0 {
-		tgr.AccessTokenExp = x.client.AccessTTL
+	tgr.AccessTokenExp = s.accessTTL(x.client)
+	if x.login != nil { // no access token outlives its session
+		tgr.AccessTokenExp = min(tgr.AccessTokenExp, s.most(x.client))
 	}
 	return true, nil
 }
@@ -153,6 +154,7 @@ func (g *generator) Token(ctx context.Context, data *oauth2.GenerateBasic, _ boo
 	if x == nil || x.client == nil {
 		return "", "", oautherrors.ErrInvalidClient
 	}
+	data.TokenInfo.SetAccessCreateAt(g.s.now().Truncate(time.Second)) // the library took this node's clock
 	if x.login != nil {
 		return g.s.mintLogin(x, data.TokenInfo)
 	}
@@ -177,7 +179,7 @@ func (st *tokenStore) Create(ctx context.Context, info oauth2.TokenInfo) error {
 		ClientEpoch: x.client.Epoch,
 		Scope:       info.GetScope(),
 		Audience:    x.audience,
-		IssuedAt:    info.GetAccessCreateAt().Truncate(time.Second),
+		IssuedAt:    info.GetAccessCreateAt(),
 		TTL:         info.GetAccessExpiresIn(),
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/jsonobject"
@@ -68,19 +69,25 @@ func (s *Server) introspectRefresh(x *exchange, t tokens.Token) error {
 		return err
 	}
 	if err != nil || f.ClientID != x.client.ID || f.ClientEpoch != x.client.Epoch || f.Generation != t.Generation ||
-		f.Created.Before(s.cfg.NotBefore) || !x.client.MayUse(clients.GrantRefreshToken) {
+		f.Created.Before(s.cfg.NotBefore) || !x.client.MayUse(clients.GrantRefreshToken) || !s.now().Before(s.endOf(f, x.client)) {
 		s.cfg.Metrics.Introspected(false)
 		return s.answerIntrospection(x, inactive())
 	}
 	s.cfg.Metrics.Introspected(true)
-	ends := f.LastUsed.Add(s.idle(x.client))
-	if f.Expires.Before(ends) {
-		ends = f.Expires
-	}
+	ends := s.endOf(f, x.client)
 	answer := active{scope: f.Scope, clientID: f.ClientID, tokenType: "refresh_token", username: f.Username,
 		exp: ends.Unix(), iat: f.LastUsed.Unix(), nbf: f.Created.Unix(), sub: f.Subject, subType: "user", aud: f.Audience,
 		iss: s.cfg.Issuer, jti: t.ID().String()}
 	return s.answerIntrospection(x, answer.json(newAnswer()))
+}
+
+// endOf is the second in which a session ends if it is not used: by its idle life or its absolute one.
+func (s *Server) endOf(f *tokens.Family, c *clients.Client) time.Time {
+	ends := f.LastUsed.Add(s.idle(c))
+	if f.Expires.Before(ends) {
+		ends = f.Expires
+	}
+	return ends.Truncate(time.Second)
 }
 
 // errInactive: the token is not good, whatever the reason. It is an answer and not a fault.
@@ -108,7 +115,7 @@ func (s *Server) lookUp(ctx context.Context, t tokens.Token, err error) (access,
 	if err != nil {
 		return access{}, err
 	}
-	if r.IssuedAt.Before(s.cfg.NotBefore) {
+	if r.IssuedAt.Before(s.cfg.NotBefore) || !s.now().Before(r.ExpiresAt()) { // the store may keep it some milliseconds longer
 		return access{}, errInactive
 	}
 	if err := s.clientStillGrants(ctx, r); err != nil {

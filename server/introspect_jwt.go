@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/grantor-auth/grantor/jsonobject"
 	"github.com/grantor-auth/grantor/keys"
@@ -35,7 +34,7 @@ func (s *Server) answerIntrospection(x *exchange, answer []byte) error {
 		x.write(http.StatusOK, answer)
 		return nil
 	}
-	body := make(jsonobject.Object, 0, 256+len(answer)).Text("iss", s.cfg.Issuer).Text("aud", x.client.ID).Number("iat", time.Now().Unix())
+	body := make(jsonobject.Object, 0, 256+len(answer)).Text("iss", s.cfg.Issuer).Text("aud", x.client.ID).Number("iat", s.now().Unix())
 	body = append(body.Name("token_introspection"), answer...).Close()
 	text, err := s.cfg.Keys.Sign(s.responseAlg(x), typeIntrospection, body)
 	if err != nil {

@@ -87,7 +87,7 @@ func (s *Server) mintClient(x *exchange, scope string, issued time.Time, life ti
 	jti, t := s.codec.NewClientJTI()
 	x.issued = t
 	return s.sign(x.client, &claims{subject: x.client.ID, subjectType: "client", client: x.client.ID, jti: jti, scope: scope,
-		audience: x.audience, issued: issued.Truncate(time.Second), life: life})
+		audience: x.audience, issued: issued, life: life})
 }
 
 // mintUser mints an access token of a family.

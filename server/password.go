@@ -118,7 +118,7 @@ func (s *Server) userScope(u *users.User, granted scopes.Set) (scopes.Set, error
 // mintLogin mints the tokens of a new family; a refresh token only for clients that may use it.
 func (s *Server) mintLogin(x *exchange, info oauth2.TokenInfo) (access, refresh string, err error) {
 	tag := s.codec.Tag(x.login.user.ID)
-	x.login.record = &tokens.Record{Scope: info.GetScope(), Audience: x.audience, IssuedAt: info.GetAccessCreateAt().Truncate(time.Second), TTL: info.GetAccessExpiresIn()}
+	x.login.record = &tokens.Record{Scope: info.GetScope(), Audience: x.audience, IssuedAt: info.GetAccessCreateAt(), TTL: info.GetAccessExpiresIn()}
 	if access, x.issued, err = s.mintUser(x, tag, x.login.family, x.login.user.ID, x.login.record); err != nil {
 		return "", "", err
 	}

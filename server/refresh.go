@@ -172,9 +172,11 @@ func (s *Server) refreshScope(x *exchange, f *tokens.Family, u *users.User, scop
 // rotate draws the new pair, seals it for a retry, and lets the store decide.
 func (s *Server) rotate(x *exchange, text string, old tokens.Token, f *tokens.Family, granted scopes.Set, audience []string, asked string) (oauth2.TokenInfo, error) {
 	answer := sealed{Scope: granted.String()}
+	issued := s.now().Truncate(time.Second)
+	life := max(min(s.accessTTL(x.client), f.Expires.Sub(issued).Truncate(time.Second)), 0) // no access token outlives its session
 	r := &tokens.Rotation{
 		Old: old, ClientID: x.client.ID, ClientEpoch: x.client.Epoch, Idle: s.idle(x.client), Window: s.retryWindow(x.client),
-		Record:  &tokens.Record{Scope: answer.Scope, Audience: audience, IssuedAt: time.Now().Truncate(time.Second), TTL: s.accessTTL(x.client)},
+		Record:  &tokens.Record{Scope: answer.Scope, Audience: audience, IssuedAt: issued, TTL: life},
 		Ask:     askOf(asked, x.form["resource"]),
 		Address: coarse(x.clientIP()),
 	}

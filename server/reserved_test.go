@@ -88,3 +88,21 @@ func TestReservedScopes(t *testing.T) {
 		})
 	}
 }
+
+// aheadStore is a store whose clock is an hour ahead of the node's.
+type aheadStore struct{ *flakyStore }
+
+func (aheadStore) Now() time.Time { return time.Now().Add(time.Hour) }
+
+func TestStoresClock(t *testing.T) {
+	f := operated(t, func(c *Config) { c.Store = aheadStore{c.Store.(*flakyStore)} })
+	token := f.post(t, tokP, "op:s", ask+"&scope=grantor:admin").text("access_token")
+	t.Run("S-27 iat and exp are the store's", func(t *testing.T) {
+		answer := f.inspect(t, token).json
+		require.InDelta(t, time.Now().Add(time.Hour).Unix(), answer["iat"], 60)
+		require.InDelta(t, 900, answer["exp"].(float64)-answer["iat"].(float64), 0)
+	})
+	t.Run("S-27 the admin listener judges by it", func(t *testing.T) {
+		require.Equal(t, http.StatusOK, f.admin(t, "GET", sessionsPath, token).Code)
+	})
+}

@@ -185,7 +185,8 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.gin.ServeHTTP(w, r) }
 
-func (s *Server) now() time.Time { return time.Now() }
+// now is the store's time, by which tokens end: it stands in all that is said of them.
+func (s *Server) now() time.Time { return s.cfg.Store.Now() }
 
 // Drain makes readiness fail, the first act of a graceful stop. Requests are still served.
 func (s *Server) Drain() { s.drain.Store(true) }

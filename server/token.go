@@ -77,13 +77,14 @@ func parametersPresent(x *exchange) error {
 	return nil
 }
 
-// writeToken writes the successful answer of RFC 6749 §5.1; expires_in is in seconds.
+// writeToken writes the successful answer of RFC 6749 §5.1; expires_in is in seconds, of which the first began with iat.
 func writeToken(x *exchange, info oauth2.TokenInfo) {
 	life := info.GetAccessExpiresIn()
 	if x.left > 0 {
 		life = min(life, x.left)
 	}
-	answer := newAnswer().Text("access_token", info.GetAccess()).Text("token_type", "Bearer").Number("expires_in", int64(life/time.Second))
+	seconds := int64((life + time.Second - 1) / time.Second)
+	answer := newAnswer().Text("access_token", info.GetAccess()).Text("token_type", "Bearer").Number("expires_in", seconds)
 	answer = answer.TextOr("refresh_token", info.GetRefresh()).TextOr("scope", info.GetScope())
 	x.write(http.StatusOK, answer.Close())
 }

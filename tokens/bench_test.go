@@ -33,7 +33,7 @@ func BenchmarkRotate(b *testing.B) {
 		b.Run(fmt.Sprintf("window=%s", window), func(b *testing.B) {
 			require.NoError(b, s.Client().ConfigResetStat(b.Context()).Err())
 			for b.Loop() {
-				r := c.rotation(c.refresh)
+				r := c.rotation(node, c.refresh)
 				r.Box, r.Window = box, window
 				_, err := node.Rotate(b.Context(), r)
 				require.NoError(b, err)
@@ -56,7 +56,7 @@ func (d *skewed) benchLogin(b *testing.B, node tokens.Store) *chain {
 	_, c.refresh = d.codec.NewRefresh(c.tag, c.family, 0)
 	epoch, err := node.UserEpoch(b.Context(), c.tag, time.Hour)
 	require.NoError(b, err)
-	require.NoError(b, node.Login(b.Context(), &tokens.Login{Refresh: c.refresh, Access: c.access, Record: issuedNow(),
+	require.NoError(b, node.Login(b.Context(), &tokens.Login{Refresh: c.refresh, Access: c.access, Record: issuedNow(node),
 		Idle: time.Hour, Max: time.Hour, EpochLife: 2 * time.Hour,
 		Family: tokens.Family{Tag: c.tag, ID: c.family, ClientID: "app", UserEpoch: epoch, Subject: "0190-user-1", Username: "alice@example.com",
 			Scope: "orders:read orders:write", Audience: []string{"https://orders.example.com"}}}))

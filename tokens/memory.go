@@ -132,13 +132,17 @@ func (m *Memory) Len() (n int) {
 	return n
 }
 
+// Now implements Store: this process is the store.
+func (m *Memory) Now() time.Time { return time.Now() }
+
 // Issue implements Store.
 func (m *Memory) Issue(_ context.Context, t Token, r *Record) error {
 	s := m.shardFor(t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	kept := own(r)
-	return m.set(s, clientTokenKey(t), &kept, time.Now().Add(r.TTL))
+	now := time.Now()
+	return m.set(s, clientTokenKey(t), &kept, now.Add(r.left(now)))
 }
 
 // own copies a record with its scope, which may be a part of a request: that would stay in memory with it.

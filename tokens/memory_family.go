@@ -52,7 +52,7 @@ func (m *Memory) Login(_ context.Context, l *Login) error {
 	k := kept{Family: l.Family, current: l.Refresh.Hash}
 	k.Scope = strings.Clone(k.Scope) // see own
 	k.Created, k.LastUsed, k.Expires = now, now, now.Add(l.Max)
-	if err := m.set(s, userTokenKey(l.Access), own(l.Record), now.Add(min(l.Record.TTL, l.Max))); err != nil {
+	if err := m.set(s, userTokenKey(l.Access), own(l.Record), now.Add(min(l.Record.left(now), l.Max))); err != nil {
 		return err
 	}
 	if err := m.set(s, familyKey(tag, k.ID), k, now.Add(familyLife(l.Idle, l.Record.TTL, l.Max))); err != nil {
@@ -84,7 +84,7 @@ func (m *Memory) Family(_ context.Context, t Token) (*Family, error) {
 	defer s.mu.Unlock()
 	now := time.Now()
 	k, ok := s.get(familyKey(t.Tag, t.Family), now).(kept)
-	if !ok || s.get(userEpochKey(t.Tag), now) == nil {
+	if e, there := s.get(userEpochKey(t.Tag), now).(Epoch); !ok || !there || e != k.UserEpoch {
 		return nil, ErrNotFound
 	}
 	return &k.Family, nil
@@ -108,7 +108,7 @@ func (m *Memory) Rotate(_ context.Context, r *Rotation) (*Rotated, error) {
 	if k.ClientEpoch != r.ClientEpoch || e != k.UserEpoch || !now.Before(k.Expires) || !now.Before(k.LastUsed.Add(r.Idle)) {
 		return nil, s.finish(tag, id, ReasonEnded)
 	}
-	access := min(r.Record.TTL, k.Expires.Sub(now))
+	access := min(r.Record.left(now), k.Expires.Sub(now))
 	switch {
 	case k.current == r.New.Hash:
 		return &Rotated{Left: access}, nil

@@ -18,7 +18,7 @@ type Record struct {
 	ClientEpoch Epoch         // the client's at issue; another one now ends the token
 	Scope       string        // literal scopes, expanded, in the form of scopes.Set.String
 	Audience    []string      // aud; empty: the token names no resource
-	IssuedAt    time.Time     // whole seconds
+	IssuedAt    time.Time     // whole seconds, by Store.Now
 	TTL         time.Duration // whole seconds, from IssuedAt
 
 	// Of users' tokens alone.
@@ -27,8 +27,13 @@ type Record struct {
 	Family   FamilyID
 }
 
-// ExpiresAt is when the token dies by itself.
+// ExpiresAt is when the token ends by itself, by the store's clock: at this second, neither before nor after.
 func (r *Record) ExpiresAt() time.Time { return r.IssuedAt.Add(r.TTL) }
+
+// left is for how long a store keeps the record, which a store's key needs at least a millisecond for.
+func (r *Record) left(now time.Time) time.Duration {
+	return max(min(r.ExpiresAt().Sub(now), r.TTL), time.Millisecond)
+}
 
 // ErrRecord: a stored value that this version cannot read, or the value of another
 // token. It is never an answer about a token: callers fail with 503.

@@ -90,7 +90,7 @@ func (s *Redis) Login(ctx context.Context, l *Login) error {
 		[]string{userEpochKey(f.Tag), familyKey(f.Tag, f.ID), userTokenKey(l.Access), sessionsKey(f.Tag)},
 		f.UserEpoch[:], l.Refresh.Hash[:], f.ClientEpoch[:], l.Max.Milliseconds(), paddedAddress(f.Address), nameAndBody(f),
 		familyLife(l.Idle, l.Record.TTL, l.Max).Milliseconds(), appendUserRecord(nil, l.Access.Hash, l.Record),
-		min(l.Record.TTL, l.Max).Milliseconds(), f.ID[:], l.EpochLife.Milliseconds())
+		min(l.Record.left(s.Now()), l.Max).Milliseconds(), f.ID[:], l.EpochLife.Milliseconds())
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,11 @@ func (s *Redis) Family(ctx context.Context, t Token) (*Family, error) {
 	if v[0] == nil || v[1] == nil {
 		return nil, ErrNotFound
 	}
-	return parseFamily(v[1], t.Tag, t.Family)
+	f, err := parseFamily(v[1], t.Tag, t.Family)
+	if err == nil && string(v[0]) != string(f.UserEpoch[:]) {
+		return nil, ErrNotFound // logged out; the next log-in drew another epoch
+	}
+	return f, err
 }
 
 // EndFamily implements Store.

@@ -83,7 +83,7 @@ func (s *Redis) Rotate(ctx context.Context, r *Rotation) (*Rotated, error) {
 	record := len(b)
 	b = appendStoredBox(b, r, window > 0)
 	v, err := s.db.EvalDurable(ctx, rotate, rotationKeys(r), b[:head], b[head:owner], r.ClientEpoch[:],
-		r.Idle.Milliseconds(), r.Record.TTL.Milliseconds(), window, b[owner:record], b[record:])
+		r.Idle.Milliseconds(), r.Record.left(s.Now()).Milliseconds(), window, b[owner:record], b[record:])
 	if err != nil {
 		return nil, err
 	}

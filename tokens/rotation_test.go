@@ -22,7 +22,7 @@ func loggedIn(t *testing.T, s *redistest.Server, end time.Duration) (*chain, tok
 	_, c.refresh = c.codec.NewRefresh(c.tag, c.family, 0)
 	epoch, err := node.UserEpoch(t.Context(), c.tag, 3*time.Hour)
 	require.NoError(t, err)
-	require.NoError(t, node.Login(t.Context(), &tokens.Login{Refresh: c.refresh, Access: c.access, Record: issuedNow(), Idle: time.Hour, Max: end,
+	require.NoError(t, node.Login(t.Context(), &tokens.Login{Refresh: c.refresh, Access: c.access, Record: issuedNow(node), Idle: time.Hour, Max: end,
 		EpochLife: 3 * time.Hour, Family: tokens.Family{Tag: c.tag, ID: c.family, ClientID: "app", UserEpoch: epoch, Subject: "u"}}))
 	return c, node
 }
@@ -40,7 +40,7 @@ func TestRotationLifetimes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, s.Client().FlushAll(t.Context()).Err())
 			chain, node := loggedIn(t, s, c.end)
-			r := chain.rotation(chain.refresh)
+			r := chain.rotation(node, chain.refresh)
 			r.Idle, r.Record.TTL = c.idle, c.ttl
 			out, err := node.Rotate(t.Context(), r)
 			require.NoError(t, err)
@@ -75,12 +75,12 @@ func TestRotationOfWhatIsUnreadable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, s.Client().Set(t.Context(), key, value, time.Hour).Err())
-			_, err := node.Rotate(t.Context(), c.rotation(c.refresh))
+			_, err := node.Rotate(t.Context(), c.rotation(node, c.refresh))
 			require.ErrorIs(t, err, redisdb.ErrRefused)
 			require.Equal(t, value, s.Client().Get(t.Context(), key).Val())
 		})
 	}
 	require.NoError(t, s.Client().Set(t.Context(), key, good, time.Hour).Err())
-	_, err := node.Rotate(t.Context(), c.rotation(c.refresh))
+	_, err := node.Rotate(t.Context(), c.rotation(node, c.refresh))
 	require.NoError(t, err, "as it was, it goes on")
 }

@@ -35,7 +35,11 @@ const RepeatFor = 20 * time.Minute
 // atomic for each. An error that is none of the sentinels above leaves the
 // outcome unknown; repeating the call settles it.
 type Store interface {
-	// Issue stores the record of a client's token for its TTL.
+	// Now returns the time of the store's clock, by which all in it ends, as well as the node knows it: without a
+	// round trip.
+	Now() time.Time
+
+	// Issue stores the record of a client's token until Record.ExpiresAt.
 	Issue(ctx context.Context, t Token, r *Record) error
 
 	// Load returns the record of a live access token, or ErrNotFound. A user's token is live only with its
@@ -57,8 +61,8 @@ type Store interface {
 	// is a *GrantError: somebody logged the user out meanwhile.
 	Login(ctx context.Context, l *Login) error
 
-	// Family returns the family of a user's token, or ErrNotFound. It changes nothing and judges neither
-	// times nor the client's epoch; Rotate does.
+	// Family returns the family of a user's token under the user's epoch, or ErrNotFound. It changes nothing and judges
+	// neither times nor the client's epoch; Rotate does.
 	Family(ctx context.Context, t Token) (*Family, error)
 
 	// Rotate uses a refresh token. In this order: no family; another client's (no effect); epochs and

@@ -1,0 +1,84 @@
+package redisdb
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-redis/redis/v8"
+)
+
+// clock is what this node knows of Redis's clock, by which everything in it ends. The node's own clock may be
+// wrong by hours; only its pace is believed.
+type clock struct{ last atomic.Pointer[reading] }
+
+// reading is Redis's time and this node's at one moment, which are apart by no more than exact.
+type reading struct {
+	redis, local time.Time
+	exact        time.Duration
+}
+
+// ClockEvery is how often a node should look at Redis's clock: so long may a jump of it go unseen.
+const ClockEvery = 500 * time.Millisecond
+
+// readAnew is when a reading is replaced by a less exact one: clocks drift by some 100 µs in this time.
+const readAnew = 10 * time.Second
+
+// now returns Redis's time; this node's, where nobody has looked yet.
+func (c *clock) now() time.Time {
+	r := c.last.Load()
+	if r == nil {
+		return time.Now()
+	}
+	return r.at(time.Now())
+}
+
+func (r *reading) at(local time.Time) time.Time { return r.redis.Add(local.Sub(r.local)) }
+
+// learn takes a time that Redis told between two moments. A more exact reading that agrees with it stays: on a
+// busy machine answers are late.
+func (c *clock) learn(told, sent, received time.Time) {
+	took := received.Sub(sent)
+	old := c.last.Load()
+	if old != nil && old.exact <= took/2 && sent.Sub(old.local) < readAnew && !told.Before(old.at(sent).Add(-old.exact)) && !told.After(old.at(received).Add(old.exact)) {
+		return
+	}
+	c.last.Store(&reading{redis: told, local: sent.Add(took / 2), exact: took / 2})
+}
+
+// Now returns Redis's time as this node knows it, without asking. It is as good as the last call of Time, and this node's
+// own time before the first.
+func (d *DB) Now() time.Time { return d.clock.now() }
+
+// Time asks Redis for its time; of a Cluster one primary, whose clock stands for all.
+func (d *DB) Time(ctx context.Context) (time.Time, error) {
+	if err := d.gate.enter(); err != nil {
+		return time.Time{}, err
+	}
+	defer d.gate.leave()
+	n, err := d.nodeOf(ctx, d.Key("clock"))
+	if err != nil {
+		return time.Time{}, wrap(err)
+	}
+	cmd := redis.NewTimeCmd(ctx, "time")
+	sent := time.Now()
+	if err := n.once.Process(endless(ctx), cmd); err != nil { // alone: a queue would make it less exact
+		return time.Time{}, wrap(err)
+	}
+	d.clock.learn(cmd.Val(), sent, time.Now())
+	return cmd.Val(), nil
+}
+
+// RunClock looks at Redis's clock until ctx ends. While Redis does not answer, the last reading goes on.
+func (d *DB) RunClock(ctx context.Context) {
+	tick := time.NewTicker(ClockEvery)
+	defer tick.Stop()
+	for {
+		_, _ = d.Time(ctx) // a Redis that is away is told of elsewhere
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
