@@ -114,7 +114,12 @@ func (v *Verifier) Close() {
 	}
 }
 
+// maxWaiting is how many requests may wait for the keys of one client or issuer, so that a source that hangs leaves a server's places
+// to others.
+const maxWaiting = 128
+
 func (v *Verifier) fetcher(opts jwks.Options) *jwks.Fetcher {
+	opts.MaxWaiting = maxWaiting
 	f := jwks.NewFetcher(opts)
 	v.fetchers = append(v.fetchers, f)
 	return f

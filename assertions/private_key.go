@@ -70,7 +70,7 @@ func (p *proof) keysOf(reg *Registration) (jwks.Source, error) {
 func (p *proof) notVerified(ctx context.Context, err error) error {
 	err = p.refusedBy(err)
 	var refusal *Refusal
-	if errors.As(err, &refusal) || ctx.Err() != nil {
+	if errors.As(err, &refusal) || errors.Is(err, jwks.ErrCrowded) || ctx.Err() != nil {
 		return err
 	}
 	p.v.spend(p.u)

@@ -32,6 +32,9 @@ const (
 	ReasonReplayed        Reason = "replayed"
 )
 
+// ErrKeysUnavailable: the keys of a trusted issuer cannot be had. It says nothing of the client.
+var ErrKeysUnavailable = errors.New("the keys of a trusted issuer cannot be fetched")
+
 // Refusal is the error of Verify for a client that did not prove itself. Its text is the same for every reason
 // (checklist row CJ-10: 401 invalid_client).
 type Refusal struct {

@@ -2,6 +2,8 @@ package assertions
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/grantor-auth/grantor/jwks"
 )
@@ -25,7 +27,11 @@ func (p *proof) workload(ctx context.Context, keys jwks.Source, find Find) error
 	}
 	claims, err := p.signed(ctx, &reg, keys)
 	if err != nil {
-		return p.refusedBy(err)
+		err = p.refusedBy(err)
+		if _, refused := errors.AsType[*Refusal](err); refused || ctx.Err() != nil {
+			return err
+		}
+		return fmt.Errorf("%w: %w", ErrKeysUnavailable, err)
 	}
 	if err := claims.CheckAudience(p.v.cfg.Issuer); err != nil {
 		return p.refusedBy(err)

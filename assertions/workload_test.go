@@ -84,6 +84,7 @@ func TestWorkload(t *testing.T) {
 		w := newWorld(t, func(c *Config) { c.Issuers = []TrustedIssuer{{Issuer: platform, Keys: failing{}}} })
 		_, err := w.Verify(t.Context(), token(nil), "pod", w.find)
 		require.ErrorIs(t, err, errDown)
+		require.ErrorIs(t, err, ErrKeysUnavailable)
 		require.NotErrorAs(t, err, new(*Refusal))
 	})
 }

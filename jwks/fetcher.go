@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +23,7 @@ type Options struct {
 	RootCAs      *x509.CertPool         // nil: the system's
 	Bearer       func() (string, error) // a token that is sent along, read anew for each fetch; nil: none
 	BearerTo     []string               // URLs whose origins (RFC 6454) get that token, and no others, whatever metadata names
+	MaxWaiting   int                    // how many may wait for one source that is being fetched, and twice as many for all; 0: all may
 	Transport    http.RoundTripper      // instead of our own; then which addresses are dialled is its matter
 }
 
@@ -35,6 +37,8 @@ type Fetcher struct {
 	refuse []netip.Prefix
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
+
+	waiting atomic.Int64 // who waits for a fetch
 
 	running sync.Mutex // orders wg.Go before wg.Wait
 	wg      sync.WaitGroup

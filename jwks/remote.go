@@ -2,10 +2,12 @@ package jwks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,11 +38,21 @@ type Remote struct {
 	failures int   // since the last success
 	err      error // of the last fetch
 	flight   chan struct{}
+	waiting  atomic.Int64
 }
+
+// ErrCrowded: too many wait for a set that is being fetched. It says nothing of the source: try again.
+var ErrCrowded = errors.New("too many wait for a key set that is being fetched")
 
 // Keys implements Source.
 func (r *Remote) Keys(ctx context.Context, kid string) (*Set, error) {
 	if wait := r.start(kid); wait != nil {
+		defer r.waiting.Add(-1)
+		defer r.fetcher.waiting.Add(-1)
+		one, all, limit := r.waiting.Add(1), r.fetcher.waiting.Add(1), int64(r.fetcher.opts.MaxWaiting)
+		if limit > 0 && (one > limit || all > 2*limit) {
+			return nil, ErrCrowded
+		}
 		select {
 		case <-wait:
 		case <-ctx.Done():

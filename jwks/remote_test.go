@@ -195,6 +195,28 @@ func TestRemote(t *testing.T) {
 		require.Error(t, err)
 		require.Equal(t, 3*time.Second, time.Since(start))
 	})
+	remote(t, "S-20 a source that does not answer takes as many places of a server as it may, and no more", func(t *testing.T, p *publisher, r *Remote) {
+		const maxWaiting = 128
+		r.fetcher.opts.MaxWaiting = maxWaiting
+		p.change(func() { p.slow = time.Hour })
+		var crowded, late atomic.Int64
+		for range maxWaiting + 72 {
+			go func() {
+				start := time.Now()
+				_, err := r.Keys(t.Context(), "")
+				switch {
+				case errors.Is(err, ErrCrowded) && time.Since(start) == 0:
+					crowded.Add(1)
+				case err != nil && time.Since(start) == 3*time.Second:
+					late.Add(1)
+				}
+			}()
+		}
+		time.Sleep(4 * time.Second)
+		require.EqualValues(t, 72, crowded.Load())
+		require.EqualValues(t, maxWaiting, late.Load())
+		require.Zero(t, r.waiting.Load()+r.fetcher.waiting.Load())
+	})
 	remote(t, "who asked first may go away: the others get their answer", func(t *testing.T, p *publisher, r *Remote) {
 		p.change(func() { p.slow = time.Second })
 		var wg sync.WaitGroup

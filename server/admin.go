@@ -136,6 +136,8 @@ func adminError(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, clients.ErrRecord): // a stored field is none of the request's
+		return err
 	case errors.Is(err, clients.ErrNotConfirmed):
 		return notConfirmed(nil, err)
 	case isInUse:

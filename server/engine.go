@@ -10,7 +10,6 @@ import (
 	"github.com/go-oauth2/oauth2/v4/manage"
 	oauth2server "github.com/go-oauth2/oauth2/v4/server"
 
-	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
 )
 
@@ -119,7 +118,7 @@ func (s *Server) decideScope(tgr *oauth2.TokenGenerateRequest) (bool, error) {
 	if x == nil || x.client == nil {
 		return false, oautherrors.ErrInvalidClient
 	}
-	asked, err := scopes.Parse(tgr.Scope)
+	asked, err := askedScope(tgr.Scope)
 	if err != nil {
 		return false, err
 	}

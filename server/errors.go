@@ -13,10 +13,11 @@ import (
 
 	oautherrors "github.com/go-oauth2/oauth2/v4/errors"
 
+	"github.com/grantor-auth/grantor/assertions"
 	"github.com/grantor-auth/grantor/attempts"
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/jwks"
 	"github.com/grantor-auth/grantor/keys"
-	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
 )
@@ -62,7 +63,8 @@ func refusal(code, format string, args ...any) *Error {
 
 // asError is the one table from errors of other packages to answers. What is not in it is our own fault and never the
 // client's: 503, so that nobody throws good tokens away. Faults of the directory and the store come first: what they
-// wrap is no mistake of the client's, whatever sentinel it is.
+// wrap is no mistake of the client's, whatever sentinel it is. A mistake in what a request says is refused where the
+// request is read: the same mistake in what is stored is none of the client's.
 func asError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
@@ -86,15 +88,10 @@ func asError(err error) *Error {
 	if e, ok := errors.AsType[*tokens.GrantError](err); ok {
 		return &Error{Code: codeInvalidGrant, Description: "the grant is not valid any more: log in again", Reason: string(e.Reason)}
 	}
-	if e, ok := errors.AsType[*users.MalformedError](err); ok {
-		return refusal(codeInvalidRequest, "%s", e.Error())
-	}
 	switch {
 	case errors.Is(err, users.ErrBusy):
 		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "password_slots_busy",
 			Description: "too many passwords are being checked at this moment; try again"}
-	case errors.Is(err, scopes.ErrSyntax):
-		return refusal(codeInvalidScope, "%s (RFC 6749 §3.3)", err.Error())
 	case errors.Is(err, oautherrors.ErrInvalidClient):
 		return refusal(codeInvalidClient, "client authentication failed")
 	case errors.Is(err, oautherrors.ErrUnsupportedGrantType):
@@ -129,6 +126,9 @@ func faultOf(err error) *Error {
 		return unavailable(err, "store_record_invalid", "the token store gave no usable answer; try again")
 	case is(tokens.ErrFull, attempts.ErrFull):
 		return unavailable(err, "store_full", "the token store is full; try again")
+	}
+	if is(assertions.ErrKeysUnavailable, jwks.ErrCrowded) {
+		return unavailable(err, "keys_unavailable", "the keys that this client's assertions are signed by cannot be fetched; try again")
 	}
 	if _, ok := errors.AsType[storeFault](err); ok && !is(clients.ErrStale, keys.ErrUnconfirmed) {
 		return unavailable(err, "store_unavailable", "the token store does not answer; try again")

@@ -37,6 +37,15 @@ func standsAlone(granted scopes.Set) (scopes.Set, error) {
 // AdminAudience is the aud of tokens with a grantor: scope, below the issuer: the admin listener demands it.
 const AdminAudience = "/admin"
 
+// askedScope reads the scope of a request (RFC 6749 §3.3).
+func askedScope(text string) (scopes.Set, error) {
+	set, err := scopes.Parse(text)
+	if err != nil {
+		return scopes.Set{}, refusal(codeInvalidScope, "%s (RFC 6749 §3.3)", err)
+	}
+	return set, nil
+}
+
 // resourcesOf returns the audience that one scope gives a client's token: the scope's own, or
 // the client's. Scopes of Grantor's own have one that no scope of an API can have.
 func (s *Server) resourcesOf(c *clients.Client, scope string) []string {

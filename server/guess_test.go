@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -233,49 +232,6 @@ func TestNamesOfAnApplication(t *testing.T) {
 			require.Equal(t, 200, f.loginAs(t, "ada", adaPassword).status)
 			require.Equal(t, 200, f.loginAs(t, "ada@example.com", adaPassword).status)
 		}
-	})
-}
-
-func TestFaultsOfADirectory(t *testing.T) {
-	a := &application{}
-	f := startApplication(t, a)
-	first := f.loginAs(t, "ada", adaPassword)
-	require.Equal(t, 200, first.status, first.body)
-	for body, reason := range map[string]string{
-		`{"sub":"u-1","scope":"orders:read "}`:     "directory_answer_invalid",
-		`{"sub":"u-1","scope":"a\"b-1nside"}`:      "directory_answer_invalid",
-		`{"sub":"u-1","scope":"grantor:admin"}`:    "directory_answer_invalid",
-		`{"sub":"u-1","scope":7}`:                  "directory_answer_invalid",
-		`{"sub":"u-1","username":"1nside\u0000"}`:  "directory_answer_invalid",
-		`{"sub":"1nside out"}`:                     "directory_answer_invalid",
-		`<html>1nside`:                             "directory_answer_invalid",
-		strings.Repeat("1nside", 64<<10):           "directory_answer_invalid",
-		`{"sub":"u-1","x":"` + "\x01" + `1nside"}`: "directory_answer_invalid",
-	} {
-		t.Run("ER-06 a directory's fault is the directory's: "+body[:min(len(body), 40)], func(t *testing.T) {
-			a.answer.Store(&body)
-			defer a.answer.Store(nil)
-			for _, r := range []reply{f.loginAs(t, "ada", adaPassword), f.refresh(t, first.text("refresh_token"))} {
-				refused(t, r, 503, codeUnavailable)
-				require.NotEmpty(t, r.header.Get("Retry-After"))
-				require.NotContains(t, r.body, "1nside")
-				require.NotContains(t, r.body, "store")
-				require.Contains(t, r.text("error_description"), "directory")
-				require.Contains(t, f.log.String(), `"reason":"`+reason+`"`)
-			}
-		})
-	}
-	t.Run("RT-19 the session is whole when the directory is", func(t *testing.T) {
-		require.Equal(t, 200, f.refresh(t, first.text("refresh_token")).status)
-	})
-	t.Run("ER-06 what nobody foresaw is internal, and names neither store nor directory", func(t *testing.T) {
-		f.store.broken = errors.New("1nside")
-		defer func() { f.store.broken = nil }()
-		r := f.post(t, tokP, app, ask)
-		refused(t, r, 503, codeUnavailable)
-		require.NotContains(t, r.body, "store")
-		require.NotContains(t, r.body, "1nside")
-		require.Contains(t, f.log.String(), `"reason":"internal"`)
 	})
 }
 

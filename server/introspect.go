@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -140,7 +141,7 @@ func (s *Server) clientStillGrants(ctx context.Context, r *tokens.Record) error 
 	}
 	had, err := scopes.Parse(r.Scope)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: scope: %v", tokens.ErrRecord, err) //nolint:errorlint // a stored mistake is none of the request
 	}
 	still := had.Filter(func(t string) bool { return s.cfg.Catalogue.Has(t) && s.cfg.Catalogue.Permits(c.Scope, t) })
 	if still.IsEmpty() && !had.IsEmpty() {

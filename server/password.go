@@ -39,7 +39,7 @@ func (s *Server) checkPassword(ctx context.Context, _, username, password string
 	}
 	typed, err := users.NewLogin(username, password)
 	if err != nil {
-		return "", err
+		return "", refusal(codeInvalidRequest, "%s", err)
 	}
 	defer s.shed.leaveLogin()
 	if err := s.shed.enterLogin(); err != nil {

@@ -139,7 +139,7 @@ func (s *Server) refreshScope(x *exchange, f *tokens.Family, u *users.User, scop
 	if err != nil {
 		return scopes.Set{}, nil, fmt.Errorf("%w: scope", tokens.ErrRecord)
 	}
-	asked, err := scopes.Parse(scope)
+	asked, err := askedScope(scope)
 	if err != nil {
 		return scopes.Set{}, nil, err
 	}

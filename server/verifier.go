@@ -7,6 +7,7 @@ import (
 
 	"github.com/grantor-auth/grantor/middleware"
 	"github.com/grantor-auth/grantor/scopes"
+	"github.com/grantor-auth/grantor/tokens"
 )
 
 // Verifier returns the in-process verifier for routes that live beside the server in one program: it sees
@@ -24,7 +25,7 @@ func (s *Server) Verifier() middleware.Verifier {
 		r := found.record
 		set, err := scopes.Parse(r.Scope)
 		if err != nil {
-			return nil, fmt.Errorf("a stored scope: %w", err)
+			return nil, fmt.Errorf("%w: scope: %v", tokens.ErrRecord, err) //nolint:errorlint // a stored mistake is none of the request
 		}
 		t := &middleware.Token{Subject: r.ClientID, SubjectType: "client", ClientID: r.ClientID, Scope: set, Audience: r.Audience,
 			Issuer: s.cfg.Issuer, ID: found.token.Name(), ExpiresAt: r.ExpiresAt(), IssuedAt: r.IssuedAt, NotBefore: r.IssuedAt}

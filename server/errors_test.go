@@ -1,0 +1,112 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantor-auth/grantor/assertions"
+	"github.com/grantor-auth/grantor/attempts"
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/jwks"
+	"github.com/grantor-auth/grantor/keys"
+	"github.com/grantor-auth/grantor/scopes"
+	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/users"
+)
+
+func TestFaultsOfADirectory(t *testing.T) {
+	a := &application{}
+	f := startApplication(t, a)
+	first := f.loginAs(t, "ada", adaPassword)
+	require.Equal(t, 200, first.status, first.body)
+	for body, reason := range map[string]string{
+		`{"sub":"u-1","scope":"orders:read "}`:     "directory_answer_invalid",
+		`{"sub":"u-1","scope":"a\"b-1nside"}`:      "directory_answer_invalid",
+		`{"sub":"u-1","scope":"grantor:admin"}`:    "directory_answer_invalid",
+		`{"sub":"u-1","scope":7}`:                  "directory_answer_invalid",
+		`{"sub":"u-1","username":"1nside\u0000"}`:  "directory_answer_invalid",
+		`{"sub":"1nside out"}`:                     "directory_answer_invalid",
+		`<html>1nside`:                             "directory_answer_invalid",
+		strings.Repeat("1nside", 64<<10):           "directory_answer_invalid",
+		`{"sub":"u-1","x":"` + "\x01" + `1nside"}`: "directory_answer_invalid",
+	} {
+		t.Run("ER-06 a directory's fault is the directory's: "+body[:min(len(body), 40)], func(t *testing.T) {
+			a.answer.Store(&body)
+			defer a.answer.Store(nil)
+			for _, r := range []reply{f.loginAs(t, "ada", adaPassword), f.refresh(t, first.text("refresh_token"))} {
+				refused(t, r, 503, codeUnavailable)
+				require.NotEmpty(t, r.header.Get("Retry-After"))
+				require.NotContains(t, r.body, "1nside")
+				require.NotContains(t, r.body, "store")
+				require.Contains(t, r.text("error_description"), "directory")
+				require.Contains(t, f.log.String(), `"reason":"`+reason+`"`)
+			}
+		})
+	}
+	t.Run("RT-19 the session is whole when the directory is", func(t *testing.T) {
+		require.Equal(t, 200, f.refresh(t, first.text("refresh_token")).status)
+	})
+	t.Run("ER-06 what nobody foresaw is internal, and names neither store nor directory", func(t *testing.T) {
+		f.store.broken = errors.New("1nside")
+		defer func() { f.store.broken = nil }()
+		r := f.post(t, tokP, app, ask)
+		refused(t, r, 503, codeUnavailable)
+		require.NotContains(t, r.body, "store")
+		require.NotContains(t, r.body, "1nside")
+		require.Contains(t, f.log.String(), `"reason":"internal"`)
+	})
+}
+
+// stale is a store whose records hold a scope that nobody could have asked for.
+type stale struct{ tokens.Store }
+
+func (s stale) Load(ctx contextT, t tokens.Token) (*tokens.Record, error) {
+	r, err := s.Store.Load(ctx, t)
+	if err == nil {
+		r.Scope = "1nside  \""
+	}
+	return r, err
+}
+
+func TestFaultsOfTheStore(t *testing.T) {
+	f := start(t, func(c *Config) { c.Store = stale{c.Store} })
+	token := f.issue(t, "")
+	t.Run("ER-06 a mistake in what is stored is none of the request", func(t *testing.T) {
+		r := f.post(t, intP, "gateway:rs", "token="+token)
+		refused(t, r, 503, codeUnavailable)
+		require.NotContains(t, r.body, "1nside")
+		require.Contains(t, f.log.String(), `"reason":"store_record_invalid"`)
+	})
+}
+
+// TestAsError holds every error that other packages wrap against what a client is told of it.
+func TestAsError(t *testing.T) {
+	syntax := func() error { _, err := scopes.Parse("a  b"); return err }()
+	_, malformed := users.NewLogin("", "x")
+	for reason, list := range map[string][]error{
+		"directory_unavailable":    {users.ErrUnavailable, fmt.Errorf("x: %w", users.ErrUnavailable), errors.Join(users.ErrUnavailable, errStoreGone)},
+		"directory_answer_invalid": {users.ErrRecord, errors.Join(users.ErrRecord, syntax)},
+		"store_unavailable":        {errStoreGone, errors.Join(errStoreGone, syntax), fmt.Errorf("x: %w", errStoreGone)},
+		"store_record_invalid":     {tokens.ErrRecord, clients.ErrRecord, keys.ErrRecord, errors.Join(clients.ErrRecord, &clients.FieldError{Field: "scope", Err: syntax})},
+		"store_full":               {tokens.ErrFull, attempts.ErrFull},
+		"not_confirmed":            {clients.ErrStale, errors.Join(clients.ErrStale, errStoreGone), keys.ErrUnconfirmed},
+		"keys_unavailable":         {assertions.ErrKeysUnavailable, jwks.ErrCrowded, fmt.Errorf("x: %w", jwks.ErrCrowded)},
+		"internal":                 {errors.New("x"), syntax, malformed, io.EOF, fmt.Errorf("a stored scope: %w", syntax)},
+	} {
+		t.Run("ER-06 "+reason, func(t *testing.T) {
+			for _, err := range list {
+				e := asError(err)
+				require.Equal(t, reason, e.Reason, err)
+				require.Equal(t, 503, e.Status, err)
+				require.Equal(t, codeUnavailable, e.Code, err)
+				require.Positive(t, e.RetryAfter)
+				require.NotContains(t, e.Description, err.Error())
+			}
+		})
+	}
+}
