@@ -24,6 +24,7 @@ import (
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/metrics"
 	"github.com/grantor-auth/grantor/redisdb"
+	"github.com/grantor-auth/grantor/server"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
 )
@@ -147,6 +148,20 @@ func (b *base) operator(cfg config.Metrics, sw *switcher) http.Handler {
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
 	return mux
+}
+
+// observeReader counts who reads the requests of the public listener.
+func (b *base) observeReader(front *server.Front) {
+	if front.ReadStats() == nil {
+		return
+	}
+	const handed = "grantor_http1_handed_on_total"
+	b.metrics.Counter("grantor_http1_requests_total", "Plain requests that http1 read.", func() float64 { return float64(front.ReadStats().Plain) })
+	b.metrics.Counter("grantor_http1_idle_closed_total", "Idle connections that were closed to make place for others.", func() float64 { return float64(front.ReadStats().Closed) })
+	for reason := range front.ReadStats().HandedOn {
+		b.metrics.Counter(handed, "Connections that http1 handed on to net/http, by reason.",
+			func() float64 { return float64(front.ReadStats().HandedOn[reason]) }, "reason", reason)
+	}
 }
 
 // observe adds the values that are asked for at each scrape.

@@ -150,6 +150,7 @@ func keepUntilRestart(old, next *config.Config) (keys []string) {
 		{"listen", old.Listen, next.Listen, func() { next.Listen = old.Listen }},
 		{"store", old.Store, next.Store, func() { next.Store = old.Store }},
 		{"redis", old.Redis, next.Redis, func() { next.Redis = old.Redis }},
+		{"server.http1", old.Server.HTTP1, next.Server.HTTP1, func() { next.Server.HTTP1 = old.Server.HTTP1 }},
 		{"tls.mode", old.TLS.Mode, next.TLS.Mode, func() { next.TLS = old.TLS }},
 		{"admin.listen", old.Admin, next.Admin, func() { next.Admin = old.Admin }},
 		{"metrics", old.Metrics, next.Metrics, func() { next.Metrics = old.Metrics }},

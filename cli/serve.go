@@ -18,7 +18,6 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/spf13/cobra"
-	"golang.org/x/net/netutil"
 	"golang.org/x/term"
 
 	"github.com/grantor-auth/grantor/attempts"
@@ -142,7 +141,7 @@ func openStores(ctx context.Context, cfg *config.Config, log *slog.Logger) (*sto
 type listener struct {
 	name     string
 	listener net.Listener
-	front    server.Front
+	front    *server.Front
 }
 
 // listen opens the listeners: the public one first, then those of the operator.
@@ -172,8 +171,11 @@ func (b *base) listen(cfg *config.Config, sw *switcher) ([]listener, error) {
 			}
 			return nil, err
 		}
-		list = append(list, listener{l.name, netutil.LimitListener(opened, maxConnections()), server.NewFront(l.handler, l.tls, b.log)})
+		front := server.NewFront(l.handler, server.FrontConfig{Certificate: l.tls, MaxConnections: maxConnections(), Log: b.log,
+			HTTP1: len(list) == 0 && cfg.Server.HTTP1}) // the operator's listeners have profiles and streams to serve
+		list = append(list, listener{l.name, opened, front})
 	}
+	b.observeReader(list[0].front)
 	return list, nil
 }
 

@@ -75,6 +75,7 @@ type TLS struct {
 type Server struct {
 	ShutdownDelay   time.Duration `toml:"shutdown_delay"`   // unready, but serving, so that balancers turn away first
 	ShutdownTimeout time.Duration `toml:"shutdown_timeout"` // then requests in flight may end
+	HTTP1           bool          `toml:"http1"`            // plain requests of the public listener are read by http1, the others by net/http
 }
 
 // Redis says where tokens live.
@@ -260,7 +261,7 @@ func Default() *Config {
 		Issuer: "http://127.0.0.1:8080",
 		Listen: "127.0.0.1:8080",
 		Store:  StoreRedis,
-		Server: Server{ShutdownDelay: 5 * time.Second, ShutdownTimeout: 15 * time.Second},
+		Server: Server{ShutdownDelay: 5 * time.Second, ShutdownTimeout: 15 * time.Second, HTTP1: true},
 		Redis: Redis{Mode: "single", Prefix: "grantor:", Timeout: 500 * time.Millisecond,
 			WaitReplicas: 1, WaitTimeout: 100 * time.Millisecond},
 		Tokens: Tokens{AccessTTL: 15 * time.Minute, RefreshTTL: 30 * 24 * time.Hour, RefreshMaxTTL: 90 * 24 * time.Hour,

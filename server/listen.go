@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"github.com/grantor-auth/grantor/http1"
 )
 
@@ -33,14 +35,68 @@ func NewHTTP(h http.Handler, certificate func(*tls.ClientHelloInfo) (*tls.Certif
 	return srv
 }
 
-// Front serves a listener until Shutdown, which waits for requests under way, or Close, which does not.
-type Front interface {
-	Serve(l net.Listener) error
-	Shutdown(ctx context.Context) error
-	Close() error
+// FrontConfig says how a listener is served.
+type FrontConfig struct {
+	Certificate    func(*tls.ClientHelloInfo) (*tls.Certificate, error) // nil: plain HTTP
+	MaxConnections int                                                  // open at once; 0: no bound
+	HTTP1          bool                                                 // plain requests are read by http1, which costs half of net/http
+	Log            *slog.Logger
 }
 
-// NewFront returns what serves h on the public listener: plain requests by http1, the others, and HTTP/2, by net/http.
-func NewFront(h http.Handler, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error), log *slog.Logger) Front {
-	return http1.New(NewHTTP(h, certificate, log), http1.Config{Log: log})
+// Front serves a listener until Shutdown, which waits for requests under way, or Close, which does not.
+type Front struct {
+	http  *http.Server
+	plain *http1.Server // nil: all is net/http's
+	cfg   FrontConfig
 }
+
+// NewFront returns what serves h.
+func NewFront(h http.Handler, cfg FrontConfig) *Front {
+	f := &Front{http: NewHTTP(h, cfg.Certificate, cfg.Log), cfg: cfg}
+	if cfg.HTTP1 {
+		f.plain = http1.New(f.http, http1.Config{MaxConnections: cfg.MaxConnections, Log: cfg.Log})
+	}
+	return f
+}
+
+// Serve accepts connections until the front ends; then it returns http.ErrServerClosed.
+func (f *Front) Serve(l net.Listener) error {
+	if f.plain != nil {
+		return f.plain.Serve(l)
+	}
+	if f.cfg.MaxConnections > 0 {
+		l = netutil.LimitListener(l, f.cfg.MaxConnections)
+	}
+	if f.cfg.Certificate != nil {
+		return f.http.ServeTLS(l, "", "")
+	}
+	return f.http.Serve(l)
+}
+
+// Shutdown stops gracefully: requests under way are answered. It returns the error of ctx when that takes longer.
+func (f *Front) Shutdown(ctx context.Context) error {
+	if f.plain != nil {
+		return f.plain.Shutdown(ctx)
+	}
+	return f.http.Shutdown(ctx)
+}
+
+// Close ends everything at once.
+func (f *Front) Close() error {
+	if f.plain != nil {
+		return f.plain.Close()
+	}
+	return f.http.Close()
+}
+
+// ReadStats counts requests by who read them; nil where net/http reads all.
+func (f *Front) ReadStats() *ReadStats {
+	if f.plain == nil {
+		return nil
+	}
+	s := ReadStats(f.plain.Stats())
+	return &s
+}
+
+// ReadStats are the counts of a front.
+type ReadStats http1.Stats

@@ -64,7 +64,7 @@ func TestRequestsApart(t *testing.T) {
 				f.server.ServeHTTP(answer, inner)
 				ids, bodies = append(ids, answer.Header().Get("X-Request-Id")), append(bodies, answer.Body.String())
 			}
-		}), nil, f.server.log)
+		}), FrontConfig{HTTP1: true, Log: f.server.log})
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		go func() { _ = front.Serve(l) }()
