@@ -96,6 +96,9 @@ func run(t *testing.T, program string, environ []string, args ...string) *proces
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(program, args...), out: &buffer{}, log: &buffer{}, dead: make(chan struct{})}
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, environ...)
+	if off := os.Getenv("GRANTOR_TEST_HTTP1"); off != "" { // "false": the whole suite with net/http alone
+		p.cmd.Env = append(p.cmd.Env, "GRANTOR_SERVER__HTTP1="+off)
+	}
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Stderr = p.log
 	seen.watch(p)
