@@ -19,6 +19,8 @@ type Options struct {
 	// AllowPrivate lets loopback, private and reserved addresses be asked, and http on loopback. It is right for sources
 	// that the operator names and wrong for URLs that clients register (RFC 7591 §5).
 	AllowPrivate bool
+	AllowHTTP    bool                   // http off loopback as well: whoever is on the way can then choose the keys
+	Keep         time.Duration          // how long a set is used while its source fails, from the last good fetch; 0: 1 hour
 	Timeout      time.Duration          // of one fetch, discovery included; 0: 3 seconds
 	RootCAs      *x509.CertPool         // nil: the system's
 	Bearer       func() (string, error) // a token that is sent along, read anew for each fetch; nil: none
@@ -51,6 +53,9 @@ type Fetcher struct {
 func NewFetcher(opts Options) *Fetcher {
 	if opts.Timeout == 0 {
 		opts.Timeout = 3 * time.Second
+	}
+	if opts.Keep == 0 {
+		opts.Keep = time.Hour
 	}
 	if opts.Transport == nil {
 		opts.Transport = transport(opts)
@@ -107,7 +112,7 @@ func (f *Fetcher) Check(text string) error {
 	literal := err == nil
 	loopback := u.Hostname() == "localhost" || literal && addr.IsLoopback()
 	switch {
-	case u.Scheme == "http" && loopback && f.opts.AllowPrivate:
+	case u.Scheme == "http" && (loopback && f.opts.AllowPrivate || f.opts.AllowHTTP):
 		return nil
 	case u.Scheme != "https":
 		return errors.New("the URL of keys must begin with https://")

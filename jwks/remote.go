@@ -16,15 +16,14 @@ const (
 	minFresh      = time.Minute
 	maxFresh      = time.Hour
 	defaultFresh  = 5 * time.Minute
-	keptFor       = 24 * time.Hour // a set whose source fails
-	unknownKidGap = time.Minute    // between fetches for unknown kids (CJ-12)
+	unknownKidGap = time.Minute // between fetches for unknown kids (CJ-12)
 	firstRetry    = 5 * time.Second
 )
 
 type fetchFunc func(context.Context) (*Set, time.Duration, error)
 
 // Remote is a key set that is fetched when it is first asked for, refreshed behind the back of those who ask, and kept
-// for a day while its source fails. It fetches once at a time, and for unknown kids once a minute, however many ask.
+// for Options.Keep while its source fails. It fetches once at a time, and for unknown kids once a minute, however many ask.
 type Remote struct {
 	fetcher *Fetcher
 	fetch   fetchFunc
@@ -66,14 +65,14 @@ func (r *Remote) Keys(ctx context.Context, kid string) (*Set, error) {
 func (r *Remote) current(kid string) (*Set, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	usable := r.set != nil && time.Since(r.loaded) < keptFor
+	usable := r.set != nil && time.Since(r.loaded) < r.fetcher.opts.Keep
 	switch {
 	case usable && (r.err == nil || r.knows(kid)):
 		return r.set, nil
 	case r.err != nil:
 		return nil, r.err
 	}
-	return nil, fmt.Errorf("no key set has been fetched for %s", keptFor)
+	return nil, fmt.Errorf("no key set has been fetched for %s", r.fetcher.opts.Keep)
 }
 
 func (r *Remote) knows(kid string) bool { return kid == "" || r.set.has(kid) }
@@ -87,7 +86,7 @@ func (r *Remote) start(kid string) <-chan struct{} {
 	age := now.Sub(r.loaded)
 	due, gap, wait := false, r.retryGap(), true
 	switch {
-	case r.set == nil || age >= keptFor:
+	case r.set == nil || age >= r.fetcher.opts.Keep:
 		due = true
 	case !r.knows(kid):
 		due, gap = true, unknownKidGap

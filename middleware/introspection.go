@@ -28,6 +28,11 @@ type IntrospectionConfig struct {
 	CacheTTL     time.Duration // how long an answer may be reused: so long may a revocation go unseen; 0: no cache
 	CacheSize    int           // entries; 0: 10,000
 	Transport    http.RoundTripper
+
+	// AllowInsecureHTTP takes an Issuer or URL with http:// off loopback, for a server inside a cluster. Danger: tokens and the
+	// ClientSecret go over the network in clear, and whoever is on the way can call any token active, with any scope. Use it
+	// only where something else protects that way, such as a service mesh with mutual TLS.
+	AllowInsecureHTTP bool
 }
 
 // Introspection is the Verifier that asks the authorization server about each token (RFC 7662).
@@ -54,7 +59,7 @@ func NewIntrospection(cfg IntrospectionConfig) (*Introspection, error) {
 	case cfg.CacheTTL < 0 || cfg.CacheSize < 0 || cfg.Timeout < 0:
 		return nil, errors.New("middleware: Timeout, CacheTTL and CacheSize must not be negative")
 	}
-	if err := secureURL(where); err != nil {
+	if err := secureURL(where, cfg.AllowInsecureHTTP); err != nil {
 		return nil, err
 	}
 	if cfg.Timeout == 0 {
@@ -73,16 +78,16 @@ func NewIntrospection(cfg IntrospectionConfig) (*Introspection, error) {
 	return v, nil
 }
 
-// secureURL demands https, or http on this machine (RFC 7662 §4).
-func secureURL(text string) error {
+// secureURL demands https, or http on this machine (RFC 7662 §4); insecure: or http anywhere.
+func secureURL(text string, insecure bool) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" {
 		return errors.New("middleware: the server's URL must be absolute, such as https://auth.example.com")
 	}
 	addr, err := netip.ParseAddr(u.Hostname())
 	loopback := u.Hostname() == "localhost" || err == nil && addr.IsLoopback()
-	if u.Scheme != "https" && !(u.Scheme == "http" && loopback) {
-		return errors.New("middleware: the server's URL must begin with https:// off loopback (RFC 7662 §4)")
+	if u.Scheme != "https" && !(u.Scheme == "http" && (loopback || insecure)) {
+		return errors.New("middleware: the server's URL must begin with https:// off loopback (RFC 7662 §4); inside a cluster see AllowInsecureHTTP")
 	}
 	return nil
 }
@@ -206,7 +211,7 @@ func (v *Introspection) discover(ctx context.Context) (string, error) {
 	if m.Issuer != v.cfg.Issuer {
 		return "", fmt.Errorf("discovery: the metadata names the issuer %q, not %q (RFC 8414 §3.3)", m.Issuer, v.cfg.Issuer)
 	}
-	if err := secureURL(m.Endpoint); err != nil {
+	if err := secureURL(m.Endpoint, v.cfg.AllowInsecureHTTP && u.Scheme == "http"); err != nil { // https is never left again
 		return "", fmt.Errorf("discovery: introspection_endpoint: %w", err)
 	}
 	v.endpoint = m.Endpoint

@@ -1,11 +1,13 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/grantor-auth/grantor/jwks"
@@ -19,7 +21,13 @@ type JWTConfig struct {
 	Audience   string        // this resource server; aud must name it (RFC 9068 §4)
 	Algorithms []string      // allowed values of alg; nil: ES256, EdDSA, RS256
 	Leeway     time.Duration // how far the issuer's clock may be ahead (nbf, iat); 0: 60 seconds, which is the most. exp is held to the second
+	KeepKeys   time.Duration // how long keys are used while they cannot be fetched, then 503: so long may compromised ones go on; 0: 1 hour
 	HTTPClient *http.Client  // its transport and timeout fetch the keys; nil: one of our own, 3 seconds
+
+	// AllowInsecureHTTP takes Issuer and JWKSURI with http:// off loopback, for a server inside a cluster. Danger: whoever is on the
+	// way can give the API keys of their own, and so make themselves any token with any scope. Use it only where
+	// something else protects that way, such as a service mesh with mutual TLS.
+	AllowInsecureHTTP bool
 }
 
 // JWT is the Verifier that checks RFC 9068 access tokens by itself, with the issuer's published keys. It asks nobody
@@ -66,15 +74,18 @@ func (cfg *JWTConfig) check() error {
 		return errors.New("middleware: Audience is missing: a token for another resource must be refused (RFC 9068 §4)")
 	case cfg.Leeway < 0 || cfg.Leeway > maxSkew:
 		return errors.New("middleware: Leeway is at most 60 seconds")
+	case cfg.KeepKeys < 0:
+		return errors.New("middleware: KeepKeys must not be negative")
 	case len(cfg.Algorithms) == 0 || slices.ContainsFunc(cfg.Algorithms, unknown):
 		return fmt.Errorf("middleware: Algorithms must be of %v: neither none nor HMAC (RFC 8725 §3.1)", jwks.Algorithms())
 	}
-	return secureURL(cfg.Issuer)
+	return secureURL(cfg.Issuer, cfg.AllowInsecureHTTP)
 }
 
 // fetching trusts the issuer's URLs, private addresses included: whoever runs this program has named the issuer.
 func (cfg *JWTConfig) fetching() jwks.Options {
-	opts := jwks.Options{AllowPrivate: true}
+	opts := jwks.Options{AllowPrivate: true, Keep: cfg.KeepKeys}
+	opts.AllowHTTP = cfg.AllowInsecureHTTP && strings.HasPrefix(cmp.Or(cfg.JWKSURI, cfg.Issuer), "http://") // https is never left again
 	if c := cfg.HTTPClient; c != nil {
 		opts.Timeout, opts.Transport = c.Timeout, c.Transport
 		if opts.Transport == nil {
