@@ -12,6 +12,7 @@ const (
 	codeInvalidToken      = "invalid_token"
 	codeInsufficientScope = "insufficient_scope"
 	codeUnavailable       = "temporarily_unavailable"
+	codeServerError       = "server_error"
 )
 
 // refusal is an answer that ends a request. Its texts are ours alone: nothing of the request
@@ -33,14 +34,18 @@ func (g *Guard) refuse(w http.ResponseWriter, r *refusal) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Type", "application/json")
-	if r.retryAfter > 0 {
+	switch {
+	case r.retryAfter > 0:
 		h.Set("Retry-After", strconv.Itoa(r.retryAfter))
-	} else {
+	case r.status < http.StatusInternalServerError:
 		h.Set("WWW-Authenticate", g.header(r))
 	}
 	body := map[string]string{}
 	if r.code != "" {
-		body["error"], body["error_description"] = r.code, r.description
+		body["error"] = r.code
+	}
+	if r.description != "" {
+		body["error_description"] = r.description
 	}
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -62,8 +67,10 @@ func (g *Guard) header(r *refusal) string {
 			divider = ", "
 		}
 	}
-	add("error", r.code)
-	add("error_description", r.description)
+	if r.code != "" { // without credentials the challenge has no error information (RFC 6750 §3.1); the body has
+		add("error", r.code)
+		add("error_description", r.description)
+	}
 	add("scope", r.scope)
 	if text == "Bearer" {
 		add("realm", "api") // a challenge has at least one parameter (RFC 6750 §3)

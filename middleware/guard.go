@@ -64,11 +64,8 @@ func need(tokens []string, anyOf bool) requirement {
 	return requirement{set, anyOf}
 }
 
-// check holds a token against a requirement. No token is a refusal: who forgot Authenticate fails closed.
+// check holds a token against a requirement.
 func (g *Guard) check(t *Token, q requirement) *refusal {
-	if t == nil {
-		return &refusal{status: http.StatusUnauthorized}
-	}
 	met := 0
 	for s := range q.scopes.All() {
 		if g.cfg.Catalogue.Satisfies(t.Scope, s) {
@@ -125,10 +122,23 @@ func (g *Guard) RequireAny(scope ...string) gin.HandlerFunc { return g.require(n
 
 func (g *Guard) require(q requirement) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		if refused := g.check(TokenFrom(c.Request.Context()), q); refused != nil {
+		t := TokenFrom(c.Request.Context())
+		if t == nil {
+			g.forgotten(c)
+			return
+		}
+		if refused := g.check(t, q); refused != nil {
 			g.abort(c, refused)
 		}
 	}
+}
+
+// forgotten answers where Authenticate did not come before: a mistake of the program, which no token can cure. It fails closed, and
+// loudly.
+func (g *Guard) forgotten(c *gin.Context) {
+	g.cfg.Log.ErrorContext(c.Request.Context(), "route has no Authenticate before its requirement", "route", c.FullPath(), "method", c.Request.Method,
+		"remedy", "put guard.Authenticate() before RequireAll, RequireAny and RequireAudience")
+	g.abort(c, &refusal{status: http.StatusInternalServerError, code: codeServerError, description: "this route is set up wrongly; the log of the API says how"})
 }
 
 // RequireAudience is the Gin handler that demands an audience beside Config.Audience.
@@ -137,7 +147,7 @@ func (g *Guard) RequireAudience(audience string) gin.HandlerFunc {
 		t := TokenFrom(c.Request.Context())
 		switch {
 		case t == nil:
-			g.abort(c, &refusal{status: http.StatusUnauthorized})
+			g.forgotten(c)
 		case !slices.Contains(t.Audience, audience):
 			g.abort(c, invalid("the token is meant for another resource"))
 		}

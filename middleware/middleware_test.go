@@ -61,7 +61,9 @@ func serve(t *testing.T, cfg Config) *httptest.Server {
 	if cfg.Verifier == nil {
 		cfg.Verifier = VerifierFunc(table)
 	}
-	cfg.Audience, cfg.Log = api, slog.New(slog.DiscardHandler)
+	if cfg.Audience = api; cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
 	g, err := New(cfg)
 	require.NoError(t, err)
 	r := gin.New()
@@ -73,6 +75,7 @@ func serve(t *testing.T, cfg Config) *httptest.Server {
 	r.Any("/either", g.Authenticate(), g.RequireAny("orders:read", "orders:write"), ok)
 	r.Any("/aud", g.Authenticate(), g.RequireAudience("https://more.example.com"), ok)
 	r.Any("/forgot", g.RequireAll("orders:read"), ok)
+	r.Any("/forgot-any", g.RequireAny("orders:read"), ok)
 	r.Any("/forgot-aud", g.RequireAudience(api), ok)
 	r.Any("/plain/*x", gin.WrapH(g.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, TokenFrom(r.Context()).Subject)
@@ -97,6 +100,13 @@ func do(t *testing.T, method, url, body string, headers ...string) *http.Respons
 	require.NoError(t, res.Body.Close())
 	res.Body = io.NopCloser(strings.NewReader(string(text)))
 	return res
+}
+
+func bodyOf(t *testing.T, r *http.Response) string {
+	t.Helper()
+	text, err := io.ReadAll(r.Body)
+	require.NoError(t, err)
+	return string(text)
 }
 
 func challenge(r *http.Response) string { return r.Header.Get("WWW-Authenticate") }
@@ -165,11 +175,21 @@ func TestBearer(t *testing.T) {
 		_, err := New(Config{Verifier: VerifierFunc(table), Realm: "a\"b"})
 		require.Error(t, err)
 	})
-	t.Run("BR-08 RFC 6750 §3 another scheme counts as no credentials", func(t *testing.T) {
-		r := get("/read", "Authorization: Basic YTpi")
-		require.Equal(t, 401, r.StatusCode)
-		require.Equal(t, `Bearer realm="orders"`, challenge(r))
-	})
+	for name, c := range map[string]struct{ header, path, want string }{
+		"another scheme":       {"Authorization: Basic YTpi", "/read", "another scheme than Bearer; send the header Authorization: Bearer"},
+		"Django's scheme":      {"Authorization: Token read", "/plain/x", "another scheme than Bearer"},
+		"no header":            {"X: y", "/read", "no access token came; send the header Authorization: Bearer"},
+		"a token in the query": {"X: y", "/read?access_token=read", "in the query is not read"},
+	} {
+		t.Run("BR-08 RFC 6750 §3.1 "+name+" counts as no credentials: no error in the challenge, and the body says that Bearer is wanted", func(t *testing.T) {
+			r := get(c.path, c.header)
+			require.Equal(t, 401, r.StatusCode)
+			require.Equal(t, `Bearer realm="orders"`, challenge(r))
+			body := bodyOf(t, r)
+			require.Contains(t, body, c.want)
+			require.NotContains(t, body, `"error":`)
+		})
+	}
 	t.Run("BR-11 RFC 9700 §4.3.2 no token in the query", func(t *testing.T) {
 		require.Equal(t, 401, get("/read?access_token=read").StatusCode)
 	})
@@ -216,10 +236,20 @@ func TestBearer(t *testing.T) {
 		require.Equal(t, 200, do(t, "GET", wide.URL+"/read", "", "Authorization: Bearer write").StatusCode)
 		require.Equal(t, 403, do(t, "GET", wide.URL+"/write", "", "Authorization: Bearer read").StatusCode)
 	})
-	t.Run("who forgets Authenticate fails closed", func(t *testing.T) {
-		require.Equal(t, 401, with("/forgot", "read").StatusCode)
-		require.Equal(t, 401, with("/forgot-aud", "read").StatusCode)
-	})
+	for path, token := range map[string]string{"/forgot": "read", "/forgot-any": "read", "/forgot-aud": "read"} {
+		t.Run("who forgets Authenticate fails closed and loudly: 500, and a log line that says what to do "+path, func(t *testing.T) {
+			var log strings.Builder
+			s := serve(t, Config{Log: slog.New(slog.NewTextHandler(&log, nil))})
+			r := do(t, "GET", s.URL+path, "", "Authorization: Bearer "+token)
+			require.Equal(t, 500, r.StatusCode)
+			require.Empty(t, challenge(r), "no token would help")
+			require.Contains(t, bodyOf(t, r), `"error":"server_error"`)
+			s.Close()
+			require.Contains(t, log.String(), "level=ERROR")
+			require.Contains(t, log.String(), "route="+path)
+			require.Contains(t, log.String(), "put guard.Authenticate() before")
+		})
+	}
 	t.Run("a requirement of nothing, or of no scope, is a mistake of the program", func(t *testing.T) {
 		g, err := New(Config{Verifier: VerifierFunc(table)})
 		require.NoError(t, err)

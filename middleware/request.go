@@ -10,7 +10,7 @@ const maxToken = 8 << 10
 
 // bearer returns the token of a request (RFC 6750 §2). A refusal is nil-token and an error.
 func (g *Guard) bearer(r *http.Request) (string, *refusal) {
-	header, refused := fromHeader(r.Header)
+	header, why, refused := fromHeader(r.Header)
 	if refused != nil {
 		return "", refused
 	}
@@ -27,23 +27,26 @@ func (g *Guard) bearer(r *http.Request) (string, *refusal) {
 	case form != "":
 		return form, nil
 	}
-	return "", &refusal{status: http.StatusUnauthorized} // a token in the query is none (RFC 9700 §4.3.2)
+	if inQuery {
+		why = "a token in the query is not read (RFC 9700 §4.3.2)"
+	}
+	return "", &refusal{status: http.StatusUnauthorized, description: why + "; send the header Authorization: Bearer, one space, the token (RFC 6750 §2.1)"}
 }
 
-// fromHeader reads Authorization: Bearer. Another scheme counts as no credentials.
-func fromHeader(h http.Header) (string, *refusal) {
+// fromHeader reads Authorization: Bearer. Another scheme counts as no credentials; why says so.
+func fromHeader(h http.Header) (token, why string, refused *refusal) {
 	values := h.Values("Authorization")
 	if len(values) == 0 {
-		return "", nil
+		return "", "no access token came", nil
 	}
 	if len(values) > 1 {
-		return "", malformed("there is more than one Authorization header")
+		return "", "", malformed("there is more than one Authorization header")
 	}
-	token, ok, err := parseBearer(values[0])
+	token, ok, refused := parseBearer(values[0])
 	if !ok {
-		return "", nil
+		return "", "the Authorization header has another scheme than Bearer", nil
 	}
-	return token, err
+	return token, "", refused
 }
 
 // parseBearer takes a header value apart. ok is false for another scheme.
