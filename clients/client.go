@@ -235,6 +235,7 @@ func (c *Client) checkGrants(bad badFunc) {
 }
 
 func (c *Client) checkScopes(cat *scopes.Catalogue, bad badFunc) {
+	c.checkBounds(cat, bad)
 	for t := range c.Scope.Exact().All() {
 		if !cat.Has(t) {
 			bad("scope", "%q is not in [scopes]", t)
@@ -250,6 +251,33 @@ func (c *Client) checkScopes(cat *scopes.Catalogue, bad badFunc) {
 			bad("default_scope", "%q is not within this client's scope", t)
 		}
 	}
+}
+
+// checkBounds holds what a token of this client can carry against the bounds. Wildcards allow what need not be asked for
+// at once; scopes over Grantor are asked for alone.
+func (c *Client) checkBounds(cat *scopes.Catalogue, bad badFunc) {
+	apis := c.Scope.Exact().Filter(func(t string) bool { return !scopes.IsReserved(t) })
+	if err := cat.Expand(apis).CheckBounds(); err != nil {
+		bad("scope", "with all that its scopes imply, no token can carry it: %w", err)
+	}
+	if err := cat.Expand(c.DefaultScope).CheckBounds(); err != nil {
+		bad("default_scope", "with all that its scopes imply, no token can carry it: %w", err)
+	}
+	if err := CheckAudience(c.Audience); err != nil {
+		bad("audience", "%w", err)
+	}
+}
+
+// CheckAudience says whether a token may carry an audience, by the bounds of scopes.
+func CheckAudience(list []string) error {
+	bytes := 0
+	for _, a := range list {
+		bytes += len(a)
+	}
+	if len(list) > scopes.MaxTokens || bytes > scopes.MaxBytes {
+		return fmt.Errorf("%d resources of %d bytes together, at most %d and %d are allowed in one token", len(list), bytes, scopes.MaxTokens, scopes.MaxBytes)
+	}
+	return nil
 }
 
 // NewID draws an id of a client: unreserved characters only (RFC 3986 §2.3).

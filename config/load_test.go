@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -55,18 +56,21 @@ func TestMistakes(t *testing.T) {
 			`config.toml:2:1: listen: off loopback needs [tls] mode = "files", or "proxy"`},
 		"memory off loopback": {minimal + "listen = \":8080\"\ntls.mode = \"proxy\"\n",
 			`config.toml:1:1: store: "memory" loses every token at exit`},
-		"redis without a URL":                                        {"store = \"redis\"\n", `redis.url: store = "redis" needs it`},
-		"certificates without mode":                                  {minimal + "[tls]\ncert_file = \"x\"\n", `tls.mode: cert_file and key_file are used with mode = "files" only`},
-		"mode files without certificates":                            {minimal + "[tls]\nmode = \"files\"\n", `config.toml:3:1: tls.mode: "files" needs cert_file and key_file`},
-		"braces in the prefix":                                       {minimal + "[redis]\nprefix = \"{x}\"\n", `config.toml:3:1: redis.prefix: must not hold braces`},
-		"a life of a year":                                           {minimal + "[tokens]\naccess_ttl = \"365d\"\n", "config.toml:3:1: tokens.access_ttl: must be whole seconds between 1s and 24h"},
-		"a trusted proxy that is no address":                         {minimal + "trusted_proxies = [\"10.0.0.0/8\", \"lb\"]\n", "config.toml:2:1: trusted_proxies[1]: must be an address or a network"},
-		"a limit of zero":                                            {minimal + "[limits]\nclient_failures = 0\n", "config.toml:3:1: limits.client_failures: must be a number from 1, or -1 for no limit"},
-		"a scope that is none":                                       {minimal + "[scopes]\n\"a b\" = {}\n", `config.toml:3:1: scopes.a b: malformed scope`},
-		"a reserved scope":                                           {minimal + "[scopes]\n\"grantor:x\" = {}\n", `config.toml:3:1: scopes.grantor:x: names that begin with "grantor:" are built in`},
-		"an implied scope that is none":                              {minimal + "[scopes]\na = { implies = [\"b\"] }\n", `config.toml:3:7: scopes.a.implies: implies "b", which is not a scope of this table`},
-		"a resource with a fragment":                                 {minimal + "[scopes]\na = { resource = \"https://x#y\" }\n", `config.toml:3:7: scopes.a.resource: a resource is an absolute URI without a fragment`},
-		"RFC 9700 §2.3 a resource that is Grantor's own":             {minimal + "issuer = \"https://a.example\"\n[scopes]\na = { resource = \"https://a.example/admin\" }\n", `config.toml:4:7: scopes.a.resource: is the audience of grantor:… scopes alone`},
+		"redis without a URL":                                  {"store = \"redis\"\n", `redis.url: store = "redis" needs it`},
+		"certificates without mode":                            {minimal + "[tls]\ncert_file = \"x\"\n", `tls.mode: cert_file and key_file are used with mode = "files" only`},
+		"mode files without certificates":                      {minimal + "[tls]\nmode = \"files\"\n", `config.toml:3:1: tls.mode: "files" needs cert_file and key_file`},
+		"braces in the prefix":                                 {minimal + "[redis]\nprefix = \"{x}\"\n", `config.toml:3:1: redis.prefix: must not hold braces`},
+		"a life of a year":                                     {minimal + "[tokens]\naccess_ttl = \"365d\"\n", "config.toml:3:1: tokens.access_ttl: must be whole seconds between 1s and 24h"},
+		"a trusted proxy that is no address":                   {minimal + "trusted_proxies = [\"10.0.0.0/8\", \"lb\"]\n", "config.toml:2:1: trusted_proxies[1]: must be an address or a network"},
+		"a limit of zero":                                      {minimal + "[limits]\nclient_failures = 0\n", "config.toml:3:1: limits.client_failures: must be a number from 1, or -1 for no limit"},
+		"a scope that is none":                                 {minimal + "[scopes]\n\"a b\" = {}\n", `config.toml:3:1: scopes.a b: malformed scope`},
+		"a reserved scope":                                     {minimal + "[scopes]\n\"grantor:x\" = {}\n", `config.toml:3:1: scopes.grantor:x: names that begin with "grantor:" are built in`},
+		"an implied scope that is none":                        {minimal + "[scopes]\na = { implies = [\"b\"] }\n", `config.toml:3:7: scopes.a.implies: implies "b", which is not a scope of this table`},
+		"a resource with a fragment":                           {minimal + "[scopes]\na = { resource = \"https://x#y\" }\n", `config.toml:3:7: scopes.a.resource: a resource is an absolute URI without a fragment`},
+		"RFC 9700 §2.3 a resource that is Grantor's own":       {minimal + "issuer = \"https://a.example\"\n[scopes]\na = { resource = \"https://a.example/admin\" }\n", `config.toml:4:7: scopes.a.resource: is the audience of grantor:… scopes alone`},
+		"SC-08 a scope that implies more than a token carries": {minimal + "[scopes]\n\"all\" = { implies = [" + manyScopes("%q, ", 100) + "] }\n" + manyScopes("%q = {}\n", 100), `scopes.all.implies: with all that it implies no token can carry it: 101 scope tokens, at most 100 are allowed`},
+		"SC-08 a client whose scopes imply more than a token carries": {minimal + "[scopes]\n" + manyScopes("%[1]q = { implies = [\"x-%[1]s\"] }\n\"x-%[1]s\" = {}\n", 51) +
+			"[[clients]]\nclient_id = \"c\"\nscope = \"" + strings.TrimSpace(manyScopes("%s ", 51)) + "\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `clients[0].scope: with all that its scopes imply, no token can carry it: 102 scope tokens`},
 		"a client without a secret":                                  {minimal + "[[clients]]\nclient_id = \"c\"\n", `clients[0].secrets: a client without a secret is public only if it says so`},
 		"a client's scope that does not exist":                       {minimal + "[[clients]]\nclient_id = \"c\"\nscope = \"nope\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].scope: "nope" is not in [scopes]`},
 		"a wildcard over grantor:":                                   {minimal + "[[clients]]\nclient_id = \"c\"\nscope = \"grantor:*\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].scope: malformed scope: scopes that begin with "grantor:" are allowed one by one`},
@@ -103,6 +107,24 @@ func TestMistakes(t *testing.T) {
 		require.Contains(t, mistakes(t, ""), "redis.url")
 		_, _, err := Load(Options{Path: "/nonexistent/config.toml"})
 		require.ErrorContains(t, err, "/nonexistent/config.toml: cannot be read: no such file or directory")
+	})
+}
+
+// manyScopes writes a form for each of n scopes.
+func manyScopes(form string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, form, fmt.Sprintf("scope-%d", i))
+	}
+	return b.String()
+}
+
+func TestWideClients(t *testing.T) {
+	t.Run("SC-08 a client that may ask by wildcard for more than a token carries is warned of", func(t *testing.T) {
+		_, warnings, err := Load(Options{Path: write(t, minimal+"[scopes]\n"+manyScopes("\"a:%s\" = { resource = \"https://a.example.com\" }\n", 101)+
+			"[[clients]]\nclient_id = \"c\"\nscope = \"a:*\"\nsecrets = [{ hash = \""+goodHash+"\" }]\n")})
+		require.NoError(t, err)
+		require.Contains(t, strings.Join(warnings, "\n"), `client "c": no token can carry all that it may ask for: 101 scope tokens`)
 	})
 }
 

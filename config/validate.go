@@ -293,6 +293,17 @@ func (d *decoder) demo() {
 	}
 }
 
+// wideClients warns of clients that may ask for more at once than one token carries.
+func (d *decoder) wideClients() (list []string) {
+	for _, c := range d.cfg.clients {
+		all := d.cfg.catalogue.Expand(d.cfg.catalogue.Names().Filter(c.Scope.Allows))
+		if err := cmp.Or(all.CheckBounds(), clients.CheckAudience(d.cfg.catalogue.Audience(all))); err != nil {
+			list = append(list, fmt.Sprintf("client %q: no token can carry all that it may ask for: %s", c.ID, err))
+		}
+	}
+	return list
+}
+
 // warnings are said at each start.
 func (d *decoder) warnings() (list []string) {
 	if d.cfg.Admin.Listen != "" && (d.cfg.Limits.Registrations == -1 || d.cfg.Limits.RegistrationsPerHour == -1) {
@@ -305,6 +316,7 @@ func (d *decoder) warnings() (list []string) {
 	if d.cfg.catalogue == nil {
 		return list
 	}
+	list = append(list, d.wideClients()...)
 	for name := range d.cfg.catalogue.Names().All() {
 		if s, _ := d.cfg.catalogue.Get(name); !d.seen(s.Resource) {
 			list = append(list, fmt.Sprintf("scope %q: no client can introspect its tokens; give a resource server introspect = \"any\", or \"audience\" with this scope's resource", name))

@@ -17,6 +17,9 @@ import (
 // MaxBytes is the longest token that Sign makes and Verify looks at.
 const MaxBytes = 16 << 10
 
+// ErrTooLong: the claims do not fit into a token that verifiers accept.
+var ErrTooLong = errors.New("the token is too long")
+
 // signer is a key with the headers that it has written.
 type signer struct {
 	Key
@@ -102,7 +105,7 @@ func (k *signer) sign(header string, claims []byte) (string, error) {
 	}
 	whole := len(header) + 2 + b64.EncodedLen(len(claims)) + b64.EncodedLen(k.signatureLen())
 	if whole > MaxBytes {
-		return "", fmt.Errorf("a token of %d bytes: more than %d are not accepted", whole, MaxBytes)
+		return "", fmt.Errorf("%w: %d bytes, at most %d are accepted", ErrTooLong, whole, MaxBytes)
 	}
 	token := make([]byte, 0, whole)
 	token = append(append(token, header...), '.')

@@ -170,7 +170,7 @@ func (v *Introspection) ask(ctx context.Context, token string) (*Token, error) {
 }
 
 func (a *answer) token() (*Token, error) {
-	set, err := scopes.Parse(a.Scope)
+	set, err := scopes.ParseGranted(a.Scope)
 	if err != nil {
 		return nil, fmt.Errorf("introspection: %w", err)
 	}

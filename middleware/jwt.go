@@ -52,7 +52,7 @@ func NewJWT(cfg JWTConfig) (*JWT, error) {
 		return nil, err
 	}
 	v := &JWT{cfg: cfg, fetcher: jwks.NewFetcher(cfg.fetching()),
-		rules: jwks.Rules{Algorithms: cfg.Algorithms, Types: []string{"at+jwt"}, MaxBytes: maxToken}}
+		rules: jwks.Rules{Algorithms: cfg.Algorithms, Types: []string{"at+jwt"}, MaxBytes: MaxTokenBytes}}
 	var err error
 	if cfg.JWKSURI == "" {
 		v.keys, err = v.fetcher.Issuer(cfg.Issuer)
@@ -157,7 +157,7 @@ func accessToken(c *jwks.Claims) (*Token, error) {
 		return nil, jwks.Malformed
 	}
 	var err error
-	if t.Scope, err = scopes.Parse(scope); err != nil {
+	if t.Scope, err = scopes.ParseGranted(scope); err != nil {
 		return nil, jwks.Malformed
 	}
 	return t, nil

@@ -206,6 +206,12 @@ func TestBearer(t *testing.T) {
 			require.Equal(t, 400, get("/read", "Authorization: "+h).StatusCode, h)
 		}
 	})
+	t.Run("BR-14 a token that is longer than 16 kB: 400, with the reason", func(t *testing.T) {
+		require.Equal(t, 401, with("/read", strings.Repeat("a", MaxTokenBytes)).StatusCode)
+		r := with("/read", strings.Repeat("a", MaxTokenBytes+1))
+		require.Equal(t, 400, r.StatusCode)
+		require.Contains(t, bodyOf(t, r), "longer than 16 kB")
+	})
 	t.Run("BR-17 RFC 6750 §2.2 a form token only where switched on, for the one media type, never for GET", func(t *testing.T) {
 		const form = "Content-Type: application/x-www-form-urlencoded"
 		require.Equal(t, 401, do(t, "POST", s.URL+"/read", "access_token=read", form).StatusCode)
@@ -463,7 +469,7 @@ func FuzzParseBearer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		token, ok, refused := parseBearer(value)
 		m := grammar.FindStringSubmatch(value)
-		require.Equal(t, m != nil && len(m[1]) <= maxToken, ok && refused == nil)
+		require.Equal(t, m != nil && len(m[1]) <= MaxTokenBytes, ok && refused == nil)
 		if ok && refused == nil {
 			require.Equal(t, m[1], token)
 		} else {

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// maxToken is the longest token that is looked at, in bytes: JWTs are long, headers are not.
-const maxToken = 8 << 10
+// MaxTokenBytes is the longest token that is looked at: room for a JWT with as many scopes and resources as Grantor puts
+// into one (scopes.MaxBytes each). HTTP servers and proxies on the way need room for it too, of which many have 8 kB.
+const MaxTokenBytes = 16 << 10
 
 // bearer returns the token of a request (RFC 6750 §2). A refusal is nil-token and an error.
 func (g *Guard) bearer(r *http.Request) (string, *refusal) {
@@ -56,6 +57,9 @@ func parseBearer(value string) (token string, ok bool, refused *refusal) {
 		return "", false, nil
 	}
 	token = strings.Trim(rest, " ")
+	if len(token) > MaxTokenBytes {
+		return "", true, malformed("the token is longer than 16 kB")
+	}
 	if !isB64Token(token) {
 		return "", true, malformed("the Authorization header must be: Bearer, one space, the token (RFC 6750 2.1)")
 	}
@@ -65,7 +69,7 @@ func parseBearer(value string) (token string, ok bool, refused *refusal) {
 // isB64Token is the grammar of RFC 6750 §2.1: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=".
 func isB64Token(text string) bool {
 	body := strings.TrimRight(text, "=")
-	if body == "" || len(text) > maxToken {
+	if body == "" || len(text) > MaxTokenBytes {
 		return false
 	}
 	for i := range len(body) {

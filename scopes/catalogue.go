@@ -31,8 +31,8 @@ func NewCatalogue(table map[string]Scope) (*Catalogue, error) {
 	c := &Catalogue{scopes: maps.Clone(table), implied: make(map[string]Set, len(table))}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(table)) {
-		errs = append(errs, c.check(name, table[name]))
 		c.implied[name] = c.closure(name)
+		errs = append(errs, c.check(name, table[name]))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -70,6 +70,9 @@ func (c *Catalogue) check(name string, s Scope) error {
 		if _, ok := c.scopes[i]; !ok {
 			bad("implies", fmt.Errorf("implies %q, which is not a scope of this table", i))
 		}
+	}
+	if err := c.implied[name].CheckBounds(); err != nil {
+		bad("implies", fmt.Errorf("with all that it implies no token can carry it: %w", err))
 	}
 	return errors.Join(errs...)
 }

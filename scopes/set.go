@@ -17,8 +17,8 @@ import (
 	"strings"
 )
 
-// Bounds of one scope value, so that a hostile request costs little
-// (checklist row SC-08). They hold for requests and for configuration alike.
+// Bounds of one scope value, so that a hostile request costs little (checklist row SC-08). They hold for requests, for
+// configuration, and for what a token carries with all that its scopes imply.
 const (
 	MaxTokens = 100  // scope tokens in one value
 	MaxBytes  = 4096 // bytes in one value, spaces included
@@ -42,11 +42,27 @@ func Parse(text string) (Set, error) {
 	if text == "" {
 		return Set{}, nil
 	}
-	if len(text) > MaxBytes {
-		return Set{}, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrSyntax, len(text), MaxBytes)
+	if err := checkBounds(strings.Count(text, " ")+1, len(text)); err != nil {
+		return Set{}, fmt.Errorf("%w: %w", ErrSyntax, err)
 	}
-	if n := strings.Count(text, " ") + 1; n > MaxTokens {
-		return Set{}, fmt.Errorf("%w: %d scope tokens, at most %d are allowed", ErrSyntax, n, MaxTokens)
+	return ParseGranted(text)
+}
+
+func checkBounds(tokens, bytes int) error {
+	switch {
+	case bytes > MaxBytes:
+		return fmt.Errorf("%d bytes of scope, at most %d are allowed", bytes, MaxBytes)
+	case tokens > MaxTokens:
+		return fmt.Errorf("%d scope tokens, at most %d are allowed", tokens, MaxTokens)
+	}
+	return nil
+}
+
+// ParseGranted is Parse without its bounds, for what a store or an authorization server says of a token: one that was issued
+// stays readable.
+func ParseGranted(text string) (Set, error) {
+	if text == "" {
+		return Set{}, nil
 	}
 	if !strings.Contains(text, " ") { // one token, the usual request: no copy
 		if err := CheckToken(text); err != nil {
@@ -110,6 +126,9 @@ func (s Set) String() string { return s.text }
 
 // Len returns the number of tokens.
 func (s Set) Len() int { return len(s.tokens) }
+
+// CheckBounds says whether a token may carry the set.
+func (s Set) CheckBounds() error { return checkBounds(s.Len(), len(s.text)) }
 
 // IsEmpty says whether the set holds no token.
 func (s Set) IsEmpty() bool { return len(s.tokens) == 0 }

@@ -135,6 +135,9 @@ func (s *Server) decideScope(tgr *oauth2.TokenGenerateRequest) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if err := fits(granted, audience); err != nil {
+		return false, err
+	}
 	x.audience = audience
 	tgr.Scope = granted.String()
 	tgr.AccessTokenExp = s.accessTTL(x.client)

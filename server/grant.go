@@ -34,6 +34,17 @@ func standsAlone(granted scopes.Set) (scopes.Set, error) {
 	return scopes.Set{}, refusal(codeInvalidScope, "scopes that begin with %s are asked for alone: their token is for the admin listener only, so ask for the others in a request of their own (RFC 9700 §2.3)", scopes.Reserved)
 }
 
+// fits refuses what no token can carry, before anything is issued: the bounds are those that every reader keeps.
+func fits(granted scopes.Set, audience []string) error {
+	if err := granted.CheckBounds(); err != nil {
+		return refusal(codeInvalidScope, "with all that they imply, the scopes that were asked for are too many for one token: %s", err)
+	}
+	if err := clients.CheckAudience(audience); err != nil {
+		return refusal(codeInvalidTarget, "the scopes that were asked for belong to too many resources; narrow them by resource (RFC 8707 §2): %s", err)
+	}
+	return nil
+}
+
 // AdminAudience is the aud of tokens with a grantor: scope, below the issuer: the admin listener demands it.
 const AdminAudience = "/admin"
 

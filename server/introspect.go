@@ -139,7 +139,7 @@ func (s *Server) clientStillGrants(ctx context.Context, r *tokens.Record) error 
 	if c.Disabled || c.Epoch != r.ClientEpoch || !c.MayUse(grantOf(r)) {
 		return errInactive
 	}
-	had, err := scopes.Parse(r.Scope)
+	had, err := scopes.ParseGranted(r.Scope)
 	if err != nil {
 		return fmt.Errorf("%w: scope: %v", tokens.ErrRecord, err) //nolint:errorlint // a stored mistake is none of the request
 	}

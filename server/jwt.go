@@ -12,6 +12,7 @@ import (
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/jsonobject"
 	"github.com/grantor-auth/grantor/keys"
+	"github.com/grantor-auth/grantor/middleware"
 	"github.com/grantor-auth/grantor/tokens"
 )
 
@@ -59,8 +60,15 @@ func (s *Server) sign(c *clients.Client, cl *claims) (string, error) {
 	b = appendAudience(b, cl.audience, s.cfg.Issuer)
 	b = b.Number("exp", issued+int64(cl.life/time.Second)).Number("nbf", issued).Number("iat", issued)
 	b = b.Text("jti", cl.jti).Text("client_id", cl.client).TextOr("scope", cl.scope).Text("sub_type", cl.subjectType)
-	return s.cfg.Keys.Sign(s.algFor(c), typeAccess, b.Close())
+	text, err := s.cfg.Keys.Sign(s.algFor(c), typeAccess, b.Close())
+	if errors.Is(err, keys.ErrTooLong) {
+		return "", refusal(codeInvalidScope, "a JWT with these scopes and resources is longer than 16 kB, which no API takes; ask for fewer, or for opaque tokens")
+	}
+	return text, err
 }
+
+// What is signed fits the guard of APIs: this does not compile otherwise.
+const _ = uint(middleware.MaxTokenBytes - keys.MaxBytes)
 
 // appendAudience writes one audience as a text and several as a list (RFC 7519 §4.1.3).
 func appendAudience(b []byte, audience []string, fallback string) []byte {

@@ -135,7 +135,7 @@ func (s *Server) endedBy(x *exchange, f *tokens.Family, why error) error {
 // refreshScope returns what the new access token may carry: within the original grant (RFC 6749 §6), and of that what
 // client and user may still have.
 func (s *Server) refreshScope(x *exchange, f *tokens.Family, u *users.User, scope string) (scopes.Set, []string, error) {
-	original, err := scopes.Parse(f.Scope)
+	original, err := scopes.ParseGranted(f.Scope)
 	if err != nil {
 		return scopes.Set{}, nil, fmt.Errorf("%w: scope", tokens.ErrRecord)
 	}

@@ -23,7 +23,7 @@ func (s *Server) Verifier() middleware.Verifier {
 			return nil, err
 		}
 		r := found.record
-		set, err := scopes.Parse(r.Scope)
+		set, err := scopes.ParseGranted(r.Scope)
 		if err != nil {
 			return nil, fmt.Errorf("%w: scope: %v", tokens.ErrRecord, err) //nolint:errorlint // a stored mistake is none of the request
 		}
