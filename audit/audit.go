@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/grantor-auth/grantor/jsonobject"
+	"github.com/grantor-auth/grantor/printable"
 )
 
 // Names of events.
@@ -80,8 +81,9 @@ func (t *Trail) Record(ctx context.Context, e Event) {
 	if e.Time.IsZero() {
 		e.Time = time.Now().UTC()
 	}
+	e.Actor, e.Client, e.Detail, e.Scope = printable.Redact(e.Actor), printable.Redact(e.Client), printable.Redact(e.Detail), printable.Redact(e.Scope)
 	line := t.sink.spare.Get().(*[]byte)
-	*line = e.line(*line)
+	*line = printable.JSON(e.line(*line))
 	err := t.sink.write(line)
 	t.count(e.Event, err != nil)
 	if err != nil {

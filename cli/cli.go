@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/printable"
 )
 
 // Program is what a run of the command line is given.
@@ -47,7 +48,7 @@ func Main(p Program) int {
 		return 0
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintln(p.Stderr, "grantor: "+strings.ReplaceAll(text, "\n", "\ngrantor: "))
+		fmt.Fprintln(p.Stderr, "grantor: "+strings.ReplaceAll(shown(text), "\n", "\ngrantor: "))
 	}
 	_, usage := errors.AsType[usageError](err)
 	_, configuration := errors.AsType[config.Errors](err)
@@ -137,10 +138,16 @@ func (p Program) configPath(flag string) string {
 // answer prints v as JSON, or as text.
 func answer(c *cobra.Command, asJSON bool, v any, text string) error {
 	if !asJSON {
-		_, err := fmt.Fprint(c.OutOrStdout(), text)
+		_, err := fmt.Fprint(c.OutOrStdout(), printable.Lines(text))
 		return err
 	}
-	e := json.NewEncoder(c.OutOrStdout())
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+	out, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = c.OutOrStdout().Write(append(printable.JSON(out), '\n'))
+	return err
 }
+
+// shown is a text for standard error, which may quote what others wrote, or a secret that somebody typed as a name.
+func shown(text string) string { return printable.Lines(printable.Redact(text)) }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -199,18 +198,13 @@ func (p Program) clientList(r *clientRun, _ []string) error {
 	}
 	slices.SortFunc(list, func(a, b *clients.Described) int { return strings.Compare(a.ClientID, b.ClientID) })
 	list = slices.CompactFunc(list, func(a, b *clients.Described) bool { return a.ClientID == b.ClientID })
-	var text strings.Builder
-	w := tabwriter.NewWriter(&text, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "CLIENT\tNAME\tGRANTS\tSCOPE\tSOURCE\tSTATE")
+	text := newTable("CLIENT", "NAME", "GRANTS", "SCOPE", "SOURCE", "STATE")
 	for _, d := range list {
 		state := "enabled"
 		if d.Disabled {
 			state = "disabled"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", d.ClientID, d.ClientName, strings.Join(d.GrantTypes, " "), d.Scope, d.Source, state)
-	}
-	if err := w.Flush(); err != nil {
-		return err
+		text.row(d.ClientID, d.ClientName, strings.Join(d.GrantTypes, " "), d.Scope, d.Source, state)
 	}
 	return answer(r.cmd, r.asJSON, list, text.String())
 }

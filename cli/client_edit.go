@@ -223,15 +223,14 @@ func (p Program) clientSecrets(r *clientRun, _ []string) error {
 		return err
 	}
 	list := []shownSecret{}
-	var text strings.Builder
-	text.WriteString("SECRET    CREATED               LAST USED             ENDS\n")
+	text := newTable("SECRET", "CREATED", "LAST USED", "ENDS")
 	for _, s := range d.Secrets {
 		used, err := r.manager.Redis.LastUsed(r.ctx, r.id, s.Hash)
 		if err != nil {
 			return err
 		}
 		list = append(list, shownSecret{s.ID(), s.CreatedAt, used, s.ExpiresAt})
-		fmt.Fprintf(&text, "%s  %-20s  %-20s  %s\n", s.ID(), moment(s.CreatedAt, "not known"), moment(used, "never"), moment(s.ExpiresAt, "never"))
+		text.row(s.ID(), moment(s.CreatedAt, "not known"), moment(used, "never"), moment(s.ExpiresAt, "never"))
 	}
 	return answer(r.cmd, r.asJSON, list, text.String())
 }

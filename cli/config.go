@@ -38,7 +38,7 @@ func (p Program) configCheck() *cobra.Command {
 				return err
 			}
 			for _, w := range warnings {
-				fmt.Fprintln(c.ErrOrStderr(), "warning: "+w)
+				fmt.Fprintln(c.ErrOrStderr(), "warning: "+shown(w))
 			}
 			if problems != nil {
 				if asJSON {

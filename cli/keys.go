@@ -2,9 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,11 +22,7 @@ func (p Program) keysCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				text, err := keyTable(found)
-				if err != nil {
-					return err
-				}
-				return answer(c, asJSON, found, text)
+				return answer(c, asJSON, found, keyTable(found))
 			})
 		}}
 	rotate := &cobra.Command{Use: "rotate", Short: "Sign with the next key as soon as every verifier can know it", Args: noArguments,
@@ -80,15 +73,12 @@ func (p Program) withKeys(path string, run func(*keys.Config) error) error {
 	return run(k)
 }
 
-func keyTable(list []keys.Info) (string, error) {
-	var text strings.Builder
-	w := tabwriter.NewWriter(&text, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "KEY\tALG\tSTATE\tCREATED\tSIGNS FROM\tUNTIL\tPUBLISHED UNTIL")
+func keyTable(list []keys.Info) string {
+	text := newTable("KEY", "ALG", "STATE", "CREATED", "SIGNS FROM", "UNTIL", "PUBLISHED UNTIL")
 	for _, k := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.KeyID, k.Algorithm, k.State, at(k.CreatedAt), at(k.UseFrom), at(k.UseUntil), at(k.PublishedUntil))
+		text.row(k.KeyID, string(k.Algorithm), string(k.State), at(k.CreatedAt), at(k.UseFrom), at(k.UseUntil), at(k.PublishedUntil))
 	}
-	err := w.Flush()
-	return text.String(), err
+	return text.String()
 }
 
 func at(t *time.Time) string {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/grantor-auth/grantor/attempts"
 	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/printable"
 	"github.com/grantor-auth/grantor/redisdb"
 	"github.com/grantor-auth/grantor/server"
 	"github.com/grantor-auth/grantor/tokens"
@@ -223,12 +225,30 @@ func untilStopped(stop config.Server, sw *switcher, list []listener, signals <-c
 func (p Program) logger(cfg config.Log) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.Level)) // checked by config
-	o := &slog.HandlerOptions{Level: level}
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: redacted}
 	f, isFile := p.Stderr.(*os.File)
 	if cfg.Format == "text" || cfg.Format == "auto" && isFile && term.IsTerminal(int(f.Fd())) {
 		return slog.New(slog.NewTextHandler(p.Stderr, o))
 	}
-	return slog.New(slog.NewJSONHandler(p.Stderr, o))
+	return slog.New(slog.NewJSONHandler(printableJSON{p.Stderr}, o))
+}
+
+// redacted takes secrets out of what is logged, wherever they were typed.
+func redacted(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindString {
+		if text := printable.Redact(a.Value.String()); text != a.Value.String() {
+			a.Value = slog.StringValue(text)
+		}
+	}
+	return a
+}
+
+// printableJSON escapes what a terminal would obey in lines of JSON.
+type printableJSON struct{ io.Writer }
+
+func (w printableJSON) Write(line []byte) (int, error) {
+	_, err := w.Writer.Write(printable.JSON(line))
+	return len(line), err
 }
 
 // banner says where the server listens and where tokens live, and with the demo clients what to

@@ -2,9 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/grantor-auth/grantor/tokens"
@@ -31,15 +28,10 @@ func (p Program) userSessions(u *userRun) error {
 		return err
 	}
 	list := []session{}
-	var text strings.Builder
-	w := tabwriter.NewWriter(&text, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "SESSION\tCLIENT\tCREATED\tLAST USED\tADDRESS")
+	text := newTable("SESSION", "CLIENT", "CREATED", "LAST USED", "ADDRESS")
 	for _, f := range found {
 		list = append(list, session{f.ID.String(), f.ClientID, f.Created.UTC(), f.LastUsed.UTC(), f.Expires.UTC(), f.Address, f.Scope})
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", f.ID, f.ClientID, f.Created.UTC().Format(time.DateTime), f.LastUsed.UTC().Format(time.DateTime), f.Address)
-	}
-	if err := w.Flush(); err != nil {
-		return err
+		text.row(f.ID.String(), f.ClientID, f.Created.UTC().Format(time.DateTime), f.LastUsed.UTC().Format(time.DateTime), f.Address)
 	}
 	return answer(u.cmd, u.asJSON, list, text.String())
 }

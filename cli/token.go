@@ -7,10 +7,11 @@ import (
 	"maps"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/grantor-auth/grantor/printable"
 )
 
 // tokenFlags are shared by the commands below, which act as a client of any server that follows the RFCs.
@@ -111,7 +112,7 @@ func (p Program) tokenIntrospect(c *cobra.Command, t *tokenClient) error {
 	}
 	var lines strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(reply)) {
-		fmt.Fprintf(&lines, "%-10s  %s\n", printable(name), shown(reply[name]))
+		fmt.Fprintf(&lines, "%-10s  %s\n", printable.Text(name), valueText(reply[name]))
 	}
 	if err := answer(c, t.flags.asJSON, reply, lines.String()); err != nil {
 		return err
@@ -122,24 +123,16 @@ func (p Program) tokenIntrospect(c *cobra.Command, t *tokenClient) error {
 	return nil
 }
 
-// shown writes a value of a server's answer on one line of a terminal.
-func shown(v any) string {
+// valueText writes a value of a server's answer on one line of a terminal.
+func valueText(v any) string {
 	if text, ok := v.(string); ok {
-		return printable(text)
+		return printable.Text(text)
 	}
 	text, err := json.Marshal(v)
 	if err != nil {
 		return "?"
 	}
-	return printable(string(text))
-}
-
-// printable quotes a text that would do more on a terminal than be read.
-func printable(text string) string {
-	if strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) {
-		return strconv.Quote(text)
-	}
-	return text
+	return printable.Text(string(text))
 }
 
 func (p Program) tokenRevoke(c *cobra.Command, t *tokenClient) error {

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/printable"
 )
 
 // tokenClient is a client of an authorization server, found by its metadata.
@@ -169,9 +170,9 @@ func refusedWith(status int, body []byte) error {
 	case err != nil || says.Code == "":
 		return fmt.Errorf("the server answers %d without an error of RFC 6749 §5.2", status)
 	case says.Description == "":
-		return fmt.Errorf("%s (status %d)", printable(says.Code), status)
+		return fmt.Errorf("%s (status %d)", printable.Text(says.Code), status)
 	}
-	return fmt.Errorf("%s: %s (status %d)", printable(says.Code), printable(says.Description), status)
+	return fmt.Errorf("%s: %s (status %d)", printable.Text(says.Code), printable.Text(says.Description), status)
 }
 
 // onTerminal says whether somebody can be asked.

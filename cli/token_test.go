@@ -177,7 +177,7 @@ func TestTokenRefusals(t *testing.T) {
 	})
 	for answer, want := range map[string]string{
 		`{"error":"invalid_scope"}`:                                     "grantor: invalid_scope (status 400)\n",
-		`{"error":"invalid_scope","error_description":"a\u001b[2J\nb"}`: "grantor: invalid_scope: \"a\\x1b[2J\\nb\" (status 400)\n",
+		`{"error":"invalid_scope","error_description":"a\u001b[2J\nb"}`: "grantor: invalid_scope: a\\x1b[2J\\nb (status 400)\n",
 		`{}`: "grantor: the server answers 400 without an error of RFC 6749 §5.2\n",
 	} {
 		t.Run("§5.2 told on one line: "+answer, func(t *testing.T) {

@@ -3,8 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"strings"
-	"text/tabwriter"
 
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/users"
@@ -62,17 +60,13 @@ func (p Program) userList(u *userRun) error {
 		}
 		list = append(list, l)
 	}
-	var text strings.Builder
-	w := tabwriter.NewWriter(&text, 0, 4, 2, ' ', 0)
+	text := newTable()
 	for _, l := range list {
 		state := ""
 		if l.Disabled {
 			state = "disabled"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", l.Username, l.Sub, l.Scope, state)
-	}
-	if err := w.Flush(); err != nil {
-		return err
+		text.row(l.Username, l.Sub, l.Scope, state)
 	}
 	return answer(u.cmd, u.asJSON, list, text.String())
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/grantor-auth/grantor/jwks"
+	"github.com/grantor-auth/grantor/printable"
 	"github.com/grantor-auth/grantor/scopes"
 )
 
@@ -116,6 +117,12 @@ func (c *Client) Check(cat *scopes.Catalogue) error {
 	}
 	if err := CheckID(c.ID); err != nil {
 		bad("client_id", "%w", err)
+	}
+	if printable.Redact(c.ID) != c.ID {
+		bad("client_id", "looks like a token or a secret of Grantor: it would be redacted wherever it is told")
+	}
+	if err := printable.CheckName(c.Name); err != nil {
+		bad("client_name", "%w", err)
 	}
 	c.checkMethod(bad)
 	c.checkGrants(bad)

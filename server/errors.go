@@ -18,6 +18,7 @@ import (
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/jwks"
 	"github.com/grantor-auth/grantor/keys"
+	"github.com/grantor-auth/grantor/printable"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
 )
@@ -176,7 +177,7 @@ func (e *Error) body() any {
 	plain := struct {
 		Code        string `json:"error"`
 		Description string `json:"error_description,omitempty"`
-	}{e.Code, printable(e.Description)}
+	}{e.Code, describable(e.Description)}
 	text, err := json.Marshal(e.More)
 	more := map[string]any{}
 	if e.More == nil || err != nil || json.Unmarshal(text, &more) != nil {
@@ -186,8 +187,8 @@ func (e *Error) body() any {
 	return more
 }
 
-// printable keeps a description to the characters that RFC 6749 §5.2 allows.
-func printable(text string) string {
+// describable keeps a description to the characters that RFC 6749 §5.2 allows, and secrets out of it.
+func describable(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '"':
@@ -198,7 +199,7 @@ func printable(text string) string {
 			return '?'
 		}
 		return r
-	}, strings.ReplaceAll(text, "§", "section "))
+	}, strings.ReplaceAll(printable.Redact(text), "§", "section "))
 }
 
 // writeJSON writes the whole answer, once.

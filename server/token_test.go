@@ -316,7 +316,7 @@ func TestTokenErrors(t *testing.T) {
 			require.Equal(t, 400, r.status)
 			require.Regexp(t, class, r.text("error_description"))
 		}
-		require.Regexp(t, class, printable("\"\\\x00é§ ünïcode\n"))
+		require.Regexp(t, class, describable("\"\\\x00é§ ünïcode\n"))
 	})
 	t.Run("ER-08 ER-09 §5.2 errors are application/json and no-store", func(t *testing.T) {
 		refused(t, f.post(t, tokP, app, "grant_type=x"), 400, codeUnsupportedGrantType)
