@@ -48,14 +48,14 @@ func (g *guess) of(a *users.Attempt) error {
 
 // is tells the attempt whose it was, where only the password showed it. A user who is locked under another spelling is locked.
 func (g *guess) is(a *users.Attempt, id string) error {
-	if g.reserved == nil || id == "" || a.Subject() != "" {
+	if g.reserved == nil || !a.Late() {
 		return nil
 	}
 	verdict, err := g.reserved.Is(g.x, attempts.User{Key: users.KeyOf(id)})
 	if err != nil {
 		return errors.Join(err, g.giveBack())
 	}
-	if verdict == attempts.UserLocked {
+	if verdict == attempts.UserLocked { // the answer is that of a wrong password, and says nothing of this one
 		g.x.locked = id
 		if err := g.reserved.Refused(g.x); err != nil {
 			return err
@@ -86,10 +86,21 @@ func (g *guess) refused(a *users.Attempt, err error) error {
 	if !ok {
 		return errors.Join(err, g.giveBack())
 	}
-	if err := g.is(a, refusal.Subject); err != nil {
-		return err
+	reason := string(refusal.Reason)
+	if g.reserved != nil && a.Late() {
+		who := attempts.User{Key: "nobody:" + a.Key()} // a name that is nobody's takes as long as a user's
+		if refusal.Subject != "" {
+			who.Key = users.KeyOf(refusal.Subject)
+		}
+		verdict, err := g.reserved.Is(g.x, who)
+		if err != nil {
+			return errors.Join(err, g.giveBack())
+		}
+		if verdict == attempts.UserLocked && refusal.Subject != "" {
+			g.x.locked, reason = refusal.Subject, "user_locked"
+		}
 	}
-	return g.failed(string(refusal.Reason))
+	return g.failed(reason)
 }
 
 // failed lets the attempt count as a failure. One that could not be counted is not answered: it would be a guess for nothing.

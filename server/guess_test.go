@@ -222,6 +222,20 @@ func TestNamesOfAnApplication(t *testing.T) {
 		require.Equal(t, want.body, got.body, "locked looks like wrong")
 		require.Contains(t, f.log.String(), `"reason":"user_locked","sub":"u-1"`)
 	})
+	t.Run("S-02 a name that is nobody's costs the counters what a user's does", func(t *testing.T) {
+		f := startApplication(t, &application{sub: true})
+		counter := &tally{Counter: attempts.NewMemory()}
+		f.server.cfg.Guesses = attempts.NewGuesses(counter, 5, 100, time.Minute)
+		cost := func(name string) int64 {
+			before := counter.calls.Load()
+			refused(t, f.loginAs(t, name, "wrong"), 400, codeInvalidGrant)
+			return counter.calls.Load() - before
+		}
+		for range 5 {
+			require.Equal(t, cost("nobody"), cost("ada"))
+		}
+		require.Equal(t, cost("somebody"), cost("a.lovelace"), "locked under another name")
+	})
 	t.Run("a success under one name forgets the failures of the user", func(t *testing.T) {
 		f := startApplication(t, &application{sub: true})
 		for range 3 {
@@ -233,6 +247,32 @@ func TestNamesOfAnApplication(t *testing.T) {
 			require.Equal(t, 200, f.loginAs(t, "ada@example.com", adaPassword).status)
 		}
 	})
+}
+
+// tally counts what a counter is asked.
+type tally struct {
+	attempts.Counter
+	calls atomic.Int64
+}
+
+func (c *tally) Hold(ctx contextT, s attempts.Subject, e attempts.Event, limit int, d time.Duration) (attempts.Hold, error) {
+	c.calls.Add(1)
+	return c.Counter.Hold(ctx, s, e, limit, d)
+}
+
+func (c *tally) Keep(ctx contextT, s attempts.Subject, e attempts.Event, d time.Duration) error {
+	c.calls.Add(1)
+	return c.Counter.Keep(ctx, s, e, d)
+}
+
+func (c *tally) Release(ctx contextT, s attempts.Subject, e attempts.Event) error {
+	c.calls.Add(1)
+	return c.Counter.Release(ctx, s, e)
+}
+
+func (c *tally) Kept(ctx contextT, s attempts.Subject) (int, error) {
+	c.calls.Add(1)
+	return c.Counter.Kept(ctx, s)
 }
 
 func TestHangingDirectoryLeavesRoom(t *testing.T) {

@@ -37,6 +37,7 @@ type Attempt struct {
 	login   Login
 	user    *User  // nil: none was found, or the directory is asked with the password only
 	refused Reason // set where Lookup knows already that Verify will refuse
+	late    bool   // see Late
 	cause   error
 }
 
@@ -49,6 +50,9 @@ func (a *Attempt) Key() string {
 	}
 	return "name:" + foldName(a.login.name)
 }
+
+// Late says that only Verify learns whose name it is. The caller then does the same for a name that is nobody's as for a user's.
+func (a *Attempt) Late() bool { return a.late }
 
 // KeyOf is Key where the user's id is known.
 func KeyOf(id string) string { return "id:" + id }

@@ -106,7 +106,7 @@ func isLoopback(host string) bool {
 
 // Lookup implements Authenticator. The application is not asked yet: failures count by the name.
 func (h *HTTP) Lookup(_ context.Context, login Login) (*Attempt, error) {
-	return &Attempt{login: login}, nil
+	return &Attempt{login: login, late: true}, nil
 }
 
 // Verify implements Authenticator.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,16 @@ func TestMariaDB(t *testing.T) {
 	t.Run("an id that the database takes for a number is not that user", func(t *testing.T) {
 		_, err := auth.Recheck(t.Context(), "1abc")
 		require.ErrorIs(t, err, users.ErrUnavailable)
+	})
+	t.Run("ER-06 S-20 a server that stops in the midst of a question is given up, and serves again when it goes on", func(t *testing.T) {
+		socket := strings.TrimSuffix(strings.TrimPrefix(dsn, "root@unix("), ")/")
+		line := newLine(t, socket)
+		db, err := database.Open(users.MySQL, "root@tcp("+line.addr+")/app")
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = db.Close() })
+		dir, err := users.NewSQL(db, users.SQLConfig{Dialect: users.MySQL, Query: columns + "username = ?", Recheck: columns + "id = ?", Timeout: 500 * time.Millisecond})
+		require.NoError(t, err)
+		line.gives(t, dir)
 	})
 	t.Run("never written to", func(t *testing.T) {
 		_, err := db.ExecContext(t.Context(), "CREATE SEQUENCE counter")
