@@ -3,11 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
-	"os"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -31,19 +29,20 @@ import (
 
 // base is what outlasts a configuration: stores, counts, the trail, and the slots in which passwords are hashed.
 type base struct {
-	log        *slog.Logger
-	background *background.Group // what runs until the base closes; an instance has a group of its own
-	stores     *stores
-	beat       *redisdb.Beat // nil with the memory store
-	metrics    *metrics.Metrics
-	trail      *audit.Trail // nil: none
-	tracer     trace.Tracer // nil: none
-	slots      *users.Slots
-	key        *tokens.KeyHolder
-	keys       *keys.Ring  // nil: no JWTs here
-	algs       []string    // that it signs with
-	evicts     atomic.Bool // Redis would drop keys when its memory is full
-	closers    []func()
+	log         *slog.Logger
+	background  *background.Group // what runs until the base closes; an instance has a group of its own
+	stores      *stores
+	beat        *redisdb.Beat // nil with the memory store
+	metrics     *metrics.Metrics
+	trail       *audit.Trail // nil: none
+	reopenTrail func() error // goes on with the file of the trail that has its name now
+	tracer      trace.Tracer // nil: none
+	slots       *users.Slots
+	key         *tokens.KeyHolder
+	keys        *keys.Ring  // nil: no JWTs here
+	algs        []string    // that it signs with
+	evicts      atomic.Bool // Redis would drop keys when its memory is full
+	closers     []func()
 }
 
 func (b *base) close() {
@@ -69,7 +68,8 @@ func (p Program) openBase(ctx context.Context, cfg *config.Config, log *slog.Log
 		b.close()
 		return nil, err
 	}
-	sink, closeSink, err := p.openTrail(cfg.Audit, b.stores)
+	sink, reopen, closeSink, err := p.openTrail(cfg.Audit, b.stores)
+	b.reopenTrail = reopen
 	if err == nil && sink != nil {
 		sink.RunIn(b.background.Go)
 		b.trail, b.closers = audit.New(sink, log, b.metrics.Audited), append(b.closers, closeSink)
@@ -95,26 +95,24 @@ func (b *base) openBeat(ctx context.Context) {
 }
 
 // openTrail opens where [audit] output says that events go.
-func (p Program) openTrail(cfg config.Audit, st *stores) (*audit.Sink, func(), error) {
-	var w io.Writer
-	closeFile := func() {}
+func (p Program) openTrail(cfg config.Audit, st *stores) (sink *audit.Sink, reopen func() error, closeAll func(), err error) {
+	reopen = func() error { return nil }
 	switch cfg.Output {
 	case "":
-		return nil, nil, nil
+		return nil, reopen, nil, nil
 	case "redis":
-		s := audit.NewRedis(st.db)
-		return s, s.Close, nil
+		sink = audit.NewRedis(st.db)
+		return sink, reopen, sink.Close, nil
 	case "stdout":
-		w = p.Stdout
-	default:
-		f, err := os.OpenFile(cfg.Output, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640) // #nosec G302 -- its group may read it, and ship it
-		if err != nil {
-			return nil, nil, usageError{fmt.Errorf("audit.output: %w", err)}
-		}
-		w, closeFile = f, func() { _ = f.Close() }
+		sink = audit.NewWriter(p.Stdout)
+		return sink, reopen, sink.Close, nil
 	}
-	s := audit.NewWriter(w)
-	return s, func() { s.Close(); closeFile() }, nil
+	f, err := audit.OpenFile(cfg.Output)
+	if err != nil {
+		return nil, nil, nil, usageError{fmt.Errorf("audit.output: %w", err)}
+	}
+	sink = audit.NewWriter(f)
+	return sink, f.Reopen, func() { sink.Close(); _ = f.Close() }, nil
 }
 
 // openTracer sends spans in batches over OTLP; what cannot be sent is dropped.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -74,7 +75,16 @@ func TestConfigInit(t *testing.T) {
 		}
 		require.Equal(t, 2, secrets)
 	})
-	t.Run("what it writes is sound", func(t *testing.T) {
+	t.Run("what it writes is sound where its certificate is", func(t *testing.T) {
+		code, _, stderr := run("", "config", "check", "--config", name)
+		require.Equal(t, 2, code)
+		require.Contains(t, stderr, name+":9:1: tls.cert_file: ")
+		require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		cert, key := pair(t, time.Hour)
+		text = []byte(strings.NewReplacer("/etc/grantor/tls.crt", cert, "/etc/grantor/tls.key", key).Replace(string(text)))
+		require.NoError(t, os.WriteFile(name, text, 0o600))
 		code, out, stderr := run("", "config", "check", "--config", name)
 		require.Zero(t, code, stderr)
 		require.Contains(t, out, "is sound")

@@ -103,7 +103,11 @@ func (p Program) clientCommandOf(f *clientFlags, use, short string, run func(*cl
 		if len(args) != wanted {
 			return usageError{fmt.Errorf("%s takes %s; see --help", c.CommandPath(), arguments(use))}
 		}
-		cfg, _, err := p.load(config.Options{Path: f.path})
+		needs := []string{"store", "redis", "keys"}
+		if slices.Contains([]string{"create", "update", "apply"}, c.Name()) { // they hold registrations against the rest
+			needs = append(needs, "scopes", "tokens", "trusted_issuers", "grants")
+		}
+		cfg, err := p.loadPart(config.Options{Path: f.path}, needs...)
 		if err != nil {
 			return err
 		}

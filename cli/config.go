@@ -18,21 +18,12 @@ func (p Program) configCommand() *cobra.Command {
 	return group("config", "Check, show or begin a configuration", p.configCheck(), p.configShow(), p.configInit())
 }
 
-// load reads the configuration that flag, variable or folder name.
-func (p Program) load(o config.Options) (*config.Config, []string, error) {
-	o.Path, o.Environ = p.configPath(o.Path), p.Environ
-	if o.Trial {
-		o.BuiltIn = p.Shipped
-	}
-	return config.Load(o)
-}
-
 func (p Program) configCheck() *cobra.Command {
 	var path string
 	var asJSON bool
 	c := &cobra.Command{Use: "check", Short: "Tell every mistake of the configuration, with its place", Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, warnings, err := p.load(config.Options{Path: path})
+			_, warnings, err := p.loadToStart(config.Options{Path: path})
 			problems, isConfig := errors.AsType[config.Errors](err)
 			if err != nil && !isConfig {
 				return err

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 
@@ -46,18 +47,25 @@ func openDirectory(ctx context.Context, cfg *config.Config, db *redisdb.DB, peop
 // openSQL opens an application's table. Wrong queries do not start; a database that is away does: log-ins
 // are answered 503 until it is back.
 func openSQL(ctx context.Context, c config.SQL) (users.Directory, func(), error) {
-	db, err := database.Open(users.Dialect(c.Driver), string(c.DSN))
+	dir, db, err := prepareSQL(c)
 	if err != nil {
-		return nil, nil, usageError{fmt.Errorf("users.sql.dsn: %w", err)}
+		return nil, nil, usageError{fmt.Errorf("users.sql: %w", err)}
 	}
-	dir, err := users.NewSQL(db, users.SQLConfig{Dialect: users.Dialect(c.Driver), Query: c.Query, Recheck: c.Recheck})
-	if err == nil {
-		if wrong := dir.Check(ctx); errors.Is(wrong, users.ErrRecord) {
-			err = wrong
-		}
-	}
-	if err != nil {
-		return nil, nil, usageError{errors.Join(fmt.Errorf("users.sql: %w", err), db.Close())}
+	if wrong := dir.Check(ctx); errors.Is(wrong, users.ErrRecord) {
+		return nil, nil, usageError{errors.Join(fmt.Errorf("users.sql: %w", wrong), db.Close())}
 	}
 	return dir, func() { _ = db.Close() }, nil
+}
+
+// prepareSQL connects to nothing yet.
+func prepareSQL(c config.SQL) (*users.SQL, *sql.DB, error) {
+	db, err := database.Open(users.Dialect(c.Driver), string(c.DSN))
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, err := users.NewSQL(db, users.SQLConfig{Dialect: users.Dialect(c.Driver), Query: c.Query, Recheck: c.Recheck})
+	if err != nil {
+		return nil, nil, errors.Join(err, db.Close())
+	}
+	return dir, db, nil
 }

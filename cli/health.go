@@ -18,7 +18,11 @@ func (p Program) healthCommand() *cobra.Command {
 	var ready bool
 	c := &cobra.Command{Use: "health", Short: "Ask the server of this configuration whether it serves; exit 0 or 1", Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, _, err := p.load(config.Options{Path: path, Listen: listen})
+			needs := []string{"tls.mode"}
+			if listen == "" {
+				needs = append(needs, "listen")
+			}
+			cfg, err := p.loadPart(config.Options{Path: path, Listen: listen}, needs...)
 			if err != nil {
 				return err
 			}

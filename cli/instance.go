@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -160,16 +159,21 @@ func (b *base) manage(sc *server.Config, cfg *config.Config) {
 
 // assertions opens what verifies clients' JWTs.
 func (b *base) assertions(cfg *config.Config) (*assertions.Verifier, error) {
-	c := assertions.Config{Issuer: cfg.Issuer, TokenEndpoint: cfg.Issuer + server.PathToken, Once: b.stores.tokens.Once,
-		Now: b.stores.tokens.Now}
-	for _, t := range cfg.Issuers {
-		c.Issuers = append(c.Issuers, assertions.TrustedIssuer{Issuer: t.Issuer, JWKSURI: t.JWKSURI, CAFile: t.CAFile, TokenFile: t.TokenFile})
-	}
+	c := assertionsConfig(cfg, b.stores.tokens.Once, cfg.Issuers...)
+	c.Now = b.stores.tokens.Now
 	v, err := assertions.New(c)
 	if err != nil {
 		return nil, usageError{err}
 	}
 	return v, nil
+}
+
+func assertionsConfig(cfg *config.Config, once func(context.Context, string, time.Duration) (bool, error), issuers ...config.TrustedIssuer) assertions.Config {
+	c := assertions.Config{Issuer: cfg.Issuer, TokenEndpoint: cfg.Issuer + server.PathToken, Once: once}
+	for _, t := range issuers {
+		c.Issuers = append(c.Issuers, assertions.TrustedIssuer{Issuer: t.Issuer, JWKSURI: t.JWKSURI, CAFile: t.CAFile, TokenFile: t.TokenFile})
+	}
+	return c
 }
 
 // crossOrigin lets pages of the configured origins call (the Fetch standard's CORS protocol). No cookie is ever used here, so none
@@ -182,18 +186,6 @@ func crossOrigin(cfg config.CORS, h http.Handler) http.Handler {
 		AllowedOrigins: cfg.Origins, AllowedMethods: []string{http.MethodGet, http.MethodPost},
 		AllowedHeaders: []string{"Authorization", "Content-Type"}, ExposedHeaders: []string{"Retry-After", "WWW-Authenticate", "X-Request-Id"}, MaxAge: 600,
 	}).Handler(h)
-}
-
-// certificate reads what serves TLS; nil without [tls] mode = "files".
-func certificate(t config.TLS) (*tls.Certificate, error) {
-	if t.Mode != "files" {
-		return nil, nil //nolint:nilnil // none is wanted
-	}
-	pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
-	if err != nil {
-		return nil, usageError{fmt.Errorf("tls: cert_file and key_file: %w", err)}
-	}
-	return &pair, nil
 }
 
 // switcher serves by the configuration that is in force.

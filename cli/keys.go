@@ -51,7 +51,7 @@ func (p Program) keysCommand() *cobra.Command {
 }
 
 func (p Program) withKeys(path string, run func(*keys.Config) error) error {
-	cfg, _, err := p.load(config.Options{Path: path})
+	cfg, err := p.loadPart(config.Options{Path: path}, "store", "redis", "keys", "tokens.signing_alg")
 	if err != nil {
 		return err
 	}

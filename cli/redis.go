@@ -14,17 +14,21 @@ import (
 
 // openRedis opens what [redis] names.
 func openRedis(r config.Redis, log *slog.Logger) (*redisdb.DB, error) {
-	db, err := redisdb.Open(redisdb.Config{
+	db, err := redisdb.Open(redisConfig(r, log))
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return db, nil
+}
+
+func redisConfig(r config.Redis, log *slog.Logger) redisdb.Config {
+	return redisdb.Config{
 		Mode: redisdb.Mode(r.Mode), URL: string(r.URL), Addrs: r.Addrs, Master: r.Master,
 		Username: r.Username, Password: string(r.Password),
 		SentinelUsername: r.SentinelUsername, SentinelPassword: string(r.SentinelPassword),
 		TLS: r.TLS, CAFile: r.CAFile, CertFile: r.CertFile, KeyFile: r.KeyFile, DB: r.DB, Prefix: r.Prefix,
 		Timeout: r.Timeout, WaitReplicas: r.WaitReplicas, WaitTimeout: r.WaitTimeout, Log: log,
-	})
-	if err != nil {
-		return nil, usageError{err}
 	}
-	return db, nil
 }
 
 // startPatience is how long a start waits for Redis: the two are often started together. Until then nothing listens, and then the process

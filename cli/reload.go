@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -26,101 +25,142 @@ type reloader struct {
 	hangups  <-chan os.Signal
 	told     string // the mistake that was told last
 	seen     [sha256.Size]byte
+	files    []string       // that seen is of
+	broken   *config.Config // what could be read of the files on disk, where it is not in force; nil: it is
+	known    watched
 }
 
-// settle is how long files must be quiet before they are read: who writes them writes several.
-const settle = 300 * time.Millisecond
+// Files must be quiet for settle before they are read: who writes them writes several. When they are not quiet they are read
+// after patience all the same. And without any event they are looked at every lookEvery: not every file system tells of changes.
+const (
+	settle    = 300 * time.Millisecond
+	patience  = 2 * time.Second
+	lookEvery = 10 * time.Second
+)
 
 func (r *reloader) run(ctx context.Context) {
 	watcher, err := fsnotify.NewWatcher()
-	var events <-chan fsnotify.Event // a nil channel: SIGHUP alone
+	var events <-chan fsnotify.Event // a nil channel: it is looked
 	var overflows <-chan error
 	if err != nil {
-		r.base.log.Warn("files cannot be watched; only SIGHUP reads them again", "error", err.Error())
+		r.base.log.Warn("file changes are not told by the system; files are looked at every 10 seconds", "error", err.Error())
 	} else {
 		defer watcher.Close()
 		events, overflows = watcher.Events, watcher.Errors
 	}
 	r.watch(watcher)
-	quiet := time.NewTimer(settle) // a file may have changed before it was watched
-	defer quiet.Stop()
+	due := time.NewTimer(settle) // a file may have changed before it was watched
+	defer due.Stop()
+	var first time.Time // of the events that were not heeded yet
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-r.hangups:
-			r.reload(ctx, true)
+			r.hangup(ctx)
 			r.watch(watcher)
-		case <-events:
-			quiet.Reset(settle)
+			continue
+		case e := <-events:
+			if !r.known.concern(e) {
+				continue
+			}
 		case <-overflows: // look at all of them
-			quiet.Reset(settle)
-		case <-quiet.C:
+		case <-due.C:
 			r.reload(ctx, false)
 			r.watch(watcher)
+			first = time.Time{}
+			due.Reset(lookEvery)
+			continue
 		}
+		if first.IsZero() {
+			first = time.Now()
+		}
+		due.Reset(max(0, min(settle, time.Until(first.Add(patience)))))
 	}
 }
 
-// files are all that the configuration in force was read from.
-func (r *reloader) files() []string { return filesOf(r.switcher.now.Load().cfg) }
-
-func filesOf(cfg *config.Config) []string {
-	list := append(slices.Clone(cfg.Files), cfg.SecretFiles...)
-	if cfg.TLS.Mode == "files" {
-		list = append(list, cfg.TLS.CertFile, cfg.TLS.KeyFile)
+// hangup heeds a signal: whoever puts the file of the trail aside sends one too.
+func (r *reloader) hangup(ctx context.Context) {
+	if err := r.base.reopenTrail(); err != nil {
+		r.base.log.Error("the audit file cannot be opened again; events go on to the old one", "error", err.Error())
 	}
-	return list
+	r.reload(ctx, true)
 }
 
-// watch watches the folders of the files: editors, and Kubernetes, put another file in the place of the old one.
+// watch watches the folders of the files that the configuration in force, and the broken one on disk, are read from.
 func (r *reloader) watch(w *fsnotify.Watcher) {
 	if w == nil {
 		return
 	}
-	for _, f := range r.files() {
-		_ = w.Add(filepath.Dir(f)) // one that is gone cannot be watched; SIGHUP works all the same
+	s := r.sources()
+	r.known = s.watched()
+	for _, f := range s.folders() {
+		_ = w.Add(f) // one that is gone cannot be watched; it is looked at all the same
 	}
 }
 
+// sources are those of the configuration in force, and of the one on disk where that is broken.
+func (r *reloader) sources() sources {
+	s := sourcesOf(r.switcher.now.Load().cfg)
+	if r.broken != nil {
+		more := sourcesOf(r.broken)
+		s.files, s.patterns = append(s.files, more.files...), append(s.patterns, more.patterns...)
+	}
+	return s
+}
+
 // fingerprint stands for what files hold.
-func fingerprint(files []string) [sha256.Size]byte {
+func fingerprint(s sources) [sha256.Size]byte {
 	h := sha256.New()
-	for _, f := range files {
+	for _, f := range s.files {
 		text, err := os.ReadFile(f)
 		if err != nil {
 			text = []byte(err.Error())
 		}
-		sum := sha256.Sum256(text)
+		name, sum := sha256.Sum256([]byte(f)), sha256.Sum256(text)
+		h.Write(name[:])
 		h.Write(sum[:])
 	}
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// reload reads the configuration and puts it in force if it is sound. Without force only if a file holds something else.
+// reload reads the configuration and puts it in force if it is sound. Without force only if a file holds something else, or there
+// is another.
 func (r *reloader) reload(ctx context.Context, force bool) {
-	before := r.files()
-	now := fingerprint(before) // taken first: what changes while the files are read is read once more
+	now := fingerprint(r.sources()) // taken first: what changes while the files are read is read once more
 	if !force && now == r.seen {
 		return
 	}
 	r.seen = now
-	old := r.switcher.now.Load()
 	cfg, warnings, err := r.program.load(r.options)
 	if err == nil {
-		if keys := keepUntilRestart(old.cfg, cfg); len(keys) > 0 {
-			r.base.log.Warn("these keys take effect at the next start; until then they are as they were", "keys", strings.Join(keys, ", "))
-		}
-		var next *instance
-		if next, err = r.base.instance(ctx, cfg); err == nil {
-			r.switcher.set(next, cfg.Server.ShutdownTimeout)
-			if files := r.files(); !slices.Equal(files, before) {
-				r.seen = fingerprint(files)
-			}
-			r.succeeded(ctx, warnings)
-			return
-		}
+		err = r.putInForce(ctx, cfg)
 	}
+	if err == nil {
+		r.broken = nil
+		r.succeeded(ctx, warnings)
+	} else {
+		r.broken, _, _ = config.Read(r.program.options(r.options))
+		r.failed(ctx, err)
+	}
+	if s := r.sources(); !slices.Equal(s.files, r.files) { // others than before: they are compared from now on
+		r.seen, r.files = fingerprint(s), s.files
+	}
+}
+
+func (r *reloader) putInForce(ctx context.Context, cfg *config.Config) error {
+	old := r.switcher.now.Load()
+	if keys := keepUntilRestart(old.cfg, cfg); len(keys) > 0 {
+		r.base.log.Warn("these keys take effect at the next start; until then they are as they were", "keys", strings.Join(keys, ", "))
+	}
+	next, err := r.base.instance(ctx, cfg)
+	if err == nil {
+		r.switcher.set(next, cfg.Server.ShutdownTimeout)
+	}
+	return err
+}
+
+func (r *reloader) failed(ctx context.Context, err error) {
 	r.base.metrics.Reloaded(false)
 	if text := err.Error(); text != r.told {
 		r.told = text

@@ -45,11 +45,12 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // from the beginning: unheeded, the signal kills
 	defer signal.Stop(hangups)
-	cfg, warnings, err := p.load(o)
+	cfg, warnings, err := p.loadToStart(o)
 	if err != nil {
 		return err
 	}
-	read := fingerprint(filesOf(cfg))
+	from := sourcesOf(cfg)
+	read := fingerprint(from)
 	gin.SetMode(gin.ReleaseMode)
 	log := p.logger(cfg.Log)
 	for _, w := range warnings {
@@ -95,7 +96,7 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 	}
 	defer b.background.Stop() // before the instance in force stops
 	if !cfg.Trial {
-		r := &reloader{program: p, options: o, base: b, switcher: sw, seen: read, hangups: hangups}
+		r := &reloader{program: p, options: o, base: b, switcher: sw, seen: read, files: from.files, hangups: hangups}
 		b.background.Go("configuration", r.run)
 	}
 	signals := make(chan os.Signal, 2)

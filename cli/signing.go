@@ -18,23 +18,31 @@ func keyConfig(cfg *config.Config, db *redisdb.DB) (*keys.Config, error) {
 	for _, alg := range cfg.SigningAlgorithms() {
 		k.Algorithms = append(k.Algorithms, keys.Algorithm(alg))
 	}
-	switch {
-	case db == nil:
+	if db == nil {
 		k.Store = keys.NewMemory()
-	case cfg.Keys.EncryptionKey == "":
-		return nil, nil //nolint:nilnil // none are wanted
-	default:
-		var previous []string
-		for _, p := range cfg.Keys.Previous {
-			previous = append(previous, string(p))
-		}
-		wrap, err := keys.NewWrap(string(cfg.Keys.EncryptionKey), previous...)
-		if err != nil {
-			return nil, usageError{err}
-		}
-		k.Store = keys.NewRedis(db, wrap)
+		return k, nil
 	}
+	wrap, err := wrapOf(cfg)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	if wrap == nil {
+		return nil, nil //nolint:nilnil // none are wanted
+	}
+	k.Store = keys.NewRedis(db, wrap)
 	return k, nil
+}
+
+// wrapOf returns what encrypts the keys in Redis; nil without [keys] encryption_key.
+func wrapOf(cfg *config.Config) (*keys.Wrap, error) {
+	if cfg.Keys.EncryptionKey == "" {
+		return nil, nil //nolint:nilnil // none is wanted
+	}
+	var previous []string
+	for _, p := range cfg.Keys.Previous {
+		previous = append(previous, string(p))
+	}
+	return keys.NewWrap(string(cfg.Keys.EncryptionKey), previous...)
 }
 
 // openKeys opens the signing keys, makes the first ones where there are none, and follows them until the base closes.

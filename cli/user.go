@@ -77,7 +77,11 @@ func (p Program) userCommandOf(f *userFlags, use, short string, run func(*userRu
 		if len(args) > 1 || len(args) == 1 && (!wanted || f.sub != "") || wanted && len(args) == 0 && f.sub == "" {
 			return usageError{fmt.Errorf("%s takes one NAME, or --sub ID; see --help", c.CommandPath())}
 		}
-		cfg, _, err := p.load(config.Options{Path: f.path})
+		needs := []string{"store", "redis"}
+		if f.sub == "" || c.Name() == "add" { // who is known by name, the directory knows
+			needs = append(needs, "users", "grants", "scopes")
+		}
+		cfg, err := p.loadPart(config.Options{Path: f.path}, needs...)
 		if err != nil {
 			return err
 		}
@@ -95,8 +99,11 @@ func (p Program) withUsers(c *cobra.Command, cfg *config.Config, f *userFlags, n
 	}
 	defer db.Close()
 	dir, err := openDirectory(c.Context(), cfg, db, cfg.People(), users.NewSlots(0))
-	if err != nil {
+	if err != nil && f.sub == "" {
 		return err
+	}
+	if err != nil {
+		dir = &directory{close: func() {}} // who is known by id needs no directory
 	}
 	defer dir.close()
 	store := tokens.NewRedis(db)

@@ -62,6 +62,9 @@ type Config struct {
 	people    []users.StaticUser
 	userScope scopes.Rules
 	origin    map[string]string // key → where its value came from
+	where     map[string]*file
+	problems  Errors
+	broken    bool // the syntax of a file is wrong, or there is none
 }
 
 // TLS says how connections are protected.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,12 +36,27 @@ func (d *decoder) bad(key, format string, args ...any) {
 			d.problems = append(d.problems, f.problem(key, text))
 			return
 		}
-		if o := d.cfg.origin[k]; strings.HasPrefix(o, "GRANTOR_") || strings.HasPrefix(o, "--") {
-			d.problems = append(d.problems, Problem{Key: o, Text: text})
+		if o := d.cfg.origin[k]; outside(o) {
+			d.problems = append(d.problems, Problem{Key: o, Text: text, of: key})
 			return
 		}
 	}
-	d.problems = append(d.problems, Problem{Key: key, Text: text})
+	d.problems = append(d.problems, Problem{Key: key, Text: text, of: key})
+}
+
+// outside says whether an origin is a variable or a flag.
+func outside(origin string) bool {
+	return strings.HasPrefix(origin, variablePrefix) || strings.HasPrefix(origin, "--")
+}
+
+// clash is bad for values that do not fit together: the place is that of the first that a variable or flag set, which the file
+// knows nothing of; otherwise that of the first.
+func (d *decoder) clash(keys []string, format string, args ...any) {
+	key := keys[0]
+	if i := slices.IndexFunc(keys, func(k string) bool { return outside(d.cfg.origin[k]) }); i >= 0 {
+		key = keys[i]
+	}
+	d.bad(key, format, args...)
 }
 
 // table fills a struct from a TOML table.
@@ -247,6 +263,10 @@ func (d *decoder) secretFile(dst reflect.Value, src any, key string) {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		d.bad(key, "the file cannot be read")
+		return
+	}
+	if text, err = withoutBOM(text); err != nil {
+		d.bad(key, "the file %s", err)
 		return
 	}
 	secret := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")

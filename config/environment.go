@@ -1,7 +1,10 @@
 package config
 
 import (
+	"maps"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -14,8 +17,37 @@ func exempt(name, value string) bool {
 	case "GRANTOR_CONFIG", "GRANTOR_CLIENT_ID", "GRANTOR_CLIENT_SECRET":
 		return true
 	}
-	return strings.HasPrefix(name, "GRANTOR_TEST_") || strings.HasPrefix(name, "GRANTOR_SERVICE_") ||
-		strings.HasPrefix(name, "GRANTOR_PORT") && (name != "GRANTOR_PORT" || strings.Contains(value, "://"))
+	return strings.HasPrefix(name, "GRANTOR_TEST_") || strings.HasPrefix(name, "GRANTOR_SERVICE_") || serviceLink(name, value)
+}
+
+// serviceLink says whether Kubernetes sets such a variable for a service called grantor or grantor-…, as it does in every pod of the
+// namespace: GRANTOR_METRICS_SERVICE_HOST, GRANTOR_ADMIN_PORT=tcp://…, GRANTOR_REDIS_MASTER_PORT_6379_TCP_ADDR. No key is
+// named so: levels are divided by two underscores, and the names of services begin and end with a letter or digit.
+func serviceLink(name, value string) bool {
+	parts := strings.Split(strings.TrimPrefix(name, variablePrefix), "_")
+	at := func(i int) string { // from the end
+		if i > len(parts) {
+			return ""
+		}
+		return parts[len(parts)-i]
+	}
+	protocol := func(text string) bool { return text == "TCP" || text == "UDP" || text == "SCTP" }
+	switch service := slices.Index(parts, "SERVICE"); {
+	case slices.Contains(parts, ""):
+		return false
+	case service >= 0 && service+1 < len(parts) && (parts[service+1] == "HOST" && service+2 == len(parts) || parts[service+1] == "PORT"):
+		return true
+	case at(1) == "PORT" && strings.Contains(value, "://"):
+		return true
+	case protocol(at(1)) && isNumber(at(2)) && at(3) == "PORT":
+		return true
+	}
+	return slices.Contains([]string{"PROTO", "PORT", "ADDR"}, at(1)) && protocol(at(2)) && isNumber(at(3)) && at(4) == "PORT"
+}
+
+func isNumber(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil
 }
 
 // variables maps the name of each variable to the key and field that it sets.
@@ -37,6 +69,11 @@ func variables(v reflect.Value, path, name string, found map[string]variable) {
 			}
 		}
 	}
+}
+
+// keyOf turns the name of a variable into that of the key that it would set.
+func keyOf(name string) string {
+	return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, variablePrefix), "__", "."))
 }
 
 type variable struct {
@@ -62,16 +99,17 @@ func (d *decoder) environment(environ []string) {
 			if n := nearest(name, names); n != "" {
 				text += "; did you mean " + n + "?"
 			}
-			d.problems = append(d.problems, Problem{Key: name, Text: text})
+			d.problems = append(d.problems, Problem{Key: name, Text: text, of: keyOf(name)})
 			continue
 		}
 		if other, twice := set[v.key]; twice {
-			d.problems = append(d.problems, Problem{Key: name, Text: "stands beside " + other + "; use one"})
+			d.problems = append(d.problems, Problem{Key: name, Text: "stands beside " + other + "; use one", of: v.key})
 			continue
 		}
 		set[v.key] = name
-		delete(d.where, v.key)
-		delete(d.where, v.key+"_file")
+		maps.DeleteFunc(d.where, func(k string, _ *file) bool { // the file's value and its elements are no more
+			return k == v.key || k == v.key+"_file" || strings.HasPrefix(k, v.key+"[")
+		})
 		d.cfg.origin[v.key] = name
 		if v.isFile {
 			v.field.SetString("")

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -17,6 +18,7 @@ type file struct {
 	name   string
 	values map[string]any
 	places map[string]place // dotted key with indexes → its place
+	broken bool             // its syntax is wrong: values are those of the lines that can be read
 }
 
 type place struct{ line, column int }
@@ -33,17 +35,29 @@ func readFile(name string) (*file, error) {
 	return parseFile(name, text)
 }
 
+// parseFile returns what can be read beside an error.
 func parseFile(name string, text []byte) (*file, error) {
 	f := &file{name: name, values: map[string]any{}, places: map[string]place{}}
+	text, err := withoutBOM(text)
+	if err != nil {
+		f.broken = true
+		return f, Errors{{File: name, Text: err.Error()}}
+	}
 	if err := toml.Unmarshal(text, &f.values); err != nil {
-		p := Problem{File: name, Text: strings.TrimPrefix(err.Error(), "toml: ")}
-		if de, ok := errors.AsType[*toml.DecodeError](err); ok {
-			p.Line, p.Column = de.Position()
-		}
-		return nil, Errors{p}
+		rest, problems := f.salvage(text, err)
+		f.locate(rest)
+		return f, problems
 	}
 	f.locate(text)
 	return f, nil
+}
+
+// withoutBOM cuts the mark that some editors write before UTF-8, and refuses those of other encodings.
+func withoutBOM(text []byte) ([]byte, error) {
+	if bytes.HasPrefix(text, []byte{0xff, 0xfe}) || bytes.HasPrefix(text, []byte{0xfe, 0xff}) {
+		return nil, errors.New("is UTF-16: save it as UTF-8")
+	}
+	return bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), nil
 }
 
 // locate walks the syntax tree and notes where each key stands.
@@ -126,15 +140,14 @@ func readMain(name string, builtIn []byte) (*file, error) {
 	return readFile(name)
 }
 
-// readAll reads the main file and what it includes, and merges them: arrays of tables add up,
-// everything else may stand in one file only.
+// readAll reads the main file and what it includes: arrays of tables add up, everything else may stand in one file only. It
+// returns what can be read beside an error.
 func readAll(name string, builtIn []byte) ([]*file, error) {
 	main, err := readMain(name, builtIn)
-	if err != nil {
+	if main == nil {
 		return nil, err
 	}
-	files := []*file{main}
-	var problems Errors
+	files, problems := []*file{main}, asErrors(err)
 	patterns, _ := main.values["include"].([]any)
 	for i, pattern := range patterns {
 		text, ok := pattern.(string)
@@ -147,8 +160,8 @@ func readAll(name string, builtIn []byte) ([]*file, error) {
 		}
 		for _, path := range found {
 			f, err := readFile(path)
-			if err != nil {
-				problems = append(problems, asErrors(err)...)
+			problems = append(problems, asErrors(err)...)
+			if f == nil {
 				continue
 			}
 			if _, nested := f.values["include"]; nested {
@@ -165,10 +178,7 @@ func readAll(name string, builtIn []byte) ([]*file, error) {
 
 // expand finds the files of one include pattern, sorted.
 func (f *file) expand(pattern string, index int) ([]string, *Problem) {
-	path := pattern
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(f.name), path)
-	}
+	path := beside(f.name, pattern)
 	found, err := filepath.Glob(path)
 	key := fmt.Sprintf("include[%d]", index)
 	if err != nil {
@@ -183,8 +193,16 @@ func (f *file) expand(pattern string, index int) ([]string, *Problem) {
 	return found, nil
 }
 
+// beside takes a name relative to the folder of a file.
+func beside(file, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(file), name)
+}
+
 func (f *file) problem(key, text string) Problem {
-	p := Problem{File: f.name, Key: key, Text: text}
+	p := Problem{File: f.name, Key: key, Text: text, of: key}
 	for k := key; k != ""; k = parent(k) {
 		if at, ok := f.places[k]; ok {
 			p.Line, p.Column = at.line, at.column
@@ -203,6 +221,9 @@ func parent(key string) string {
 }
 
 func asErrors(err error) Errors {
+	if err == nil {
+		return nil
+	}
 	if e, ok := errors.AsType[Errors](err); ok {
 		return e
 	}

@@ -2,6 +2,8 @@ package config
 
 import (
 	"reflect"
+	"slices"
+	"strings"
 )
 
 // Options is where a Config comes from, the strongest last: defaults, the file, Environ, Listen.
@@ -16,10 +18,17 @@ type Options struct {
 // Load reads and checks everything. The error is an Errors with every mistake; the warnings
 // are what an operator should know. Load changes nothing and may be repeated.
 func Load(o Options) (*Config, []string, error) {
-	files, err := readAll(o.Path, o.BuiltIn)
-	if files == nil {
-		return nil, nil, err
+	c, warnings, problems := Read(o)
+	if len(problems) > 0 {
+		return nil, nil, problems
 	}
+	return c, warnings, nil
+}
+
+// Read is Load for those who need a part of the configuration alone: the Config holds what could be read, and Problems says
+// whether a part is sound.
+func Read(o Options) (*Config, []string, Errors) {
+	files, err := readAll(o.Path, o.BuiltIn)
 	d := &decoder{cfg: Default(), where: map[string]*file{}}
 	d.cfg.origin = map[string]string{}
 	if err != nil {
@@ -31,11 +40,36 @@ func Load(o Options) (*Config, []string, error) {
 	}
 	d.environment(o.Environ)
 	d.flags(o)
+	found := len(d.problems)
 	warnings := d.validate()
-	if len(d.problems) > 0 {
-		return nil, nil, d.problems
+	d.cfg.where, d.cfg.problems = d.where, slices.Clone(d.problems)
+	if d.cfg.broken = len(files) == 0 || slices.ContainsFunc(files, func(f *file) bool { return f.broken }); d.cfg.broken {
+		return d.cfg, nil, d.problems[:found] // what follows from a file that is not whole is no mistake of its own
 	}
-	return d.cfg, warnings, nil
+	return d.cfg, warnings, d.problems
+}
+
+// Problems returns the mistakes in a part of the configuration: in the keys and tables named, and what contains them.
+func (c *Config) Problems(keys ...string) Errors { return c.problems.about(keys) }
+
+// Patterns returns the patterns of include, with their folder.
+func (c *Config) Patterns() (list []string) {
+	for _, p := range c.Include {
+		if len(c.Files) > 0 && strings.ContainsAny(p, "*?[") {
+			list = append(list, beside(c.Files[0], p))
+		}
+	}
+	return list
+}
+
+// Whole says whether every file could be read to its end.
+func (c *Config) Whole() bool { return !c.broken }
+
+// Mistake is a mistake that is found after Read, in a key or in keys that do not fit together, with its place.
+func (c *Config) Mistake(text string, keys ...string) Problem {
+	d := &decoder{cfg: c, where: c.where}
+	d.clash(keys, "%s", text)
+	return d.problems[0]
 }
 
 func (d *decoder) flags(o Options) {

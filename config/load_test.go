@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -153,6 +154,44 @@ func TestEnvironment(t *testing.T) {
 		load(t, "GRANTOR_PORT=tcp://10.0.0.1:80", "GRANTOR_PORT_80_TCP=tcp://x", "GRANTOR_SERVICE_HOST=x", "GRANTOR_TEST_X=1",
 			"GRANTOR_CONFIG=x", "GRANTOR_CLIENT_ID=x", "GRANTOR_CLIENT_SECRET=x")
 	})
+	t.Run("names of Kubernetes for services beside grantor are left alone", func(t *testing.T) {
+		load(t, "GRANTOR_METRICS_SERVICE_HOST=10.0.0.1", "GRANTOR_METRICS_SERVICE_PORT=9090", "GRANTOR_METRICS_SERVICE_PORT_HTTP_METRICS=9090",
+			"GRANTOR_ADMIN_PORT=tcp://10.0.0.1:8081", "GRANTOR_ADMIN_PORT_8081_TCP=tcp://10.0.0.1:8081", "GRANTOR_ADMIN_PORT_8081_TCP_PROTO=tcp",
+			"GRANTOR_REDIS_MASTER_PORT_6379_TCP_ADDR=10.0.0.1", "GRANTOR_REDIS_MASTER_PORT_6379_TCP_PORT=6379", "GRANTOR_PORT_53_UDP_ADDR=10.0.0.1", "GRANTOR_TOKENS_SERVICE_HOST=10.0.0.1")
+	})
+	for _, typo := range []string{"GRANTOR_PORT=8080", "GRANTOR_ADMIN_PORT=8081", "GRANTOR_REDIS_URL=redis://x", "GRANTOR_ADMIN__PORT=tcp://x", "GRANTOR_PORT_TCP=x", "GRANTOR_TLS_PORT_X_TCP=1", "GRANTOR_METRICS_HOST=x", "GRANTOR_REDIS__SERVICE_HOST=x"} {
+		t.Run(typo+" is a mistake", func(t *testing.T) {
+			name, _, _ := strings.Cut(typo, "=")
+			require.Contains(t, mistakes(t, minimal, typo), name+": no key has this variable")
+		})
+	}
+	const innocent = "store = \"redis\"\nredis.url = \"redis://r\"\ntrusted_proxies = [\"10.0.0.1\"]\nlisten = \"127.0.0.1:1\"\n[tokens]\naccess_ttl = \"15m\"\nretry_window = \"20s\"\nrefresh_ttl = \"30d\"\n[server]\nshutdown_timeout = \"1s\"\n[tls]\nmode = \"\"\n"
+	for variable, want := range map[string]string{
+		"GRANTOR_TRUSTED_PROXIES=10.0.0.2,lb":             "must be an address or a network",
+		"GRANTOR_TOKENS__ACCESS_TTL=40s":                  "must be between 0s and a quarter of access_ttl",
+		"GRANTOR_TOKENS__REFRESH_MAX_TTL=1d":              "not more than refresh_max_ttl",
+		"GRANTOR_TOKENS__NOT_BEFORE=2999-01-01T00:00:00Z": "more than a minute ahead",
+		"GRANTOR_REDIS__WAIT_TIMEOUT=-1s":                 "must be positive",
+		"GRANTOR_REDIS__MODE=cluster":                     "mode = \"cluster\" needs it",
+		"GRANTOR_SERVER__SHUTDOWN_DELAY=-1s":              "must not be negative",
+		"GRANTOR_TLS__CERT_FILE=/x":                       "are used with mode = \"files\" only",
+		"GRANTOR_TLS__MODE=files":                         "needs cert_file and key_file",
+		"GRANTOR_ADMIN__LISTEN=127.0.0.1:1":               "is the public listener",
+		"GRANTOR_STORE=memory":                            "",
+		"GRANTOR_LISTEN=0.0.0.0:1":                        "off loopback needs",
+	} {
+		name, _, _ := strings.Cut(variable, "=")
+		t.Run("a bad "+name+" is told at its name, not at a line of the file", func(t *testing.T) {
+			text := innocent
+			if want == "" { // what does not fit to it stands in the file
+				text, want = innocent+"[audit]\noutput = \"redis\"\n", "needs store = \"redis\""
+			}
+			got := mistakes(t, text, variable)
+			require.Contains(t, got, name+": ")
+			require.Contains(t, got, want)
+			require.NotContains(t, got, "config.toml:", got)
+		})
+	}
 	for name, c := range map[string]struct{ variable, want string }{
 		"an unknown name": {"GRANTOR_REDIS__URLS=x", "GRANTOR_REDIS__URLS: no key has this variable; did you mean GRANTOR_REDIS__URL?"},
 		"a bad value":     {"GRANTOR_TOKENS__ACCESS_TTL=soon", `GRANTOR_TOKENS__ACCESS_TTL: must be a duration such as "15m"`},
@@ -291,4 +330,58 @@ func FuzzLoad(f *testing.F) {
 		_, err = parseFile("shown", []byte(c.Show()))
 		require.NoError(t, err)
 	})
+}
+
+func TestByteOrderMark(t *testing.T) {
+	const mark = "\xef\xbb\xbf"
+	t.Run("the mark of an editor is no part of a file or secret", func(t *testing.T) {
+		secret := filepath.Join(t.TempDir(), "s")
+		require.NoError(t, os.WriteFile(secret, []byte(mark+"pass word\r\n"), 0o600))
+		c, _, err := Load(Options{Path: write(t, mark+minimal), Environ: []string{"GRANTOR_REDIS__PASSWORD_FILE=" + secret}})
+		require.NoError(t, err)
+		require.Equal(t, Secret("pass word"), c.Redis.Password)
+		require.Contains(t, mistakes(t, mark+"lisen = 1\n"), "config.toml:1:1: lisen: ")
+	})
+	t.Run("another encoding is refused by its name", func(t *testing.T) {
+		require.Contains(t, mistakes(t, "\xff\xfes\x00t\x00"), "config.toml: is UTF-16: save it as UTF-8")
+		secret := filepath.Join(t.TempDir(), "s")
+		require.NoError(t, os.WriteFile(secret, []byte("\xff\xfep\x00"), 0o600))
+		require.Contains(t, mistakes(t, minimal, "GRANTOR_REDIS__PASSWORD_FILE="+secret), "GRANTOR_REDIS__PASSWORD_FILE: the file is UTF-16")
+	})
+}
+
+func TestRead(t *testing.T) {
+	const good = "[redis]\nurl = \"redis://r\"\nprefix = \"p:\"\n[tokens]\naccess_ttl = \"5m\"\n"
+	for name, c := range map[string]struct {
+		text   string
+		broken []string // parts that are not to be trusted
+	}{
+		"an unknown key":                  {"lisen = 1\n" + good, nil},
+		"a wrong value elsewhere":         {good + "[log]\nlevel = \"loud\"\n", []string{"log.level", "log"}},
+		"a line without sense":            {"nonsense\n" + good, nil},
+		"a key without a value":           {"issuer =\n" + good, []string{"issuer"}},
+		"a quote that does not end":       {good + "[log]\nlevel = \"info\n", []string{"log", "log.level"}},
+		"a header that does not end":      {good + "[log\nlevel = \"info\"\n", []string{"log.level"}},
+		"a header in front":               {"[[clients]\nclient_id = \"c\"\nurl = \"x\"\n" + good, []string{"clients"}},
+		"a table twice":                   {good + "[log]\n[log]\nlevel = \"info\"\n", []string{"log"}},
+		"several of them":                 {"x\nissuer = http\n" + good + "[log]\nlevel = \"\n[cors\norigins = [\n", []string{"issuer", "log", "cors"}},
+		"an include that cannot be read":  {"include = [\"none.toml\"]\n" + good, nil},
+		"a variable that sets no key":     {good, nil},
+		"a mistake in the part itself":    {good + "[redis]\ntls = true\n", []string{"redis"}},
+		"a list that does not end at all": {"trusted_proxies = [\n" + good, []string{"redis", "listen"}},
+	} {
+		t.Run("S-62 "+name+": the rest can be read", func(t *testing.T) {
+			cfg, _, problems := Read(Options{Path: write(t, c.text), Environ: []string{"GRANTOR_LOGS=1"}})
+			require.NotEmpty(t, problems)
+			for _, part := range c.broken {
+				require.NotEmpty(t, cfg.Problems(part), part)
+			}
+			if !slices.Contains(c.broken, "redis") {
+				require.Empty(t, cfg.Problems("redis", "store", "tokens"))
+				require.Equal(t, Secret("redis://r"), cfg.Redis.URL)
+				require.Equal(t, "p:", cfg.Redis.Prefix)
+				require.Equal(t, 5*time.Minute, cfg.Tokens.AccessTTL)
+			}
+		})
+	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -12,6 +13,8 @@ type Problem struct {
 	Column int    // from 1
 	Key    string // dotted, with indexes: clients[0].scope; or the name of a variable or flag
 	Text   string // what is wrong and what would be right
+
+	of string // the key of the file, also where Key is a variable or flag; "": the whole file
 }
 
 // String returns file:line:column: key: text.
@@ -33,6 +36,18 @@ func (p Problem) String() string {
 
 // Errors is every mistake at once.
 type Errors []Problem
+
+func (e Errors) about(keys []string) (list Errors) {
+	within := func(a, b string) bool {
+		return a == b || strings.HasPrefix(a, b+".") || strings.HasPrefix(a, b+"[")
+	}
+	for _, p := range e {
+		if slices.ContainsFunc(keys, func(k string) bool { return p.of == "" || within(p.of, k) || within(k, p.of) }) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
 
 // Error returns one line a mistake.
 func (e Errors) Error() string {

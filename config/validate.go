@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -83,73 +82,6 @@ func LoopbackHost(host string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// onLoopback says whether only this machine can reach the listener.
-func (d *decoder) onLoopback() bool {
-	host, _, err := net.SplitHostPort(d.cfg.Listen)
-	return err == nil && LoopbackHost(host)
-}
-
-func (d *decoder) listener() {
-	if _, port, err := net.SplitHostPort(d.cfg.Listen); err != nil || port == "" {
-		d.bad("listen", `must be host:port, such as "127.0.0.1:8080" or ":8443"`)
-		return
-	}
-	t := d.cfg.TLS
-	d.choice("tls.mode", t.Mode, "", "files", "proxy")
-	switch {
-	case t.Mode == "files" && (t.CertFile == "" || t.KeyFile == ""):
-		d.bad("tls.mode", `"files" needs cert_file and key_file`)
-	case t.Mode != "files" && (t.CertFile != "" || t.KeyFile != ""):
-		d.bad("tls.mode", `cert_file and key_file are used with mode = "files" only`)
-	case t.Mode == "" && !d.onLoopback() && !d.cfg.Trial:
-		d.bad("listen", `off loopback needs [tls] mode = "files", or "proxy" when TLS ends in front of us (RFC 6749 §3.2)`)
-	}
-	if d.cfg.Store == StoreMemory && !d.onLoopback() && !d.cfg.Trial {
-		d.bad("store", `"memory" loses every token at exit and serves one node: off loopback use "redis", or --trial`)
-	}
-}
-
-func (d *decoder) redis() {
-	r := d.cfg.Redis
-	d.choice("redis.mode", r.Mode, "single", "sentinel", "cluster")
-	if strings.ContainsAny(r.Prefix, "{}") {
-		d.bad("redis.prefix", "must not hold braces: they decide the slot in a cluster")
-	}
-	if d.cfg.Store != StoreRedis {
-		return
-	}
-	switch {
-	case r.Mode == "single" && r.URL == "":
-		d.bad("redis.url", `store = "redis" needs it, such as "redis://127.0.0.1:6379"; to try without Redis: --trial`)
-	case r.Mode == "single" && !validRedisURL(string(r.URL)):
-		d.bad("redis.url", `must begin with redis://, rediss:// or unix://`)
-	case r.Mode != "single" && len(r.Addrs) == 0:
-		d.bad("redis.addrs", `mode = %q needs it, such as ["10.0.0.1:26379", "10.0.0.2:26379"]`, r.Mode)
-	case r.Mode == "sentinel" && r.Master == "":
-		d.bad("redis.master", `mode = "sentinel" needs the primary's name`)
-	case r.Mode != "single" && r.URL != "":
-		d.bad("redis.url", `is for mode = "single"; mode = %q takes addrs`, r.Mode)
-	}
-	if r.Timeout <= 0 || r.WaitTimeout <= 0 {
-		d.bad("redis.timeout", "timeout and wait_timeout must be positive")
-	}
-	if (r.CertFile == "") != (r.KeyFile == "") {
-		d.bad("redis.cert_file", "cert_file and key_file go together")
-	}
-	if r.WaitReplicas < 0 {
-		d.bad("redis.wait_replicas", "must be 0 or more")
-	}
-}
-
-func validRedisURL(text string) bool {
-	for _, scheme := range []string{"redis://", "rediss://", "unix://"} {
-		if strings.HasPrefix(text, scheme) {
-			return true
-		}
-	}
-	return false
-}
-
 // adminAudience is server.AdminAudience.
 const adminAudience = "/admin"
 
@@ -159,6 +91,9 @@ const (
 	maxAccessTTL = 24 * time.Hour
 )
 
+// maxAhead is what the clocks of an operator and a server may differ by.
+const maxAhead = time.Minute
+
 func (d *decoder) lives() {
 	check := func(key string, v time.Duration) {
 		if v < minAccessTTL || v > maxAccessTTL || v%time.Second != 0 {
@@ -166,6 +101,9 @@ func (d *decoder) lives() {
 		}
 	}
 	t := d.cfg.Tokens
+	if t.NotBefore.After(time.Now().Add(maxAhead)) {
+		d.bad("tokens.not_before", "is %s, which is more than a minute ahead: every token would be inactive until then; give the time of now or earlier", t.NotBefore.Format(time.RFC3339))
+	}
 	check("tokens.access_ttl", t.AccessTTL)
 	d.refreshLives("tokens", t.RefreshTTL, t.RefreshMaxTTL, t.RetryWindow, t.AccessTTL)
 	for i, c := range d.cfg.Clients {
@@ -178,8 +116,11 @@ func (d *decoder) lives() {
 	if d.cfg.Limits.Window < time.Second {
 		d.bad("limits.window", "must be a second at least")
 	}
-	if d.cfg.Server.ShutdownDelay < 0 || d.cfg.Server.ShutdownTimeout <= 0 {
-		d.bad("server.shutdown_timeout", "must be positive, and shutdown_delay not negative")
+	if d.cfg.Server.ShutdownDelay < 0 {
+		d.bad("server.shutdown_delay", "must not be negative")
+	}
+	if d.cfg.Server.ShutdownTimeout <= 0 {
+		d.bad("server.shutdown_timeout", "must be positive")
 	}
 }
 
@@ -189,16 +130,41 @@ func (d *decoder) scopes() {
 		table[name] = scopes.Scope{Description: s.Description, Resource: s.Resource, Implies: s.Implies}
 	}
 	cat, err := scopes.NewCatalogue(table)
-	d.cfg.catalogue = cat
 	for _, e := range flatten(err) {
 		if entry, ok := errors.AsType[*scopes.EntryError](e); ok {
 			d.bad(join(join("scopes", entry.Scope), entry.Field), "%s", entry.Err)
+			leaveOut(table, entry)
 		}
 	}
+	if err != nil { // what refers to scopes is held against those that are sound
+		cat, _ = scopes.NewCatalogue(table)
+	}
+	d.cfg.catalogue = cat
 	for name, s := range table {
 		if s.Resource != "" && s.Resource == d.cfg.Issuer+adminAudience {
 			d.bad(join(join("scopes", name), "resource"), "is the audience of grantor:… scopes alone (RFC 9700 §2.3): this API needs a name of its own")
 		}
+	}
+}
+
+// leaveOut takes what is wrong out of a table of scopes.
+func leaveOut(table map[string]scopes.Scope, wrong *scopes.EntryError) {
+	s := table[wrong.Scope]
+	switch wrong.Field {
+	case "resource":
+		s.Resource = ""
+	case "implies":
+		s.Implies = nil
+	default:
+		delete(table, wrong.Scope)
+		for name, other := range table {
+			other.Implies = slices.DeleteFunc(slices.Clone(other.Implies), func(i string) bool { return i == wrong.Scope })
+			table[name] = other
+		}
+		return
+	}
+	if _, there := table[wrong.Scope]; there {
+		table[wrong.Scope] = s
 	}
 }
 
@@ -227,29 +193,28 @@ func (d *decoder) registrations() {
 			d.bad(key+".client_id", "is the id of clients[%d] as well", first)
 		}
 		seen[in.ClientID] = i
-		c, ok := d.registration(key, in)
+		c, unread := d.registration(key, in)
 		d.cfg.clients = append(d.cfg.clients, c)
-		if !ok || d.cfg.catalogue == nil {
-			continue
-		}
 		for _, e := range flatten(c.Check(d.cfg.catalogue)) {
-			if f, ok := errors.AsType[*clients.FieldError](e); ok {
+			if f, ok := errors.AsType[*clients.FieldError](e); ok && !slices.Contains(unread, f.Field) {
 				d.bad(key+"."+f.Field, "%s", f.Err)
 			}
 		}
 	}
 }
 
-// registration turns an entry into a client. It is false when a part of it cannot be read.
-func (d *decoder) registration(key string, in *Client) (*clients.Client, bool) {
-	ok := true
+// registration turns an entry into a client. It returns the fields that cannot be read, and those that cannot be judged without.
+func (d *decoder) registration(key string, in *Client) (c *clients.Client, unread []string) {
 	parse := func(field string, err error) {
 		if err != nil {
-			ok = false
+			unread = append(unread, field)
+			if field == "scope" {
+				unread = append(unread, "default_scope")
+			}
 			d.bad(key+"."+field, "%s", err)
 		}
 	}
-	c := &clients.Client{ID: in.ClientID, Name: in.ClientName, Method: clients.Method(in.AuthMethod), Grants: in.GrantTypes,
+	c = &clients.Client{ID: in.ClientID, Name: in.ClientName, Method: clients.Method(in.AuthMethod), Grants: in.GrantTypes,
 		Audience: in.Audience, Resource: in.Resource, Introspect: clients.Sight(in.Introspect),
 		AccessTTL: in.AccessTTL, RefreshTTL: in.RefreshTTL, MaxTTL: in.RefreshMaxTTL, RetryWindow: retryWindow(in.RetryWindow), Disabled: in.Disabled,
 		Format: in.AccessFormat, SigningAlg: in.SigningAlg, JWKSURI: in.JWKSURI, AssertionAlg: in.AssertionAlg,
@@ -272,7 +237,7 @@ func (d *decoder) registration(key string, in *Client) (*clients.Client, bool) {
 		c.Secrets = append(c.Secrets, clients.Secret{Hash: h, ExpiresAt: s.ExpiresAt})
 		c.Demo = c.Demo || slices.Contains(demoSecrets, s.Hash)
 	}
-	return c, ok
+	return c, unread
 }
 
 // demo refuses the shipped secrets wherever anyone else could use them.

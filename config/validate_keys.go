@@ -32,7 +32,7 @@ func (d *decoder) signing() {
 	}
 	if c.Store == StoreRedis && c.Keys.EncryptionKey == "" {
 		if c.Tokens.AccessFormat == clients.FormatJWT {
-			d.bad("tokens.access_token_format", `"jwt" needs [keys] encryption_key: it wraps the signing keys in Redis`)
+			d.clash([]string{"tokens.access_token_format", "store"}, `"jwt" needs [keys] encryption_key: it wraps the signing keys in Redis`)
 		}
 		for i, cl := range c.Clients {
 			if cl.AccessFormat == clients.FormatJWT {

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"strings"
 )
@@ -13,13 +12,13 @@ func (d *decoder) operator() {
 	d.listenAddress("metrics.listen", c.Metrics.Listen)
 	d.listenAddress("admin.listen", c.Admin.Listen)
 	if c.Metrics.PProf && c.Metrics.Listen == "" {
-		d.bad("metrics.pprof", "needs [metrics] listen: it is served beside /metrics and nowhere else")
+		d.clash([]string{"metrics.pprof", "metrics.listen"}, "needs [metrics] listen: it is served beside /metrics and nowhere else")
 	}
 	if c.Admin.Listen != "" && c.Store == StoreMemory {
-		d.bad("admin.listen", `needs store = "redis": with "memory" there is no registry to manage`)
+		d.clash([]string{"admin.listen", "store"}, `needs store = "redis": with "memory" there is no registry to manage`)
 	}
 	if c.Audit.Output == "redis" && c.Store == StoreMemory {
-		d.bad("audit.output", `"redis" needs store = "redis"`)
+		d.clash([]string{"audit.output", "store"}, `"redis" needs store = "redis"`)
 	}
 	if e := c.Tracing.Endpoint; e != "" {
 		if u, err := url.Parse(e); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -39,11 +38,11 @@ func (d *decoder) listenAddress(key, addr string) {
 	if addr == "" {
 		return
 	}
-	if _, port, err := net.SplitHostPort(addr); err != nil || port == "" {
+	if !isAddress(addr) {
 		d.bad(key, `must be host:port, such as "127.0.0.1:9090"`)
 		return
 	}
 	if addr == d.cfg.Listen && !strings.HasSuffix(addr, ":0") {
-		d.bad(key, "is the public listener: it must have one of its own")
+		d.clash([]string{key, "listen"}, "is the public listener: it must have one of its own")
 	}
 }

@@ -13,7 +13,7 @@ import (
 // refreshLives checks idle life, absolute life and retry window of the server or of one client.
 func (d *decoder) refreshLives(key string, idle, most time.Duration, window string, access time.Duration) {
 	if idle < time.Second || most < idle {
-		d.bad(key+".refresh_ttl", "must be a second at least and not more than refresh_max_ttl, which is the absolute life")
+		d.clash([]string{d.effective(key, "refresh_ttl"), d.effective(key, "refresh_max_ttl")}, "must be a second at least and not more than refresh_max_ttl, which is the absolute life")
 	}
 	if window == "" {
 		return
@@ -23,8 +23,16 @@ func (d *decoder) refreshLives(key string, idle, most time.Duration, window stri
 	case err != nil:
 		d.bad(key+".retry_window", "%s", err)
 	case v < 0 || v > access/4:
-		d.bad(key+".retry_window", "must be between 0s and a quarter of access_ttl, here %s: it forgives a thief who follows within it", access/4)
+		d.clash([]string{key + ".retry_window", d.effective(key, "access_ttl")}, "must be between 0s and a quarter of access_ttl, here %s: it forgives a thief who follows within it", access/4)
 	}
+}
+
+// effective returns the key that a value of a client comes from: its own, or that of [tokens].
+func (d *decoder) effective(key, name string) string {
+	if _, own := d.where[join(key, name)]; own {
+		return join(key, name)
+	}
+	return join("tokens", name)
 }
 
 // retryWindow turns the text, checked by refreshLives, into what clients and server take: 0 is the default,
@@ -94,7 +102,7 @@ func (d *decoder) directory(u Users) {
 	switch u.Source {
 	case "redis":
 		if d.cfg.Store != StoreRedis {
-			d.bad("users.source", "\"redis\" needs store = \"redis\"")
+			d.clash([]string{"users.source", "store"}, "\"redis\" needs store = \"redis\"")
 		}
 	case "sql":
 		d.choice("users.sql.driver", u.SQL.Driver, "postgres", "mysql", "sqlite")

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -31,6 +33,11 @@ func (c Config) singleOptions(tlsConfig *tls.Config) (*redis.Options, error) {
 	o, err := redis.ParseURL(c.URL)
 	if err != nil { // the URL may hold a password: it is not repeated
 		return nil, errors.New(`redis: url must be "redis://host:port/db", "rediss://…" or "unix:///path"`)
+	}
+	if _, port, err := net.SplitHostPort(o.Addr); o.Network == "tcp" && err == nil {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return nil, errors.New("redis: url must have a port between 1 and 65535")
+		}
 	}
 	if c.Username != "" {
 		o.Username = c.Username

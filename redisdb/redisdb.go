@@ -98,6 +98,19 @@ func Open(cfg Config) (*DB, error) {
 	return d, nil
 }
 
+// Check returns why Open would refuse c; it opens nothing. The error begins with "redis: " and, where one key is wrong, its name.
+func (c Config) Check() error {
+	c = c.withDefaults()
+	if err := c.validate(); err != nil {
+		return err
+	}
+	tlsConfig, err := c.tls()
+	if err == nil && c.Mode == Single {
+		_, err = c.singleOptions(tlsConfig)
+	}
+	return err
+}
+
 // Close refuses new commands, waits for those under way, which their timeouts bound, and closes
 // all connections.
 func (d *DB) Close() error {

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -128,9 +129,12 @@ type Server struct {
 // that names the field when cfg cannot work, or the store's when it does not answer.
 func New(ctx context.Context, cfg Config) (*Server, error) {
 	u, err := url.Parse(cfg.Issuer)
+	if err == nil {
+		err = CheckIssuer(cfg.Issuer)
+	}
 	switch {
-	case err != nil || !u.IsAbs() || u.Host == "" || u.RawQuery != "" || u.ForceQuery || strings.ContainsAny(cfg.Issuer, "#?") || strings.HasSuffix(cfg.Issuer, "/"):
-		return nil, errors.New("server: Issuer must be an absolute URL without query, fragment or final slash (RFC 8414 §2)")
+	case err != nil:
+		return nil, fmt.Errorf("server: Issuer %w", err)
 	case cfg.Clients == nil:
 		return nil, errors.New("server: Clients is missing")
 	case cfg.Store == nil:
@@ -181,6 +185,29 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	return s, nil
 }
+
+// CheckIssuer says whether text can name a server (RFC 8414 §2). Its path is put before those of the endpoints, byte for byte, so
+// that it may hold nothing that a router or a proxy reads in another way.
+func CheckIssuer(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || !u.IsAbs() || u.Host == "" || u.User != nil || strings.ContainsAny(text, "#?") || strings.HasSuffix(text, "/") {
+		return errors.New("must be an absolute URL without query, fragment or final slash (RFC 8414 §2)")
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return fmt.Errorf("has port %s, which does not exist", port)
+		}
+	}
+	for _, part := range strings.Split(u.EscapedPath(), "/")[1:] {
+		if part == "" || part == "." || part == ".." || strings.Trim(part, unreserved) != "" {
+			return fmt.Errorf("has the path %q: its parts must be of letters, digits and \"-._~\", and not empty, \".\" or \"..\"", u.EscapedPath())
+		}
+	}
+	return nil
+}
+
+// unreserved are the characters of a URL that mean nothing but themselves (RFC 3986 §2.3).
+const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.gin.ServeHTTP(w, r) }
