@@ -88,7 +88,7 @@ func readAssertion(authorization []string, form url.Values) (Credentials, error)
 }
 
 // parseBasic reads a Basic header whose two halves are form-encoded
-// (RFC 6749 §2.3.1; RFC 7617 §2). An empty secret is none: never a credential.
+// (RFC 6749 §2.3.1; RFC 7617 §2). An empty secret is none: method "none".
 func parseBasic(header string) (Credentials, error) {
 	scheme, encoded, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Basic") {
@@ -115,6 +115,9 @@ func parseBasic(header string) (Credentials, error) {
 	}
 	if !utf8.ValidString(id) || !utf8.ValidString(secret) || strings.IndexByte(id, 0) >= 0 || strings.IndexByte(secret, 0) >= 0 {
 		return Credentials{}, missing("id and secret are printable ASCII (RFC 6749 App. A)")
+	}
+	if secret == "" { // RFC 6749 §2.3.1: a client without a secret may say only who it is
+		return Credentials{ID: id, Method: MethodNone}, nil
 	}
 	return Credentials{ID: id, Secret: secret, Method: MethodBasic}, nil
 }

@@ -19,13 +19,18 @@ const FollowEvery = 250 * time.Millisecond
 // DefaultCache is how many clients of Redis a node keeps in memory.
 const DefaultCache = 20_000
 
+// unknownIDs is how many ids a node remembers that no client has. They have a place of their own: strangers choose them, and
+// push no client out.
+const unknownIDs = 2048
+
 // Live is the Registry of a node: the clients of config.toml, which win, and those of Redis, of which it keeps the ones that
 // it serves in a bounded cache. The feed tells it what changed; a node that could not follow the feed for StaleAfter refuses
 // rather than trust what it has.
 type Live struct {
 	static *Static
 	redis  *Redis
-	cache  *lru.Cache[string, *Client] // a nil client: there is none of this id
+	cache  *lru.Cache[string, *Client]
+	none   *lru.Cache[string, struct{}] // ids that no client has
 
 	mu      sync.Mutex // of position and of what follows from it
 	at      position
@@ -44,7 +49,11 @@ func NewLive(ctx context.Context, static *Static, d *Redis, size int) (*Live, er
 	if err != nil {
 		return nil, err
 	}
-	l := &Live{static: static, redis: d, cache: cache}
+	none, err := lru.New[string, struct{}](unknownIDs)
+	if err != nil {
+		return nil, err
+	}
+	l := &Live{static: static, redis: d, cache: cache, none: none}
 	return l, l.follow(ctx)
 }
 
@@ -92,10 +101,12 @@ func (l *Live) follow(ctx context.Context) error {
 		if n.reset {
 			l.version.Add(1)
 			l.cache.Purge()
+			l.none.Purge()
 		}
 		for _, id := range n.changed {
 			l.version.Add(1)
 			l.cache.Remove(id)
+			l.none.Remove(id)
 		}
 		l.at = n.at
 		if !n.reset && !n.more {
@@ -111,6 +122,7 @@ func (l *Live) Changed(ctx context.Context, id string) {
 	l.mu.Lock()
 	l.version.Add(1)
 	l.cache.Remove(id)
+	l.none.Remove(id)
 	l.mu.Unlock()
 	l.static.changed(ctx, id)
 }
@@ -139,10 +151,11 @@ func (l *Live) Get(ctx context.Context, id string) (*Client, error) {
 	}
 	if c, ok := l.cache.Get(id); ok {
 		l.hits.Add(1)
-		if c == nil {
-			return nil, ErrUnknown
-		}
 		return c, nil
+	}
+	if _, ok := l.none.Get(id); ok {
+		l.hits.Add(1)
+		return nil, ErrUnknown
 	}
 	l.misses.Add(1)
 	return l.load(ctx, id)
@@ -163,8 +176,14 @@ func (l *Live) load(ctx context.Context, id string) (*Client, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.version.Load() == version {
-		l.cache.Add(strings.Clone(id), c) // an id is a part of a request, which would stay in memory with it
+	if l.version.Load() != version {
+		return c, err
+	}
+	id = strings.Clone(id) // it is a part of a request, which would stay in memory with it
+	if c == nil {
+		l.none.Add(id, struct{}{})
+	} else {
+		l.cache.Add(id, c)
 	}
 	return c, err
 }
@@ -186,12 +205,13 @@ func (d *Redis) client(ctx context.Context, id string) (*Client, error) {
 // Stats counts look-ups of clients of Redis since NewLive.
 type Stats struct {
 	Hits, Misses, Unknown uint64
-	Cached                int
+	Cached                int // clients
+	NotThere              int // ids that no client has
 }
 
 // Stats returns the counts.
 func (l *Live) Stats() Stats {
-	return Stats{l.hits.Load(), l.misses.Load(), l.unknown.Load(), l.cache.Len()}
+	return Stats{l.hits.Load(), l.misses.Load(), l.unknown.Load(), l.cache.Len(), l.none.Len()}
 }
 
 // lastUse returns when this node last saw a secret in use; zero: it did not.

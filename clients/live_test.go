@@ -215,7 +215,30 @@ func TestLiveUnknown(t *testing.T) {
 			_, err := n.live.Get(t.Context(), request[64<<10:])
 			require.ErrorIs(t, err, clients.ErrUnknown)
 		}
-		require.Equal(t, 100, n.live.Stats().Cached)
+		require.Equal(t, 100, n.live.Stats().NotThere)
 		require.Less(t, heap(), before+(2<<20)) // the requests were 6.4 MB
+	})
+	t.Run("S-43 S-54 strangers' ids push no client out, and are bounded; an id that is registered later is found", func(t *testing.T) {
+		n := node(t, redistest.Start(t).URL)
+		for i := range 90 { // of the 100 that this node keeps
+			require.NoError(t, n.manager.Create(t.Context(), machine(fmt.Sprintf("job-%d", i))))
+		}
+		kept := func() bool {
+			before := n.live.Stats().Misses
+			for i := range 90 {
+				_, err := n.live.Get(t.Context(), fmt.Sprintf("job-%d", i))
+				require.NoError(t, err)
+			}
+			return n.live.Stats().Misses == before
+		}
+		soon(t, kept) // when the changes were told
+		for i := range 3000 {
+			_, err := n.live.Get(t.Context(), fmt.Sprintf("stranger-%d", i))
+			require.ErrorIs(t, err, clients.ErrUnknown)
+		}
+		require.LessOrEqual(t, n.live.Stats().NotThere, 2048)
+		require.True(t, kept(), "every client is still in memory")
+		require.NoError(t, n.manager.Create(t.Context(), machine("stranger-2999")))
+		soon(t, func() bool { _, err := n.live.Get(t.Context(), "stranger-2999"); return err == nil })
 	})
 }

@@ -39,6 +39,7 @@ const (
 type Refusal struct {
 	ID     string // as presented
 	Reason Reason // for the log
+	Public bool   // the client has no secret: nothing was guessed
 }
 
 func (e *Refusal) Error() string { return "client authentication failed" }
@@ -66,7 +67,7 @@ func Authenticate(ctx context.Context, reg Registry, creds Credentials, now time
 		reason = ReasonDisabled
 	}
 	if reason != "" {
-		return nil, &Refusal{ID: creds.ID, Reason: reason}
+		return nil, &Refusal{ID: creds.ID, Reason: reason, Public: c != nil && c.Public()}
 	}
 	return c, nil
 }
