@@ -31,11 +31,11 @@ func (s *Server) adminRoutes() (*gin.Engine, error) {
 	g := gin.New()
 	g.HandleMethodNotAllowed = true
 	g.RedirectTrailingSlash = false
-	g.UseRawPath, g.UnescapePathValues = true, false // a client id may hold a slash; see unescapeIDs
-	if err := g.SetTrustedProxies(s.cfg.TrustedProxies); err != nil {
+	g.UseRawPath, g.UnescapePathValues = true, false // an id may hold any character, escaped; nothing else of a path may be escaped. See unescapeIDs
+	if err := g.SetTrustedProxies(nil); err != nil {
 		return nil, err
 	}
-	g.Use(s.observe, unescapeIDs)
+	g.Use(s.observe, s.guardHost, unescapeIDs)
 	g.NoRoute(s.do("none", notFound))
 	g.NoMethod(s.do("none", methodNotAllowed))
 	g.GET("/healthz", s.do("health", healthz))

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -32,6 +33,9 @@ type exchange struct {
 	form   url.Values      // set by formBody
 	body   []byte          // set by jsonBody
 	client *clients.Client // set by authenticateClient and by nothing else
+
+	address    netip.Addr // of the client; not valid: nobody knows
+	ipv6Prefix int        // see network
 
 	began    time.Time
 	endSpan  func()        // nil: it has none
@@ -127,7 +131,7 @@ func (s *Server) observe(c *gin.Context) {
 
 // begin gives a request its id and its exchange.
 func (s *Server) begin(c *gin.Context) *exchange {
-	x := &exchange{Context: c.Request.Context(), gin: c, fixed: s.fixed, id: newRequestID()}
+	x := &exchange{Context: c.Request.Context(), gin: c, fixed: s.fixed, id: newRequestID(), ipv6Prefix: s.cfg.IPv6Prefix}
 	h := c.Writer.Header()
 	h["X-Request-Id"] = []string{x.id}
 	h["X-Content-Type-Options"] = x.fixed.noSniff
@@ -137,7 +141,11 @@ func (s *Server) begin(c *gin.Context) *exchange {
 	if s.drain.Load() || len(c.Request.TransferEncoding) > 0 {
 		c.Header("Connection", "close")
 	}
-	s.warnOfForwarding(x)
+	peer := peerOf(c.Request)
+	var why doubt
+	if x.address, why = s.proxies.clientOf(peer, c.Request.Header); why != noDoubt {
+		s.warnOfForwarding(x, peer, why)
+	}
 	s.startSpan(x)
 	x.began = time.Now()
 	return x
@@ -182,31 +190,6 @@ func newRequestID() string {
 		a >>= 5
 	}
 	return string(id[:])
-}
-
-// clientIP is the address that a request comes from, by trusted proxies' word where there are any.
-func (x *exchange) clientIP() string {
-	if x.peer == "" {
-		x.peer = x.gin.ClientIP()
-	}
-	return x.peer
-}
-
-// warnOfForwarding says, once a minute at most, that a peer forwards for others whom trusted_proxies does not name:
-// its clients share one address, or somebody lies.
-func (s *Server) warnOfForwarding(x *exchange) {
-	r := x.gin.Request
-	if len(r.Header.Values("X-Forwarded-For")) == 0 {
-		return
-	}
-	peer := x.gin.RemoteIP()
-	if x.clientIP() != peer { // believed
-		return
-	}
-	now, last := time.Now().Unix(), s.warned.Load()
-	if now-last >= 60 && s.warned.CompareAndSwap(last, now) {
-		s.log.WarnContext(x, "X-Forwarded-For is not believed: its sender is not in trusted_proxies", "peer", peer, "request_id", x.id)
-	}
 }
 
 // logRequest writes one line: refusals and failures always, the rest at debug level. It names

@@ -22,7 +22,7 @@ func (s *Server) beginGuess(x *exchange) (*guess, error) {
 	if s.cfg.Guesses == nil {
 		return g, nil
 	}
-	reserved, verdict, left, err := s.cfg.Guesses.Begin(x, x.clientIP())
+	reserved, verdict, left, err := s.cfg.Guesses.Begin(x, x.network())
 	if err != nil {
 		return nil, err
 	}

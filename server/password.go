@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"time"
 
 	oauth2 "github.com/go-oauth2/oauth2/v4"
@@ -60,7 +59,7 @@ func (s *Server) checkPassword(ctx context.Context, _, username, password string
 	if err != nil {
 		return "", guess.refused(attempt, err)
 	}
-	if s.cfg.DemoUsers[user.ID] && !fromLoopback(x.gin.Request) {
+	if s.cfg.DemoUsers[user.ID] && !straight(x.gin.Request) {
 		return "", guess.failed("demo_user_off_loopback")
 	}
 	if err := guess.is(attempt, user.ID); err != nil {
@@ -142,7 +141,7 @@ func (s *Server) storeLogin(x *exchange, scope string, ttl time.Duration) error 
 		Family: tokens.Family{
 			Tag: s.codec.Tag(u.ID), ID: x.login.family, ClientID: x.client.ID, ClientEpoch: x.client.Epoch, UserEpoch: x.login.epoch,
 			Subject: u.ID, Username: u.Username, Scope: scope, Audience: x.audience, Credential: [16]byte(fingerprint[:16]),
-			Address: coarse(x.clientIP()),
+			Address: x.coarseNetwork(),
 		},
 	})
 }
@@ -181,21 +180,4 @@ func (s *Server) retryWindow(c *clients.Client) time.Duration {
 		window = 30 * time.Second
 	}
 	return min(window, s.accessTTL(c)/4)
-}
-
-// coarse returns the network of an address: enough to tell devices apart, too little to follow people.
-func coarse(address string) string {
-	a, err := netip.ParseAddr(address)
-	if err != nil {
-		return ""
-	}
-	bits := 24
-	if a = a.Unmap(); a.Is6() {
-		bits = 48
-	}
-	p, err := a.WithZone("").Prefix(bits)
-	if err != nil {
-		return ""
-	}
-	return p.String()
 }

@@ -178,7 +178,7 @@ func (s *Server) rotate(x *exchange, text string, old tokens.Token, f *tokens.Fa
 		Old: old, ClientID: x.client.ID, ClientEpoch: x.client.Epoch, Idle: s.idle(x.client), Window: s.retryWindow(x.client),
 		Record:  &tokens.Record{Scope: answer.Scope, Audience: audience, IssuedAt: issued, TTL: life},
 		Ask:     askOf(asked, x.form["resource"]),
-		Address: coarse(x.clientIP()),
+		Address: x.coarseNetwork(),
 	}
 	answer.Refresh, r.New = s.codec.NewRefresh(old.Tag, old.Family, old.Generation+1)
 	var err error

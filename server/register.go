@@ -165,6 +165,10 @@ func (s *Server) register(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	base, err := s.adminURL(x.gin.Request)
+	if err != nil {
+		return err
+	}
 	opener, err := s.cfg.Clients.Get(x, middleware.TokenFrom(x.gin.Request.Context()).ClientID)
 	if err != nil {
 		return err
@@ -181,18 +185,14 @@ func (s *Server) register(x *exchange) error {
 	st.ClientID = clients.NewID()
 	st.Secrets = []clients.SecretEntry{{Hash: clients.HashSecret(secret), CreatedAt: time.Now().UTC().Truncate(time.Second)}}
 	err = s.cfg.Manager.Create(x, st)
-	answer := s.describe(x, &st.Registration, st.CreatedAt, token)
+	answer := describe(base, &st.Registration, st.CreatedAt, token)
 	answer.ClientSecret, answer.SecretEnds = secret, new(int64(0))
 	return s.changed(x, change{audit.RegistryChanged, st.ClientID, "registered", http.StatusCreated, answer}, err)
 }
 
-func (s *Server) describe(x *exchange, r *clients.Registration, created time.Time, token string) *registration {
-	scheme := "https"
-	if x.gin.Request.TLS == nil && fromLoopback(x.gin.Request) {
-		scheme = "http"
-	}
-	return &registration{metadata: metadataOf(r), IssuedAt: created.Unix(), Token: token,
-		URI: scheme + "://" + x.gin.Request.Host + pathRegister + "/" + url.PathEscape(r.ClientID)}
+// describe writes the answer, below the URL that base gives.
+func describe(base string, r *clients.Registration, created time.Time, token string) *registration {
+	return &registration{metadata: metadataOf(r), IssuedAt: created.Unix(), Token: token, URI: base + pathRegister + "/" + url.PathEscape(r.ClientID)}
 }
 
 // errRegistrationToken refuses a registration access token, with its challenge (RFC 6750 §3).
@@ -229,13 +229,21 @@ func (s *Server) registrationToken(x *exchange) error {
 
 // readRegistration answers RFC 7592 §2.1.
 func (s *Server) readRegistration(x *exchange) error {
-	writeJSON(x, http.StatusOK, s.describe(x, &x.stored.Registration, x.stored.CreatedAt, x.registrationToken))
+	base, err := s.adminURL(x.gin.Request)
+	if err != nil {
+		return err
+	}
+	writeJSON(x, http.StatusOK, describe(base, &x.stored.Registration, x.stored.CreatedAt, x.registrationToken))
 	return nil
 }
 
 // replaceRegistration answers RFC 7592 §2.2: what the body leaves out goes.
 func (s *Server) replaceRegistration(x *exchange) error {
 	m, err := readMetadata(x.body, true)
+	if err != nil {
+		return err
+	}
+	base, err := s.adminURL(x.gin.Request)
 	if err != nil {
 		return err
 	}
@@ -251,7 +259,7 @@ func (s *Server) replaceRegistration(x *exchange) error {
 	}
 	c := change{event: audit.RegistryChanged, client: x.stored.ClientID, detail: "replaced by its own token", status: http.StatusOK}
 	if d != nil {
-		c.answer = s.describe(x, &d.Registration, x.stored.CreatedAt, x.registrationToken)
+		c.answer = describe(base, &d.Registration, x.stored.CreatedAt, x.registrationToken)
 	}
 	return s.changed(x, c, err)
 }

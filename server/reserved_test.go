@@ -33,6 +33,7 @@ func (f *fixture) admin(t *testing.T, method, path, token string) *httptest.Resp
 	t.Helper()
 	w := httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader("{}"))
+	r.Host = "localhost" // its own name: another would be refused
 	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Content-Type", "application/json")
 	f.server.Admin().ServeHTTP(w, r)

@@ -12,7 +12,8 @@ func (s *Server) routes() (*gin.Engine, error) {
 	g.HandleMethodNotAllowed = true
 	g.RedirectTrailingSlash = false // a redirect would repeat the POST (RFC 9700 §4.12)
 	g.RedirectFixedPath = false
-	if err := g.SetTrustedProxies(s.cfg.TrustedProxies); err != nil { // nil: none; Gin's default is all
+	g.UseRawPath = true                              // what is spelled with escapes is another path: a proxy's rules may not have seen it as ours
+	if err := g.SetTrustedProxies(nil); err != nil { // Gin's own reading of addresses is not used; see clientOf
 		return nil, err
 	}
 	g.NoRoute(s.do("none", notFound))

@@ -68,9 +68,9 @@ type Config struct {
 	// PublicClients says that some client has no secret: the metadata lists "none".
 	PublicClients bool
 
-	// ClientFailures refuses a client's further attempts from one address; nil: no limit.
+	// ClientFailures refuses further wrong credentials from one address; right ones always pass. nil: no limit.
 	ClientFailures FailureLimit
-	// RequestsPerSecond bounds each client's requests on this node; 0 or less: no limit.
+	// RequestsPerSecond bounds each client's requests on this node, of a public client at each address; 0 or less: no limit.
 	RequestsPerSecond int
 
 	// Keys sign and verify JWT access tokens (RFC 9068) and introspection responses (RFC 9701); nil: there are none.
@@ -92,8 +92,14 @@ type Config struct {
 	Audit   *audit.Trail     // the trail of security events; nil: none
 	Tracer  trace.Tracer     // spans of requests and of the store's operations; nil: none
 
-	TrustedProxies []string     // addresses and CIDRs whose X-Forwarded-For is believed; nil: none
-	Log            *slog.Logger // nil: slog.Default()
+	TrustedProxies []string // addresses and CIDRs whose X-Forwarded-For is believed; nil: none
+	// AdminURL is the URL by which clients reach the admin listener; "": the address at which a request arrived. AdminHosts are
+	// further names that it is known by: a request with another Host is refused, unless that is an address or localhost.
+	AdminURL   string
+	AdminHosts []string
+
+	IPv6Prefix int          // addresses of IPv6 with so many bits in common count as one; 0: 64
+	Log        *slog.Logger // nil: slog.Default()
 }
 
 // FailureLimit counts failed authentications. Methods may be called by any number of goroutines.
@@ -122,7 +128,9 @@ type Server struct {
 	adminEngine  *gin.Engine
 	fixed        *fixedHeaders
 	drain        atomic.Bool
-	warned       atomic.Int64 // when X-Forwarded-For of a stranger was last warned of, Unix seconds
+	proxies      proxies
+	doubted      doubted
+	adminHosts   []string
 }
 
 // New checks cfg, fetches the server key from the store and returns the server. It returns an error
@@ -137,6 +145,8 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("server: Issuer %w", err)
 	case cfg.Clients == nil:
 		return nil, errors.New("server: Clients is missing")
+	case cfg.IPv6Prefix < 0 || cfg.IPv6Prefix > 128:
+		return nil, errors.New("server: IPv6Prefix must be 1 to 128, or 0 for 64")
 	case cfg.Store == nil:
 		return nil, errors.New("server: Store is missing")
 	}
@@ -151,6 +161,9 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	if cfg.SigningAlg == "" {
 		cfg.SigningAlg = keys.ES256
+	}
+	if cfg.IPv6Prefix == 0 {
+		cfg.IPv6Prefix = 64
 	}
 	cfg.MaxFamily = max(cfg.MaxFamily, cfg.RefreshMaxTTL)
 	if cfg.Log == nil {
@@ -167,7 +180,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: cfg.Log, path: u.Path, key: cfg.Key, codec: cfg.Key.Codec(),
 		grants: []string{clients.GrantClientCredentials},
-		limits: newRateLimits(cfg.RequestsPerSecond), fixed: newFixedHeaders(), shed: &shedder{most: maxUnderway},
+		fixed:  newFixedHeaders(), shed: &shedder{most: maxUnderway},
 	}
 	s.fingerprints.codec = s.codec
 	if cfg.Users != nil {
@@ -176,9 +189,16 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if s.facts, err = newFacts(); err != nil {
 		return nil, err
 	}
+	if s.limits, err = newRateLimits(cfg.RequestsPerSecond); err != nil {
+		return nil, err
+	}
 	s.library = s.newLibrary()
-	if s.gin, err = s.routes(); err != nil {
+	s.adminHosts = adminHosts(cfg)
+	if s.proxies, err = parseProxies(cfg.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("server: TrustedProxies: %w", err)
+	}
+	if s.gin, err = s.routes(); err != nil {
+		return nil, err
 	}
 	if s.adminEngine, err = s.adminRoutes(); err != nil {
 		return nil, err

@@ -4,12 +4,9 @@ import (
 	"errors"
 	"io"
 	"mime"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/grantor-auth/grantor/clients"
@@ -126,45 +123,22 @@ func (s *Server) authenticateClient(x *exchange) error {
 	if clients.CheckID(creds.ID) == nil {
 		x.claimed = creds.ID
 	}
-	source := creds.ID + "\x00" + x.clientIP()
-	if wait := s.clientBlocked(source); wait > 0 {
-		return &Error{Code: codeInvalidClient, Status: http.StatusTooManyRequests, RetryAfter: wait, Reason: "client_failures",
-			Description: "too many failed authentications of this client from this address; wait as long as Retry-After says"}
-	}
 	client, err := s.authenticate(x, creds)
-	if err == nil && client.Demo && !fromLoopback(x.gin.Request) {
-		err = &clients.Refusal{ID: creds.ID, Reason: "demo_client_off_loopback"}
+	if err == nil && client.Demo && !straight(x.gin.Request) {
+		err = &clients.Refusal{ID: creds.ID, Reason: reasonDemo}
 	}
-	if _, refused := errors.AsType[*clients.Refusal](err); refused {
-		s.clientFailed(x, source)
+	if refused, ok := errors.AsType[*clients.Refusal](err); ok {
+		return s.clientRefused(x, refused)
 	}
 	if err != nil {
 		return err
 	}
-	if wait := s.limits.take(client.ID); wait > 0 {
+	if wait := s.limits.take(client, x); wait > 0 {
 		return &Error{Code: codeUnavailable, Status: http.StatusTooManyRequests, RetryAfter: wait, Reason: "requests_per_second",
 			Description: "this client asks more often than it may; wait as long as Retry-After says"}
 	}
 	x.client = client
 	return nil
-}
-
-func (s *Server) clientBlocked(source string) time.Duration {
-	if s.cfg.ClientFailures == nil {
-		return 0
-	}
-	return s.cfg.ClientFailures.Blocked(source)
-}
-
-// clientFailed counts a failure. A counter that cannot count must not shut out machine clients, whose
-// secrets cannot be guessed anyway: it is logged, not returned.
-func (s *Server) clientFailed(x *exchange, source string) {
-	if s.cfg.ClientFailures == nil {
-		return
-	}
-	if err := s.cfg.ClientFailures.Failed(x, source); err != nil {
-		s.log.ErrorContext(x, "a failed client authentication could not be counted", "request_id", x.id, "error", err.Error())
-	}
 }
 
 // confidentialOnly refuses clients without credentials (RFC 7662 §2.1).
@@ -174,27 +148,4 @@ func confidentialOnly(x *exchange) error {
 			Description: "this endpoint is for clients that authenticate with a secret (RFC 7662 §2.1)"}
 	}
 	return nil
-}
-
-// fromLoopback says whether a request comes from this machine and says so itself: loopback
-// peer, loopback Host, and no proxy's header.
-func fromLoopback(r *http.Request) bool {
-	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
-		if len(r.Header.Values(name)) > 0 {
-			return false
-		}
-	}
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || !peer.Addr().Unmap().IsLoopback() {
-		return false
-	}
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	if host == "localhost" {
-		return true
-	}
-	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && addr.IsLoopback()
 }

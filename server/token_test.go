@@ -1,7 +1,9 @@
 package server
 
 import (
+	"context"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -189,15 +191,96 @@ func TestClientFailuresAreLimited(t *testing.T) {
 		c.ClientFailures = attempts.NewLimit(attempts.NewMemory(), "client", 20, time.Minute)
 		c.TrustedProxies = []string{"127.0.0.1", "::1"}
 	})
-	t.Run("CA-16 S-10 after 20 failures 429 with Retry-After; from another address 200", func(t *testing.T) {
+	t.Run("CA-16 S-10 after 20 failures wrong secrets are 429 with Retry-After; from another address 401", func(t *testing.T) {
 		for range 20 {
 			refused(t, f.post(t, tokP, "app:wrong", ask), 401, codeInvalidClient)
 		}
-		r := f.post(t, tokP, app, ask)
+		r := f.post(t, tokP, "app:wrong", ask)
 		refused(t, r, http.StatusTooManyRequests, codeInvalidClient)
 		require.NotEmpty(t, r.header.Get("Retry-After"))
-		require.Equal(t, 200, f.post(t, tokP, app, ask, "X-Forwarded-For: 192.0.2.7").status)
-		require.Equal(t, 200, f.post(t, tokP, "a%3Ab+c:x%2B%26%3D%25y", ask).status, "another client is not held up")
+		refused(t, f.post(t, tokP, "app:wrong", ask, "X-Forwarded-For: 192.0.2.7"), 401, codeInvalidClient)
+	})
+	t.Run("S-15 a right secret always passes: one stale pod, or a neighbour behind the same NAT, locks nobody out", func(t *testing.T) {
+		require.Equal(t, 200, f.post(t, tokP, app, ask).status)
+		require.Equal(t, 200, f.post(t, tokP, "app:app-second", ask).status)
+		require.Equal(t, 200, f.post(t, intP, "gateway:rs", "token=x").status)
+		refused(t, f.post(t, tokP, "app:wrong", ask), http.StatusTooManyRequests, codeInvalidClient)
+	})
+	t.Run("S-01 S-03 an unknown id is limited as a wrong secret is", func(t *testing.T) {
+		for _, basic := range []string{"nobody:x", "app:wrong"} {
+			from := "X-Forwarded-For: 198.51.100.1"
+			if basic == "app:wrong" {
+				from = "X-Forwarded-For: 198.51.100.2"
+			}
+			for range 20 {
+				refused(t, f.post(t, tokP, basic, ask, from), 401, codeInvalidClient)
+			}
+			refused(t, f.post(t, tokP, basic, ask, from), http.StatusTooManyRequests, codeInvalidClient)
+		}
+	})
+}
+
+// countedLimit is a limit that remembers what it was asked to count.
+type countedLimit struct {
+	FailureLimit
+	subjects map[string]int
+}
+
+func (c *countedLimit) Failed(ctx context.Context, subject string) error {
+	c.subjects[subject]++
+	return c.FailureLimit.Failed(ctx, subject)
+}
+
+func TestUnknownClientsAreLimited(t *testing.T) {
+	limit := &countedLimit{attempts.NewLimit(attempts.NewMemory(), "client", 20, time.Minute), map[string]int{}}
+	f := start(t, func(c *Config) { c.ClientFailures = limit })
+	t.Run("S-54 3,000 random ids of one address: 429 after a bound, and few counters", func(t *testing.T) {
+		passed := 0
+		for i := range 3000 {
+			r := f.post(t, tokP, fmt.Sprintf("id-%d:x", i), ask)
+			if r.status == 401 {
+				passed++
+				continue
+			}
+			require.Equal(t, http.StatusTooManyRequests, r.status)
+		}
+		require.LessOrEqual(t, passed, 20*failureCounters)
+		require.LessOrEqual(t, len(limit.subjects), failureCounters)
+		require.Equal(t, 200, f.post(t, tokP, app, ask).status)
+	})
+}
+
+func TestPublicClientsHaveNoSecret(t *testing.T) {
+	f := start(t, func(c *Config) {
+		c.ClientFailures = attempts.NewLimit(attempts.NewMemory(), "client", 20, time.Minute)
+		c.TrustedProxies = []string{"127.0.0.1", "::1"}
+		c.RequestsPerSecond = 5
+	})
+	authenticated := func(r reply) { // the grant is not this client's, which is asked after who it is
+		t.Helper()
+		refused(t, r, 400, codeUnauthorizedClient)
+	}
+	t.Run("§2.3.1 an empty secret in the Authorization header is none", func(t *testing.T) {
+		authenticated(f.post(t, tokP, "public:", ask))
+		authenticated(f.post(t, tokP, "public:", ask+"&client_id=public"))
+		authenticated(f.post(t, tokP, "", ask+"&client_id=public"))
+		refused(t, f.post(t, tokP, "app:", ask), 401, codeInvalidClient)
+		refused(t, f.post(t, tokP, ":", ask), 401, codeInvalidClient)
+	})
+	t.Run("S-15 a client without a secret has no failures to count", func(t *testing.T) {
+		from := "X-Forwarded-For: 192.0.2.50"
+		for range 30 {
+			refused(t, f.post(t, tokP, "public:guess", ask, from), 401, codeInvalidClient)
+		}
+		authenticated(f.post(t, tokP, "", ask+"&client_id=public", from))
+	})
+	t.Run("S-15 requests_per_second of a public client counts at each address: a stranger shuts it for nobody else", func(t *testing.T) {
+		limited := false
+		for range 50 {
+			limited = limited || f.post(t, tokP, "", ask+"&client_id=public", "X-Forwarded-For: 2001:db8:0:1::"+fmt.Sprint(len(f.log.String())%9999)).status == 429
+		}
+		require.True(t, limited, "one /64 is one address")
+		authenticated(f.post(t, tokP, "", ask+"&client_id=public", "X-Forwarded-For: 2001:db8:0:2::1"))
 	})
 }
 
@@ -209,8 +292,8 @@ func TestForwardedHeadersAreNotBelieved(t *testing.T) {
 		for i := range 3 {
 			f.post(t, tokP, "app:wrong", ask, "X-Forwarded-For: 192.0.2."+string(rune('1'+i)))
 		}
-		require.Equal(t, http.StatusTooManyRequests, f.post(t, tokP, app, ask, "X-Forwarded-For: 192.0.2.99").status)
-		require.Equal(t, 1, strings.Count(f.log.String(), "X-Forwarded-For is not believed"), "and its sender is warned of, once a minute")
+		require.Equal(t, http.StatusTooManyRequests, f.post(t, tokP, "app:wrong", ask, "X-Forwarded-For: 192.0.2.99").status)
+		require.Equal(t, 1, strings.Count(f.log.String(), "X-Forwarded-For is not believed"), "and its sender is warned of once")
 	})
 }
 
