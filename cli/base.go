@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/pprof"
 	"sync/atomic"
@@ -135,6 +136,7 @@ func (b *base) openTracer(ctx context.Context, cfg config.Tracing) error {
 // operator serves /metrics, health, and where it is switched on /debug/pprof.
 func (b *base) operator(cfg config.Metrics, sw *switcher) http.Handler {
 	mux := http.NewServeMux()
+	hosts := append([]string{hostOf(cfg.Listen)}, cfg.Hosts...)
 	mux.Handle("GET /metrics", b.metrics.Handler())
 	mux.Handle("GET /healthz", sw)
 	mux.Handle("GET /readyz", sw)
@@ -145,7 +147,20 @@ func (b *base) operator(cfg config.Metrics, sw *switcher) http.Handler {
 		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
-	return mux
+	exact := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !server.PlainPath(r) { // ServeMux would clean it, and answer or redirect
+			sw.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+	return server.GuardHost(hosts, "[metrics] hosts", exact)
+}
+
+// hostOf returns the host of host:port.
+func hostOf(addr string) string {
+	host, _, _ := net.SplitHostPort(addr)
+	return host
 }
 
 // observeReader counts who reads the requests of the public listener.

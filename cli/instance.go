@@ -106,7 +106,8 @@ func (b *base) serverConfig(cfg *config.Config, registry clients.Registry) serve
 	sc := server.Config{
 		Issuer: cfg.Issuer, Clients: registry, Catalogue: cfg.Catalogue(), Store: b.stores.tokens, Key: b.key,
 		AccessTTL: cfg.Tokens.AccessTTL, NotBefore: cfg.Tokens.NotBefore,
-		RequestsPerSecond: cfg.Limits.RequestsPerSecond, TrustedProxies: cfg.TrustedProxies, Log: b.log,
+		RequestsPerSecond: cfg.Limits.RequestsPerSecond, TrustedProxies: cfg.TrustedProxies, IPv6Prefix: cfg.Limits.IPv6Prefix, Log: b.log,
+		AdminURL: cfg.Admin.URL, AdminHosts: []string{hostOf(cfg.Admin.Listen)},
 		Metrics: b.metrics, Audit: b.trail, Tracer: b.tracer,
 		UserScope: cfg.UserScope(), RetryWindow: cfg.RetryWindow(),
 		RefreshTTL: cfg.Tokens.RefreshTTL, RefreshMaxTTL: cfg.Tokens.RefreshMaxTTL, MaxFamily: cfg.LongestLogin(),

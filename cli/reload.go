@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"os"
 	"reflect"
 	"slices"
@@ -150,6 +151,9 @@ func (r *reloader) reload(ctx context.Context, force bool) {
 
 func (r *reloader) putInForce(ctx context.Context, cfg *config.Config) error {
 	old := r.switcher.now.Load()
+	if cfg.Demo() && !old.cfg.Demo() {
+		return errLateDemo
+	}
 	if keys := keepUntilRestart(old.cfg, cfg); len(keys) > 0 {
 		r.base.log.Warn("these keys take effect at the next start; until then they are as they were", "keys", strings.Join(keys, ", "))
 	}
@@ -179,6 +183,9 @@ func (r *reloader) succeeded(ctx context.Context, warnings []string) {
 	r.base.trail.Record(ctx, audit.Event{Event: audit.ConfigReloaded, Actor: "operator"})
 }
 
+// errLateDemo: a listener, an issuer and a proxy that the new file does not show may be in force.
+var errLateDemo = errors.New("the secrets of the demo are public: they work only in a process that was started with them; make others (grantor secret new, grantor hash-password), or restart")
+
 // keepUntilRestart gives next the values of what cannot change while serving, and returns the keys that differ.
 func keepUntilRestart(old, next *config.Config) (keys []string) {
 	for _, k := range []struct {
@@ -192,7 +199,7 @@ func keepUntilRestart(old, next *config.Config) (keys []string) {
 		{"redis", old.Redis, next.Redis, func() { next.Redis = old.Redis }},
 		{"server.http1", old.Server.HTTP1, next.Server.HTTP1, func() { next.Server.HTTP1 = old.Server.HTTP1 }},
 		{"tls.mode", old.TLS.Mode, next.TLS.Mode, func() { next.TLS = old.TLS }},
-		{"admin.listen", old.Admin, next.Admin, func() { next.Admin = old.Admin }},
+		{"admin", old.Admin, next.Admin, func() { next.Admin = old.Admin }},
 		{"metrics", old.Metrics, next.Metrics, func() { next.Metrics = old.Metrics }},
 		{"audit.output", old.Audit, next.Audit, func() { next.Audit = old.Audit }},
 		{"tracing.otlp_endpoint", old.Tracing, next.Tracing, func() { next.Tracing = old.Tracing }},

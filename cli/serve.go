@@ -153,6 +153,10 @@ func (b *base) listen(cfg *config.Config, sw *switcher) ([]listener, error) {
 	if cfg.TLS.Mode != "files" {
 		certificate = nil
 	}
+	ofMetrics := certificate
+	if config.LoopbackHost(hostOf(cfg.Metrics.Listen)) { // what never leaves this machine needs no TLS
+		ofMetrics = nil
+	}
 	var list []listener
 	for _, l := range []struct {
 		name    string
@@ -162,7 +166,7 @@ func (b *base) listen(cfg *config.Config, sw *switcher) ([]listener, error) {
 	}{
 		{"Grantor", cfg.Listen, sw, certificate},
 		{"The admin API", cfg.Admin.Listen, http.HandlerFunc(sw.admin), certificate},
-		{"Metrics", cfg.Metrics.Listen, b.operator(cfg.Metrics, sw), nil},
+		{"Metrics", cfg.Metrics.Listen, b.operator(cfg.Metrics, sw), ofMetrics},
 	} {
 		if l.addr == "" {
 			continue
@@ -274,6 +278,9 @@ func (p Program) banner(c *cobra.Command, cfg *config.Config, listeners []listen
 	}
 	if hasDemo(cfg.Registrations()) {
 		reach := strings.NewReplacer("[::]", "127.0.0.1", "0.0.0.0", "127.0.0.1").Replace(addr.String())
+		if cfg.Demo() && !cfg.Trial {
+			fmt.Fprintf(out, "The secrets below are public. They work only from this machine, straight to %s://%s: no other host name, no proxy\n", scheme, reach)
+		}
 		fmt.Fprintf(out, demoLines, scheme+"://"+reach, demo.machine, demo.api, demo.password)
 	}
 }

@@ -220,8 +220,9 @@ type Limits struct {
 	PasswordFailures           int           `toml:"password_failures"`             // of one user within the window: then refused without hashing
 	PasswordFailuresPerAddress int           `toml:"password_failures_per_address"` // of one address within the window: then 429
 	Window                     time.Duration `toml:"window"`
-	ClientFailures             int           `toml:"client_failures"`        // of one client from one address, a minute
-	RequestsPerSecond          int           `toml:"requests_per_second"`    // of one client
+	ClientFailures             int           `toml:"client_failures"`        // wrong credentials of one client from one address, a minute; right ones always pass
+	RequestsPerSecond          int           `toml:"requests_per_second"`    // of one client; of a public one at each address
+	IPv6Prefix                 int           `toml:"ipv6_prefix"`            // addresses of IPv6 with so many bits in common count as one
 	Registrations              int           `toml:"registrations"`          // clients that one client may have registered (RFC 7591)
 	RegistrationsPerHour       int           `toml:"registrations_per_hour"` // of one client
 }
@@ -239,8 +240,9 @@ type Audit struct {
 
 // Metrics is the operator's listener.
 type Metrics struct {
-	Listen string `toml:"listen"` // host:port of /metrics; "": off
-	PProf  bool   `toml:"pprof"`  // /debug/pprof beside it
+	Listen string   `toml:"listen"` // host:port of /metrics; "": off
+	Hosts  []string `toml:"hosts"`  // names that it is asked for by, beside addresses, localhost and the name in listen
+	PProf  bool     `toml:"pprof"`  // /debug/pprof beside it
 }
 
 // Tracing says where spans go.
@@ -251,6 +253,7 @@ type Tracing struct {
 // Admin is the listener of registration (RFC 7591) and of the admin API.
 type Admin struct {
 	Listen string `toml:"listen"` // host:port; "": off; never the public one
+	URL    string `toml:"url"`    // as clients reach it; "": the address in listen
 }
 
 // CORS says which pages may call from a browser.
@@ -271,7 +274,7 @@ func Default() *Config {
 			AccessFormat: clients.FormatOpaque, SigningAlg: "ES256"},
 		Keys:  Keys{RotateEvery: 90 * 24 * time.Hour},
 		Users: Users{Source: "config"},
-		Limits: Limits{PasswordFailures: 5, PasswordFailuresPerAddress: 100, Window: 15 * time.Minute, ClientFailures: 20, RequestsPerSecond: -1,
+		Limits: Limits{PasswordFailures: 5, PasswordFailuresPerAddress: 100, Window: 15 * time.Minute, ClientFailures: 20, RequestsPerSecond: -1, IPv6Prefix: 64,
 			Registrations: 1000, RegistrationsPerHour: 600},
 		Log:   Log{Level: "info", Format: "auto"},
 		Audit: Audit{Output: "stdout"},
@@ -316,8 +319,11 @@ func (c *Config) DemoUsers() map[string]bool {
 	return found
 }
 
-// Demo says whether a client or user of the shipped config.toml is there.
+// Demo says whether a client or user of the shipped config.toml is there, whose secret everybody can read.
 func (c *Config) Demo() bool {
+	if len(c.DemoUsers()) > 0 {
+		return true
+	}
 	for _, cl := range c.clients {
 		if cl.Demo {
 			return true

@@ -72,14 +72,25 @@ func TestMistakes(t *testing.T) {
 		"SC-08 a scope that implies more than a token carries": {minimal + "[scopes]\n\"all\" = { implies = [" + manyScopes("%q, ", 100) + "] }\n" + manyScopes("%q = {}\n", 100), `scopes.all.implies: with all that it implies no token can carry it: 101 scope tokens, at most 100 are allowed`},
 		"SC-08 a client whose scopes imply more than a token carries": {minimal + "[scopes]\n" + manyScopes("%[1]q = { implies = [\"x-%[1]s\"] }\n\"x-%[1]s\" = {}\n", 51) +
 			"[[clients]]\nclient_id = \"c\"\nscope = \"" + strings.TrimSpace(manyScopes("%s ", 51)) + "\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `clients[0].scope: with all that its scopes imply, no token can carry it: 102 scope tokens`},
-		"a client without a secret":                                  {minimal + "[[clients]]\nclient_id = \"c\"\n", `clients[0].secrets: a client without a secret is public only if it says so`},
-		"a client's scope that does not exist":                       {minimal + "[[clients]]\nclient_id = \"c\"\nscope = \"nope\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].scope: "nope" is not in [scopes]`},
-		"a wildcard over grantor:":                                   {minimal + "[[clients]]\nclient_id = \"c\"\nscope = \"grantor:*\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].scope: malformed scope: scopes that begin with "grantor:" are allowed one by one`},
-		"a public client with client_credentials":                    {minimal + "[[clients]]\nclient_id = \"c\"\ntoken_endpoint_auth_method = \"none\"\ngrant_types = [\"client_credentials\"]\n", `config.toml:5:1: clients[0].grant_types: client_credentials is for confidential clients only`},
-		"two clients of one id":                                      {minimal + strings.Repeat("[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \""+goodHash+"\" }]\n", 2), `config.toml:6:1: clients[1].client_id: is the id of clients[0] as well`},
-		"introspect audience without a resource":                     {minimal + "[[clients]]\nclient_id = \"c\"\nintrospect = \"audience\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].introspect: introspect = "audience" needs resource`},
-		"an expiry without a zone":                                   {minimal + "[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \"" + goodHash + "\", expires_at = 2027-01-01 }]\n", `config.toml:4:96: clients[0].secrets[0].expires_at: must say its zone`},
-		"S-67 a demo secret off loopback":                            {"listen = \":443\"\ntls.mode = \"proxy\"\nissuer = \"https://auth.example.com\"\nredis.url = \"redis://r\"\n[[clients]]\nclient_id = \"renamed\"\nsecrets = [{ hash = \"" + demoMachineHash + "\" }]\n", `config.toml:7:1: clients[0].secrets: is a demo secret that everyone can read`},
+		"a client without a secret":               {minimal + "[[clients]]\nclient_id = \"c\"\n", `clients[0].secrets: a client without a secret is public only if it says so`},
+		"a client's scope that does not exist":    {minimal + "[[clients]]\nclient_id = \"c\"\nscope = \"nope\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].scope: "nope" is not in [scopes]`},
+		"a wildcard over grantor:":                {minimal + "[[clients]]\nclient_id = \"c\"\nscope = \"grantor:*\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].scope: malformed scope: scopes that begin with "grantor:" are allowed one by one`},
+		"a public client with client_credentials": {minimal + "[[clients]]\nclient_id = \"c\"\ntoken_endpoint_auth_method = \"none\"\ngrant_types = [\"client_credentials\"]\n", `config.toml:5:1: clients[0].grant_types: client_credentials is for confidential clients only`},
+		"two clients of one id":                   {minimal + strings.Repeat("[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \""+goodHash+"\" }]\n", 2), `config.toml:6:1: clients[1].client_id: is the id of clients[0] as well`},
+		"introspect audience without a resource":  {minimal + "[[clients]]\nclient_id = \"c\"\nintrospect = \"audience\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].introspect: introspect = "audience" needs resource`},
+		"an expiry without a zone":                {minimal + "[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \"" + goodHash + "\", expires_at = 2027-01-01 }]\n", `config.toml:4:96: clients[0].secrets[0].expires_at: must say its zone`},
+		"S-67 a demo secret off loopback":         {"listen = \":443\"\ntls.mode = \"proxy\"\nissuer = \"https://auth.example.com\"\nredis.url = \"redis://r\"\n[[clients]]\nclient_id = \"renamed\"\nsecrets = [{ hash = \"" + demoMachineHash + "\" }]\n", `config.toml:7:1: clients[0].secrets: is a demo secret that everyone can read`},
+		"S-67 the demo behind a proxy": {minimal + "tls.mode = \"proxy\"\n[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \"" + demoMachineHash + "\" }]\n",
+			"config.toml:5:1: clients[0].secrets: is a demo secret that everyone can read; with a proxy in front"},
+		"S-67 the demo with trusted proxies": {minimal + "trusted_proxies = [\"127.0.0.1\"]\n[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \"" + demoAPIHash + "\" }]\n",
+			"config.toml:5:1: clients[0].secrets: is a demo secret that everyone can read; with a proxy in front"},
+		"TE-01 metrics off loopback without TLS":                     {minimal + "[metrics]\nlisten = \":9090\"\n", `config.toml:3:1: metrics.listen: off loopback needs [tls] mode = "files", or "proxy"`},
+		"TE-01 pprof off loopback without TLS":                       {minimal + "[metrics]\nlisten = \"0.0.0.0:9090\"\npprof = true\n", `config.toml:3:1: metrics.listen: off loopback needs [tls] mode = "files", or "proxy"`},
+		"TE-01 the admin listener off loopback without TLS":          {"redis.url = \"redis://r\"\n[admin]\nlisten = \"[::]:8090\"\n", `config.toml:3:1: admin.listen: off loopback needs [tls] mode = "files", or "proxy"`},
+		"a name of the metrics listener with a port":                 {minimal + "[metrics]\nhosts = [\"grantor-1:9090\"]\n", `config.toml:3:1: metrics.hosts[0]: must be a name such as "grantor-1"`},
+		"an admin URL in clear":                                      {minimal + "[admin]\nurl = \"http://admin.example.com\"\n", "config.toml:3:1: admin.url: must begin with https:// off loopback"},
+		"an admin URL with a slash at its end":                       {minimal + "[admin]\nurl = \"https://admin.example.com/\"\n", "config.toml:3:1: admin.url: must be a URL without query, fragment and final slash"},
+		"an IPv6 prefix that is nobody's":                            {minimal + "[limits]\nipv6_prefix = 16\n", "config.toml:3:1: limits.ipv6_prefix: must be 32 to 128"},
 		"an include that is not there":                               {minimal + "include = [\"none.toml\"]\n", `config.toml:2:1: include[0]: there is no file `},
 		"RT-17 an idle life beyond the absolute one":                 {minimal + "[tokens]\nrefresh_ttl = \"91d\"\n", "config.toml:3:1: tokens.refresh_ttl: must be a second at least and not more than refresh_max_ttl"},
 		"a retry window beyond a quarter of the access token's life": {minimal + "[tokens]\nretry_window = \"5m\"\n", "config.toml:3:1: tokens.retry_window: must be between 0s and a quarter of access_ttl, here 3m45s"},
@@ -262,8 +273,9 @@ func TestShippedFile(t *testing.T) {
 	const shipped = "../config.toml"
 	c, warnings, err := Load(Options{Path: shipped})
 	require.NoError(t, err)
-	require.Len(t, warnings, 1)
+	require.Len(t, warnings, 2)
 	require.Contains(t, warnings[0], "RFC 9700 §2.4")
+	require.Contains(t, warnings[1], "the secrets of the demo are public")
 	require.True(t, c.Demo())
 	t.Run("the demo secrets are those of the constants", func(t *testing.T) {
 		require.Equal(t, demoMachineHash, clients.HashSecret(DemoMachineSecret).String())
@@ -273,7 +285,8 @@ func TestShippedFile(t *testing.T) {
 		text, err := os.ReadFile(shipped)
 		require.NoError(t, err)
 		for _, typ := range []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[TLS](), reflect.TypeFor[Server](), reflect.TypeFor[Redis](),
-			reflect.TypeFor[Tokens](), reflect.TypeFor[Scope](), reflect.TypeFor[Client](), reflect.TypeFor[ClientSecret](), reflect.TypeFor[Grants](), reflect.TypeFor[Users](), reflect.TypeFor[SQL](), reflect.TypeFor[HTTP](), reflect.TypeFor[User](), reflect.TypeFor[Limits](), reflect.TypeFor[Log]()} {
+			reflect.TypeFor[Tokens](), reflect.TypeFor[Scope](), reflect.TypeFor[Client](), reflect.TypeFor[ClientSecret](), reflect.TypeFor[Grants](), reflect.TypeFor[Users](), reflect.TypeFor[SQL](), reflect.TypeFor[HTTP](), reflect.TypeFor[User](), reflect.TypeFor[Limits](), reflect.TypeFor[Log](),
+			reflect.TypeFor[Audit](), reflect.TypeFor[Metrics](), reflect.TypeFor[Tracing](), reflect.TypeFor[Admin](), reflect.TypeFor[CORS]()} {
 			for _, key := range keysOf(typ) {
 				require.Contains(t, string(text), strings.TrimSuffix(key, "_file"))
 			}
@@ -312,6 +325,10 @@ func TestWarnings(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, warnings, 2)
 	require.Contains(t, warnings[1], `scope "lonely": no client can introspect its tokens`)
+	_, warnings, err = Load(Options{Path: write(t, "redis.url = \"redis://r\"\ntls.mode = \"proxy\"\n[metrics]\nlisten = \":9090\"\npprof = true\n[admin]\nlisten = \":8090\"\n")})
+	require.NoError(t, err, "a declared proxy")
+	require.Contains(t, strings.Join(warnings, "\n"), "admin.url is not set")
+	require.Contains(t, strings.Join(warnings, "\n"), "metrics.pprof is on off loopback")
 }
 
 // FuzzLoad: a file loads, and what is shown of it is TOML again; or each problem is a sentence.

@@ -44,6 +44,9 @@ func (d *decoder) validate() (warnings []string) {
 			d.bad(key, "must be a number from 1, or -1 for no limit")
 		}
 	}
+	if n := d.cfg.Limits.IPv6Prefix; n < 32 || n > 128 {
+		d.bad("limits.ipv6_prefix", "must be 32 to 128: 64 is what one customer of a network has at least")
+	}
 	d.scopes()
 	d.registrations()
 	d.users()
@@ -240,20 +243,22 @@ func (d *decoder) registration(key string, in *Client) (c *clients.Client, unrea
 	return c, unread
 }
 
-// demo refuses the shipped secrets wherever anyone else could use them.
+// demo refuses the shipped secrets wherever anyone else could use them, and where the configuration says that a proxy stands
+// in front.
 func (d *decoder) demo() {
 	u, err := url.Parse(d.cfg.Issuer)
-	if err != nil || (d.onLoopback() && LoopbackHost(u.Hostname())) || d.cfg.Trial {
+	alone := d.cfg.TLS.Mode != "proxy" && len(d.cfg.TrustedProxies) == 0
+	if err != nil || alone && onLoopback(d.cfg.Listen) && LoopbackHost(u.Hostname()) || d.cfg.Trial {
 		return
 	}
 	for i, u := range d.cfg.people {
 		if u.PasswordHash == demoUserHash {
-			d.bad(fmt.Sprintf("users.config[%d].password_hash", i), "is of a demo password that everyone can read; with a listener or issuer off loopback make another: grantor hash-password")
+			d.bad(fmt.Sprintf("users.config[%d].password_hash", i), "is of a demo password that everyone can read; with a proxy in front, or a listener or issuer off loopback, make another: grantor hash-password")
 		}
 	}
 	for i, c := range d.cfg.clients {
 		if c.Demo {
-			d.bad(fmt.Sprintf("clients[%d].secrets", i), "is a demo secret that everyone can read; with a listener or issuer off loopback make another: grantor secret new")
+			d.bad(fmt.Sprintf("clients[%d].secrets", i), "is a demo secret that everyone can read; with a proxy in front, or a listener or issuer off loopback, make another: grantor secret new")
 		}
 	}
 }
@@ -277,7 +282,10 @@ func (d *decoder) warnings() (list []string) {
 	if d.cfg.Limits.ClientFailures == -1 {
 		list = append(list, "limits.client_failures is off: guessing client secrets is not slowed down")
 	}
-	list = append(list, d.passwordWarnings()...)
+	list = append(append(list, d.operatorWarnings()...), d.passwordWarnings()...)
+	if d.cfg.Demo() && !d.cfg.Trial {
+		list = append(list, "the secrets of the demo are public: they work only for requests that come straight from this machine to the printed address. Run no tunnel, port forward or proxy to it: one that changes nothing in a request cannot be seen")
+	}
 	if d.cfg.catalogue == nil {
 		return list
 	}

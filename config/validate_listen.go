@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// onLoopback says whether only this machine can reach the listener.
-func (d *decoder) onLoopback() bool {
-	host, _, err := net.SplitHostPort(d.cfg.Listen)
+// onLoopback says whether only this machine can reach a listener.
+func onLoopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
 	return err == nil && LoopbackHost(host)
 }
 
@@ -27,10 +27,8 @@ func (d *decoder) listener() {
 		d.bad("listen", `must be host:port, such as "127.0.0.1:8080" or ":8443"`)
 		return
 	}
-	if t.Mode == "" && !d.onLoopback() && !d.cfg.Trial {
-		d.clash([]string{"listen", "tls.mode"}, `off loopback needs [tls] mode = "files", or "proxy" when TLS ends in front of us (RFC 6749 §3.2)`)
-	}
-	if d.cfg.Store == StoreMemory && !d.onLoopback() && !d.cfg.Trial {
+	d.transport("listen", d.cfg.Listen)
+	if d.cfg.Store == StoreMemory && !onLoopback(d.cfg.Listen) && !d.cfg.Trial {
 		d.clash([]string{"store", "listen"}, `"memory" loses every token at exit and serves one node: off loopback use "redis", or --trial`)
 	}
 }

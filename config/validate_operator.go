@@ -11,6 +11,12 @@ func (d *decoder) operator() {
 	c := d.cfg
 	d.listenAddress("metrics.listen", c.Metrics.Listen)
 	d.listenAddress("admin.listen", c.Admin.Listen)
+	d.adminURL()
+	for i, host := range c.Metrics.Hosts {
+		if host == "" || strings.ContainsAny(host, "/:[]@ *") {
+			d.bad(fmt.Sprintf("metrics.hosts[%d]", i), `must be a name such as "grantor-1", without scheme, port and wildcard`)
+		}
+	}
 	if c.Metrics.PProf && c.Metrics.Listen == "" {
 		d.clash([]string{"metrics.pprof", "metrics.listen"}, "needs [metrics] listen: it is served beside /metrics and nowhere else")
 	}
@@ -45,4 +51,39 @@ func (d *decoder) listenAddress(key, addr string) {
 	if addr == d.cfg.Listen && !strings.HasSuffix(addr, ":0") {
 		d.clash([]string{key, "listen"}, "is the public listener: it must have one of its own")
 	}
+	d.transport(key, addr)
+}
+
+// transport refuses a listener that others can reach without TLS (RFC 6749 §3.2). All listeners have this one rule.
+func (d *decoder) transport(key, addr string) {
+	if d.cfg.TLS.Mode == "" && !onLoopback(addr) && !d.cfg.Trial {
+		d.clash([]string{key, "tls.mode"}, `off loopback needs [tls] mode = "files", or "proxy" when TLS ends in front of us (RFC 6749 §3.2)`)
+	}
+}
+
+// adminURL checks the URL that registered clients are told (RFC 7592 §3).
+func (d *decoder) adminURL() {
+	text := d.cfg.Admin.URL
+	if text == "" {
+		return
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.ContainsAny(text, "?#") || u.User != nil || strings.HasSuffix(text, "/"):
+		d.bad("admin.url", `must be a URL without query, fragment and final slash, such as "https://grantor-admin.example.com"`)
+	case u.Scheme == "http" && !LoopbackHost(u.Hostname()):
+		d.bad("admin.url", "must begin with https:// off loopback: tokens must not travel in clear (RFC 7591 §5)")
+	}
+}
+
+// operatorWarnings are of the operator's listeners.
+func (d *decoder) operatorWarnings() (list []string) {
+	c := d.cfg
+	if c.Admin.Listen != "" && c.Admin.URL == "" && !onLoopback(c.Admin.Listen) {
+		list = append(list, "admin.url is not set: registration (RFC 7591) is answered only where a request names the address of admin.listen, and no other name is known")
+	}
+	if c.Metrics.PProf && !onLoopback(c.Metrics.Listen) {
+		list = append(list, "metrics.pprof is on off loopback: whoever reaches metrics.listen can read the memory of this process, secrets included")
+	}
+	return list
 }
