@@ -32,7 +32,7 @@ func (p Program) userCommand() *cobra.Command {
 	g := group("user", "Manage users and their sessions",
 		p.userCommandOf(f, "add NAME", "Add a user to the Redis directory", p.userAdd),
 		p.userCommandOf(f, "list", "List the users of the Redis directory", p.userList),
-		p.userCommandOf(f, "set-password NAME", "Give a user a new password; ends all sessions", p.userSetPassword),
+		p.userCommandOf(f, "set-password NAME", "Give a user a new password; ends all sessions, and a lock", p.userSetPassword),
 		p.userCommandOf(f, "disable NAME", "Disable a user; ends all sessions", p.userDisable),
 		p.userCommandOf(f, "enable NAME", "Enable a user again", p.userEnable),
 		p.userCommandOf(f, "delete NAME", "Delete a user; ends all sessions", p.userDelete),

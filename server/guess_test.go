@@ -222,6 +222,23 @@ func TestNamesOfAnApplication(t *testing.T) {
 		require.Equal(t, want.body, got.body, "locked looks like wrong")
 		require.Contains(t, f.log.String(), `"reason":"user_locked","sub":"u-1"`)
 	})
+	t.Run("S-11 of a name that the application once gave an owner no guess is compared while the owner is locked", func(t *testing.T) {
+		a := &application{sub: true}
+		f := startApplication(t, a)
+		names := []string{"ada", "ada@example.com", "a.lovelace"}
+		for range 20 {
+			for _, name := range names {
+				refused(t, f.loginAs(t, name, "wrong"), 400, codeInvalidGrant)
+			}
+		}
+		require.LessOrEqual(t, a.asked.Load(), int64(5))
+		refused(t, f.loginAs(t, "countess", "wrong"), 400, codeInvalidGrant)
+		asked := a.asked.Load()
+		for range 5 {
+			refused(t, f.loginAs(t, "countess", "wrong"), 400, codeInvalidGrant)
+		}
+		require.Equal(t, asked, a.asked.Load())
+	})
 	t.Run("S-02 a name that is nobody's costs the counters what a user's does", func(t *testing.T) {
 		f := startApplication(t, &application{sub: true})
 		counter := &tally{Counter: attempts.NewMemory()}

@@ -51,7 +51,7 @@ func (a *Attempt) Key() string {
 	return "name:" + foldName(a.login.name)
 }
 
-// Late says that only Verify learns whose name it is. The caller then does the same for a name that is nobody's as for a user's.
+// Late says that only Verify learns for certain whose name it is. The caller then does the same for a name that is nobody's as for a user's.
 func (a *Attempt) Late() bool { return a.late }
 
 // KeyOf is Key where the user's id is known.
@@ -60,7 +60,7 @@ func KeyOf(id string) string { return "id:" + id }
 // Generation is another text when the user's password is set anew, and says nothing of it: a new password has no
 // failures yet. It is "" where Lookup does not know.
 func (a *Attempt) Generation() string {
-	if a.user == nil {
+	if a.user == nil || a.user.Credential.text == "" {
 		return ""
 	}
 	sum := sha256.Sum256([]byte("grantor/generation/v1\x00" + a.user.Credential.text))

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 )
 
 // HTTPConfig says where the application is that knows the users.
@@ -53,7 +55,11 @@ type HTTP struct {
 	client *http.Client
 	slots  *Slots
 	pace   pace
+	owners *lru.Cache[string, string] // name → sub, as the application said last; for counting alone
 }
+
+// maxOwners bounds the names that are remembered.
+const maxOwners = 8192
 
 // NewHTTP checks cfg and returns the Authenticator.
 func NewHTTP(cfg HTTPConfig) (*HTTP, error) {
@@ -74,7 +80,11 @@ func NewHTTP(cfg HTTPConfig) (*HTTP, error) {
 	if client.Transport = cfg.Transport; cfg.Transport == nil {
 		client.Transport = newTransport()
 	}
-	return &HTTP{url: cfg.URL, secret: []byte(cfg.Secret), client: client, slots: NewSlots(httpSlots)}, nil
+	owners, err := lru.New[string, string](maxOwners)
+	if err != nil {
+		return nil, err
+	}
+	return &HTTP{url: cfg.URL, secret: []byte(cfg.Secret), client: client, slots: NewSlots(httpSlots), owners: owners}, nil
 }
 
 func newTransport() http.RoundTripper {
@@ -104,9 +114,23 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// Lookup implements Authenticator. The application is not asked yet: failures count by the name.
+// Lookup implements Authenticator. The application is not asked yet: failures count by the name, or by the user whose name it was
+// when the application was asked last.
 func (h *HTTP) Lookup(_ context.Context, login Login) (*Attempt, error) {
-	return &Attempt{login: login, late: true}, nil
+	a := &Attempt{login: login, late: true}
+	if sub, known := h.owners.Get(login.name); known {
+		a.user = &User{ID: sub}
+	}
+	return a, nil
+}
+
+// remember keeps whose name it was.
+func (h *HTTP) remember(name string, u *User) {
+	if u == nil {
+		h.owners.Remove(name)
+		return
+	}
+	h.owners.Add(name, u.ID)
 }
 
 // Verify implements Authenticator.
@@ -122,16 +146,21 @@ func (h *HTTP) Verify(ctx context.Context, a *Attempt) (*User, error) {
 	}
 	if errors.Is(failed, ErrUnknown) {
 		h.pace.note(time.Since(start))
+		h.remember(a.login.name, u)
 		refusal := &Refusal{Reason: ReasonPassword}
 		if u != nil {
 			refusal.Subject = u.ID
 		}
 		return nil, refusal
 	}
-	if failed == nil && u.Username == "" {
+	if failed != nil {
+		return nil, failed
+	}
+	h.remember(a.login.name, u)
+	if u.Username == "" {
 		u.Username = a.login.name
 	}
-	return u, failed
+	return u, nil
 }
 
 // Decline implements Authenticator.
