@@ -1,22 +1,36 @@
 package redisdb
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/go-redis/redis/v8"
 )
 
 // Beat is the pulse of a node: every BeatEvery it writes to Redis. What a node read is known to be
-// true only as long as its writes are taken; see Fresh. The times between the beats of all nodes, which
-// Redis keeps by its own clock, tell when the deployment could not answer; see Outage.
+// true only as long as its writes are taken, by a server that is the primary still; see Fresh. The times
+// between the beats of all nodes, which Redis keeps by its own clock, tell when the deployment could not
+// answer; see Outage.
 type Beat struct {
-	db *DB
+	db    *DB
+	fresh atomic.Pointer[time.Time] // when the last beat was sent that was proven
 
 	mu        sync.Mutex
 	confirmed time.Time // when the last beat that Redis took was sent
+	doubt     error     // why the last one is not proven
 	told      interval  // the last outage that Redis tells of
 	own       interval  // the last time in which this node had no answer
+}
+
+// pulseConn is what a Beat uses: a connection of its own, which no load keeps from it. The zero value: a Cluster.
+type pulseConn struct {
+	client   *redis.Client
+	dialed   atomic.Value // string: with Sentinel, the server at its other end
+	electors *electors    // nil without Sentinel
 }
 
 // interval is a time without service. The zero value: there was none.
@@ -56,6 +70,20 @@ func (b *Beat) Confirmed() time.Time {
 	return b.confirmed
 }
 
+// Fresh returns nil if this node's writes were taken within a time by a server that is the primary. A read
+// proves less: one beside a primary that was cut off from the rest is answered as ever, while elsewhere its
+// successor revokes. See prove.
+func (b *Beat) Fresh(within time.Duration) error {
+	if at := b.fresh.Load(); at != nil && time.Since(*at) <= within {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return cmp.Or(b.doubt, errNoBeat)
+}
+
+var errNoBeat = fmt.Errorf("%w: no write was taken lately", ErrUnavailable)
+
 // Outage returns the last time in which the store did not serve this deployment, or not this node: how long
 // that was, and when service returned by this node's clock. Zero: none is known of.
 func (b *Beat) Outage() (length time.Duration, returned time.Time) {
@@ -92,23 +120,97 @@ redis.call('HSET', KEYS[1], 'at', now)
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return {now, from, to}`)
 
-// Once beats once, and returns why Redis did not take it.
+// Once beats once, and returns why Redis did not take it, or why that proves nothing.
 func (b *Beat) Once(ctx context.Context) error {
 	sent := time.Now()
-	v, err := b.db.EvalDurable(ctx, pulse, []string{beatKey}, outageAfter.Milliseconds(), outageApart.Milliseconds(), beatLife.Milliseconds())
-	if v == nil {
-		return err
+	v, acked, err := b.db.beat(endless(ctx))
+	if err == nil {
+		var ms [3]int64
+		if ms, err = readPulse(v); err == nil {
+			b.note(sent, time.Now(), ms)
+			err = b.db.prove(endless(ctx), acked)
+		}
 	}
-	answer, ok := v.([]any)
-	if !ok || len(answer) != 3 {
-		return fmt.Errorf("%w: unexpected answer to a beat", ErrRefused)
+	if err == nil {
+		b.fresh.Store(&sent)
 	}
-	var ms [3]int64
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.doubt = err
+	return err
+}
+
+func readPulse(v any) (ms [3]int64, err error) {
+	answer, _ := v.([]any)
+	if len(answer) != len(ms) {
+		return ms, fmt.Errorf("%w: unexpected answer to a beat", ErrRefused)
+	}
 	for i := range ms {
 		ms[i], _ = answer[i].(int64)
 	}
-	b.note(sent, time.Now(), ms)
-	return nil
+	return ms, nil
+}
+
+// beat writes, and returns the answer and, with Sentinel, how many replicas have it. It also refreshes what is known of
+// replicas.
+func (d *DB) beat(ctx context.Context) (v any, acked int64, err error) {
+	ages := []any{outageAfter.Milliseconds(), outageApart.Milliseconds(), beatLife.Milliseconds()}
+	if d.cluster != nil {
+		v, err = d.Eval(ctx, pulse, []string{beatKey}, ages...)
+		d.lookAround(ctx)
+		return v, 0, err
+	}
+	if err := d.gate.enter(); err != nil {
+		return nil, 0, err
+	}
+	defer d.gate.leave()
+	call, err := d.call(pulse, []string{beatKey}, ages)
+	if err != nil {
+		return nil, 0, err
+	}
+	cmd, wait := redis.NewCmd(ctx, call.whole()...), redis.NewIntCmd(ctx, "wait", d.single.copies.all(), d.cfg.WaitTimeout.Milliseconds())
+	_, _ = d.pulse.client.Pipelined(ctx, func(p redis.Pipeliner) error { // each has its own error
+		_ = p.Process(ctx, cmd)
+		if d.pulse.electors != nil && d.single.copies.all() > 0 {
+			_ = p.Process(ctx, wait)
+		}
+		return nil
+	})
+	v, err = result(cmd, cmd.Err())
+	if err == nil {
+		_, _ = d.wanted(ctx, d.single) // asked again by those who need to know
+	}
+	return v, wait.Val(), err
+}
+
+// prove returns nil if the server that took a beat is still the primary. With Sentinel it may have been replaced,
+// without knowing it: then its replicas have left it, all or the one that was promoted, and the Sentinels say
+// so. So either all replicas that it ever had confirm the beat, or a majority of all Sentinels names it. Losing a
+// replica, or the Sentinels, takes no node out of service. A Cluster has that rule inside: a primary without
+// the majority of the others takes no writes. And one server alone is never replaced by itself.
+func (d *DB) prove(ctx context.Context, acked int64) error {
+	e := d.pulse.electors
+	if e == nil {
+		return nil
+	}
+	if all := d.single.copies.all(); all > 0 && acked >= int64(all) {
+		return nil
+	}
+	addr, _ := d.pulse.dialed.Load().(string)
+	return e.elect(ctx, addr, d.single.copies.all() == 0)
+}
+
+// lookAround refreshes what is known of the replicas of all primaries of a Cluster.
+func (d *DB) lookAround(ctx context.Context) {
+	if d.cfg.WaitReplicas == 0 {
+		return
+	}
+	_ = d.cluster.ForEachMaster(ctx, func(ctx context.Context, client *redis.Client) error {
+		if n := d.nodes.get(client.Options().Addr); n != nil {
+			_, _ = d.wanted(ctx, n) // as above
+		}
+		return nil
+	})
 }
 
 // note takes an answer: Redis's time, and when the last outage began and ended by it.

@@ -31,7 +31,7 @@ type breaker struct {
 	mu      sync.Mutex
 	stopped bool
 	quit    chan struct{}
-	watcher sync.WaitGroup
+	watcher sync.WaitGroup // its own, and those of spawn
 }
 
 const (
@@ -129,7 +129,17 @@ func (b *breaker) watch(cause error) {
 	}
 }
 
-// stop tells the watcher to end, if there is one.
+// spawn runs f, which must end soon after quit is closed, and reports false when that has happened.
+func (b *breaker) spawn(f func()) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.stopped {
+		b.watcher.Go(f)
+	}
+	return !b.stopped
+}
+
+// stop tells the watchers to end, if there are any.
 func (b *breaker) stop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -139,7 +149,7 @@ func (b *breaker) stop() {
 	}
 }
 
-// wait waits until a stopped watcher has ended.
+// wait waits until stopped watchers have ended.
 func (b *breaker) wait() { b.watcher.Wait() }
 
 // newBreaker returns a closed breaker; probe and sweep are set by newNode.

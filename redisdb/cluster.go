@@ -79,9 +79,9 @@ func (d *DB) eachPrimary(ctx context.Context, f func(ctx context.Context, client
 	}
 	defer d.gate.leave()
 	if d.cluster != nil {
-		return wrap(d.cluster.ForEachMaster(endless(ctx), f))
+		return wrapRead(d.cluster.ForEachMaster(endless(ctx), f))
 	}
-	return wrap(f(endless(ctx), d.single.repeat))
+	return wrapRead(f(endless(ctx), d.single.repeat))
 }
 
 // commandTable answers COMMAND locally.

@@ -65,7 +65,7 @@ func (d *DB) Get(ctx context.Context, key string) ([]byte, error) {
 	key = d.Key(key)
 	cmd := redis.NewStringCmd(ctx, "get", key)
 	if err := d.do(ctx, key, cmd); err != nil {
-		return nil, wrap(err)
+		return nil, wrapRead(err)
 	}
 	return cmd.Bytes()
 }
@@ -75,7 +75,7 @@ func (d *DB) MGet(ctx context.Context, keys ...string) ([][]byte, error) {
 	args := d.keysOf("mget", keys)
 	cmd := redis.NewSliceCmd(ctx, args...)
 	if err := d.do(ctx, args[1].(string), cmd); err != nil {
-		return nil, wrap(err)
+		return nil, wrapRead(err)
 	}
 	out := make([][]byte, len(keys))
 	if len(cmd.Val()) != len(keys) {
@@ -121,7 +121,7 @@ func (d *DB) Ping(ctx context.Context) error {
 		return nil
 	})
 	if failed, _ := last.Load().(boxed); err == nil && !alive.Load() {
-		return wrap(failed.error)
+		return wrapRead(failed.error)
 	}
 	return err
 }

@@ -3,12 +3,13 @@ package redisdb
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-redis/redis/v8"
 )
 
-// EvalDurable is Eval whose effect Config.WaitReplicas replicas confirm, where the primary has any: WAIT
+// EvalDurable is Eval whose effect Config.WaitReplicas replicas confirm, where the server ever had any: WAIT
 // travels behind the script on the same connection. Too few is ErrNotDurable, and the result
 // is still returned: the write stands on the primary, and may be lost with it.
 func (d *DB) EvalDurable(ctx context.Context, s *Script, keys []string, args ...any) (any, error) {
@@ -33,8 +34,15 @@ func (d *DB) EvalDurable(ctx context.Context, s *Script, keys []string, args ...
 		})
 	})
 	value, err := result(cmd, err)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case confirmed == nil:
+		return value, nil
+	}
+	d.unconfirmed.Add(1)
+	if d.cfg.WaitMissing == Degrade {
+		return value, nil
 	}
 	return value, confirmed
 }
@@ -50,50 +58,92 @@ var del = NewScript(`return redis.call('DEL', unpack(KEYS))`)
 
 // confirm runs a command on a server and waits for its replicas. It returns what they made of
 // it, nil or ErrNotDurable, and the command's own error.
+//
+// Those who wait share one pipeline and its WAIT: however long replicas take, two connections are held, and the
+// others are there for those who only read.
 func (d *DB) confirm(ctx context.Context, n *node, key string, cmd redis.Cmder, asking bool) (confirmed, err error) {
-	expected, err := n.copies.expected(func() (replication, error) { return lookAtReplication(ctx, n) })
-	if err != nil {
-		return nil, err
-	}
-	if !expected {
-		return nil, d.plainly(ctx, n, cmd, asking)
-	}
-	wait := redis.NewIntCmd(ctx, "wait", d.cfg.WaitReplicas, d.cfg.WaitTimeout.Milliseconds())
-	_, err = n.waiting.Pipelined(ctx, func(p redis.Pipeliner) error {
-		queue := func(c redis.Cmder) {
-			if asking {
-				_ = p.Process(ctx, redis.NewCmd(ctx, "asking"))
-			}
-			_ = p.Process(ctx, c)
-		}
-		queue(cmd)
-		queue(redis.NewStatusCmd(ctx, "set", d.marker(n, key, asking), 1, "px", markerLife.Milliseconds()))
-		return p.Process(ctx, wait)
-	})
-	if err := cmd.Err(); err != nil && err != redis.Nil { //nolint:errorlint // v8 never wraps it
-		return nil, err
-	}
+	want, err := d.wanted(ctx, n)
 	switch {
-	case wait.Err() != nil && !answered(wait.Err()):
+	case err != nil:
 		return nil, err
-	case wait.Err() != nil:
-		confirmed = fmt.Errorf("%w: WAIT: %w", ErrNotDurable, wrap(wait.Err()))
-	case wait.Val() < int64(d.cfg.WaitReplicas):
-		confirmed = ErrNotDurable
+	case want == 0:
+		return nil, d.plainly(ctx, n, cmd, asking)
+	case n.copies.short.Load():
+		return ErrNotDurable, d.plainly(ctx, n, cmd, asking)
+	case asking:
+		return d.confirmAsking(n, key, cmd)
 	}
-	return confirmed, cmd.Err()
+	return n.durable.ride(cmd)
 }
 
-// plainly runs a command on a server that has no replicas.
+// sendDurably returns what sends commands that a server's replicas must confirm, in one pipeline.
+func (d *DB) sendDurably(n *node) func([]redis.Cmder) error {
+	return func(cmds []redis.Cmder) error {
+		if n.copies.short.Load() {
+			sendTwice(n.once, cmds)
+			return ErrNotDurable
+		}
+		key := keyOf(cmds[0])
+		marker, wait := d.confirmation(n, key, false)
+		sendTwice(n.waiting, append(slices.Clone(cmds), marker, wait))
+		if i := slices.IndexFunc(cmds, func(c redis.Cmder) bool { return conclusive(c.Err()) }); d.elsewhere(marker.Err()) && i >= 0 {
+			key = keyOf(cmds[i]) // the first one's slot is moving, and this one's is not
+			marker, wait = d.confirmation(n, key, false)
+			sendTwice(n.waiting, []redis.Cmder{marker, wait})
+		}
+		confirmed := d.verdict(marker, wait)
+		if confirmed != nil && wait.Err() == nil {
+			d.fallShort(n, key)
+		}
+		return confirmed
+	}
+}
+
+// keyOf is the first key of a script's call.
+func keyOf(cmd redis.Cmder) string {
+	if args := cmd.Args(); len(args) > 3 {
+		if key, ok := args[3].(string); ok {
+			return key
+		}
+	}
+	return ""
+}
+
+// confirmation is what follows a command on its connection; see marker.
+func (d *DB) confirmation(n *node, key string, asking bool) (marker *redis.StatusCmd, wait *redis.IntCmd) {
+	ctx := context.Background()
+	return redis.NewStatusCmd(ctx, "set", d.marker(n, key, asking), 1, "px", markerLife.Milliseconds()),
+		redis.NewIntCmd(ctx, "wait", d.cfg.WaitReplicas, d.cfg.WaitTimeout.Milliseconds())
+}
+
+// verdict says whether enough replicas confirmed.
+func (d *DB) verdict(marker *redis.StatusCmd, wait *redis.IntCmd) error {
+	switch {
+	case wait.Err() != nil:
+		return fmt.Errorf("%w: WAIT: %w", ErrNotDurable, wait.Err())
+	case marker.Err() != nil && !isReply(marker.Err(), "OOM"):
+		return fmt.Errorf("%w: %w", ErrNotDurable, marker.Err())
+	case wait.Val() < int64(d.cfg.WaitReplicas):
+		return ErrNotDurable
+	}
+	return nil
+}
+
+// confirmAsking is confirm for a slot that is on its way to this server.
+func (d *DB) confirmAsking(n *node, key string, cmd redis.Cmder) (confirmed, err error) {
+	ask := func() redis.Cmder { return redis.NewCmd(context.Background(), "asking") }
+	marker, wait := d.confirmation(n, key, true)
+	sendTwice(n.waiting, []redis.Cmder{ask(), cmd, ask(), marker, wait})
+	return d.verdict(marker, wait), cmd.Err()
+}
+
+// plainly runs a command on a server without waiting for replicas.
 func (d *DB) plainly(ctx context.Context, n *node, cmd redis.Cmder, asking bool) error {
 	if !asking {
 		return n.lane.do(ctx, cmd)
 	}
-	_, err := n.repeat.Pipelined(ctx, func(p redis.Pipeliner) error {
-		_ = p.Process(ctx, redis.NewCmd(ctx, "asking"))
-		return p.Process(ctx, cmd)
-	})
-	return err
+	sendTwice(n.once, []redis.Cmder{redis.NewCmd(ctx, "asking"), cmd})
+	return cmd.Err()
 }
 
 // marker names a key of the same slot that is written between command and WAIT. Since Redis 7.2 a WAIT
@@ -116,12 +166,3 @@ func (d *DB) marker(n *node, key string, asking bool) string {
 }
 
 const markerLife = time.Minute
-
-// lookAtReplication asks a server about its replicas.
-func lookAtReplication(ctx context.Context, n *node) (replication, error) {
-	text, err := n.repeat.Info(ctx, "replication").Result()
-	if err != nil {
-		return replication{}, err
-	}
-	return parseReplication(text), nil
-}

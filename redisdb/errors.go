@@ -1,6 +1,7 @@
 package redisdb
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,13 +15,15 @@ import (
 var (
 	// ErrNil: there is no such key.
 	ErrNil = errors.New("redis: no such key")
-	// ErrUnavailable: Redis did not answer, or answered that it cannot serve now. Whether a write was
-	// executed is unknown; it may be tried again.
+	// ErrUnavailable: Redis was not reached, or answered that it cannot serve now. It may be tried again. A write was
+	// not done, unless the error is one of the next two, which wrap this one.
 	ErrUnavailable error = fault("redis is unavailable")
+	// ErrOutcomeUnknown: the answer to a write was lost, so nobody knows whether it was done.
+	ErrOutcomeUnknown error = outcomeUnknown{fmt.Errorf("%w: whether the write was done is not known", ErrUnavailable)}
+	// ErrNotDurable: done, but fewer replicas confirmed it than were asked for: a failover could undo it.
+	ErrNotDurable error = notConfirmed{fmt.Errorf("%w: the write is done, but too few replicas confirmed it", ErrUnavailable)}
 	// ErrBusy: more commands wait for Redis than is sensible. It was not sent. It wraps ErrUnavailable.
 	ErrBusy = fmt.Errorf("%w: too many commands are waiting", ErrUnavailable)
-	// ErrNotDurable: written, but fewer replicas confirmed it than were asked for. It wraps ErrUnavailable.
-	ErrNotDurable = fmt.Errorf("%w: too few replicas confirmed the write", ErrUnavailable)
 	// ErrRefused: Redis answered with an error that waiting does not mend, such as a key of another
 	// type or an error of a script.
 	ErrRefused error = fault("redis refused the command")
@@ -36,6 +39,31 @@ func (f fault) Error() string { return string(f) }
 // StoreFault says to those who do not know Redis that the store failed; see tokens.Store.
 func (fault) StoreFault() {}
 
+// outcomeUnknown and notConfirmed say by their methods what became of a write to those who do not know Redis.
+type (
+	outcomeUnknown struct{ error }
+	notConfirmed   struct{ error }
+)
+
+func (e outcomeUnknown) Unwrap() error { return e.error }
+func (outcomeUnknown) OutcomeUnknown() {}
+func (e notConfirmed) Unwrap() error   { return e.error }
+func (notConfirmed) NotConfirmed()     {}
+
+// wrapRead is wrap for what changes nothing: nothing of it is unknown.
+func wrapRead(err error) error {
+	if err == nil || err == redis.Nil { //nolint:errorlint // as in wrap
+		return wrap(err)
+	}
+	if lost, ok := err.(errLost); ok { //nolint:errorlint // as it comes from twice
+		err = lost.error
+	}
+	if mayHaveRun(err) {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return wrap(err)
+}
+
 // wrap turns an error of go-redis into one of ours. The text of the cause stays, for logs; neither go-redis
 // nor Redis puts passwords into it.
 func wrap(err error) error {
@@ -44,11 +72,14 @@ func wrap(err error) error {
 		return nil
 	case err == redis.Nil: //nolint:errorlint // v8 never wraps it, and this is the hot path
 		return ErrNil
-	case errors.Is(err, ErrUnavailable):
-		return err
+	}
+	if lost, ok := errors.AsType[errLost](err); ok || mayHaveRun(err) && !errors.Is(err, ErrUnavailable) {
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, cmp.Or(lost.error, err))
 	}
 	text, answered := reply(err)
 	switch {
+	case errors.Is(err, ErrUnavailable):
+		return err
 	case !answered:
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case passing(text):

@@ -2,9 +2,9 @@ package redisdb
 
 import (
 	"errors"
+	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-redis/redis/v8"
 	"github.com/stretchr/testify/require"
@@ -46,8 +46,13 @@ func TestWrap(t *testing.T) {
 	require.NoError(t, wrap(nil))
 	require.Equal(t, ErrNil, wrap(redis.Nil))
 	broken := errors.New("read tcp: i/o timeout")
-	require.ErrorIs(t, wrap(broken), ErrUnavailable)
+	require.ErrorIs(t, wrap(broken), ErrOutcomeUnknown)
 	require.ErrorIs(t, wrap(broken), broken)
+	require.NotErrorIs(t, wrapRead(broken), ErrOutcomeUnknown, "what changes nothing has no outcome")
+	require.ErrorIs(t, wrap(errLost{answer("LOADING")}), ErrOutcomeUnknown, "a refusal behind a lost answer refuses nothing")
+	require.NotErrorIs(t, wrap(answer("LOADING")), ErrOutcomeUnknown)
+	require.NotErrorIs(t, wrap(&net.OpError{Op: "dial", Err: broken}), ErrOutcomeUnknown, "Redis was not reached")
+	require.NotErrorIs(t, wrap(errBroken{broken}), ErrOutcomeUnknown, "Redis was not asked")
 	require.ErrorIs(t, wrap(errBroken{broken}), ErrUnavailable)
 	require.ErrorIs(t, ErrNotDurable, ErrUnavailable)
 	require.ErrorIs(t, ErrBusy, ErrUnavailable)
@@ -102,21 +107,8 @@ func TestSlotOf(t *testing.T) {
 	}
 }
 
-func TestReplicas(t *testing.T) {
-	at := time.Now()
-	var r replicas
-	r.learn(replication{"a", 0}, at)
-	require.False(t, r.expect, "never had any")
-	r.learn(replication{"a", 1}, at)
-	require.True(t, r.expect)
-	r.learn(replication{"a", 0}, at.Add(replicaMemory-1))
-	require.True(t, r.expect, "it may be cut off")
-	r.learn(replication{"b", 0}, at.Add(replicaMemory-1))
-	require.False(t, r.expect, "it was just promoted")
-	r.learn(replication{"b", 2}, at)
-	r.learn(replication{"b", 0}, at.Add(replicaMemory))
-	require.False(t, r.expect, "they were taken away for good")
-	require.Equal(t, replication{"id", 1}, parseReplication(strings.ReplaceAll(`role:master
+func TestParseReplication(t *testing.T) {
+	require.Equal(t, replication{id: "id", online: 1}, parseReplication(strings.ReplaceAll(`role:master
 connected_slaves:2
 slave0:ip=127.0.0.1,port=1,state=online,offset=1,lag=0
 slave1:ip=127.0.0.1,port=2,state=wait_bgsave,offset=0,lag=0

@@ -18,7 +18,8 @@ import (
 // gets its own answer and its own error. The queue is bounded. There are no idle goroutines: a
 // worker ends when the queue is empty.
 type lane struct {
-	client *redis.Client
+	client *redis.Client // repeats nothing: twice does, and knows what was lost
+	send   func(cmds []redis.Cmder) (confirmed error)
 	share  bool  // false: no pipelines
 	few    int32 // up to so many under way take connections of their own
 	most   int   // up to so many wait
@@ -43,12 +44,14 @@ const (
 
 // passenger is a command in the queue.
 type passenger struct {
-	cmd  redis.Cmder
-	done chan struct{} // one signal: cmd has its answer or error
+	cmd       redis.Cmder
+	confirmed error         // what replicas made of it, where send asks them
+	done      chan struct{} // one signal: cmd has its answer or error
 }
 
 func newLane(client *redis.Client, share bool) *lane {
 	l := &lane{client: client, share: share, few: fewUnderway, most: maxQueue}
+	l.send = l.pipeline
 	l.passengers.New = func() any { return &passenger{done: make(chan struct{}, 1)} }
 	return l
 }
@@ -58,19 +61,26 @@ func (l *lane) do(ctx context.Context, cmd redis.Cmder) error {
 	n := l.underway.Add(1)
 	defer l.underway.Add(-1)
 	if !l.share || (n <= l.few && l.working.Load() == 0) {
-		return l.client.Process(endless(ctx), cmd)
+		return twice(func() error { return l.client.Process(endless(ctx), cmd) })
 	}
+	_, err := l.ride(cmd)
+	return err
+}
+
+// ride runs a command in a pipeline, and returns what replicas made of it and its error.
+func (l *lane) ride(cmd redis.Cmder) (confirmed, err error) {
 	p := l.passengers.Get().(*passenger)
 	p.cmd = cmd
 	if !l.board(p) {
 		l.passengers.Put(p)
 		l.refused.Add(1)
-		return ErrBusy
+		return nil, ErrBusy
 	}
 	<-p.done
-	p.cmd = nil
+	confirmed = p.confirmed
+	p.cmd, p.confirmed = nil, nil
 	l.passengers.Put(p)
-	return cmd.Err()
+	return confirmed, cmd.Err()
 }
 
 // board puts a passenger into the queue, and a worker to work if need be. It reports false when the queue
@@ -103,9 +113,10 @@ func (l *lane) work() {
 		for _, p := range batch {
 			cmds = append(cmds, p.cmd)
 		}
-		l.send(cmds)
+		confirmed := l.send(cmds)
 		for i, p := range batch {
 			batch[i] = nil
+			p.confirmed = confirmed
 			p.done <- struct{}{}
 		}
 	}
@@ -127,14 +138,10 @@ func (l *lane) take(batch []*passenger) []*passenger {
 	return batch
 }
 
-// send runs commands in one pipeline. v8 gives each its answer or its error.
-func (l *lane) send(cmds []redis.Cmder) {
-	ctx := context.Background()
-	pipe := l.client.Pipeline()
-	for _, cmd := range cmds {
-		_ = pipe.Process(ctx, cmd)
-	}
-	_, _ = pipe.Exec(ctx)
+// pipeline runs commands in one pipeline. Each gets its answer or its error.
+func (l *lane) pipeline(cmds []redis.Cmder) error {
+	sendTwice(l.client, cmds)
 	l.batches.Add(1)
 	l.shared.Add(uint64(len(cmds)))
+	return nil
 }

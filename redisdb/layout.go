@@ -94,11 +94,7 @@ func (l *layout) dial(ctx context.Context, network, addr string) (net.Conn, erro
 		origin, _ := l.origin.Load().(string)
 		addr = net.JoinHostPort(origin, port)
 	}
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 5 * time.Minute}
-	if l.tls == nil {
-		return dialer.DialContext(ctx, network, addr)
-	}
-	return (&tls.Dialer{NetDialer: dialer, Config: l.tls}).DialContext(ctx, network, addr)
+	return dialTo(l.tls, dialTimeout, nil)(ctx, network, addr)
 }
 
 // parseSlots reads CLUSTER SLOTS: ranges of [first, last, node…], the first node being the primary.

@@ -14,9 +14,10 @@ type node struct {
 	client  *redis.Client // as it was opened
 	repeat  *redis.Client // repeats a command once whose answer was lost
 	once    *redis.Client // never repeats
-	waiting *redis.Client // repeats, and has the patience for a WAIT
+	waiting *redis.Client // never repeats, and has the patience for a WAIT
 	breaker *breaker
 	lane    *lane
+	durable *lane // of those who wait for replicas
 	copies  replicas
 }
 
@@ -27,8 +28,10 @@ func (d *DB) newNode(client *redis.Client) *node {
 	n := &node{client: client, breaker: b}
 	n.repeat = variant(client, d.cfg.Timeout, retries)
 	n.once = variant(client, d.cfg.Timeout, 0)
-	n.waiting = variant(client, d.cfg.Timeout+d.cfg.WaitTimeout, retries)
-	n.lane = newLane(n.repeat, !d.cfg.NoCoalescing)
+	n.waiting = variant(client, d.cfg.Timeout+d.cfg.WaitTimeout, 0)
+	n.lane = newLane(n.once, !d.cfg.NoCoalescing)
+	n.durable = newLane(n.waiting, true)
+	n.durable.send = d.sendDurably(n)
 	past := variant(client, d.cfg.Timeout, 0)
 	past.Options().Limiter = nil
 	b.probe = func() error { return past.Ping(context.Background()).Err() }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-redis/redis/v8"
@@ -66,15 +67,31 @@ func (c Config) singleOptions(tlsConfig *tls.Config) (*redis.Options, error) {
 
 // sentinelOptions asks the Sentinels one after the other and holds up all dialing meanwhile, so
 // dialing has less patience than elsewhere.
-func (c Config) sentinelOptions(tlsConfig *tls.Config) *redis.FailoverOptions {
+func (c Config) sentinelOptions(tlsConfig *tls.Config, dialed *atomic.Value) *redis.FailoverOptions {
 	return &redis.FailoverOptions{
-		MasterName: c.Master, SentinelAddrs: c.Addrs,
+		MasterName: c.Master, SentinelAddrs: c.Addrs, Dialer: dialTo(tlsConfig, c.Timeout, dialed),
 		SentinelUsername: c.SentinelUsername, SentinelPassword: c.SentinelPassword,
 		Username: c.Username, Password: c.Password, DB: c.DB, TLSConfig: tlsConfig,
 		MaxRetries: retries, MinRetryBackoff: minBackoff, MaxRetryBackoff: maxBackoff,
 		DialTimeout: c.Timeout, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout,
 		PoolSize: poolSize, MinIdleConns: minIdle, PoolTimeout: poolTimeout,
 		IdleTimeout: idleTimeout, IdleCheckFrequency: idleCheck,
+	}
+}
+
+// dialTo returns a dialer that notes to whom it connected last.
+func dialTo(tlsConfig *tls.Config, timeout time.Duration, dialed *atomic.Value) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+		dialer := &net.Dialer{Timeout: timeout, KeepAlive: 5 * time.Minute}
+		if tlsConfig == nil {
+			conn, err = dialer.DialContext(ctx, network, addr)
+		} else {
+			conn, err = (&tls.Dialer{NetDialer: dialer, Config: tlsConfig}).DialContext(ctx, network, addr)
+		}
+		if err == nil && dialed != nil {
+			dialed.Store(addr)
+		}
+		return conn, err
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-redis/redis/v8"
@@ -34,6 +35,12 @@ const (
 	Single   Mode = "single"
 	Sentinel Mode = "sentinel"
 	Cluster  Mode = "cluster"
+)
+
+// What becomes of a durable write that too few replicas confirm.
+const (
+	Refuse  = "refuse"  // it ends in ErrNotDurable
+	Degrade = "degrade" // it counts, and is counted in Stats.Unconfirmed
 )
 
 // Config is [redis] of config.toml.
@@ -53,7 +60,8 @@ type Config struct {
 	DB               int           // not in a Cluster
 	Prefix           string        // before every key; no braces
 	Timeout          time.Duration // of one attempt of a command, of which there are at most two; 0: 500 ms
-	WaitReplicas     int           // how many replicas must have a durable write, where there are any; 0: none
+	WaitReplicas     int           // how many replicas must have a durable write, where there ever were any; 0: none
+	WaitMissing      string        // Refuse or Degrade: what a durable write is that fewer confirm; "": Refuse
 	WaitTimeout      time.Duration // how long to wait for them; 0: 100 ms
 	NoCoalescing     bool          // every command alone: for comparison
 	Log              *slog.Logger  // is told when Redis stops and begins to answer; nil: nobody is
@@ -65,8 +73,12 @@ type DB struct {
 	single  *node                // nil in a Cluster
 	cluster *redis.ClusterClient // nil elsewhere
 	nodes   nodes                // of a Cluster
+	pulse   pulseConn            // for Beat
+	dialed  atomic.Value         // string: with Sentinel, the server that was last connected to
 	gate    gate
 	clock   clock
+
+	unconfirmed atomic.Uint64
 }
 
 // Open prepares the connections; Redis is first asked by the first command. It returns an error when cfg
@@ -87,13 +99,19 @@ func Open(cfg Config) (*DB, error) {
 	case Cluster:
 		d.openCluster(tlsConfig)
 	case Sentinel:
-		d.single = d.newNode(redis.NewFailoverClient(cfg.sentinelOptions(tlsConfig)))
+		d.single = d.newNode(redis.NewFailoverClient(cfg.sentinelOptions(tlsConfig, &d.dialed)))
+		o := cfg.sentinelOptions(tlsConfig, &d.pulse.dialed)
+		o.PoolSize, o.MinIdleConns, o.MaxRetries, o.ReadTimeout = 1, 0, -1, cfg.Timeout+cfg.WaitTimeout
+		d.pulse.client, d.pulse.electors = redis.NewFailoverClient(o), &electors{cfg: cfg, tls: tlsConfig}
 	default:
 		o, err := cfg.singleOptions(tlsConfig)
 		if err != nil {
 			return nil, err
 		}
 		d.single = d.newNode(redis.NewClient(o))
+		o, _ = cfg.singleOptions(tlsConfig)
+		o.PoolSize, o.MinIdleConns, o.MaxRetries = 1, 0, -1
+		d.pulse.client = redis.NewClient(o)
 	}
 	return d, nil
 }
@@ -123,7 +141,7 @@ func (d *DB) Close() error {
 	}
 	d.single.breaker.stop()
 	d.single.breaker.wait()
-	return d.single.client.Close()
+	return errors.Join(d.pulse.client.Close(), d.single.client.Close())
 }
 
 // Key puts the deployment's prefix before a key.
@@ -157,6 +175,8 @@ func (c Config) validate() error {
 		return errors.New("redis: prefix must not hold braces: they would decide where a Cluster puts a key")
 	case c.Mode == Cluster && c.DB != 0:
 		return errors.New("redis: a Cluster has no db but 0")
+	case c.WaitMissing != "" && c.WaitMissing != Refuse && c.WaitMissing != Degrade:
+		return errors.New(`redis: wait_missing must be "refuse" or "degrade"`)
 	case c.Timeout < 0 || c.WaitTimeout < 0 || c.WaitReplicas < 0:
 		return errors.New("redis: timeout, wait_timeout and wait_replicas must not be negative")
 	case c.Username != "" && c.Password == "" && c.Mode != Single, // v8 then sends no AUTH at all

@@ -1,59 +1,159 @@
 package redisdb
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/go-redis/redis/v8"
 )
 
-// replicas remembers whether a server has replicas that must confirm a durable write. The knowledge is
-// refreshed every few seconds, by one durable write on behalf of all.
-//
-// A server that had replicas goes on to need their word for a while after it lost the last one:
-// a primary that was cut off from its replicas is about to be replaced by one of them.
-// One that was just promoted and never had any is not asked for the impossible.
+// replicas is what is known of the replicas of one server. How many must confirm a durable write is the
+// operator's word, and it holds for every server that ever had a replica: one that stays away is not forgotten,
+// neither by this process nor, by a key in Redis, by those that start later. A server that never had any
+// is not asked for the impossible: a Redis alone, or one that a failover promoted and that is alone since.
 type replicas struct {
+	short atomic.Bool // they fall short: nobody waits for them, until watchReplicas finds them back
+
 	mu     sync.Mutex
 	looked time.Time // zero: never
-	id     string    // of the history of writes; a promotion begins a new one
-	had    time.Time // when a replica was last seen in this history
-	expect bool
+	asked  bool      // the key was read for this place
+	noted  time.Time // when the key was last written
+	place  string    // see replication
+	seen   int       // in step at the last look
+	most   int       // that this server ever had
+	ever   bool      // this server, or one before it, had any
 }
 
 const (
-	replicaLook   = 2 * time.Second
-	replicaMemory = time.Minute
+	replicaLook = 2 * time.Second
+	replicaNote = 24 * time.Hour // the key's life begins anew
+	replicaLife = 400 * 24 * time.Hour
+	replicaKey  = "replicas:{registry}"
 )
 
-// replication is what a server says of its replicas.
+// replication is what a server says of its replicas, and which server it is: of one Redis always the same, with
+// Sentinel its address, in a Cluster the epoch of its configuration, which is new after each failover.
 type replication struct {
-	id     string // master_replid
-	online int
+	id      string // master_replid: the history of writes
+	place   string
+	online  int
+	replica bool // it is itself one
 }
 
-// expected says whether replicas must confirm, or the error of looking.
-func (r *replicas) expected(look func() (replication, error)) (bool, error) {
+// wanted returns how many replicas must confirm a durable write of a server. The knowledge is refreshed every few
+// seconds, by the beat or by one durable write on behalf of all.
+func (d *DB) wanted(ctx context.Context, n *node) (int, error) {
+	r := &n.copies
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if time.Since(r.looked) < replicaLook {
-		return r.expect, nil
+	if time.Since(r.looked) >= replicaLook {
+		if err := d.look(ctx, n); err != nil {
+			if !answered(err) {
+				err = fmt.Errorf("%w: how many replicas there are: %w", ErrUnavailable, err)
+			}
+			return 0, err
+		}
 	}
-	now, err := look()
-	if err != nil {
-		return false, err
+	if r.most == 0 {
+		return 0, nil
 	}
-	r.learn(now, time.Now())
-	return r.expect, nil
+	return d.cfg.WaitReplicas, nil
 }
 
-func (r *replicas) learn(now replication, at time.Time) {
-	if now.id != r.id {
-		r.id, r.had = now.id, time.Time{}
+// look asks a server about its replicas. r.mu is held.
+func (d *DB) look(ctx context.Context, n *node) error {
+	r := &n.copies
+	now, err := d.replicationOf(ctx, n)
+	if err != nil {
+		return err
 	}
-	if now.online > 0 {
-		r.had = at
+	if now.replica { // it was demoted, and will refuse
+		return nil
 	}
-	r.looked, r.expect = at, at.Sub(r.had) < replicaMemory
+	if now.place != r.place {
+		r.place, r.most, r.asked, r.noted = now.place, 0, false, time.Time{}
+	}
+	if !r.asked && now.online == 0 && r.most == 0 {
+		if err := d.remember(ctx, r, now); err != nil {
+			return err
+		}
+	}
+	r.asked, r.seen, r.looked = true, now.online, time.Now()
+	if now.online == 0 {
+		return nil
+	}
+	if now.online > r.most || time.Since(r.noted) > replicaNote {
+		r.most, r.ever = max(r.most, now.online), true
+		if d.note(ctx, r.most, now) == nil {
+			r.noted = time.Now()
+		}
+	}
+	return nil
+}
+
+// replicaKeys are the keys that tell of replicas: of the deployment, and in a Cluster of one server.
+func (d *DB) replicaKeys(now replication) []string {
+	if d.cluster != nil {
+		return []string{replicaKey, replicaKey + ":" + now.place}
+	}
+	return []string{replicaKey}
+}
+
+// remember reads what an earlier look noted. Of another server's replicas only this counts: there were some.
+func (d *DB) remember(ctx context.Context, r *replicas, now replication) error {
+	values, err := d.MGet(ctx, d.replicaKeys(now)...)
+	if err != nil {
+		return err
+	}
+	var most int
+	var place, id string
+	_, _ = fmt.Sscanf(string(values[len(values)-1]), "%d %q %s", &most, &place, &id)
+	r.ever = r.ever || values[0] != nil
+	if place == now.place || id == now.id {
+		r.most = most
+	}
+	if r.ever && r.most == 0 {
+		d.cfg.Log.Warn("redis: this server was promoted and has no replica yet: what it acknowledges, it alone knows", "wait_replicas", d.cfg.WaitReplicas)
+	}
+	return nil
+}
+
+// note writes down how many replicas a server had, for those that start later.
+func (d *DB) note(ctx context.Context, most int, now replication) error {
+	for _, key := range d.replicaKeys(now) {
+		if err := d.Set(ctx, key, fmt.Appendf(nil, "%d %q %s", most, now.place, now.id), replicaLife); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replicationOf asks a server who it is and which replicas are in step.
+func (d *DB) replicationOf(ctx context.Context, n *node) (replication, error) {
+	var info, cluster *redis.StringCmd
+	_, err := n.repeat.Pipelined(endless(ctx), func(p redis.Pipeliner) error {
+		info = p.Info(ctx, "replication")
+		if d.cluster != nil {
+			cluster = p.ClusterInfo(ctx)
+		}
+		return nil
+	})
+	if err != nil {
+		return replication{}, err
+	}
+	r := parseReplication(info.Val())
+	switch d.cfg.Mode {
+	case Sentinel:
+		r.place, _ = d.dialed.Load().(string)
+	case Cluster:
+		r.place = fields(cluster.Val())["cluster_my_epoch"]
+	}
+	return r, nil
 }
 
 // parseReplication reads INFO replication. A replica that is still being filled does not count: it
@@ -67,6 +167,62 @@ func parseReplication(text string) (r replication) {
 		if strings.HasPrefix(line, "slave") && strings.Contains(line, ",state=online,") {
 			r.online++
 		}
+		r.replica = r.replica || line == "role:slave"
 	}
 	return r
+}
+
+// fallShort notes that too few replicas of a server confirm, and sets a watcher. Until it finds them back no write waits: a
+// replica that hangs would hold each of them for the whole WaitTimeout.
+func (d *DB) fallShort(n *node, key string) {
+	if n.copies.short.CompareAndSwap(false, true) && !n.breaker.spawn(func() { d.watchReplicas(n, key) }) {
+		n.copies.short.Store(false)
+	}
+}
+
+// watchReplicas waits for the replicas of a server by writes of its own, in the slot of a key.
+func (d *DB) watchReplicas(n *node, key string) {
+	begun, log := time.Now(), d.cfg.Log.With("wanted", d.cfg.WaitReplicas)
+	log.Error("redis: too few replicas confirm writes", "seen", n.copies.online(), "revocations_and_changes", d.missing())
+	defer n.copies.short.Store(false)
+	for {
+		select {
+		case <-n.breaker.quit:
+			return
+		case <-time.After(probeInterval):
+		}
+		want, err := d.wanted(context.Background(), n)
+		if err == nil && want == 0 {
+			return // another server, which never had any
+		}
+		marker, wait := d.confirmation(n, key, false)
+		sendTwice(n.waiting, []redis.Cmder{marker, wait})
+		if confirmed := d.verdict(marker, wait); confirmed == nil {
+			log.Info("redis: replicas confirm writes again", "after", time.Since(begun).Round(time.Millisecond).String())
+			return
+		} else if d.elsewhere(marker.Err()) || errors.Is(marker.Err(), redis.ErrClosed) {
+			return // another has the slot now: who writes next finds out
+		}
+	}
+}
+
+func (r *replicas) online() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.seen
+}
+
+// all is how many replicas the server ever had.
+func (r *replicas) all() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.most
+}
+
+// missing says in words what Config.WaitMissing means.
+func (d *DB) missing() string {
+	if d.cfg.WaitMissing == Degrade {
+		return "acknowledged all the same; a failover may undo them"
+	}
+	return "done, and answered 503 until enough replicas confirm"
 }

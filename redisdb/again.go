@@ -1,0 +1,109 @@
+package redisdb
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/go-redis/redis/v8"
+)
+
+// go-redis would repeat a command and tell only of the last attempt. So it is repeated here: a refusal that
+// follows a lost answer does not say that nothing was done.
+
+// errLost is the error of an attempt before which the answer of another was lost.
+type errLost struct{ error }
+
+func (e errLost) Unwrap() error { return e.error }
+
+// twice runs f, and once more where the first failure says nothing about the second.
+func twice(f func() error) error {
+	err := f()
+	if !worthAgain(err) {
+		return err
+	}
+	lost := mayHaveRun(err)
+	pauseShortly()
+	if err = f(); lost && !conclusive(err) {
+		return errLost{err}
+	}
+	return err
+}
+
+// sendTwice runs commands in one pipeline, and all of them once more where its connection failed: those before
+// the failure were executed, and those behind it may have been.
+func sendTwice(client *redis.Client, cmds []redis.Cmder) {
+	ctx := context.Background()
+	run := func() (failed error) {
+		pipe := client.Pipeline()
+		for _, cmd := range cmds {
+			cmd.SetErr(nil)
+			_ = pipe.Process(ctx, cmd)
+		}
+		_, _ = pipe.Exec(ctx)
+		for _, cmd := range cmds {
+			if err := cmd.Err(); err != nil && !answered(err) {
+				return err
+			}
+		}
+		return nil
+	}
+	err := run()
+	if err == nil || !worthAgain(err) {
+		return
+	}
+	lost := mayHaveRun(err)
+	pauseShortly()
+	_ = run()
+	for _, cmd := range cmds {
+		if err := cmd.Err(); lost && !conclusive(err) {
+			cmd.SetErr(errLost{err})
+		}
+	}
+}
+
+func pauseShortly() { time.Sleep(minBackoff + rand.N(maxBackoff/4)) } // #nosec G404 -- no secret
+
+// conclusive says whether an answer tells what became of a command: a result, or an error of the
+// command itself.
+func conclusive(err error) bool {
+	text, answered := reply(err)
+	return err == nil || answered && !passing(text)
+}
+
+// worthAgain says whether a second attempt may do better: connections die, and servers change places.
+func worthAgain(err error) bool {
+	if err == nil || err == redis.Nil || ignored(err) { //nolint:errorlint // v8 never wraps it, and this is the hot path
+		return false
+	}
+	text, answered := reply(err)
+	switch {
+	case !answered:
+		return true
+	case code(text) == "LOADING", code(text) == "READONLY", code(text) == "CLUSTERDOWN", code(text) == "TRYAGAIN":
+		return true
+	}
+	return strings.HasPrefix(text, "ERR max number of clients")
+}
+
+// mayHaveRun says whether a command that failed so may have been executed: it does not where Redis said no, or was not
+// reached.
+func mayHaveRun(err error) bool {
+	if err == nil || answered(err) || ignored(err) {
+		return false
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return false
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return false
+	}
+	if errors.Is(err, io.EOF) {
+		return true
+	}
+	return !strings.HasPrefix(err.Error(), "redis: all sentinels specified") && !strings.HasPrefix(err.Error(), "tls: failed to verify")
+}
