@@ -15,18 +15,20 @@ import (
 // ownGoroutines are the goroutines that no background.Group owns, by function: each ends with what it serves, and a panic in
 // one ends the process, or is caught and told where that is said.
 var ownGoroutines = map[string]string{
-	"audit (*Sink).runAlone":  "of tests and of programs that embed the server without a group; ends at Close",
-	"background (*Group).Go":  "the owner itself",
-	"background once":         "waited for by the owner",
-	"cli untilStopped":        "listeners: the end of one ends the server",
-	"http1 (*conn).watch":     "sees whether a peer hangs up, until its request is answered",
-	"http1 (*Server).Serve":   "connections, and net/http for those handed on: its end ends Serve",
-	"jwks (*Fetcher).run":     "one fetch; its panic is an error of the fetch",
-	"redisdb (*breaker).trip": "asks a silent Redis for a sign of life, until it answers",
-	"redisdb (*lane).board":   "works while commands wait",
-	"redisdb sweepIdle":       "waited for",
-	"tokens NewMemory":        "sweeps the memory store until Close",
-	"examples/orders-api run": "stops at a signal",
+	"audit (*Sink).runAlone":      "of tests and of programs that embed the server without a group; ends at Close",
+	"background (*Group).Go":      "the owner itself",
+	"background once":             "waited for by the owner",
+	"cli untilStopped":            "listeners: the end of one ends the server",
+	"http1 (*conn).watch":         "sees whether a peer hangs up, until its request is answered",
+	"http1 (*Server).Serve":       "connections, and net/http for those handed on: its end ends Serve",
+	"jwks (*Fetcher).run":         "one fetch; its panic is an error of the fetch",
+	"redisdb (*breaker).spawn":    "waits for replicas until enough confirm a write",
+	"redisdb (*breaker).trip":     "asks a silent Redis for a sign of life, until it answers",
+	"redisdb (*electors).askEach": "waited for",
+	"redisdb (*lane).board":       "works while commands wait",
+	"redisdb sweepIdle":           "waited for",
+	"tokens NewMemory":            "sweeps the memory store until Close",
+	"examples/orders-api run":     "stops at a signal",
 }
 
 // goroutines returns the functions of a file that begin goroutines: by go, or by a method Go of anything but a background group.

@@ -70,9 +70,9 @@ func (b *Beat) Confirmed() time.Time {
 	return b.confirmed
 }
 
-// Fresh returns nil if this node's writes were taken within a time by a server that is the primary. A read
-// proves less: one beside a primary that was cut off from the rest is answered as ever, while elsewhere its
-// successor revokes. See prove.
+// Fresh returns nil if within a time a write of this node was taken by a server that is the primary, or refused by
+// it for want of memory or replicas. A read proves less: one beside a primary that was cut off from the rest is
+// answered as ever, while elsewhere its successor revokes. See prove.
 func (b *Beat) Fresh(within time.Duration) error {
 	if at := b.fresh.Load(); at != nil && time.Since(*at) <= within {
 		return nil
@@ -124,20 +124,24 @@ return {now, from, to}`)
 func (b *Beat) Once(ctx context.Context) error {
 	sent := time.Now()
 	v, acked, err := b.db.beat(endless(ctx))
+	var ms [3]int64
 	if err == nil {
-		var ms [3]int64
-		if ms, err = readPulse(v); err == nil {
-			b.note(sent, time.Now(), ms)
-			err = b.db.prove(endless(ctx), acked)
-		}
+		ms, err = readPulse(v)
 	}
 	if err == nil {
+		b.note(sent, time.Now(), ms)
+	}
+	doubt := err
+	if err == nil || onlyReads(err) { // whose memory is full answers who reads, and is the primary still
+		doubt = b.db.prove(endless(ctx), acked)
+	}
+	if doubt == nil {
 		b.fresh.Store(&sent)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.doubt = err
-	return err
+	b.doubt = doubt
+	return cmp.Or(err, doubt)
 }
 
 func readPulse(v any) (ms [3]int64, err error) {

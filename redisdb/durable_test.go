@@ -2,7 +2,10 @@ package redisdb_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -67,6 +70,30 @@ func TestDurable(t *testing.T) {
 		_, err = db.DelDurable(ctx, "k")
 		require.ErrorIs(t, err, redisdb.ErrNotDurable)
 	})
+	t.Run("S-23 nor does a node that started since, nor a primary that was started again", func(t *testing.T) {
+		s := redistest.New(t, redistest.Options{AppendOnly: true})
+		r := s.AddReplica()
+		cfg := wait
+		cfg.URL = s.URL
+		_, err := open(t, cfg).DelDurable(ctx, "k")
+		require.NoError(t, err)
+		r.Stop()
+		_, err = open(t, cfg).DelDurable(ctx, "k")
+		require.ErrorIs(t, err, redisdb.ErrNotDurable)
+		s.Restart()
+		_, err = open(t, cfg).DelDurable(ctx, "k")
+		require.ErrorIs(t, err, redisdb.ErrNotDurable)
+		require.Positive(t, s.Client().PTTL(ctx, "replicas:{registry}").Val(), "the memory has a lifetime")
+		cfg.WaitReplicas = 0
+		_, err = open(t, cfg).DelDurable(ctx, "k")
+		require.NoError(t, err, "the operator's word")
+		cfg.WaitReplicas, cfg.WaitMissing = 1, redisdb.Degrade
+		db := open(t, cfg)
+		_, err = db.DelDurable(ctx, "k")
+		require.NoError(t, err, "the operator's other word")
+		require.EqualValues(t, 1, db.Stats().Unconfirmed, "and it is counted")
+		require.Equal(t, []int{1, 0}, []int{db.Stats().ReplicasWanted, db.Stats().ReplicasSeen})
+	})
 	t.Run("two are asked for, one is there", func(t *testing.T) {
 		s := redistest.Start(t)
 		s.AddReplica()
@@ -75,6 +102,92 @@ func TestDurable(t *testing.T) {
 		_, err := open(t, cfg).DelDurable(ctx, "k")
 		require.ErrorIs(t, err, redisdb.ErrNotDurable)
 	})
+}
+
+// TestReplicaHangs has a replica that took all and then hangs, under load.
+func TestReplicaHangs(t *testing.T) {
+	s := redistest.Start(t)
+	r := s.AddReplica()
+	var log syncBuffer
+	db := open(t, redisdb.Config{URL: s.URL, WaitReplicas: 1, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	ctx := t.Context()
+	require.NoError(t, db.Set(ctx, "k", []byte("v"), time.Hour))
+	_, err := db.DelDurable(ctx, "x")
+	require.NoError(t, err)
+	r.Pause()
+	t.Run("S-20 a replica that hangs holds up no reader, and not each of those who wait for it", func(t *testing.T) {
+		var reads atomic.Int64
+		done := make(chan struct{})
+		var readers sync.WaitGroup
+		for range 32 {
+			readers.Go(func() {
+				for {
+					select {
+					case <-done:
+						return
+					default:
+					}
+					if _, err := db.Get(ctx, "k"); err != nil {
+						t.Error(err)
+						return
+					}
+					reads.Add(1)
+				}
+			})
+		}
+		begun := time.Now()
+		for _, err := range inParallel(256, func(int) error {
+			for range 20 { // 5,120 in all: 8 s at 64 at a time, were each held for 100 ms
+				if _, err := db.DelDurable(ctx, "x"); !errors.Is(err, redisdb.ErrNotDurable) {
+					return fmt.Errorf("not ErrNotDurable: %w", err)
+				}
+			}
+			return nil
+		}) {
+			require.NoError(t, err)
+		}
+		took := time.Since(begun)
+		close(done)
+		readers.Wait()
+		require.Positive(t, reads.Load())
+		require.Less(t, took, 6*time.Second)
+		require.Contains(t, s.Client().Info(ctx, "commandstats").Val(), "cmdstat_wait:calls=")
+		require.EqualValues(t, 256*20, db.Stats().Unconfirmed)
+	})
+	t.Run("it is found back without anybody's request", func(t *testing.T) {
+		r.Resume()
+		require.Eventually(t, func() bool { return strings.Contains(log.String(), "replicas confirm writes again") }, 5*time.Second, 5*time.Millisecond)
+		_, err := db.DelDurable(ctx, "x")
+		require.NoError(t, err)
+		require.Equal(t, 1, strings.Count(log.String(), "too few replicas confirm writes"), "told once")
+	})
+}
+
+// TestPromotedAlone: a server that a failover made the primary, and that has had no replica since.
+func TestPromotedAlone(t *testing.T) {
+	t.Parallel()
+	s := redistest.Sentinel(t)
+	ctx := t.Context()
+	cfg := redisdb.Config{Mode: redisdb.Sentinel, Addrs: s.Addrs, Master: redistest.MasterName, WaitReplicas: 1}
+	db := open(t, cfg)
+	_, err := db.DelDurable(ctx, "k")
+	require.NoError(t, err)
+	old := s.KillPrimary()
+	now := s.AwaitPrimary(old)
+	for name, db := range map[string]*redisdb.DB{"the same node": db, "a node that started since": open(t, cfg)} {
+		t.Run("S-22 "+name, func(t *testing.T) {
+			require.Eventually(t, func() bool { _, err := db.DelDurable(ctx, "k"); return err == nil }, 5*time.Second, 20*time.Millisecond,
+				"what was promoted is not asked for the impossible")
+			require.Eventually(t, func() bool { return db.Stats().ReplicasWanted == 1 && db.Stats().ReplicasSeen == 0 }, 5*time.Second, 20*time.Millisecond,
+				"and it is told that it stands alone")
+		})
+	}
+	old.Restart()
+	require.NoError(t, old.Client().Do(ctx, "replicaof", "127.0.0.1", now.Addr[strings.LastIndexByte(now.Addr, ':')+1:]).Err())
+	require.Eventually(t, func() bool { _, err := db.DelDurable(ctx, "k"); return err == nil && db.Stats().ReplicasSeen == 1 }, 20*time.Second, 50*time.Millisecond)
+	old.Stop()
+	_, err = db.DelDurable(ctx, "k")
+	require.ErrorIs(t, err, redisdb.ErrNotDurable, "from then on it has had one")
 }
 
 // ledger deletes keys one by one and remembers which deletions were acknowledged.

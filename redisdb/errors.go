@@ -97,6 +97,19 @@ type answerError struct {
 func (e *answerError) Error() string { return e.kind.Error() + ": " + e.text }
 func (e *answerError) Unwrap() error { return e.kind }
 
+// onlyReads says whether a server refused a write by its own state, and answers who reads.
+func onlyReads(err error) bool {
+	e, ok := errors.AsType[*answerError](err)
+	if !ok || errors.Is(err, ErrOutcomeUnknown) {
+		return false
+	}
+	word := code(e.text)
+	if _, quoted, found := strings.Cut(e.text, ": -"); found {
+		word = code(quoted)
+	}
+	return slices.Contains([]string{"OOM", "NOREPLICAS", "MISCONF", "READONLY"}, word)
+}
+
 // reply returns what Redis answered instead of a result, without the arguments that it quotes when it
 // does not know a command.
 func reply(err error) (text string, answered bool) {

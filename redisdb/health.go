@@ -19,6 +19,7 @@ type Report struct {
 	AOF      bool   // append-only file on
 	Replicas int    // that are in step; of a Cluster those of the primary with fewest
 	Replica  bool   // it is itself a replica: it takes no writes
+	Wanted   int    // replicas that must confirm a durable write
 	State    string // of a Cluster: "ok", or "fail" when slots are not served
 }
 
@@ -38,6 +39,10 @@ func (r Report) Warnings() (list []string) {
 	}
 	if r.Replica {
 		warn("this server is a replica and takes no writes")
+	}
+	if r.Wanted > r.Replicas && !r.Replica {
+		warn("wait_replicas = %d, and %d replicas are in step: revocations and changes are answered 503 where there ever were replicas, and stand on one server alone where there never were",
+			r.Wanted, r.Replicas)
 	}
 	if r.State != "" && r.State != "ok" {
 		warn("the cluster's state is %q: some slots are not served", r.State)
@@ -80,6 +85,7 @@ func (d *DB) reportOf(ctx context.Context, client *redis.Client) (Report, error)
 		return Report{}, err
 	}
 	r := parseReport(text)
+	r.Wanted = d.cfg.WaitReplicas
 	if d.cluster == nil {
 		return r, nil
 	}

@@ -94,7 +94,7 @@ func (l *layout) dial(ctx context.Context, network, addr string) (net.Conn, erro
 		origin, _ := l.origin.Load().(string)
 		addr = net.JoinHostPort(origin, port)
 	}
-	return dialTo(l.tls, dialTimeout, nil)(ctx, network, addr)
+	return dialTo(l.tls, dialTimeout)(ctx, network, addr)
 }
 
 // parseSlots reads CLUSTER SLOTS: ranges of [first, last, node…], the first node being the primary.

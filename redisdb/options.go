@@ -67,20 +67,20 @@ func (c Config) singleOptions(tlsConfig *tls.Config) (*redis.Options, error) {
 
 // sentinelOptions asks the Sentinels one after the other and holds up all dialing meanwhile, so
 // dialing has less patience than elsewhere.
-func (c Config) sentinelOptions(tlsConfig *tls.Config, dialed *atomic.Value) *redis.FailoverOptions {
+func (c Config) sentinelOptions(tlsConfig *tls.Config) *redis.FailoverOptions {
 	return &redis.FailoverOptions{
-		MasterName: c.Master, SentinelAddrs: c.Addrs, Dialer: dialTo(tlsConfig, c.Timeout, dialed),
+		MasterName: c.Master, SentinelAddrs: c.Addrs, Dialer: dialTo(tlsConfig, c.Timeout),
 		SentinelUsername: c.SentinelUsername, SentinelPassword: c.SentinelPassword,
 		Username: c.Username, Password: c.Password, DB: c.DB, TLSConfig: tlsConfig,
 		MaxRetries: retries, MinRetryBackoff: minBackoff, MaxRetryBackoff: maxBackoff,
 		DialTimeout: c.Timeout, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout,
-		PoolSize: poolSize, MinIdleConns: minIdle, PoolTimeout: poolTimeout,
+		PoolSize: poolSize, PoolTimeout: poolTimeout,
 		IdleTimeout: idleTimeout, IdleCheckFrequency: idleCheck,
 	}
 }
 
-// dialTo returns a dialer that notes to whom it connected last.
-func dialTo(tlsConfig *tls.Config, timeout time.Duration, dialed *atomic.Value) func(ctx context.Context, network, addr string) (net.Conn, error) {
+// dialTo returns a dialer; see noteDialed.
+func dialTo(tlsConfig *tls.Config, timeout time.Duration) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
 		dialer := &net.Dialer{Timeout: timeout, KeepAlive: 5 * time.Minute}
 		if tlsConfig == nil {
@@ -88,11 +88,29 @@ func dialTo(tlsConfig *tls.Config, timeout time.Duration, dialed *atomic.Value) 
 		} else {
 			conn, err = (&tls.Dialer{NetDialer: dialer, Config: tlsConfig}).DialContext(ctx, network, addr)
 		}
-		if err == nil && dialed != nil {
-			dialed.Store(addr)
+		if last, ok := ctx.Value(dialedKey{}).(*string); ok && err == nil {
+			*last = addr
 		}
 		return conn, err
 	}
+}
+
+type dialedKey struct{}
+
+// noteDialed notes to which server a Sentinel's client connected last. v8 dials the Sentinels and then the server by one dialer, so
+// the last one counts. It reads its options at each dial; the client must not keep idle connections, which are dialed before this.
+func noteDialed(client *redis.Client, dialed *atomic.Value) *redis.Client {
+	o := client.Options()
+	dial := o.Dialer
+	o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		var last string
+		conn, err := dial(context.WithValue(ctx, dialedKey{}, &last), network, addr)
+		if err == nil {
+			dialed.Store(last)
+		}
+		return conn, err
+	}
+	return client
 }
 
 func (c Config) tls() (*tls.Config, error) {

@@ -99,10 +99,10 @@ func Open(cfg Config) (*DB, error) {
 	case Cluster:
 		d.openCluster(tlsConfig)
 	case Sentinel:
-		d.single = d.newNode(redis.NewFailoverClient(cfg.sentinelOptions(tlsConfig, &d.dialed)))
-		o := cfg.sentinelOptions(tlsConfig, &d.pulse.dialed)
-		o.PoolSize, o.MinIdleConns, o.MaxRetries, o.ReadTimeout = 1, 0, -1, cfg.Timeout+cfg.WaitTimeout
-		d.pulse.client, d.pulse.electors = redis.NewFailoverClient(o), &electors{cfg: cfg, tls: tlsConfig}
+		d.single = d.newNode(noteDialed(redis.NewFailoverClient(cfg.sentinelOptions(tlsConfig)), &d.dialed))
+		o := cfg.sentinelOptions(tlsConfig)
+		o.PoolSize, o.MaxRetries, o.ReadTimeout = 1, -1, cfg.Timeout+cfg.WaitTimeout
+		d.pulse.client, d.pulse.electors = noteDialed(redis.NewFailoverClient(o), &d.pulse.dialed), &electors{cfg: cfg, tls: tlsConfig}
 	default:
 		o, err := cfg.singleOptions(tlsConfig)
 		if err != nil {

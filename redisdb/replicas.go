@@ -219,6 +219,13 @@ func (r *replicas) all() int {
 	return r.most
 }
 
+// stats returns what the last look saw, if it was lately: a server that left a Cluster is not looked at.
+func (r *replicas) stats() (seen int, ever, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.seen, r.ever, !r.looked.IsZero() && time.Since(r.looked) < 5*replicaLook
+}
+
 // missing says in words what Config.WaitMissing means.
 func (d *DB) missing() string {
 	if d.cfg.WaitMissing == Degrade {

@@ -10,6 +10,10 @@ type Stats struct {
 	Idle        int    // of these
 	Servers     int    // that take writes
 	Silent      int    // of these, those that do not answer
+
+	ReplicasWanted int    // that must confirm a durable write; 0 where there never were any
+	ReplicasSeen   int    // in step at the last look, those of the server with fewest
+	Unconfirmed    uint64 // durable writes that too few confirmed
 }
 
 // Stats returns the counts.
@@ -19,6 +23,8 @@ func (d *DB) Stats() (s Stats) {
 		list = d.nodes.all()
 	}
 	s.Underway = int(d.gate.inside.Load())
+	s.Unconfirmed = d.unconfirmed.Load()
+	looked := false
 	for _, n := range list {
 		pool := n.client.PoolStats()
 		s.Batches += n.lane.batches.Load()
@@ -27,6 +33,14 @@ func (d *DB) Stats() (s Stats) {
 		s.Connections += int(pool.TotalConns)
 		s.Idle += int(pool.IdleConns)
 		s.Servers++
+		if seen, ever, known := n.copies.stats(); known {
+			if ever {
+				s.ReplicasWanted = d.cfg.WaitReplicas
+			}
+			if !looked || seen < s.ReplicasSeen {
+				s.ReplicasSeen, looked = seen, true
+			}
+		}
 		if n.breaker.open.Load() {
 			s.Silent++
 		}
