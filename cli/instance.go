@@ -28,8 +28,9 @@ type instance struct {
 	server      *server.Server
 	handler     http.Handler // the server, with what [cors] adds
 	static      *clients.Static
-	live        *clients.Live // nil with the memory store
-	keys        *keys.Ring    // nil: no JWTs here
+	live        *clients.Live   // nil with the memory store
+	proven      *clients.Proven // live, while the pulse proves it; nil likewise
+	keys        *keys.Ring      // nil: no JWTs here
 	certificate *tls.Certificate
 	background  *background.Group
 	stop        func()
@@ -54,7 +55,7 @@ func (b *base) instance(ctx context.Context, cfg *config.Config) (*instance, err
 	if err != nil {
 		return nil, err
 	}
-	sc := b.serverConfig(cfg, registry)
+	sc := b.serverConfig(in, registry)
 	sc.DemoUsers, sc.Users = demoUsers, directory.authenticator
 	sc.Healthy = func() error { return errors.Join(b.background.Err(), in.background.Err()) }
 	if sc.Assertions, err = b.assertions(cfg); err != nil {
@@ -81,8 +82,11 @@ func (in *instance) registry(ctx context.Context, b *base) (clients.Registry, er
 	if b.stores.db == nil {
 		return in.static, nil
 	}
-	in.live, err = clients.NewLive(ctx, in.static, clients.NewRedis(b.stores.db), 0)
-	return in.live, err
+	if in.live, err = clients.NewLive(ctx, in.static, clients.NewRedis(b.stores.db), 0); err != nil {
+		return nil, err
+	}
+	in.proven = &clients.Proven{Registry: in.live, Proof: func() error { return b.beat.Fresh(clients.StaleAfter) }}
+	return in.proven, nil
 }
 
 func (in *instance) run(log *slog.Logger) {
@@ -96,13 +100,14 @@ func (in *instance) run(log *slog.Logger) {
 
 // following returns an error when this node cannot know of all changes of clients.
 func (in *instance) following() error {
-	if in.live != nil {
-		return in.live.Following()
+	if in.proven != nil {
+		return in.proven.Following()
 	}
 	return in.static.Following()
 }
 
-func (b *base) serverConfig(cfg *config.Config, registry clients.Registry) server.Config {
+func (b *base) serverConfig(in *instance, registry clients.Registry) server.Config {
+	cfg := in.cfg
 	sc := server.Config{
 		Issuer: cfg.Issuer, Clients: registry, Catalogue: cfg.Catalogue(), Store: b.stores.tokens, Key: b.key,
 		AccessTTL: cfg.Tokens.AccessTTL, NotBefore: cfg.Tokens.NotBefore,
@@ -126,17 +131,18 @@ func (b *base) serverConfig(cfg *config.Config, registry clients.Registry) serve
 		sc.Format, sc.SigningAlg = cfg.Tokens.AccessFormat, keys.Algorithm(cfg.Tokens.SigningAlg)
 	}
 	if b.stores.db != nil {
-		b.manage(&sc, cfg)
+		b.manage(&sc, in)
 	}
 	return sc
 }
 
 // manage has the admin listener change clients and users. What cannot be confirmed is done again with revocations.
-func (b *base) manage(sc *server.Config, cfg *config.Config) {
+func (b *base) manage(sc *server.Config, in *instance) {
+	cfg := in.cfg
 	pending, _ := b.stores.tokens.(*tokens.Pending)
 	registry := clients.NewRedis(b.stores.db)
 	sc.Manager = manager(cfg, registry, b.stores.tokens)
-	sc.Manager.Node, _ = sc.Clients.(*clients.Live)
+	sc.Manager.Node = in.live
 	if cfg.Grants.Password && cfg.Users.Source == "redis" {
 		sc.People = users.NewRedis(b.stores.db)
 	}

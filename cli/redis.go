@@ -27,7 +27,7 @@ func redisConfig(r config.Redis, log *slog.Logger) redisdb.Config {
 		Username: r.Username, Password: string(r.Password),
 		SentinelUsername: r.SentinelUsername, SentinelPassword: string(r.SentinelPassword),
 		TLS: r.TLS, CAFile: r.CAFile, CertFile: r.CertFile, KeyFile: r.KeyFile, DB: r.DB, Prefix: r.Prefix,
-		Timeout: r.Timeout, WaitReplicas: r.WaitReplicas, WaitTimeout: r.WaitTimeout, Log: log,
+		Timeout: r.Timeout, WaitReplicas: r.WaitReplicas, WaitMissing: r.WaitMissing, WaitTimeout: r.WaitTimeout, Log: log,
 	}
 }
 

@@ -98,7 +98,8 @@ type Redis struct {
 	DB               int           `toml:"db"`
 	Prefix           string        `toml:"prefix"`        // before every key; no braces
 	Timeout          time.Duration `toml:"timeout"`       // of one command
-	WaitReplicas     int           `toml:"wait_replicas"` // replicas that must confirm a revocation, where there are any; 0: never wait
+	WaitReplicas     int           `toml:"wait_replicas"` // replicas that must confirm a revocation, where there ever were any; 0: never wait
+	WaitMissing      string        `toml:"wait_missing"`  // "refuse", "degrade": what a write is that fewer confirm
 	WaitTimeout      time.Duration `toml:"wait_timeout"`
 }
 
@@ -269,7 +270,7 @@ func Default() *Config {
 		Store:  StoreRedis,
 		Server: Server{ShutdownDelay: 5 * time.Second, ShutdownTimeout: 15 * time.Second, HTTP1: true},
 		Redis: Redis{Mode: "single", Prefix: "grantor:", Timeout: 500 * time.Millisecond,
-			WaitReplicas: 1, WaitTimeout: 100 * time.Millisecond},
+			WaitReplicas: 1, WaitMissing: "refuse", WaitTimeout: 100 * time.Millisecond},
 		Tokens: Tokens{AccessTTL: 15 * time.Minute, RefreshTTL: 30 * 24 * time.Hour, RefreshMaxTTL: 90 * 24 * time.Hour,
 			AccessFormat: clients.FormatOpaque, SigningAlg: "ES256"},
 		Keys:  Keys{RotateEvery: 90 * 24 * time.Hour},

@@ -102,6 +102,7 @@ func TestMistakes(t *testing.T) {
 		"http without a URL":                                         {minimal + "grants.password = true\n[users]\nsource = \"http\"\n", "users.http: "},
 		"users in Redis without Redis":                               {minimal + "grants.password = true\n[users]\nsource = \"redis\"\n", "config.toml:4:1: users.source: \"redis\" needs store"},
 		"S-67 the demo password off loopback":                        {"listen = \":443\"\ntls.mode = \"proxy\"\nissuer = \"https://auth.example.com\"\nredis.url = \"redis://r\"\n[[users.config]]\nid = \"u\"\nusername = \"a\"\npassword_hash = \"" + demoUserHash + "\"\n", "config.toml:8:1: users.config[0].password_hash: is of a demo password"},
+		"an unknown word for missing replicas":                       {"redis.url = \"redis://r\"\nredis.wait_missing = \"present\"\n", "config.toml:2:1: redis.wait_missing: must be \"refuse\" or \"degrade\""},
 		"a negative number of replicas to wait for":                  {"redis.url = \"redis://r\"\nredis.wait_replicas = -1\n", "config.toml:2:1: redis.wait_replicas: must be 0 or more"},
 	} {
 		t.Run(name, func(t *testing.T) { require.Contains(t, mistakes(t, c.text), c.want) })

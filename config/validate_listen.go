@@ -78,6 +78,7 @@ func (d *decoder) redis() {
 	if r.WaitReplicas < 0 {
 		d.bad("redis.wait_replicas", "must be 0 or more")
 	}
+	d.choice("redis.wait_missing", r.WaitMissing, "refuse", "degrade")
 }
 
 func validRedisURL(text string) bool {
