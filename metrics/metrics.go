@@ -49,7 +49,7 @@ func New(version string) *Metrics {
 	m.loginFailures = m.counters("grantor_login_failures_total", "Failed log-ins of all users by reason.", "reason")
 	m.store = m.histograms("grantor_store_duration_seconds", "Time of the token store's operations in seconds.",
 		[]float64{.0001, .00025, .0005, .001, .0025, .005, .01, .05, .1, .5, 1}, "operation")
-	m.storeErrors = m.counters("grantor_store_errors_total", "Operations that the token store could not do.", "operation")
+	m.storeErrors = m.counters("grantor_store_errors_total", "Operations that the token store could not do or not confirm, by what became of them.", "operation", "outcome")
 	m.auditEvents = m.counters("grantor_audit_events_total", "Events of the audit trail.", "event")
 	m.auditDropped = m.counter("grantor_audit_dropped_total", "Events that could not be written to the audit trail.")
 	m.taskUp = m.gauges("grantor_background_task_up", "1: the background task runs; 0: it ended and begins again after a pause.", "task")
@@ -71,11 +71,23 @@ func (m *Metrics) begin() {
 	for _, r := range []string{"ended", "nothing"} {
 		m.revocations.WithLabelValues(r)
 	}
+	for _, operation := range []string{"issue", "load", "login", "family", "rotate", "revoke"} {
+		for _, outcome := range []string{OutcomeNotDone, OutcomeNotConfirmed, OutcomeUnknown} {
+			m.storeErrors.WithLabelValues(operation, outcome)
+		}
+	}
 	for _, r := range []string{RefreshRotated, RefreshRetried, RefreshReuse, RefreshLost, RefreshRefused} {
 		m.refreshes.WithLabelValues(r)
 	}
 	m.Reloaded(true)
 }
+
+// Values of the label outcome of grantor_store_errors_total, and of the member outcome of an answer of 503.
+const (
+	OutcomeNotDone      = "not_done"      // nothing was changed
+	OutcomeNotConfirmed = "not_confirmed" // done, and too few replicas confirmed it
+	OutcomeUnknown      = "unknown"       // the answer was lost
+)
 
 // Values of the label result of grantor_refreshes_total.
 const (
@@ -220,14 +232,14 @@ func (m *Metrics) LoginFailed(reason string) {
 	}
 }
 
-// Stored counts an operation of the token store.
-func (m *Metrics) Stored(operation string, took time.Duration, err error) {
+// Stored counts an operation of the token store. outcome is what became of one that failed; "": it did not.
+func (m *Metrics) Stored(operation string, took time.Duration, outcome string) {
 	if m == nil {
 		return
 	}
 	m.store.WithLabelValues(operation).Observe(took.Seconds())
-	if err != nil {
-		m.storeErrors.WithLabelValues(operation).Inc()
+	if outcome != "" {
+		m.storeErrors.WithLabelValues(operation, outcome).Inc()
 	}
 }
 

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 )
@@ -36,7 +37,7 @@ func (g *Guard) refuse(w http.ResponseWriter, r *refusal) {
 	h.Set("Content-Type", "application/json")
 	switch {
 	case r.retryAfter > 0:
-		h.Set("Retry-After", strconv.Itoa(r.retryAfter))
+		h.Set("Retry-After", strconv.Itoa(r.retryAfter+rand.IntN(4))) // #nosec G404 -- those who were refused by one outage do not come back in one second
 	case r.status < http.StatusInternalServerError:
 		h.Set("WWW-Authenticate", g.header(r))
 	}

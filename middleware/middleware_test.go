@@ -144,7 +144,7 @@ func TestBearer(t *testing.T) {
 		t.Run("BR-19 RFC 7662 §4 a verifier that cannot know: 503, neither 401 nor 200 "+path, func(t *testing.T) {
 			r := with(path, "gone")
 			require.Equal(t, 503, r.StatusCode)
-			require.Equal(t, "1", r.Header.Get("Retry-After"))
+			require.Regexp(t, "^[1-4]$", r.Header.Get("Retry-After"))
 			require.Empty(t, challenge(r))
 		})
 		t.Run("BR-21 RFC 6750 §5.3 answers to token-bearing requests are private "+path, func(t *testing.T) {

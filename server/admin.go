@@ -15,6 +15,7 @@ import (
 
 	"github.com/grantor-auth/grantor/audit"
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/metrics"
 	"github.com/grantor-auth/grantor/middleware"
 	"github.com/grantor-auth/grantor/users"
 )
@@ -203,12 +204,12 @@ type secretShown interface{ showsSecret() bool }
 
 // notConfirmed says that a thing was done, and that a failover may undo it.
 func notConfirmed(answer any, err error) error {
-	return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: reasonNotDurable, Err: err, More: answer,
+	return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: reasonNotConfirmed, Err: err, Outcome: metrics.OutcomeNotConfirmed, More: answer,
 		Description: "this was done, but too few replicas of the store have confirmed it, so a failover may undo it; it is safe to repeat it"}
 }
 
-// reasonNotDurable names changes that were made and not confirmed, in log, metrics and trail.
-const reasonNotDurable = "not_durable"
+// reasonNotConfirmed names changes that were made and not confirmed, in log, metrics and trail.
+const reasonNotConfirmed = "not_confirmed"
 
 func (s *Server) recordChange(x *exchange, c change, unconfirmed bool) {
 	if s.cfg.Audit == nil {
@@ -216,7 +217,7 @@ func (s *Server) recordChange(x *exchange, c change, unconfirmed bool) {
 	}
 	e := audit.Event{Event: c.event, RequestID: x.id, Peer: x.clientIP(), Client: c.client, Detail: c.detail}
 	if unconfirmed {
-		e.Reason = reasonNotDurable
+		e.Reason = reasonNotConfirmed
 	}
 	if t := middleware.TokenFrom(x.gin.Request.Context()); t != nil {
 		e.Actor = t.ClientID

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/jwks"
 	"github.com/grantor-auth/grantor/keys"
+	"github.com/grantor-auth/grantor/metrics"
 	"github.com/grantor-auth/grantor/printable"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
@@ -46,6 +48,7 @@ type Error struct {
 	RetryAfter  time.Duration // 0: no header
 	Reason      string        // for the log: unknown_client, wrong_secret, …
 	Err         error         // for the log
+	Outcome     string        // of a change that the store could not do or not confirm: metrics.OutcomeNotDone and so on; "": not said
 	More        any           // an object whose members stand beside the error: what was done all the same; nil: nothing
 }
 
@@ -77,8 +80,8 @@ func asError(err error) *Error {
 		return &Error{Code: codeInvalidClient, Description: "client authentication failed", Reason: string(e.Reason)}
 	}
 	if errors.Is(err, clients.ErrStale) || errors.Is(err, keys.ErrUnconfirmed) {
-		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "not_confirmed", Err: err,
-			Description: "this server cannot confirm what it knows at the moment; try again"}
+		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "not_current", Err: err,
+			Description: "nothing was done: this server cannot confirm what it knows at the moment; try again"}
 	}
 	if e, ok := errors.AsType[*clients.CredentialsError](err); ok {
 		if errors.Is(e, clients.ErrAmbiguous) {
@@ -132,9 +135,45 @@ func faultOf(err error) *Error {
 		return unavailable(err, "keys_unavailable", "the keys that this client's assertions are signed by cannot be fetched; try again")
 	}
 	if _, ok := errors.AsType[storeFault](err); ok && !is(clients.ErrStale, keys.ErrUnconfirmed) {
-		return unavailable(err, "store_unavailable", "the token store does not answer; try again")
+		return storeFaultOf(err)
 	}
 	return nil
+}
+
+// storeFaultOf tells apart what a store that failed means: nothing was done; it was, and a failover could undo it; nobody knows. The
+// next attempt is right after each.
+func storeFaultOf(err error) *Error {
+	e := unavailable(err, "store_unavailable", "nothing was done: the token store does not answer; try again")
+	e.Outcome = outcomeOf(err)
+	switch e.Outcome {
+	case metrics.OutcomeNotConfirmed:
+		e.Reason = reasonNotConfirmed
+		e.Description = "this is done, but too few replicas of the token store have confirmed it, so that a failover could undo it; it is safe to ask again"
+	case metrics.OutcomeUnknown:
+		e.Reason = "outcome_unknown"
+		e.Description = "the token store's answer was lost, so whether this was done is not known; it is safe to ask again"
+	}
+	return e
+}
+
+// outcomeOf says what became of an operation of the store: "" without an error, else one of the metrics.Outcome….
+func outcomeOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	if _, ok := errors.AsType[interface {
+		error
+		NotConfirmed()
+	}](err); ok {
+		return metrics.OutcomeNotConfirmed
+	}
+	if _, ok := errors.AsType[interface {
+		error
+		OutcomeUnknown()
+	}](err); ok {
+		return metrics.OutcomeUnknown
+	}
+	return metrics.OutcomeNotDone
 }
 
 // storeFault is an error of a store that could not answer; see tokens.Store.
@@ -167,23 +206,38 @@ func (s *Server) refuse(x *exchange, err error) {
 		status = http.StatusBadRequest
 	}
 	if e.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
+		h.Set("Retry-After", strconv.Itoa(int((e.retryAfter()+time.Second-1)/time.Second)))
 	}
 	writeJSON(x, status, e.body())
 }
+
+// retryAfter is when to ask again. All who were refused by one outage must not come back in one second.
+func (e *Error) retryAfter() time.Duration {
+	if e.Status != http.StatusServiceUnavailable {
+		return e.RetryAfter
+	}
+	return e.RetryAfter + time.Duration(rand.IntN(retrySpread))*time.Second // #nosec G404 -- no secret
+}
+
+// retrySpread is over how many seconds those come back who were answered 503: well within any retry window.
+const retrySpread = 4
 
 // body is the answer: RFC 6749 §5.2 allows more members.
 func (e *Error) body() any {
 	plain := struct {
 		Code        string `json:"error"`
 		Description string `json:"error_description,omitempty"`
-	}{e.Code, describable(e.Description)}
+		Outcome     string `json:"outcome,omitempty"`
+	}{e.Code, describable(e.Description), e.Outcome}
 	text, err := json.Marshal(e.More)
 	more := map[string]any{}
 	if e.More == nil || err != nil || json.Unmarshal(text, &more) != nil {
 		return plain
 	}
 	more["error"], more["error_description"] = plain.Code, plain.Description
+	if plain.Outcome != "" {
+		more["outcome"] = plain.Outcome
+	}
 	return more
 }
 

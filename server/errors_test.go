@@ -14,6 +14,7 @@ import (
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/jwks"
 	"github.com/grantor-auth/grantor/keys"
+	"github.com/grantor-auth/grantor/redisdb"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
@@ -91,10 +92,12 @@ func TestAsError(t *testing.T) {
 	for reason, list := range map[string][]error{
 		"directory_unavailable":    {users.ErrUnavailable, fmt.Errorf("x: %w", users.ErrUnavailable), errors.Join(users.ErrUnavailable, errStoreGone)},
 		"directory_answer_invalid": {users.ErrRecord, errors.Join(users.ErrRecord, syntax)},
-		"store_unavailable":        {errStoreGone, errors.Join(errStoreGone, syntax), fmt.Errorf("x: %w", errStoreGone)},
+		"store_unavailable":        {errStoreGone, redisdb.ErrUnavailable, redisdb.ErrBusy, errors.Join(errStoreGone, syntax), fmt.Errorf("x: %w", errStoreGone)},
 		"store_record_invalid":     {tokens.ErrRecord, clients.ErrRecord, keys.ErrRecord, errors.Join(clients.ErrRecord, &clients.FieldError{Field: "scope", Err: syntax})},
 		"store_full":               {tokens.ErrFull, attempts.ErrFull},
-		"not_confirmed":            {clients.ErrStale, errors.Join(clients.ErrStale, errStoreGone), keys.ErrUnconfirmed},
+		"not_current":              {clients.ErrStale, errors.Join(clients.ErrStale, errStoreGone), keys.ErrUnconfirmed},
+		"not_confirmed":            {redisdb.ErrNotDurable, fmt.Errorf("x: %w", redisdb.ErrNotDurable), errors.Join(errStoreGone, redisdb.ErrNotDurable)},
+		"outcome_unknown":          {redisdb.ErrOutcomeUnknown, fmt.Errorf("x: %w", redisdb.ErrOutcomeUnknown)},
 		"keys_unavailable":         {assertions.ErrKeysUnavailable, jwks.ErrCrowded, fmt.Errorf("x: %w", jwks.ErrCrowded)},
 		"internal":                 {errors.New("x"), syntax, malformed, io.EOF, fmt.Errorf("a stored scope: %w", syntax)},
 	} {

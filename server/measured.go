@@ -39,7 +39,7 @@ func (o operation) end(err error) {
 	if _, refused := errors.AsType[*tokens.GrantError](err); refused || errors.Is(err, tokens.ErrNotFound) {
 		err = nil
 	}
-	o.m.metrics.Stored(o.name, time.Since(o.began), err)
+	o.m.metrics.Stored(o.name, time.Since(o.began), outcomeOf(err))
 	if o.span == nil {
 		return
 	}

@@ -42,7 +42,7 @@ func TestShedding(t *testing.T) {
 		hold(4) // of 8 under way
 		r := f.post(t, tokP, app, ask)
 		refused(t, r, http.StatusServiceUnavailable, codeUnavailable)
-		require.Equal(t, "1", r.header.Get("Retry-After"))
+		require.Regexp(t, "^[1-4]$", r.header.Get("Retry-After"))
 		require.Equal(t, 200, f.post(t, revP, app, "token=x").status)
 		hold(2)
 		require.Equal(t, 503, f.post(t, revP, app, "token=x").status)
