@@ -40,6 +40,7 @@ type base struct {
 	tracer      trace.Tracer // nil: none
 	slots       *users.Slots
 	key         *tokens.KeyHolder
+	served      *served
 	keys        *keys.Ring  // nil: no JWTs here
 	algs        []string    // that it signs with
 	evicts      atomic.Bool // Redis would drop keys when its memory is full
@@ -63,6 +64,7 @@ func (p Program) openBase(ctx context.Context, cfg *config.Config, log *slog.Log
 	b.stores, b.closers = st, append(b.closers, st.close)
 	b.openBeat(ctx)
 	if b.key, err = tokens.OpenKey(ctx, st.tokens, tokens.KeyPatience, log); err == nil {
+		b.served = &served{store: st.tokens, codec: b.key.Codec(), log: log}
 		err = b.openKeys(ctx, cfg)
 	}
 	if err != nil {

@@ -36,8 +36,21 @@ type instance struct {
 	stop        func()
 }
 
-// instance builds a configuration's server. It has no effect on the one in force.
-func (b *base) instance(ctx context.Context, cfg *config.Config) (*instance, error) {
+// instance builds a configuration's server. It has no effect on the one in force, but for what has no place in the new one any more.
+func (b *base) instance(ctx context.Context, cfg *config.Config) (in *instance, err error) {
+	undo, err := b.served.begin(ctx, cfg)
+	defer func() {
+		if err != nil {
+			undo()
+		}
+	}()
+	if err != nil {
+		return nil, err
+	}
+	return b.build(ctx, cfg)
+}
+
+func (b *base) build(ctx context.Context, cfg *config.Config) (*instance, error) {
 	in := &instance{cfg: cfg, keys: b.keys, background: background.New(b.log, b.metrics.Background)}
 	var err error
 	if in.certificate, err = certificate(cfg.TLS); err != nil {

@@ -86,6 +86,7 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 		return err
 	}
 	b.background.Go("client secrets: expiry", func(ctx context.Context) { b.watchSecrets(ctx, sw) })
+	b.background.Go("configuration: what is served", b.served.run)
 	if b.stores.db != nil {
 		b.background.Go("server key", b.key.Run)
 		b.background.Go("redis policy", (&redisWatch{base: b, warned: b.stores.warned}).run)

@@ -3,6 +3,7 @@ package clients_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -345,5 +346,30 @@ func TestRegistrarsBound(t *testing.T) {
 		}
 		require.NoError(t, a.manager.Create(ctx, dynamic("last", "registrar", 7)))
 		require.ErrorIs(t, a.manager.Create(ctx, dynamic("too many", "registrar", 7)), clients.ErrTooMany)
+	})
+}
+
+func TestFirstUseIsToldSoon(t *testing.T) {
+	srv := redistest.Start(t)
+	a, ctx := node(t, srv.URL), t.Context()
+	go a.live.Housekeep(ctx, slog.New(slog.DiscardHandler))
+	require.NoError(t, a.manager.Create(ctx, machine("job")))
+	told := func(secret string) bool {
+		used, err := a.manager.Redis.LastUsed(ctx, "job", clients.HashSecret(secret))
+		return err == nil && !used.IsZero()
+	}
+	use := func(secret string) {
+		_, err := clients.Authenticate(ctx, a.live, clients.Credentials{ID: "job", Secret: secret, Method: clients.MethodBasic}, time.Now())
+		require.NoError(t, err)
+	}
+	t.Run("CA-17 a use that was not told yet is not forgotten when the client changes", func(t *testing.T) {
+		use("secret of job")
+		require.NoError(t, rotate(a, "second", time.Hour))
+		soon(t, func() bool { return told("secret of job") })
+	})
+	t.Run("CA-17 which of two secrets is in use is known within seconds", func(t *testing.T) {
+		require.False(t, told("second"))
+		use("second")
+		soon(t, func() bool { return told("second") })
 	})
 }

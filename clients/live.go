@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,6 +36,8 @@ type Live struct {
 	version atomic.Uint64             // counts what was thrown out: a load that began before must not come in after
 	fresh   atomic.Pointer[time.Time] // when the feed was last known whole; the clock is read before it is asked
 
+	uses uses
+
 	hits, misses, unknown atomic.Uint64
 }
 
@@ -45,15 +46,14 @@ func NewLive(ctx context.Context, static *Static, d *Redis, size int) (*Live, er
 	if size == 0 {
 		size = DefaultCache
 	}
-	cache, err := lru.New[string, *Client](size)
-	if err != nil {
+	l := &Live{static: static, redis: d, uses: uses{first: make(chan struct{}, 1)}}
+	var err error
+	if l.cache, err = lru.NewWithEvict(size, func(_ string, c *Client) { l.uses.leave(c) }); err != nil {
 		return nil, err
 	}
-	none, err := lru.New[string, struct{}](unknownIDs)
-	if err != nil {
+	if l.none, err = lru.New[string, struct{}](unknownIDs); err != nil {
 		return nil, err
 	}
-	l := &Live{static: static, redis: d, cache: cache, none: none}
 	return l, l.follow(ctx)
 }
 
@@ -76,15 +76,6 @@ func (l *Live) Run(ctx context.Context, log *slog.Logger) {
 			log.Info("the feed of client changes is read again")
 		}
 		failing = err != nil
-	}
-}
-
-// Housekeep tells Redis which secrets were used, until ctx ends: some a minute, so that no node and no hour has them all.
-func (l *Live) Housekeep(ctx context.Context, log *slog.Logger) {
-	for pause(ctx, tellEvery/2+rand.N(tellEvery)) { // #nosec G404 -- nodes that start together do not come together
-		if err := l.redis.tell(context.WithoutCancel(ctx), append(l.static.List(), l.cache.Values()...)); err != nil {
-			log.Warn("last uses of client secrets could not be stored; it is tried again", "error", err.Error())
-		}
 	}
 }
 
@@ -173,6 +164,8 @@ func (l *Live) load(ctx context.Context, id string) (*Client, error) {
 	}
 	if c == nil {
 		l.unknown.Add(1)
+	} else {
+		l.uses.enter(c)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -212,20 +205,4 @@ type Stats struct {
 // Stats returns the counts.
 func (l *Live) Stats() Stats {
 	return Stats{l.hits.Load(), l.misses.Load(), l.unknown.Load(), l.cache.Len(), l.none.Len()}
-}
-
-// lastUse returns when this node last saw a secret in use; zero: it did not.
-func (l *Live) lastUse(id string, h Hash) time.Time {
-	c, ok := l.cache.Peek(id)
-	if !ok || c == nil {
-		return time.Time{}
-	}
-	for _, s := range c.Secrets {
-		if s.Hash == h && s.used != nil {
-			if m := s.used.minute.Load(); m > 0 {
-				return time.Unix(m*60, 0)
-			}
-		}
-	}
-	return time.Time{}
 }

@@ -21,11 +21,25 @@ type Secret struct {
 
 // lastUse is the minute in which a secret was last used on this node, in minutes since 1970: coarse, and one atomic
 // store at most a minute.
-type lastUse struct{ minute, told atomic.Int64 }
+type lastUse struct {
+	minute, told atomic.Int64
+	first        chan struct{} // told of a first use that Redis should know soon; nil: any turn will do
+}
 
 func (u *lastUse) note(now time.Time) {
 	if m := now.Unix() / 60; u != nil && u.minute.Load() != m {
 		u.minute.Store(m)
+		if u.first != nil && u.told.Load() == 0 {
+			signal(u.first)
+		}
+	}
+}
+
+// signal wakes who waits for wake, once for any number of signals.
+func signal(wake chan struct{}) {
+	select {
+	case wake <- struct{}{}:
+	default:
 	}
 }
 

@@ -41,6 +41,10 @@ func TestACL(t *testing.T) {
 		node := func(t *testing.T) func() tokens.Store { return func() tokens.Store { return tokens.NewRedis(open(t)) } }
 		storetest.Run(t, node)
 		storetest.RunFamilies(t, node)
+		storetest.RunServedByMany(t, func(t *testing.T) func() tokens.Store {
+			require.NoError(t, srv.Client().FlushAll(t.Context()).Err())
+			return node(t)
+		})
 	})
 	t.Run("health, clients, users, counters, keys and the trail", func(t *testing.T) {
 		db, ctx := open(t), t.Context()

@@ -26,7 +26,12 @@ type desk struct {
 
 func openDesk(t *testing.T) desk {
 	t.Helper()
-	d := operated(t, redistest.Start(t), "")
+	return openDeskOn(t, redistest.Start(t), "")
+}
+
+func openDeskOn(t *testing.T, s *redistest.Server, more string) desk {
+	t.Helper()
+	d := operated(t, s, more)
 	o := desk{deployment: d, p: d.serve(t)}
 	secret := d.client(t, "op", "grantor:admin grantor:clients orders:read")
 	within(t, func() bool {

@@ -21,6 +21,8 @@ type Memory struct {
 	epoch   map[string]Epoch
 	changes map[string][]Epoch // the last of each client
 
+	served served
+
 	stop chan struct{}
 	done sync.WaitGroup
 }

@@ -102,6 +102,15 @@ type Store interface {
 	// RenewClient gives e to a client that has another epoch than zero: every token of that one dies.
 	RenewClient(ctx context.Context, id string, e Epoch) error
 
+	// BeginServing says that this node is about to serve the clients and users of these names, and no others of a configuration. It
+	// returns those that come back: some node was without them since they were served last, so nothing of them from before may
+	// live. And those that go: they were served until now, and not by this configuration.
+	BeginServing(ctx context.Context, names []Name) (back, gone []Name, err error)
+
+	// Serving says that this node serves these names now. Nodes say so every few seconds: whose configuration differs takes nothing
+	// away from another that goes on.
+	Serving(ctx context.Context, names []Name) error
+
 	// Once remembers a key for ttl and says whether this call is the first to do so on any node, as durably as the store was told to be. The key
 	// holds nothing that a caller chose.
 	Once(ctx context.Context, key string, ttl time.Duration) (bool, error)

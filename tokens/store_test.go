@@ -25,6 +25,7 @@ func TestMemory(t *testing.T) {
 	}
 	storetest.Run(t, open)
 	storetest.RunFamilies(t, open)
+	storetest.RunServed(t, open)
 }
 
 func TestMemoryIsBounded(t *testing.T) {
@@ -63,6 +64,8 @@ func TestRedis(t *testing.T) {
 	}
 	storetest.Run(t, open)
 	storetest.RunFamilies(t, open)
+	storetest.RunServed(t, open)
+	storetest.RunServedByMany(t, open)
 	t.Run("S-64 every key has a lifetime", func(t *testing.T) {
 		for _, k := range s.Client().Keys(t.Context(), "*").Val() {
 			require.NotEqual(t, time.Duration(-1), s.Client().PTTL(t.Context(), k).Val(), "%q", k)
@@ -85,6 +88,7 @@ func TestRedisCluster(t *testing.T) {
 	}
 	storetest.Run(t, open)
 	storetest.RunFamilies(t, open)
+	storetest.RunServedByMany(t, open)
 }
 
 // TestRedisAfterAThousandTokens looks at Redis with its own eyes.

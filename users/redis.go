@@ -115,15 +115,15 @@ func (d *Redis) write(ctx context.Context, s *redisdb.Script, key string, args .
 	}
 	text, ok := v.(string)
 	if !ok {
-		return "", errors.Join(ErrUnknown, unavailable("redis", err))
+		return "", errors.Join(ErrUnknown, err)
 	}
-	return text, unavailable("redis", err)
+	return text, err
 }
 
 // take removes a field that holds value, and says whether the field is gone; with ErrNotConfirmed too.
 func (d *Redis) take(ctx context.Context, key, field, value string) (gone bool, err error) {
 	v, err := d.db.EvalDurable(ctx, yield, []string{key}, field, value)
-	if err != nil {
+	if failed(err) {
 		err = unavailable("redis", err)
 	}
 	return v == nil && !failed(err), err

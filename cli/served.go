@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/tokens"
+)
+
+// served tells the store which clients and users of the configuration this node serves. What was disabled there or taken out, and
+// comes back, comes back without the tokens and sessions from before.
+type served struct {
+	store tokens.Store
+	codec *tokens.Codec
+	log   *slog.Logger
+
+	mu  sync.Mutex
+	now []tokens.Name
+}
+
+// servedEvery is how often a node says what it serves.
+const servedEvery = 5 * time.Second
+
+func (s *served) run(ctx context.Context) {
+	tick := time.NewTicker(servedEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		s.mu.Lock()
+		err := s.store.Serving(ctx, s.now)
+		s.mu.Unlock()
+		if err != nil {
+			s.log.Debug("what is served could not be stored; it is tried again", "error", err.Error())
+		}
+	}
+}
+
+// begin ends what must not come back, before a configuration is put in force. undo takes the configuration back.
+func (s *served) begin(ctx context.Context, cfg *config.Config) (undo func(), err error) {
+	names, ids := namesOf(cfg)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.now
+	undo = func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.now = before
+		_ = s.store.Serving(context.WithoutCancel(ctx), before) // said again every few seconds
+	}
+	back, gone, err := s.store.BeginServing(ctx, names)
+	if err = s.settled(err); err != nil {
+		return undo, err
+	}
+	for _, n := range back {
+		if err := s.settled(s.end(ctx, ids[n])); err != nil {
+			return undo, err
+		}
+	}
+	for _, n := range gone {
+		if who := ids[n]; who.user { // it is there, and disabled
+			if err := s.settled(s.end(ctx, who)); err != nil {
+				return undo, err
+			}
+		}
+	}
+	s.now = names
+	return undo, s.settled(s.store.Serving(ctx, names))
+}
+
+// settled tells of an end that too few replicas have confirmed; the node asks for it again by itself.
+func (s *served) settled(err error) error {
+	if errors.Is(err, clients.ErrNotConfirmed) {
+		s.log.Warn("too few replicas have confirmed that tokens of a client or user of the configuration have ended", "error", err.Error())
+		return nil
+	}
+	return err
+}
+
+// known is a client or a user of a configuration.
+type known struct {
+	id   string
+	user bool
+}
+
+// end ends every token and session of a client or a user.
+func (s *served) end(ctx context.Context, who known) error {
+	if who.user {
+		s.log.Info("a user of the configuration was disabled, or comes back: every session has ended", "user", s.codec.Tag(who.id).String())
+		return s.store.EndUser(ctx, s.codec.Tag(who.id))
+	}
+	s.log.Info("a client of the configuration comes back: its earlier tokens have ended", "client_id", who.id)
+	return s.store.RenewClient(ctx, who.id, clients.NewEpoch())
+}
+
+// namesOf returns the names that a configuration serves, and whose names there are, also of those that it disables.
+func namesOf(cfg *config.Config) (names []tokens.Name, ids map[tokens.Name]known) {
+	ids = map[tokens.Name]known{}
+	add := func(n tokens.Name, who known, disabled bool) {
+		if ids[n] = who; !disabled {
+			names = append(names, n)
+		}
+	}
+	for _, c := range cfg.Registrations() {
+		add(tokens.ClientName(c.ID), known{id: c.ID}, c.Disabled)
+	}
+	if cfg.Grants.Password && cfg.Users.Source == "config" {
+		for _, u := range cfg.People() {
+			add(tokens.UserName(u.ID), known{u.ID, true}, u.Disabled)
+		}
+	}
+	return names, ids
+}

@@ -1,0 +1,107 @@
+package clients
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// uses is what a node has seen of secrets and not told yet. Of a client with two secrets the first use of each is told soon: by it a
+// rotation knows which one can go.
+type uses struct {
+	first chan struct{}
+
+	mu      sync.Mutex
+	leaving []*Client // out of the cache, with a use that was not told
+}
+
+const (
+	tellSoon    = 500 * time.Millisecond // after a first use, with others that come meanwhile
+	mostLeaving = 1000
+)
+
+// enter is told of each client that comes into the cache.
+func (u *uses) enter(c *Client) {
+	if len(c.Secrets) < MaxSecrets {
+		return
+	}
+	for i := range c.Secrets {
+		if c.Secrets[i].used != nil {
+			c.Secrets[i].used.first = u.first
+		}
+	}
+}
+
+// leave is told of each client that goes, because it changed or others came.
+func (u *uses) leave(c *Client) {
+	if c == nil {
+		return
+	}
+	for i := range c.Secrets {
+		if c.Secrets[i].untold() == 0 {
+			continue
+		}
+		u.mu.Lock()
+		if len(u.leaving) < mostLeaving {
+			u.leaving = append(u.leaving, c)
+		}
+		u.mu.Unlock()
+		signal(u.first)
+		return
+	}
+}
+
+func (u *uses) take() []*Client {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	list := u.leaving
+	u.leaving = nil
+	return list
+}
+
+// wait returns after about a minute, or soon after a first use, and reports whether ctx goes on.
+func (u *uses) wait(ctx context.Context) bool {
+	t := time.NewTimer(tellEvery/2 + rand.N(tellEvery)) // #nosec G404 -- nodes that start together do not come together
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-u.first:
+		return pause(ctx, tellSoon)
+	case <-t.C:
+		return true
+	}
+}
+
+// Housekeep tells Redis which secrets were used, until ctx ends: some a minute, so that no node and no hour has them all.
+func (l *Live) Housekeep(ctx context.Context, log *slog.Logger) {
+	for l.uses.wait(ctx) {
+		left := l.uses.take()
+		list := append(append(left, l.static.List()...), l.cache.Values()...)
+		if err := l.redis.tell(context.WithoutCancel(ctx), list); err != nil {
+			log.Warn("last uses of client secrets could not be stored; it is tried again", "error", err.Error())
+			for _, c := range left {
+				l.uses.leave(c)
+			}
+			_ = pause(ctx, tellEvery) // the next use must not make it a loop
+		}
+	}
+}
+
+// lastUse returns when this node last saw a secret in use; zero: it did not.
+func (l *Live) lastUse(id string, h Hash) time.Time {
+	c, ok := l.cache.Peek(id)
+	if !ok || c == nil {
+		return time.Time{}
+	}
+	for _, s := range c.Secrets {
+		if s.Hash == h && s.used != nil {
+			if m := s.used.minute.Load(); m > 0 {
+				return time.Unix(m*60, 0)
+			}
+		}
+	}
+	return time.Time{}
+}

@@ -1,0 +1,48 @@
+package tokens
+
+import (
+	"context"
+	"sync"
+)
+
+// served is what the one node of a Memory serves, and what it was without since.
+type served struct {
+	mu          sync.Mutex
+	now, absent map[Name]bool
+}
+
+// BeginServing implements Store.
+func (m *Memory) BeginServing(_ context.Context, names []Name) (back, gone []Name, err error) {
+	s := &m.served
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	mine := map[Name]bool{}
+	for _, n := range names {
+		if mine[n] = true; s.absent[n] && !s.now[n] {
+			back = append(back, n)
+		}
+	}
+	for n := range s.now {
+		if !mine[n] {
+			s.absent[n] = true
+			gone = append(gone, n)
+		}
+	}
+	return back, gone, nil
+}
+
+// Serving implements Store.
+func (m *Memory) Serving(_ context.Context, names []Name) error {
+	s := &m.served
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.absent == nil {
+		s.absent = map[Name]bool{}
+	}
+	s.now = map[Name]bool{}
+	for _, n := range names {
+		s.now[n] = true
+		delete(s.absent, n)
+	}
+	return nil
+}

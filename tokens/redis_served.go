@@ -1,0 +1,113 @@
+package tokens
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/grantor-auth/grantor/redisdb"
+)
+
+// What the configurations of all nodes serve: every list of names that some node served, when one did last, and which names a
+// configuration was without, and since when. Times are Redis's.
+const (
+	servedLists  = "served:{served}:lists"
+	servedTimes  = "served:{served}:times"
+	servedAbsent = "served:{served}:absent"
+)
+
+// servedLife is how long a list that no node serves is known.
+const servedLife = 30 * 24 * time.Hour
+
+// beginServing: KEYS lists, times, absent. ARGV names, life. It returns the names that come back: some node's configuration was without
+// them after any node served them last. And those that go: this configuration is the first without them since.
+var beginServing = redisdb.NewScript(`
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local mine, seen, back, gone = {}, {}, {}, {}
+local function pairsOf(key)
+  local flat, list = redis.call('HSCAN', key, '0', 'COUNT', 1000000)[2], {}
+  for i = 1, #flat, 2 do list[flat[i]] = flat[i + 1] end
+  return list
+end
+for i = 1, #ARGV[1], 8 do mine[string.sub(ARGV[1], i, i + 7)] = true end
+local times, absent = pairsOf(KEYS[2]), pairsOf(KEYS[3])
+for digest, list in pairs(pairsOf(KEYS[1])) do
+  local at = tonumber(times[digest] or 0)
+  for i = 1, #list, 8 do
+    local name = string.sub(list, i, i + 7)
+    if (seen[name] or -1) < at then seen[name] = at end
+  end
+end
+for name, at in pairs(absent) do
+  if mine[name] and (seen[name] or 0) <= tonumber(at) then table.insert(back, name) end
+end
+for name, at in pairs(seen) do
+  if not mine[name] then
+    if at > tonumber(absent[name] or -1) then table.insert(gone, name) end
+    redis.call('HSET', KEYS[3], name, string.format('%.0f', now))
+  end
+end
+redis.call('PEXPIRE', KEYS[3], ARGV[2])
+return {back, gone}`)
+
+// serving: KEYS lists, times. ARGV digest, names, life, how long a list is known. Names are sent where Redis does not know them only.
+var serving = redisdb.NewScript(`
+if ARGV[2] ~= '' then
+  redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+elseif not redis.call('HGET', KEYS[1], ARGV[1]) then
+  return 0
+end
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+redis.call('HSET', KEYS[2], ARGV[1], string.format('%.0f', now))
+local flat = redis.call('HSCAN', KEYS[2], '0', 'COUNT', 1000000)[2]
+for i = 1, #flat, 2 do
+  if now - tonumber(flat[i + 1]) > tonumber(ARGV[4]) then
+    redis.call('HDEL', KEYS[1], flat[i])
+    redis.call('HDEL', KEYS[2], flat[i])
+  end
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+return 1`)
+
+// BeginServing implements Store.
+func (s *Redis) BeginServing(ctx context.Context, names []Name) (back, gone []Name, err error) {
+	list, _ := joined(names)
+	v, err := s.db.EvalDurable(ctx, beginServing, []string{servedLists, servedTimes, servedAbsent}, list, foundationLife.Milliseconds())
+	answer, _ := v.([]any)
+	if len(answer) != 2 {
+		return nil, nil, orUnexpected(err)
+	}
+	return readNames(answer[0]), readNames(answer[1]), err
+}
+
+func orUnexpected(err error) error {
+	if err == nil {
+		err = fmt.Errorf("%w: unexpected answer of what is served", ErrRecord)
+	}
+	return err
+}
+
+func readNames(v any) (names []Name) {
+	list, _ := v.([]any)
+	for _, one := range list {
+		if text, ok := one.(string); ok && len(text) == len(Name{}) {
+			names = append(names, Name([]byte(text)))
+		}
+	}
+	return names
+}
+
+// Serving implements Store. The list itself travels only where Redis does not know it.
+func (s *Redis) Serving(ctx context.Context, names []Name) error {
+	list, digest := joined(names)
+	for _, text := range [][]byte{nil, list} {
+		v, err := s.db.Eval(ctx, serving, []string{servedLists, servedTimes}, digest, text, foundationLife.Milliseconds(), servedLife.Milliseconds())
+		if err != nil || v == int64(1) || len(list) == 0 {
+			return err
+		}
+	}
+	return nil
+}

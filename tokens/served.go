@@ -1,0 +1,27 @@
+package tokens
+
+import "crypto/sha256"
+
+// Name stands for a client or a user of a configuration: a hash of the kind and the id.
+type Name [8]byte
+
+// ClientName is the name of a client of a configuration.
+func ClientName(id string) Name { return nameOf("client", id) }
+
+// UserName is the name of a user of a configuration.
+func UserName(id string) Name { return nameOf("user", id) }
+
+func nameOf(kind, id string) Name {
+	sum := sha256.Sum256([]byte(kind + "\x00" + id))
+	return Name(sum[:8])
+}
+
+// joined is the names one behind the other, and what that list is called.
+func joined(names []Name) (list, digest []byte) {
+	list = make([]byte, 0, 8*len(names))
+	for _, n := range names {
+		list = append(list, n[:]...)
+	}
+	sum := sha256.Sum256(list)
+	return list, sum[:8]
+}
