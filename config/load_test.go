@@ -332,6 +332,22 @@ func TestWarnings(t *testing.T) {
 	require.Contains(t, strings.Join(warnings, "\n"), "metrics.pprof is on off loopback")
 }
 
+func TestWarningsOfUsers(t *testing.T) {
+	const users = minimal + "[grants]\npassword = true\n[scopes]\n\"orders:read\" = {}\n"
+	entry := func(scope string) string {
+		return "[[users.config]]\nid = \"u\"\nusername = \"ada\"\npassword_hash = \"" + demoUserHash + "\"\n" + scope
+	}
+	for text, warned := range map[string]bool{
+		users + entry(""):                                        true,
+		users + entry("scope = \"orders:read\"\n"):               false,
+		users + "[users]\nscope = \"orders:read\"\n" + entry(""): false,
+	} {
+		_, warnings, err := Load(Options{Path: write(t, text)})
+		require.NoError(t, err)
+		require.Equal(t, warned, strings.Contains(strings.Join(warnings, "\n"), `user "ada": the user has no scope`), "%s\n%s", text, warnings)
+	}
+}
+
 // FuzzLoad: a file loads, and what is shown of it is TOML again; or each problem is a sentence.
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(minimal + "[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \"x\" }]\n"))
