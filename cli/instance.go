@@ -203,9 +203,15 @@ func crossOrigin(cfg config.CORS, h http.Handler) http.Handler {
 		return h
 	}
 	return cors.New(cors.Options{
-		AllowedOrigins: cfg.Origins, AllowedMethods: []string{http.MethodGet, http.MethodPost},
-		AllowedHeaders: []string{"Authorization", "Content-Type"}, ExposedHeaders: []string{"Retry-After", "WWW-Authenticate", "X-Request-Id"}, MaxAge: 600,
+		AllowedOrigins: cfg.Origins, AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost},
+		AllowedHeaders: append(corsHeaders(), cfg.Headers...), ExposedHeaders: []string{"Retry-After", "WWW-Authenticate", "X-Request-Id"}, MaxAge: 600,
 	}).Handler(h)
+}
+
+// corsHeaders are what pages may send: what the protocol needs, and what tracing libraries of browsers add to each request by themselves
+// (W3C Trace Context and Baggage, Sentry).
+func corsHeaders() []string {
+	return []string{"Authorization", "Content-Type", "Traceparent", "Tracestate", "Baggage", "Sentry-Trace", "X-Request-Id"}
 }
 
 // switcher serves by the configuration that is in force.

@@ -260,6 +260,7 @@ type Admin struct {
 // CORS says which pages may call from a browser.
 type CORS struct {
 	Origins []string `toml:"origins"` // "https://app.example.com"
+	Headers []string `toml:"headers"` // that pages may send, beyond those always allowed
 }
 
 // Default returns the values of absent keys.

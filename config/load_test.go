@@ -91,6 +91,7 @@ func TestMistakes(t *testing.T) {
 		"an admin URL in clear":                                      {minimal + "[admin]\nurl = \"http://admin.example.com\"\n", "config.toml:3:1: admin.url: must begin with https:// off loopback"},
 		"an admin URL with a slash at its end":                       {minimal + "[admin]\nurl = \"https://admin.example.com/\"\n", "config.toml:3:1: admin.url: must be a URL without query, fragment and final slash"},
 		"an IPv6 prefix that is nobody's":                            {minimal + "[limits]\nipv6_prefix = 16\n", "config.toml:3:1: limits.ipv6_prefix: must be 32 to 128"},
+		"a header of pages that is none":                             {minimal + "[cors]\nheaders = [\"X-A\", \"*\"]\n", `config.toml:3:1: cors.headers[1]: must be the name of a header`},
 		"an include that is not there":                               {minimal + "include = [\"none.toml\"]\n", `config.toml:2:1: include[0]: there is no file `},
 		"RT-17 an idle life beyond the absolute one":                 {minimal + "[tokens]\nrefresh_ttl = \"91d\"\n", "config.toml:3:1: tokens.refresh_ttl: must be a second at least and not more than refresh_max_ttl"},
 		"a retry window beyond a quarter of the access token's life": {minimal + "[tokens]\nretry_window = \"5m\"\n", "config.toml:3:1: tokens.retry_window: must be between 0s and a quarter of access_ttl, here 3m45s"},

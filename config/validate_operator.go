@@ -31,12 +31,28 @@ func (d *decoder) operator() {
 			d.bad("tracing.otlp_endpoint", `must be a URL that takes OTLP over HTTP, such as "http://127.0.0.1:4318/v1/traces"`)
 		}
 	}
+	for i, h := range c.CORS.Headers {
+		if !headerName(h) {
+			d.bad(fmt.Sprintf("cors.headers[%d]", i), `must be the name of a header, such as "x-tenant"; "*" is not taken`)
+		}
+	}
 	for i, o := range c.CORS.Origins {
 		u, err := url.Parse(o)
 		if err != nil || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Scheme != "http" && u.Scheme != "https" {
 			d.bad(fmt.Sprintf("cors.origins[%d]", i), `must be an origin such as "https://app.example.com": scheme, host, port, no path; "*" is not taken`)
 		}
 	}
+}
+
+// headerName says whether a text can name a header field (RFC 9110 §5.6.2).
+func headerName(text string) bool {
+	for i := range len(text) {
+		c := text[i]
+		if c <= 0x20 || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}*`, c) >= 0 {
+			return false
+		}
+	}
+	return text != ""
 }
 
 // listenAddress refuses what is no address, and the public one: Linux would let two listeners of one address fail at start only.

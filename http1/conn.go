@@ -209,7 +209,7 @@ func (c *conn) handle(q *request, body string) bool {
 	c.srv.served.Add(1)
 	c.answered, c.posted, c.blank = true, q.plain.method == http.MethodPost, 0
 	a := &q.answer
-	a.begin(q.plain.last)
+	a.begin(q.plain.method, q.plain.last)
 	r := q.httpRequest(c, body)
 	defer c.unwatch()
 	defer q.context.end()

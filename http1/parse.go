@@ -73,7 +73,7 @@ func (p *plain) parse(text string) reason {
 	return plainForm
 }
 
-// requestLine reads GET or POST of a path in unreserved characters (RFC 3986 §2.3).
+// requestLine reads GET, HEAD or POST of a path in unreserved characters (RFC 3986 §2.3).
 func (p *plain) requestLine(line string) bool {
 	target, ok := strings.CutSuffix(line, " HTTP/1.1")
 	if !ok {
@@ -83,6 +83,8 @@ func (p *plain) requestLine(line string) bool {
 		p.method, target = http.MethodPost, path
 	} else if path, ok := strings.CutPrefix(target, "GET /"); ok {
 		p.method, target = http.MethodGet, path
+	} else if path, ok := strings.CutPrefix(target, "HEAD /"); ok {
+		p.method, target = http.MethodHead, path
 	} else {
 		return false
 	}

@@ -18,10 +18,11 @@ type response struct {
 	typed   bool
 	dated   bool
 	nothing bool // the status allows no body (RFC 9110 §6.4.1)
+	noBody  bool // of HEAD: the body is counted and not sent (RFC 9110 §9.3.2)
 }
 
-func (a *response) begin(last bool) {
-	a.header, a.close = make(http.Header, maxFields/2), last
+func (a *response) begin(method string, last bool) {
+	a.header, a.close, a.noBody = make(http.Header, maxFields/2), last, method == http.MethodHead
 }
 
 // Header implements http.ResponseWriter.
@@ -102,12 +103,16 @@ func (a *response) finish(date string) (out []byte, keep bool) {
 	if !a.typed && len(a.body) > 0 {
 		head = append(append(append(head, "Content-Type: "...), http.DetectContentType(a.body)...), "\r\n"...)
 	}
-	if !a.nothing {
+	if !a.nothing && (!a.noBody || len(a.body) > 0) { // of no body net/http says no length
 		head = strconv.AppendInt(append(head, "Content-Length: "...), int64(len(a.body)), 10)
 		head = append(head, "\r\n"...)
 	}
 	if a.close {
 		head = append(head, "Connection: close\r\n"...)
 	}
-	return append(append(head, "\r\n"...), a.body...), !a.close
+	head = append(head, "\r\n"...)
+	if a.noBody {
+		return head, !a.close
+	}
+	return append(head, a.body...), !a.close
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,14 +92,14 @@ default_scope = "orders:read"
 }
 
 func TestCrossOrigin(t *testing.T) {
-	d := deploy(t, "store = \"memory\"\ncors.origins = [\"https://app.example.com\"]\n")
+	d := deploy(t, "store = \"memory\"\ncors.origins = [\"https://app.example.com\"]\ncors.headers = [\"X-Tenant\"]\n")
 	p := d.serve(t)
-	preflight := func(origin string) *http.Response {
+	preflight := func(origin string, headers ...string) *http.Response {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, p.URL+"/oauth2/token", nil)
 		require.NoError(t, err)
 		req.Header.Set("Origin", origin)
 		req.Header.Set("Access-Control-Request-Method", "POST")
-		req.Header.Set("Access-Control-Request-Headers", "authorization,content-type")
+		req.Header.Set("Access-Control-Request-Headers", strings.Join(append([]string{"authorization"}, headers...), ","))
 		res, err := http.DefaultClient.Do(req)
 		require.NoError(t, err)
 		require.NoError(t, res.Body.Close())
@@ -107,4 +108,12 @@ func TestCrossOrigin(t *testing.T) {
 	require.Equal(t, "https://app.example.com", preflight("https://app.example.com").Header.Get("Access-Control-Allow-Origin"))
 	require.Empty(t, preflight("https://evil.example.com").Header.Get("Access-Control-Allow-Origin"))
 	require.Empty(t, preflight("https://app.example.com").Header.Get("Access-Control-Allow-Credentials"))
+	for _, header := range []string{"content-type", "traceparent", "tracestate", "baggage", "sentry-trace", "x-request-id", "x-tenant"} {
+		t.Run("Fetch §3.2 pages may send "+header, func(t *testing.T) {
+			require.Contains(t, preflight("https://app.example.com", header).Header.Get("Access-Control-Allow-Headers"), header)
+		})
+	}
+	t.Run("Fetch §3.2 and no header that nobody named", func(t *testing.T) {
+		require.Empty(t, preflight("https://app.example.com", "x-other").Header.Get("Access-Control-Allow-Origin"))
+	})
 }

@@ -39,9 +39,9 @@ func (s *Server) adminRoutes() (*gin.Engine, error) {
 	g.Use(s.observe, s.guardHost, unescapeIDs)
 	g.NoRoute(s.do("none", notFound))
 	g.NoMethod(s.do("none", methodNotAllowed))
-	g.GET("/healthz", s.do("health", healthz))
-	g.GET("/readyz", s.do("health", s.readyz))
-	g.GET("/admin/v1/openapi.json", s.do("openapi", openAPI))
+	get(g, "/healthz", s.do("health", healthz))
+	get(g, "/readyz", s.do("health", s.readyz))
+	get(g, "/admin/v1/openapi.json", s.do("openapi", openAPI))
 	if s.cfg.Manager == nil {
 		return g, nil
 	}
@@ -50,29 +50,29 @@ func (s *Server) adminRoutes() (*gin.Engine, error) {
 		return nil, err
 	}
 	g.POST(pathRegister, mark("register"), guard.Authenticate(), guard.RequireAll(ScopeClients), s.do("register", jsonBody, s.register))
-	g.GET(pathRegister+"/:id", s.do("register", s.registrationToken, s.readRegistration))
+	get(g, pathRegister+"/:id", s.do("register", s.registrationToken, s.readRegistration))
 	g.PUT(pathRegister+"/:id", s.do("register", jsonBody, s.registrationToken, s.replaceRegistration))
 	g.DELETE(pathRegister+"/:id", s.do("register", s.registrationToken, s.deleteRegistration))
 
 	admin := g.Group("/admin/v1", mark("admin"), guard.Authenticate(), guard.RequireAll(ScopeAdmin))
-	admin.GET("/clients", s.do("admin", s.listClients))
+	get(admin, "/clients", s.do("admin", s.listClients))
 	admin.POST("/clients", s.do("admin", jsonBody, s.createClient))
-	admin.GET("/clients/:id", s.do("admin", s.showClient))
+	get(admin, "/clients/:id", s.do("admin", s.showClient))
 	admin.PATCH("/clients/:id", s.do("admin", jsonBody, s.changeClient))
 	admin.DELETE("/clients/:id", s.do("admin", s.deleteClient))
 	admin.POST("/clients/:id/disable", s.do("admin", s.disableClient))
 	admin.POST("/clients/:id/enable", s.do("admin", s.enableClient))
 	admin.POST("/clients/:id/revoke-tokens", s.do("admin", s.revokeClientTokens))
-	admin.GET("/clients/:id/secrets", s.do("admin", s.listSecrets))
+	get(admin, "/clients/:id/secrets", s.do("admin", s.listSecrets))
 	admin.POST("/clients/:id/secrets", s.do("admin", jsonBody, s.rotateSecret))
 	admin.DELETE("/clients/:id/secrets/:secret", s.do("admin", s.revokeSecret))
 
-	admin.GET("/users/:sub/sessions", s.do("admin", s.listSessions))
+	get(admin, "/users/:sub/sessions", s.do("admin", s.listSessions))
 	admin.DELETE("/users/:sub/sessions", s.do("admin", s.endSessions))
 	admin.DELETE("/users/:sub/sessions/:session", s.do("admin", s.endSession))
-	admin.GET("/users", s.do("admin", s.managedUsers, s.listUsers))
+	get(admin, "/users", s.do("admin", s.managedUsers, s.listUsers))
 	admin.POST("/users", s.do("admin", s.managedUsers, jsonBody, s.createUser))
-	admin.GET("/users/:sub", s.do("admin", s.managedUsers, s.showUser))
+	get(admin, "/users/:sub", s.do("admin", s.managedUsers, s.showUser))
 	admin.PATCH("/users/:sub", s.do("admin", s.managedUsers, jsonBody, s.changeUser))
 	admin.DELETE("/users/:sub", s.do("admin", s.managedUsers, s.deleteUser))
 	return g, nil

@@ -286,8 +286,10 @@ func TestMetadata(t *testing.T) {
 		require.Equal(t, 200, r.status)
 		require.Equal(t, "application/json", r.header.Get("Content-Type"))
 	})
-	t.Run("MD-02 RFC 8414 §3.1 GET only", func(t *testing.T) {
-		require.Equal(t, 405, f.post(t, where, "", "").status)
+	t.Run("MD-02 RFC 8414 §3.1 GET and HEAD only", func(t *testing.T) {
+		r := f.post(t, where, "", "")
+		require.Equal(t, 405, r.status)
+		require.Equal(t, "GET, HEAD", r.header.Get("Allow"), "RFC 9110 §15.5.6")
 	})
 	t.Run("MD-03 RFC 8414 §3.3 issuer, byte for byte", func(t *testing.T) { require.Equal(t, f.URL, r.text("issuer")) })
 	t.Run("MD-04 RFC 8414 §3.1 with a path in the issuer the well-known part goes in between", func(t *testing.T) {

@@ -23,17 +23,23 @@ func (s *Server) routes() (*gin.Engine, error) {
 	g.POST(s.path+pathIntrospect, s.do("introspect", s.formBody, s.authenticateClient, confidentialOnly, s.introspect))
 	g.POST(s.path+pathRevoke, s.do("revoke", s.formBody, s.authenticateClient, s.revoke))
 	for _, name := range []string{"oauth-authorization-server", "openid-configuration"} {
-		g.GET("/.well-known/"+name+s.path, s.do("metadata", s.metadata)) // RFC 8414 §3.1: the issuer's path comes last
+		get(g, "/.well-known/"+name+s.path, s.do("metadata", s.metadata)) // RFC 8414 §3.1: the issuer's path comes last
 		if s.path != "" {
-			g.GET(s.path+"/.well-known/"+name, s.do("metadata", s.metadata)) // where OpenID Connect Discovery §4 looks
+			get(g, s.path+"/.well-known/"+name, s.do("metadata", s.metadata)) // where OpenID Connect Discovery §4 looks
 		}
 	}
 	if s.cfg.Keys != nil {
-		g.GET(s.path+pathJWKS, s.do("jwks", s.jwks))
+		get(g, s.path+pathJWKS, s.do("jwks", s.jwks))
 	}
-	g.GET("/healthz", s.do("health", healthz))
-	g.GET("/readyz", s.do("health", s.readyz))
+	get(g, "/healthz", s.do("health", healthz))
+	get(g, "/readyz", s.do("health", s.readyz))
 	return g, nil
+}
+
+// get serves GET, and HEAD as everywhere where GET is (RFC 9110 §9.1). Who writes the answer leaves the body out.
+func get(g gin.IRoutes, path string, handlers ...gin.HandlerFunc) {
+	g.GET(path, handlers...)
+	g.HEAD(path, handlers...)
 }
 
 // Paths of the endpoints below the issuer.
