@@ -16,6 +16,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -28,10 +29,9 @@ const Type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 // The bounds of an assertion that a client signs.
 const (
-	skew     = jwks.MaxSkew    // of the client's clock
-	maxLife  = 5 * time.Minute // that exp may lie ahead
-	maxJTI   = 255             // bytes of jti
-	clockGap = time.Minute     // between the clocks of our nodes: one that lags accepts for so much longer
+	skew     = jwks.MaxSkew // of the client's clock
+	maxJTI   = 255          // bytes of jti
+	clockGap = time.Minute  // between the clocks of our nodes: one that lags accepts for so much longer
 )
 
 // Config is what a Verifier is made of.
@@ -41,9 +41,11 @@ type Config struct {
 	// Once remembers a key for ttl on all nodes, atomically, and says whether it is the first to do so. The key is 43
 	// characters of base64url. An error means that it cannot know: the client is then neither let in nor refused.
 	Once    func(ctx context.Context, key string, ttl time.Duration) (first bool, err error)
+	MaxTTL  time.Duration   // how far exp may lie ahead of what a client signs itself; 0: 5 minutes. So long is its jti remembered
 	Remote  *jwks.Fetcher   // of clients' jwks_uri; nil: one of our own, which asks public addresses alone
 	Issuers []TrustedIssuer // of workload identity
 	Now     func() time.Time
+	Log     *slog.Logger // of published keys that cannot be used; nil: slog.Default()
 }
 
 // TrustedIssuer is a platform that signs for the workloads that run on it.
@@ -89,6 +91,9 @@ func New(cfg Config) (*Verifier, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.MaxTTL == 0 {
+		cfg.MaxTTL = 5 * time.Minute
+	}
 	decoy, err := jwks.NewDecoy()
 	if err != nil {
 		return nil, err
@@ -120,6 +125,7 @@ const maxWaiting = 128
 
 func (v *Verifier) fetcher(opts jwks.Options) *jwks.Fetcher {
 	opts.MaxWaiting = maxWaiting
+	opts.Log = v.cfg.Log
 	f := jwks.NewFetcher(opts)
 	v.fetchers = append(v.fetchers, f)
 	return f

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/grantor-auth/grantor/jwks"
@@ -90,8 +91,9 @@ func (p *proof) fresh(c *jwks.Claims, reg *Registration) error {
 	if err := c.CheckTimes(now, skew); err != nil {
 		return p.refusedBy(err)
 	}
-	if c.Expires.After(now.Add(maxLife + skew)) {
-		return p.refuse(ReasonTooLong)
+	if c.Expires.After(now.Add(p.v.cfg.MaxTTL + skew)) {
+		return &Refusal{ID: p.id, Reason: ReasonTooLong, // whoever holds the key is told, so that they can mend it
+			Sentence: fmt.Sprintf("the assertion lives longer than %s: its exp must be no further ahead", p.v.cfg.MaxTTL)}
 	}
 	if c.ID == "" || len(c.ID) > maxJTI {
 		return p.refuse(ReasonNoJTI)

@@ -2,6 +2,7 @@ package assertions
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -39,15 +40,17 @@ func TestPrivateKey(t *testing.T) {
 	}
 	older := func(aud any) map[string]any { return map[string]any{"iss": "older", "sub": "older", "aud": aud} }
 	good := map[string]map[string]any{
-		"CJ-04 aud a list of our issuer alone":             {"aud": []string{us}},
-		"CJ-04 a client with the switch: token endpoint":   older(endpoint),
-		"CJ-04 a client with the switch: [token endpoint]": older([]string{endpoint}),
-		"CJ-04 a client with the switch: our issuer":       older(us),
-		"CJ-05 exp in 5 minutes and the skew":              {"exp": now + 360},
-		"CJ-05 exp - 59 s, the skew":                       {"exp": now - 59},
-		"CJ-06 nbf, iat ahead by the skew":                 {"nbf": now + 60, "iat": now + 60},
-		"CJ-06 no iat, no nbf":                             {"iat": nil},
-		"CJ-08 a jti of 255 bytes":                         {"jti": strings.Repeat("j", 255)},
+		"CJ-04 aud a list of our issuer alone":                                               {"aud": []string{us}},
+		"CJ-04 a client with the switch: token endpoint":                                     older(endpoint),
+		"CJ-04 a client with the switch: [token endpoint]":                                   older([]string{endpoint}),
+		"CJ-04 a client with the switch: our issuer":                                         older(us),
+		"CJ-04 a client with the switch: [issuer, token endpoint], as openid-client 5 sends": older([]string{us, endpoint}),
+		"CJ-04 a client with the switch: [token endpoint, issuer]":                           older([]string{endpoint, us}),
+		"CJ-05 exp in 5 minutes and the skew":                                                {"exp": now + 360},
+		"CJ-05 exp - 59 s, the skew":                                                         {"exp": now - 59},
+		"CJ-06 nbf, iat ahead by the skew":                                                   {"nbf": now + 60, "iat": now + 60},
+		"CJ-06 no iat, no nbf":                                                               {"iat": nil},
+		"CJ-08 a jti of 255 bytes":                                                           {"jti": strings.Repeat("j", 255)},
 	}
 	for name, change := range good {
 		t.Run(name, func(t *testing.T) { require.Empty(t, w.verify(t, w.assertion(t, change), "")) })
@@ -57,41 +60,54 @@ func TestPrivateKey(t *testing.T) {
 		want   Reason
 	}
 	for name, r := range map[string]row{
-		"CJ-02 iss is another":                               {map[string]any{"iss": "older"}, ReasonIssuer},
-		"CJ-02 sub is another":                               {map[string]any{"sub": "older"}, ReasonIssuer},
-		"CJ-02 no iss":                                       {map[string]any{"iss": nil}, ReasonIssuer},
-		"CJ-02 neither":                                      {map[string]any{"iss": nil, "sub": nil}, ReasonIssuer},
-		"CJ-02 iss an untrusted platform":                    {map[string]any{"iss": "https://evil"}, ReasonIssuer},
-		"CJ-04 V-16 CVE-2025-27370 [issuer, evil]":           {map[string]any{"aud": []string{us, "https://evil"}}, ReasonAudience},
-		"CJ-04 V-16 [evil, issuer]":                          {map[string]any{"aud": []string{"https://evil", us}}, ReasonAudience},
-		"CJ-04 V-16 [issuer, issuer]":                        {map[string]any{"aud": []string{us, us}}, ReasonAudience},
-		"CJ-04 V-16 [issuer, token endpoint]":                {older([]string{us, endpoint}), ReasonAudience},
-		"CJ-04 the token endpoint without the switch":        {map[string]any{"aud": endpoint}, ReasonAudience},
-		"CJ-04 our issuer with a slash":                      {map[string]any{"aud": us + "/"}, ReasonAudience},
-		"CJ-04 another":                                      {map[string]any{"aud": "https://evil"}, ReasonAudience},
-		"CJ-04 the switch lets no other URL in":              {older(endpoint + "/x"), ReasonAudience},
-		"CJ-04 none":                                         {map[string]any{"aud": nil}, ReasonAudience},
-		"CJ-04 an empty one":                                 {map[string]any{"aud": ""}, ReasonAudience},
-		"CJ-04 an empty list":                                {map[string]any{"aud": []string{}}, ReasonAudience},
-		"CJ-05 no exp":                                       {map[string]any{"exp": nil}, ReasonNoExpiry},
-		"CJ-05 V-23 exp a string":                            {map[string]any{"exp": "4000000000"}, ReasonMalformed},
-		"CJ-05 exp - 60 s":                                   {map[string]any{"exp": now - 60}, ReasonExpired},
-		"CJ-05 exp - 61 s":                                   {map[string]any{"exp": now - 61}, ReasonExpired},
-		"CJ-05 exp in 5 minutes, the skew and a second":      {map[string]any{"exp": now + 361}, ReasonTooLong},
-		"CJ-05 exp in a year":                                {map[string]any{"exp": now + 365*86400}, ReasonTooLong},
-		"CJ-06 nbf ahead":                                    {map[string]any{"nbf": now + 61}, ReasonNotYet},
-		"CJ-06 iat ahead":                                    {map[string]any{"iat": now + 61}, ReasonNotYet},
-		"CJ-06 iat no number":                                {map[string]any{"iat": true}, ReasonMalformed},
-		"CJ-08 no jti":                                       {map[string]any{"jti": nil}, ReasonNoJTI},
-		"CJ-08 an empty jti":                                 {map[string]any{"jti": ""}, ReasonNoJTI},
-		"CJ-08 a jti of 256 bytes":                           {map[string]any{"jti": strings.Repeat("j", 256)}, ReasonNoJTI},
-		"CJ-08 a jti that is a number":                       {map[string]any{"jti": 1}, ReasonMalformed},
-		"CJ-10 an unknown client":                            {map[string]any{"iss": "nobody", "sub": "nobody"}, ReasonUnknown},
-		"CJ-07 a client without keys":                        {map[string]any{"iss": "bare", "sub": "bare"}, ReasonNoKeys},
-		"CJ-07 a workload's client does not sign for itself": {map[string]any{"iss": "pod", "sub": "pod"}, ReasonNoKeys},
+		"CJ-02 iss is another":                                   {map[string]any{"iss": "older"}, ReasonIssuer},
+		"CJ-02 sub is another":                                   {map[string]any{"sub": "older"}, ReasonIssuer},
+		"CJ-02 no iss":                                           {map[string]any{"iss": nil}, ReasonIssuer},
+		"CJ-02 neither":                                          {map[string]any{"iss": nil, "sub": nil}, ReasonIssuer},
+		"CJ-02 iss an untrusted platform":                        {map[string]any{"iss": "https://evil"}, ReasonIssuer},
+		"CJ-04 V-16 CVE-2025-27370 [issuer, evil]":               {map[string]any{"aud": []string{us, "https://evil"}}, ReasonAudience},
+		"CJ-04 V-16 [evil, issuer]":                              {map[string]any{"aud": []string{"https://evil", us}}, ReasonAudience},
+		"CJ-04 V-16 [issuer, issuer]":                            {map[string]any{"aud": []string{us, us}}, ReasonAudience},
+		"CJ-04 V-16 [issuer, token endpoint] without the switch": {map[string]any{"aud": []string{us, endpoint}}, ReasonAudience},
+		"CJ-04 V-16 [issuer, token endpoint, evil]":              {older([]string{us, endpoint, "https://evil"}), ReasonAudience},
+		"CJ-04 V-16 [token endpoint, evil]":                      {older([]string{endpoint, "https://evil"}), ReasonAudience},
+		"CJ-04 the token endpoint without the switch":            {map[string]any{"aud": endpoint}, ReasonAudience},
+		"CJ-04 our issuer with a slash":                          {map[string]any{"aud": us + "/"}, ReasonAudience},
+		"CJ-04 another":                                          {map[string]any{"aud": "https://evil"}, ReasonAudience},
+		"CJ-04 the switch lets no other URL in":                  {older(endpoint + "/x"), ReasonAudience},
+		"CJ-04 none":                                             {map[string]any{"aud": nil}, ReasonAudience},
+		"CJ-04 an empty one":                                     {map[string]any{"aud": ""}, ReasonAudience},
+		"CJ-04 an empty list":                                    {map[string]any{"aud": []string{}}, ReasonAudience},
+		"CJ-05 no exp":                                           {map[string]any{"exp": nil}, ReasonNoExpiry},
+		"CJ-05 V-23 exp a string":                                {map[string]any{"exp": "4000000000"}, ReasonMalformed},
+		"CJ-05 exp - 60 s":                                       {map[string]any{"exp": now - 60}, ReasonExpired},
+		"CJ-05 exp - 61 s":                                       {map[string]any{"exp": now - 61}, ReasonExpired},
+		"CJ-05 exp in 5 minutes, the skew and a second":          {map[string]any{"exp": now + 361}, ReasonTooLong},
+		"CJ-05 exp in a year":                                    {map[string]any{"exp": now + 365*86400}, ReasonTooLong},
+		"CJ-06 nbf ahead":                                        {map[string]any{"nbf": now + 61}, ReasonNotYet},
+		"CJ-06 iat ahead":                                        {map[string]any{"iat": now + 61}, ReasonNotYet},
+		"CJ-06 iat no number":                                    {map[string]any{"iat": true}, ReasonMalformed},
+		"CJ-08 no jti":                                           {map[string]any{"jti": nil}, ReasonNoJTI},
+		"CJ-08 an empty jti":                                     {map[string]any{"jti": ""}, ReasonNoJTI},
+		"CJ-08 a jti of 256 bytes":                               {map[string]any{"jti": strings.Repeat("j", 256)}, ReasonNoJTI},
+		"CJ-08 a jti that is a number":                           {map[string]any{"jti": 1}, ReasonMalformed},
+		"CJ-10 an unknown client":                                {map[string]any{"iss": "nobody", "sub": "nobody"}, ReasonUnknown},
+		"CJ-07 a client without keys":                            {map[string]any{"iss": "bare", "sub": "bare"}, ReasonNoKeys},
+		"CJ-07 a workload's client does not sign for itself":     {map[string]any{"iss": "pod", "sub": "pod"}, ReasonNoKeys},
 	} {
 		t.Run(name+" is refused", func(t *testing.T) { require.Equal(t, r.want, w.verify(t, w.assertion(t, r.change), "")) })
 	}
+	t.Run("CJ-05 the longest life is configurable, and the refusal says it to whom it is", func(t *testing.T) {
+		w := newWorld(t, func(c *Config) { c.MaxTTL = time.Hour })
+		require.Empty(t, w.verify(t, w.assertion(t, map[string]any{"exp": now + 3600}), ""))
+		for signer, want := range map[*ecdsa.PrivateKey]string{
+			k.client:  "the assertion lives longer than 1h0m0s: its exp must be no further ahead",
+			k.foreign: "client authentication failed", // nobody who has no key is told anything
+		} {
+			_, err := w.Verify(t.Context(), sign(t, "ES256", "k1", signer, w.claims(map[string]any{"exp": now + 3700})), "", w.find)
+			require.EqualError(t, err, want)
+		}
+	})
 	t.Run("CJ-03 RFC 7521 §4.2 client_id is another", func(t *testing.T) {
 		require.Equal(t, ReasonClientID, w.verify(t, w.assertion(t, nil), "older"))
 	})

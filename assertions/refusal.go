@@ -1,6 +1,7 @@
 package assertions
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/grantor-auth/grantor/jwks"
@@ -35,16 +36,17 @@ const (
 // ErrKeysUnavailable: the keys of a trusted issuer cannot be had. It says nothing of the client.
 var ErrKeysUnavailable = errors.New("the keys of a trusted issuer cannot be fetched")
 
-// Refusal is the error of Verify for a client that did not prove itself. Its text is the same for every reason
-// (checklist row CJ-10: 401 invalid_client).
+// Refusal is the error of Verify for a client that did not prove itself. Its text is the same for every reason before the
+// signature was found good (checklist row CJ-10: 401 invalid_client).
 type Refusal struct {
-	ID     string // as presented, unverified
-	Reason Reason // for the log
-	Err    error  // the cause, for the log; nil: the reason says it all. It holds nothing of the assertion
+	ID       string // as presented, unverified
+	Reason   Reason // for the log
+	Sentence string // for the client, whose signature was good; "": the one for everybody
+	Err      error  // the cause, for the log; nil: the reason says it all. It holds nothing of the assertion
 }
 
 // Error is the sentence for the client.
-func (e *Refusal) Error() string { return "client authentication failed" }
+func (e *Refusal) Error() string { return cmp.Or(e.Sentence, "client authentication failed") }
 
 // Unwrap returns the cause.
 func (e *Refusal) Unwrap() error { return e.Err }

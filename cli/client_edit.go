@@ -284,6 +284,11 @@ func (p Program) clientApply(r *clientRun, _ []string) error {
 	if err != nil {
 		return usageError{err}
 	}
+	for i := range list {
+		for _, passed := range list[i].JWKS.PassedOver() {
+			fmt.Fprintf(p.Stderr, "warning: clients[%d] %q: jwks: passed over: %s\n", i, list[i].ClientID, passed)
+		}
+	}
 	var wrong error
 	for i := range list { // all are looked at before one is written
 		if err := r.manager.Check(&list[i]); err != nil {

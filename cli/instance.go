@@ -180,7 +180,7 @@ func (b *base) manage(sc *server.Config, in *instance) {
 // assertions opens what verifies clients' JWTs.
 func (b *base) assertions(cfg *config.Config) (*assertions.Verifier, error) {
 	c := assertionsConfig(cfg, b.stores.tokens.Once, cfg.Issuers...)
-	c.Now = b.stores.tokens.Now
+	c.Now, c.MaxTTL, c.Log = b.stores.tokens.Now, cfg.Limits.AssertionMaxTTL, b.log
 	v, err := assertions.New(c)
 	if err != nil {
 		return nil, usageError{err}

@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -37,12 +38,13 @@ const (
 // Refusal is the error of Authenticate for a client that did not prove itself. Its
 // text is the same for every reason (checklist row CA-10).
 type Refusal struct {
-	ID     string // as presented
-	Reason Reason // for the log
-	Public bool   // the client has no secret: nothing was guessed
+	ID       string // as presented
+	Reason   Reason // for the log
+	Public   bool   // the client has no secret: nothing was guessed
+	Sentence string // for the client; "": the one for everybody
 }
 
-func (e *Refusal) Error() string { return "client authentication failed" }
+func (e *Refusal) Error() string { return cmp.Or(e.Sentence, "client authentication failed") }
 
 // Authenticate returns the client that creds prove. It does the same work whether
 // the client is unknown, disabled or has another secret, and returns a *Refusal for

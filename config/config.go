@@ -224,6 +224,7 @@ type Limits struct {
 	ClientFailures             int           `toml:"client_failures"`        // wrong credentials of one client from one address, a minute; right ones always pass
 	RequestsPerSecond          int           `toml:"requests_per_second"`    // of one client; of a public one at each address
 	IPv6Prefix                 int           `toml:"ipv6_prefix"`            // addresses of IPv6 with so many bits in common count as one
+	AssertionMaxTTL            time.Duration `toml:"assertion_max_ttl"`      // how far ahead the exp of a client's own assertion may lie
 	Registrations              int           `toml:"registrations"`          // clients that one client may have registered (RFC 7591)
 	RegistrationsPerHour       int           `toml:"registrations_per_hour"` // of one client
 }
@@ -276,7 +277,7 @@ func Default() *Config {
 			AccessFormat: clients.FormatOpaque, SigningAlg: "ES256"},
 		Keys:  Keys{RotateEvery: 90 * 24 * time.Hour},
 		Users: Users{Source: "config"},
-		Limits: Limits{PasswordFailures: 5, PasswordFailuresPerAddress: 100, Window: 15 * time.Minute, ClientFailures: 20, RequestsPerSecond: -1, IPv6Prefix: 64,
+		Limits: Limits{PasswordFailures: 5, PasswordFailuresPerAddress: 100, Window: 15 * time.Minute, AssertionMaxTTL: 5 * time.Minute, ClientFailures: 20, RequestsPerSecond: -1, IPv6Prefix: 64,
 			Registrations: 1000, RegistrationsPerHour: 600},
 		Log:   Log{Level: "info", Format: "auto"},
 		Audit: Audit{Output: "stdout"},

@@ -27,6 +27,7 @@ type decoder struct {
 	cfg      *Config
 	problems Errors
 	where    map[string]*file // key → the file that set it
+	passed   []string         // warnings of keys that are passed over
 }
 
 func (d *decoder) bad(key, format string, args ...any) {

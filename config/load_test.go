@@ -92,6 +92,7 @@ func TestMistakes(t *testing.T) {
 		"an admin URL with a slash at its end":                       {minimal + "[admin]\nurl = \"https://admin.example.com/\"\n", "config.toml:3:1: admin.url: must be a URL without query, fragment and final slash"},
 		"an IPv6 prefix that is nobody's":                            {minimal + "[limits]\nipv6_prefix = 16\n", "config.toml:3:1: limits.ipv6_prefix: must be 32 to 128"},
 		"a header of pages that is none":                             {minimal + "[cors]\nheaders = [\"X-A\", \"*\"]\n", `config.toml:3:1: cors.headers[1]: must be the name of a header`},
+		"CJ-05 assertions that live for ever":                        {minimal + "[limits]\nassertion_max_ttl = \"30d\"\n", "config.toml:3:1: limits.assertion_max_ttl: must be between 1m and 24h"},
 		"an include that is not there":                               {minimal + "include = [\"none.toml\"]\n", `config.toml:2:1: include[0]: there is no file `},
 		"RT-17 an idle life beyond the absolute one":                 {minimal + "[tokens]\nrefresh_ttl = \"91d\"\n", "config.toml:3:1: tokens.refresh_ttl: must be a second at least and not more than refresh_max_ttl"},
 		"a retry window beyond a quarter of the access token's life": {minimal + "[tokens]\nretry_window = \"5m\"\n", "config.toml:3:1: tokens.retry_window: must be between 0s and a quarter of access_ttl, here 3m45s"},
@@ -131,6 +132,19 @@ func manyScopes(form string, n int) string {
 		fmt.Fprintf(&b, form, fmt.Sprintf("scope-%d", i))
 	}
 	return b.String()
+}
+
+func TestPassedOver(t *testing.T) {
+	const signs = `{ kty = "EC", crv = "P-256", x = "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", y = "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM" }`
+	client := minimal + "[[clients]]\nclient_id = \"c\"\ntoken_endpoint_auth_method = \"private_key_jwt\"\njwks.keys = ["
+	t.Run("RFC 7517 §5 a key for something else is warned of", func(t *testing.T) {
+		_, warnings, err := Load(Options{Path: write(t, client+signs+", { kty = \"RSA\", use = \"enc\" }]\n")})
+		require.NoError(t, err)
+		require.Contains(t, strings.Join(warnings, "\n"), `client "c": jwks: passed over: keys[1]: use must be "sig"`)
+	})
+	t.Run("RFC 7517 §5 and refused where it is the only one", func(t *testing.T) {
+		require.Contains(t, mistakes(t, client+"{ kty = \"AKP\" }]\n"), "clients[0].jwks: there is no key in it that can be used: keys[0]: kty must be RSA, EC or OKP")
+	})
 }
 
 func TestWideClients(t *testing.T) {

@@ -116,6 +116,9 @@ func (d *decoder) lives() {
 		}
 		d.refreshLives(key, cmp.Or(c.RefreshTTL, t.RefreshTTL), cmp.Or(c.RefreshMaxTTL, t.RefreshMaxTTL), c.RetryWindow, cmp.Or(c.AccessTTL, t.AccessTTL))
 	}
+	if most := d.cfg.Limits.AssertionMaxTTL; most < time.Minute || most > 24*time.Hour {
+		d.bad("limits.assertion_max_ttl", "must be between 1m and 24h: each assertion is remembered until its exp, so that it works once")
+	}
 	if d.cfg.Limits.Window < time.Second {
 		d.bad("limits.window", "must be a second at least")
 	}
@@ -226,6 +229,9 @@ func (d *decoder) registration(key string, in *Client) (c *clients.Client, unrea
 	if in.JWKS != nil {
 		c.JWKS, err = keySet(in.JWKS)
 		parse("jwks", err)
+		for _, passed := range c.JWKS.PassedOver() {
+			d.passed = append(d.passed, fmt.Sprintf("client %q: jwks: passed over: %s", in.ClientID, passed))
+		}
 	}
 	if in.Assertion != (Workload{}) {
 		c.Workload = &clients.Workload{Issuer: in.Assertion.Issuer, Subject: in.Assertion.Subject}
@@ -290,6 +296,7 @@ func (d *decoder) warnings() (list []string) {
 		return list
 	}
 	list = append(list, d.wideClients()...)
+	list = append(list, d.passed...)
 	for name := range d.cfg.catalogue.Names().All() {
 		if s, _ := d.cfg.catalogue.Get(name); !d.seen(s.Resource) {
 			list = append(list, fmt.Sprintf("scope %q: no client can introspect its tokens; give a resource server introspect = \"any\", or \"audience\" with this scope's resource", name))

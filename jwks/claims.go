@@ -63,10 +63,15 @@ func (c *Claims) CheckAudience(audience string) error {
 	return nil
 }
 
-// CheckOnlyAudience demands that aud is one text, or a list of one, and that it is one of those allowed: a token that
+// CheckOnlyAudience demands that aud names something, nothing that is not allowed, and nothing twice: a token that
 // is also meant for somebody else can be presented by them (draft-ietf-oauth-rfc7523bis, CVE-2025-27370).
 func (c *Claims) CheckOnlyAudience(allowed ...string) error {
-	if len(c.Audience) != 1 || c.Audience[0] == "" || !slices.Contains(allowed, c.Audience[0]) {
+	for i, a := range c.Audience {
+		if a == "" || !slices.Contains(allowed, a) || slices.Contains(c.Audience[:i], a) {
+			return BadAudience
+		}
+	}
+	if len(c.Audience) == 0 {
 		return BadAudience
 	}
 	return nil

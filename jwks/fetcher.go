@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -26,6 +27,7 @@ type Options struct {
 	Bearer       func() (string, error) // a token that is sent along, read anew for each fetch; nil: none
 	BearerTo     []string               // URLs whose origins (RFC 6454) get that token, and no others, whatever metadata names
 	MaxWaiting   int                    // how many may wait for one source that is being fetched, and twice as many for all; 0: all may
+	Log          *slog.Logger           // is told once of published keys that cannot be used; nil: slog.Default()
 	Transport    http.RoundTripper      // instead of our own; then which addresses are dialled is its matter
 }
 
@@ -53,6 +55,9 @@ type Fetcher struct {
 func NewFetcher(opts Options) *Fetcher {
 	if opts.Timeout == 0 {
 		opts.Timeout = 3 * time.Second
+	}
+	if opts.Log == nil {
+		opts.Log = slog.Default()
 	}
 	if opts.Keep == 0 {
 		opts.Keep = time.Hour
@@ -155,7 +160,7 @@ func (f *Fetcher) source(where, kind string, fetch fetchFunc) (*Remote, error) {
 	if len(f.sources) >= maxSources {
 		f.forget()
 	}
-	r := &Remote{fetcher: f, fetch: fetch}
+	r := &Remote{fetcher: f, fetch: fetch, where: where}
 	f.sources[kind+where] = r
 	return r, nil
 }

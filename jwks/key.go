@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -30,6 +31,7 @@ type key struct {
 // usage is what go-jose does not read of a JWK, or not before it reads the key.
 type usage struct {
 	Kty    string   `json:"kty"`
+	Crv    string   `json:"crv"`
 	Use    string   `json:"use"`
 	KeyOps []string `json:"key_ops"`
 	Exp    *float64 `json:"exp"` // OpenID Federation 1.0 §8.7.2: the key is not used after it
@@ -43,12 +45,15 @@ func parseKey(text []byte) (key, error) {
 	}
 	var u usage
 	if err := json.Unmarshal(text, &u); err != nil {
-		return key{}, errors.New("kty, use, key_ops or exp has the wrong type")
+		return key{}, errors.New("kty, crv, use, key_ops or exp has the wrong type")
 	}
-	if err := u.check(); err != nil {
+	if u.Kty == "oct" {
+		return key{}, errors.New("symmetric keys are refused")
+	}
+	if err := public(members); err != nil { // first: a private key is told of, whatever it is for
 		return key{}, err
 	}
-	if err := public(members); err != nil {
+	if err := u.check(); err != nil {
 		return key{}, err
 	}
 	var j jose.JSONWebKey
@@ -72,14 +77,23 @@ func public(members object) error {
 	return nil
 }
 
+// otherUse is why a sound key is not taken: it is for something else, or of a kind that is not known here (RFC 7517 §5).
+type otherUse string
+
+func (e otherUse) Error() string { return string(e) }
+
 func (u *usage) check() error {
+	curves := map[string][]string{"EC": {"P-256", "P-384", "P-521"}, "OKP": {"Ed25519"}, "RSA": nil, "": nil}
+	known, ok := curves[u.Kty]
 	switch {
-	case u.Kty == "oct":
-		return errors.New("symmetric keys are refused")
+	case !ok:
+		return otherUse("kty must be RSA, EC or OKP")
+	case known != nil && u.Crv != "" && !slices.Contains(known, u.Crv):
+		return otherUse("crv must be P-256, P-384, P-521 or Ed25519")
 	case u.Use != "" && u.Use != "sig":
-		return errors.New(`use must be "sig"`)
+		return otherUse(`use must be "sig"`)
 	case u.KeyOps != nil && !slices.Contains(u.KeyOps, "verify"):
-		return errors.New(`key_ops must hold "verify"`)
+		return otherUse(`key_ops must hold "verify"`)
 	}
 	return nil
 }
@@ -99,7 +113,11 @@ func (k *key) check() error {
 		return errors.New("it must be RSA, P-256, P-384, P-521 or Ed25519")
 	}
 	if k.alg != "" && !k.fits(k.alg) {
-		return errors.New("alg is none that this kind of key signs with, or none that is supported")
+		wrong := "alg is none that this kind of key signs with, or none that is supported"
+		if slices.Contains(Algorithms(), k.alg) || k.alg == "none" || strings.HasPrefix(k.alg, "HS") {
+			return errors.New(wrong) // a mistake, and no other use
+		}
+		return otherUse(wrong)
 	}
 	return nil
 }

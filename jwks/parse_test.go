@@ -248,6 +248,8 @@ func TestClaims(t *testing.T) {
 	})
 	t.Run("CJ-04 V-16 aud that names nobody else", func(t *testing.T) {
 		require.NoError(t, (&Claims{Audience: []string{"a"}}).CheckOnlyAudience("b", "a"))
+		require.NoError(t, (&Claims{Audience: []string{"a", "b"}}).CheckOnlyAudience("b", "a"))
+		require.ErrorIs(t, (&Claims{Audience: []string{"a", "b", "a"}}).CheckOnlyAudience("b", "a"), BadAudience)
 		for _, c := range []*Claims{{}, {Audience: []string{"a", "evil"}}, {Audience: []string{"a", "a"}}, {Audience: []string{""}}, {Audience: []string{"a/"}}} {
 			require.ErrorIs(t, c.CheckOnlyAudience("a", ""), BadAudience)
 		}

@@ -27,9 +27,11 @@ type fetchFunc func(context.Context) (*Set, time.Duration, error)
 type Remote struct {
 	fetcher *Fetcher
 	fetch   fetchFunc
+	where   string // for the log
 
 	mu       sync.Mutex
-	set      *Set // nil: never had
+	told     string // of keys that cannot be used
+	set      *Set   // nil: never had
 	loaded   time.Time
 	fresh    time.Duration
 	tried    time.Time // when the last fetch began
@@ -135,6 +137,12 @@ func (r *Remote) load() {
 		return
 	}
 	r.set, r.loaded, r.fresh, r.failures = set, time.Now(), fresh, 0
+	if passed := strings.Join(set.PassedOver(), "; "); passed != r.told {
+		r.told = passed
+		if passed != "" {
+			r.fetcher.opts.Log.Warn("published keys that cannot be used are passed over", "source", r.where, "keys", passed, "usable", set.Len())
+		}
+	}
 }
 
 // guarded turns a panic into an error: a stranger's document is parsed here, outside of any request (CVE-2026-34986).

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -157,6 +158,27 @@ func TestRemote(t *testing.T) {
 		synctest.Wait()
 		require.False(t, known(t, r, "old"))
 		require.Equal(t, 2, p.fetches())
+	})
+	t.Run("RFC 7517 §5 published keys that cannot be used are told of once", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var log strings.Builder
+			p := &publisher{set: keys().set}
+			f := NewFetcher(Options{Transport: p, Log: slog.New(slog.NewTextHandler(&log, nil))})
+			defer f.Close()
+			f.opts.Log.Info("begin")
+			r, err := f.Remote(where)
+			require.NoError(t, err)
+			r.fetch = func(context.Context) (*Set, time.Duration, error) {
+				s, err := parsePublished([]byte(setOf(jwkOf(t, keys().p256.Public(), "old", nil), jwkOf(t, keys().p256.Public(), "e", map[string]any{"use": "enc"}))))
+				return s, time.Minute, err
+			}
+			for range 5 {
+				require.True(t, known(t, r, "old"))
+				time.Sleep(10 * time.Minute)
+			}
+			require.Equal(t, 1, strings.Count(log.String(), "passed over"), log.String())
+			require.Contains(t, log.String(), "keys[1]")
+		})
 	})
 	remote(t, "V-24 after a long silence nobody is verified by an old set", func(t *testing.T, p *publisher, r *Remote) {
 		require.True(t, known(t, r, "old"))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -18,7 +19,18 @@ const (
 )
 
 // Set is public signing keys. It does not change. It is its own Source.
-type Set struct{ keys []key }
+type Set struct {
+	keys   []key
+	passed []string
+}
+
+// PassedOver says of which keys of the text nothing was taken, and why; a Set that is written and read again does not know.
+func (s *Set) PassedOver() []string {
+	if s == nil {
+		return nil
+	}
+	return s.passed
+}
 
 // Keys implements Source.
 func (s *Set) Keys(context.Context, string) (*Set, error) { return s, nil }
@@ -26,8 +38,9 @@ func (s *Set) Keys(context.Context, string) (*Set, error) { return s, nil }
 // Len returns how many keys there are.
 func (s *Set) Len() int { return len(s.keys) }
 
-// ParseSet reads a JWK Set that somebody registers (RFC 7517 §5): every key must be public, strong enough and for
-// signatures. The error names the key by its place and says what would be right.
+// ParseSet reads a JWK Set that somebody registers: every key must be public and strong enough. Those that are for something else, or of
+// a kind that is not known here, are passed over (RFC 7517 §5), and one must be left. The error names the key by its place and
+// says what would be right.
 func ParseSet(text []byte) (*Set, error) {
 	list, err := keysOf(text)
 	if err != nil {
@@ -36,13 +49,16 @@ func ParseSet(text []byte) (*Set, error) {
 	s := &Set{}
 	for i, one := range list {
 		k, err := parseKey(one)
-		if err != nil {
+		if _, other := errors.AsType[otherUse](err); err != nil && !other {
 			return nil, fmt.Errorf("keys[%d]: %w", i, err)
 		}
-		s.keys = append(s.keys, k)
+		s.add(i, k, err)
 	}
-	if len(s.keys) == 0 {
+	switch {
+	case len(list) == 0:
 		return nil, errors.New("there is no key in it")
+	case len(s.keys) == 0:
+		return nil, fmt.Errorf("there is no key in it that can be used: %s", strings.Join(s.passed, "; "))
 	}
 	return s, nil
 }
@@ -55,12 +71,20 @@ func parsePublished(text []byte) (*Set, error) {
 		return nil, err
 	}
 	s := &Set{}
-	for _, one := range list {
-		if k, err := parseKey(one); err == nil {
-			s.keys = append(s.keys, k)
-		}
+	for i, one := range list {
+		k, err := parseKey(one)
+		s.add(i, k, err)
 	}
 	return s, nil
+}
+
+// add takes the key at place i, or notes why not.
+func (s *Set) add(i int, k key, err error) {
+	if err != nil {
+		s.passed = append(s.passed, fmt.Sprintf("keys[%d]: %s", i, err))
+		return
+	}
+	s.keys = append(s.keys, k)
 }
 
 func keysOf(text []byte) ([]json.RawMessage, error) {

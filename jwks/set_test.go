@@ -22,19 +22,47 @@ func TestParseSet(t *testing.T) {
 		"JK-02 a private EC key":                        {jwkOf(t, k.p256, "", nil), `"d"`},
 		"JK-02 a private RSA key":                       {jwkOf(t, k.rsa, "", nil), "public keys alone"},
 		"JK-02 a private Ed25519 key":                   {jwkOf(t, k.ed, "", nil), `"d"`},
-		"a key for encryption":                          {p256(map[string]any{"use": "enc"}), "use"},
-		"a key that may not verify":                     {p256(map[string]any{"key_ops": []string{"sign"}}), "key_ops"},
 		"RFC 8725 §3.1 an alg of another kind of key":   {p256(map[string]any{"alg": "RS256"}), "alg"},
 		"RFC 8725 §3.1 an alg of another curve":         {p256(map[string]any{"alg": "ES384"}), "alg"},
 		"RFC 8725 §3.1 alg none":                        {p256(map[string]any{"alg": "none"}), "alg"},
 		"RFC 8725 §3.1 alg HS256":                       {p256(map[string]any{"alg": "HS256"}), "alg"},
 		"RFC 7518 §6.2.1 a point that is off the curve": {p256(map[string]any{"x": b64(make([]byte, 32))}), "valid public key"},
-		"a curve that is not supported":                 {`{"kty":"EC","crv":"secp256k1","x":"AAAA","y":"AAAA"}`, "valid public key"},
-		"X25519, which signs nothing":                   {`{"kty":"OKP","crv":"X25519","x":"` + b64(make([]byte, 32)) + `"}`, "Ed25519"},
 		"an RSA exponent of 1":                          {jwkOf(t, k.rsa.Public(), "", map[string]any{"e": "AQ"}), "valid public key"},
 		"an even RSA exponent":                          {jwkOf(t, k.rsa.Public(), "", map[string]any{"e": "Ag"}), "exponent"},
 		"RFC 7517 §4 a member twice":                    {`{"kty":"EC","kty":"oct"}`, "twice"},
 		"no object":                                     {`1`, "object"},
+	}
+	other := map[string]struct{ key, says string }{
+		"a key for encryption":            {p256(map[string]any{"use": "enc"}), "use"},
+		"a key that may not verify":       {p256(map[string]any{"key_ops": []string{"sign"}}), "key_ops"},
+		"an alg of encryption":            {jwkOf(t, k.rsa.Public(), "", map[string]any{"alg": "RSA-OAEP-256"}), "alg"},
+		"an alg that nobody knows":        {p256(map[string]any{"alg": "ES256K"}), "alg"},
+		"a kind of key that nobody knows": {`{"kty":"AKP","alg":"ML-DSA-44","pub":"AAAA"}`, "kty"},
+		"a curve that is not supported":   {`{"kty":"EC","crv":"secp256k1","x":"AAAA","y":"AAAA"}`, "crv"},
+		"X25519, which signs nothing":     {`{"kty":"OKP","crv":"X25519","x":"` + b64(make([]byte, 32)) + `"}`, "Ed25519"},
+	}
+	for name, o := range other {
+		t.Run("RFC 7517 §5 passed over beside another, and said: "+name, func(t *testing.T) {
+			for _, parse := range []func([]byte) (*Set, error){ParseSet, parsePublished} {
+				s, err := parse([]byte(setOf(p256(nil), o.key)))
+				require.NoError(t, err)
+				require.Equal(t, 1, s.Len())
+				require.Len(t, s.PassedOver(), 1)
+				require.Contains(t, s.PassedOver()[0], "keys[1]: ")
+				require.Contains(t, s.PassedOver()[0], o.says)
+			}
+		})
+		t.Run("RFC 7517 §5 alone it is refused, with the reason: "+name, func(t *testing.T) {
+			_, err := ParseSet([]byte(setOf(o.key)))
+			require.ErrorContains(t, err, "no key in it that can be used: keys[0]: ")
+			require.ErrorContains(t, err, o.says)
+		})
+	}
+	for _, secret := range []string{`{"kty":"AKP","alg":"ML-DSA-44","pub":"AAAA","priv":"AAAA"}`, jwkOf(t, k.p256, "", map[string]any{"use": "enc"})} {
+		t.Run("JK-02 a private key is refused, whatever it is for", func(t *testing.T) {
+			_, err := ParseSet([]byte(setOf(p256(nil), secret)))
+			require.ErrorContains(t, err, "register public keys alone")
+		})
 	}
 	for name, b := range bad {
 		t.Run(name+" is refused with a sentence", func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/grantor-auth/grantor/audit"
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/jwks"
 	"github.com/grantor-auth/grantor/tokens"
 )
 
@@ -95,8 +96,16 @@ func (s *Server) createClient(x *exchange) error {
 		answer.ClientSecret = tokens.NewSecret()
 		r.Secrets = []clients.SecretEntry{{Hash: clients.HashSecret(answer.ClientSecret), CreatedAt: time.Now().UTC().Truncate(time.Second)}}
 	}
+	s.tellPassedOver(x, r.ClientID, r.JWKS)
 	err := s.cfg.Manager.Create(x, &clients.Stored{Registration: r})
 	return s.changed(x, change{audit.RegistryChanged, r.ClientID, "created", http.StatusCreated, answer}, err)
+}
+
+// tellPassedOver says which keys of a registered set are not taken (RFC 7517 §5): the answer shows those that are.
+func (s *Server) tellPassedOver(x *exchange, id string, set *jwks.Set) {
+	if passed := set.PassedOver(); len(passed) > 0 {
+		s.log.WarnContext(x, "registered keys that cannot be used are passed over", "request_id", x.id, "client_id", id, "keys", strings.Join(passed, "; "))
+	}
 }
 
 // adminMay refuses what the admin API cannot give: scopes over Grantor itself come from config.toml and the command line alone.
@@ -119,6 +128,7 @@ func (s *Server) changeClient(x *exchange) error {
 		return err
 	}
 	id := x.gin.Param("id")
+	s.tellPassedOver(x, id, body.JWKS)
 	d, err := s.cfg.Manager.Update(x, id, func(st *clients.Stored) error {
 		st.Stated = slices.Collect(maps.Keys(named))
 		scope, standard, disabled := st.Scope, st.DefaultScope, st.Disabled

@@ -77,7 +77,7 @@ func asError(err error) *Error {
 		return e
 	}
 	if e, ok := errors.AsType[*clients.Refusal](err); ok {
-		return &Error{Code: codeInvalidClient, Description: "client authentication failed", Reason: string(e.Reason)}
+		return &Error{Code: codeInvalidClient, Description: e.Error(), Reason: string(e.Reason)}
 	}
 	if errors.Is(err, clients.ErrStale) || errors.Is(err, keys.ErrUnconfirmed) {
 		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "not_current", Err: err,

@@ -351,6 +351,10 @@ func TestClientAssertions(t *testing.T) {
 			refused(t, s.ask(t, s.assertion(t, more), ""), 401, "invalid_client")
 		})
 	}
+	t.Run("CJ-05 an exp too far is said to whoever signed it", func(t *testing.T) {
+		r := s.ask(t, s.assertion(t, func(c map[string]any) { c["exp"] = time.Now().Add(time.Hour).Unix() }), "")
+		require.Contains(t, r.text("error_description"), "the assertion lives longer than 5m0s")
+	})
 	t.Run("CJ-07 another's key", func(t *testing.T) {
 		_, other, err := ed25519.GenerateKey(rand.Reader)
 		require.NoError(t, err)
