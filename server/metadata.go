@@ -50,6 +50,9 @@ type document struct {
 	IntrospectionAuthAlgs []string `json:"introspection_endpoint_auth_signing_alg_values_supported,omitempty"`
 	RevocationAuthAlgs    []string `json:"revocation_endpoint_auth_signing_alg_values_supported,omitempty"`
 	IntrospectionAlgs     []string `json:"introspection_signing_alg_values_supported,omitempty"` // RFC 9701 §7
+	// IDTokenAlgs are the algs of JWT access tokens: there are no ID tokens, but verifiers by OpenID Connect Discovery §3 take a
+	// document without it for RS256 alone.
+	IDTokenAlgs []string `json:"id_token_signing_alg_values_supported,omitempty"`
 }
 
 func (s *Server) document() document {
@@ -76,7 +79,7 @@ func (s *Server) document() document {
 		d.IntrospectionAuthAlgs, d.RevocationAuthAlgs = d.TokenAuthAlgs, d.TokenAuthAlgs
 	}
 	if s.cfg.Keys != nil {
-		d.JWKS, d.IntrospectionAlgs = s.cfg.Issuer+pathJWKS, s.cfg.Algorithms
+		d.JWKS, d.IntrospectionAlgs, d.IDTokenAlgs = s.cfg.Issuer+pathJWKS, s.cfg.Algorithms, s.cfg.Algorithms
 	}
 	for t := range s.cfg.Catalogue.Names().All() {
 		d.Scopes = append(d.Scopes, t)
