@@ -291,7 +291,8 @@ func TestAdminClientsRefused(t *testing.T) {
 			token, code string
 			status      int
 		}{
-			{"", "", 401}, {"a b", "invalid_request", 400}, {"gat_x", "invalid_token", 401}, {o.deployment.token(t, o.p), "insufficient_scope", 403},
+			{"", "", 401}, {"a b", "invalid_request", 400}, {"gat_x", "invalid_token", 401}, {o.deployment.token(t, o.p), "invalid_token", 401},
+			{o.registrar(t), "insufficient_scope", 403},
 		} {
 			r := o.p.ask(c.token, "GET", "/admin/v1/clients", nil)
 			if c.token == "" {
@@ -305,6 +306,17 @@ func TestAdminClientsRefused(t *testing.T) {
 			require.Regexp(t, regexp.MustCompile(`^Bearer realm="grantor"`+map[bool]string{true: `$`, false: `, error="` + c.code + `"`}[c.code == ""]), r.header.Get("WWW-Authenticate"))
 		}
 	})
+}
+
+// registrar returns a token that may register clients and nothing else on the admin listener.
+func (o desk) registrar(t *testing.T) (token string) {
+	t.Helper()
+	secret := o.client(t, "registrar", "grantor:clients")
+	within(t, func() bool {
+		token = post(t, o.p.URL+"/oauth2/token", "registrar", secret, credentials("grantor:clients")).text("access_token")
+		return token != ""
+	})
+	return token
 }
 
 // user makes a user who may read orders, with ada's password.

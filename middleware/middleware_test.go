@@ -188,6 +188,7 @@ func TestBearer(t *testing.T) {
 			body := bodyOf(t, r)
 			require.Contains(t, body, c.want)
 			require.NotContains(t, body, `"error":`)
+			require.Regexp(t, `^[\x20-\x7e]+$`, body)
 		})
 	}
 	t.Run("BR-11 RFC 9700 §4.3.2 no token in the query", func(t *testing.T) {

@@ -29,9 +29,9 @@ func (g *Guard) bearer(r *http.Request) (string, *refusal) {
 		return form, nil
 	}
 	if inQuery {
-		why = "a token in the query is not read (RFC 9700 §4.3.2)"
+		why = "a token in the query is not read (RFC 9700 4.3.2)"
 	}
-	return "", &refusal{status: http.StatusUnauthorized, description: why + "; send the header Authorization: Bearer, one space, the token (RFC 6750 §2.1)"}
+	return "", &refusal{status: http.StatusUnauthorized, description: why + "; send the header Authorization: Bearer, one space, the token (RFC 6750 2.1)"}
 }
 
 // fromHeader reads Authorization: Bearer. Another scheme counts as no credentials; why says so.
