@@ -121,11 +121,13 @@ func faultOf(err error) *Error {
 	is := func(targets ...error) bool {
 		return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 	}
+	_, outside := errors.AsType[*users.DirectoryError](err)
+	fault, inStore := errors.AsType[storeFault](err)
 	switch {
 	case is(users.ErrRecord):
-		return unavailable(err, "directory_answer_invalid", "the directory of users gave no usable answer; try again")
-	case is(users.ErrUnavailable):
-		return unavailable(err, "directory_unavailable", "the directory of users does not answer; try again")
+		return unavailable(err, "directory_answer_invalid", "nothing was done: the directory of users gave no usable answer; try again")
+	case is(users.ErrUnavailable) && (outside || !inStore): // the directory in Redis fails as the store does
+		return unavailable(err, "directory_unavailable", "nothing was done: the directory of users does not answer; try again")
 	case is(tokens.ErrRecord, clients.ErrRecord, keys.ErrRecord):
 		return unavailable(err, "store_record_invalid", "the token store gave no usable answer; try again")
 	case is(tokens.ErrFull, attempts.ErrFull):
@@ -134,7 +136,7 @@ func faultOf(err error) *Error {
 	if is(assertions.ErrKeysUnavailable, jwks.ErrCrowded) {
 		return unavailable(err, "keys_unavailable", "the keys that this client's assertions are signed by cannot be fetched; try again")
 	}
-	if _, ok := errors.AsType[storeFault](err); ok && !is(clients.ErrStale, keys.ErrUnconfirmed) {
+	if fault != nil && !is(clients.ErrStale, keys.ErrUnconfirmed) {
 		return storeFaultOf(err)
 	}
 	return nil

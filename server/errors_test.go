@@ -90,9 +90,9 @@ func TestAsError(t *testing.T) {
 	syntax := func() error { _, err := scopes.Parse("a  b"); return err }()
 	_, malformed := users.NewLogin("", "x")
 	for reason, list := range map[string][]error{
-		"directory_unavailable":    {users.ErrUnavailable, fmt.Errorf("x: %w", users.ErrUnavailable), errors.Join(users.ErrUnavailable, errStoreGone)},
+		"directory_unavailable":    {users.ErrUnavailable, fmt.Errorf("x: %w", users.ErrUnavailable), errors.Join(&users.DirectoryError{Kinds: []error{users.ErrUnavailable}, Cause: io.EOF}, errStoreGone)},
 		"directory_answer_invalid": {users.ErrRecord, errors.Join(users.ErrRecord, syntax)},
-		"store_unavailable":        {errStoreGone, redisdb.ErrUnavailable, redisdb.ErrBusy, errors.Join(errStoreGone, syntax), fmt.Errorf("x: %w", errStoreGone)},
+		"store_unavailable":        {errStoreGone, fmt.Errorf("%w: redis: %w", users.ErrUnavailable, errStoreGone), redisdb.ErrUnavailable, redisdb.ErrBusy, errors.Join(errStoreGone, syntax), fmt.Errorf("x: %w", errStoreGone)},
 		"store_record_invalid":     {tokens.ErrRecord, clients.ErrRecord, keys.ErrRecord, errors.Join(clients.ErrRecord, &clients.FieldError{Field: "scope", Err: syntax})},
 		"store_full":               {tokens.ErrFull, attempts.ErrFull},
 		"not_current":              {clients.ErrStale, errors.Join(clients.ErrStale, errStoreGone), keys.ErrUnconfirmed},

@@ -116,9 +116,11 @@ func (h *Hashing) Recheck(ctx context.Context, id string) (*User, error) {
 
 // asUnavailable makes sure that an error of a Directory reads as ErrUnavailable.
 func asUnavailable(err error) error {
-	kinds := []error{ErrUnavailable}
-	if errors.Is(err, ErrRecord) {
-		kinds = append(kinds, ErrRecord)
+	switch {
+	case errors.Is(err, ErrRecord):
+		return &DirectoryError{[]error{ErrUnavailable, ErrRecord}, err}
+	case errors.Is(err, ErrUnavailable):
+		return err
 	}
-	return &DirectoryError{kinds, err}
+	return &DirectoryError{[]error{ErrUnavailable}, err}
 }

@@ -119,7 +119,7 @@ func (d *Redis) change(ctx context.Context, id string, edit func(*record)) error
 			return err
 		}
 	}
-	return unavailable("redis", errors.New("others keep changing this user"))
+	return redisFailed(errors.New("others keep changing this user"))
 }
 
 // Delete removes a user and frees the name. ErrUnknown where there is no such user, and that is confirmed like a deletion. Both steps
@@ -146,7 +146,7 @@ func (d *Redis) Delete(ctx context.Context, id string) error {
 			return errors.Join(unconfirmed, err)
 		}
 	}
-	return unavailable("redis", errors.New("others keep changing this user"))
+	return redisFailed(errors.New("others keep changing this user"))
 }
 
 // List yields every user once, in no order, in small pages; it may miss one that comes or goes

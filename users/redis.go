@@ -124,7 +124,7 @@ func (d *Redis) write(ctx context.Context, s *redisdb.Script, key string, args .
 func (d *Redis) take(ctx context.Context, key, field, value string) (gone bool, err error) {
 	v, err := d.db.EvalDurable(ctx, yield, []string{key}, field, value)
 	if failed(err) {
-		err = unavailable("redis", err)
+		err = redisFailed(err)
 	}
 	return v == nil && !failed(err), err
 }
@@ -136,11 +136,11 @@ func heldText(v any, err error) (string, error) {
 	text, ok := v.(string)
 	switch {
 	case err != nil:
-		return "", unavailable("redis", err)
+		return "", redisFailed(err)
 	case v == nil:
 		return "", ErrUnknown
 	case !ok:
-		return "", unavailable("redis", errors.New("unexpected answer"))
+		return "", redisFailed(errors.New("unexpected answer"))
 	}
 	return text, nil
 }
@@ -149,7 +149,7 @@ func heldText(v any, err error) (string, error) {
 func (d *Redis) page(ctx context.Context, key, cursor string, size int) (pairs []any, next string, err error) {
 	v, err := d.db.Eval(ctx, scan, []string{key}, cursor, size)
 	if err != nil {
-		return nil, "", unavailable("redis", err)
+		return nil, "", redisFailed(err)
 	}
 	if answer, ok := v.([]any); ok && len(answer) == 2 {
 		next, ok = answer[0].(string)
@@ -158,5 +158,9 @@ func (d *Redis) page(ctx context.Context, key, cursor string, size int) (pairs [
 			return pairs, next, nil
 		}
 	}
-	return nil, "", unavailable("redis", errors.New("unexpected answer"))
+	return nil, "", redisFailed(errors.New("unexpected answer"))
 }
+
+// redisFailed marks an error of Redis as ErrUnavailable. It is unwrapped: it holds nothing that a request could be to blame for, and says
+// whether a change was made.
+func redisFailed(err error) error { return fmt.Errorf("%w: redis: %w", ErrUnavailable, err) }
