@@ -75,6 +75,15 @@ func TestConfigInit(t *testing.T) {
 		}
 		require.Equal(t, 2, secrets)
 	})
+	t.Run("the server, which is another user, can read it", func(t *testing.T) {
+		common := filepath.Join(t.TempDir(), "common") // a umask may forbid it
+		require.NoError(t, os.WriteFile(common, nil, 0o644))
+		want, err := os.Stat(common)
+		require.NoError(t, err)
+		got, err := os.Stat(name)
+		require.NoError(t, err)
+		require.Equal(t, want.Mode(), got.Mode())
+	})
 	t.Run("what it writes is sound where its certificate is", func(t *testing.T) {
 		code, _, stderr := run("", "config", "check", "--config", name)
 		require.Equal(t, 2, code)
@@ -83,7 +92,7 @@ func TestConfigInit(t *testing.T) {
 		text, err := os.ReadFile(name)
 		require.NoError(t, err)
 		cert, key := pair(t, time.Hour)
-		text = []byte(strings.NewReplacer("/etc/grantor/tls.crt", cert, "/etc/grantor/tls.key", key).Replace(string(text)))
+		text = []byte(strings.NewReplacer("/etc/grantor/tls/tls.crt", cert, "/etc/grantor/tls/tls.key", key).Replace(string(text)))
 		require.NoError(t, os.WriteFile(name, text, 0o600))
 		code, out, stderr := run("", "config", "check", "--config", name)
 		require.Zero(t, code, stderr)

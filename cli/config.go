@@ -72,6 +72,9 @@ func (p Program) configInit() *cobra.Command {
 			if err := writeNew(c, output, text); err != nil {
 				return err
 			}
+			if output != "" {
+				fmt.Fprintf(c.ErrOrStderr(), "%s can be read by all, since it holds hashes alone: let password_file and the like name files for secrets, or change its mode.\n", output)
+			}
 			_, err := fmt.Fprintf(c.ErrOrStderr(), "The secrets, shown this once:\n  billing-job  %s\n  orders-api   %s\n", machine, api)
 			return err
 		}}
@@ -85,7 +88,7 @@ func writeNew(c *cobra.Command, name, text string) error {
 		_, err := fmt.Fprint(c.OutOrStdout(), text)
 		return err
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) // #nosec G302 -- it holds hashes, and the server is another user than who writes it
 	if errors.Is(err, fs.ErrExist) {
 		return usageError{fmt.Errorf("%s exists and is left as it is; name another file", name)}
 	}
@@ -106,8 +109,8 @@ store = "redis"
 
 [tls]
 mode = "files"                       # or "proxy", when TLS ends in front of us
-cert_file = "/etc/grantor/tls.crt"
-key_file = "/etc/grantor/tls.key"
+cert_file = "/etc/grantor/tls/tls.crt"
+key_file = "/etc/grantor/tls/tls.key"
 
 [redis]
 url = "redis://127.0.0.1:6379"       # appendonly yes, maxmemory-policy noeviction

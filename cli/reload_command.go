@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -25,7 +24,7 @@ func (p Program) reloadCommand() *cobra.Command {
 			}
 			process, err := os.FindProcess(pid)
 			if err == nil {
-				err = process.Signal(syscall.SIGHUP)
+				err = hangUp(process)
 			}
 			if err != nil {
 				return fmt.Errorf("process %d: %w", pid, err)

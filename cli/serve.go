@@ -187,14 +187,12 @@ func (b *base) listen(cfg *config.Config, sw *switcher) ([]listener, error) {
 	return list, nil
 }
 
-// maxConnections is how many connections a listener holds: four of five file descriptors, so that the rest, Redis above all, has
-// some left. More wait to be accepted (threats S-43).
-func maxConnections() int {
-	var r syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
-		return 1 << 10
-	}
-	return int(min(max(r.Cur/5*4, 64), 1<<16)) //nolint:gosec // bounded
+// unboundedConnections is how many connections a listener holds where the system does not say what it can.
+const unboundedConnections = 1 << 12
+
+// connectionsOf takes four of five descriptors.
+func connectionsOf(descriptors uint64) int {
+	return int(min(max(descriptors/5*4, 64), 1<<16)) //nolint:gosec // bounded
 }
 
 // untilStopped serves until SIGTERM or SIGINT, then stops gracefully: readiness falls first, requests

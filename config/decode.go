@@ -28,6 +28,7 @@ type decoder struct {
 	problems Errors
 	where    map[string]*file // key → the file that set it
 	passed   []string         // warnings of keys that are passed over
+	inline   []string         // keys of secrets that stand in a file of the configuration itself
 }
 
 func (d *decoder) bad(key, format string, args ...any) {
@@ -103,6 +104,9 @@ func (d *decoder) value(dst reflect.Value, src any, key string, f *file) {
 		if !ok {
 			d.bad(key, "must be %s, not %s", want(dst.Type()), kindOf(src))
 			return
+		}
+		if dst.Type() == secretType && text != "" {
+			d.inline = append(d.inline, key)
 		}
 		d.text(dst, text, key)
 	case dst.Type() == timeType:

@@ -434,3 +434,20 @@ func TestRead(t *testing.T) {
 		})
 	}
 }
+
+func TestExposedSecrets(t *testing.T) {
+	warned := func(text string, mode os.FileMode, environ ...string) string {
+		name := write(t, minimal+text)
+		require.NoError(t, os.Chmod(name, mode))
+		_, warnings, err := Load(Options{Path: name, Environ: environ})
+		require.NoError(t, err)
+		return strings.Join(warnings, "\n")
+	}
+	const secret = "[redis]\npassword = \"hunter2\"\n"
+	require.Contains(t, warned(secret, 0o644), "redis.password is a secret in a file that everybody on this machine can read")
+	require.NotContains(t, warned(secret, 0o644), "hunter2")
+	require.Contains(t, warned("redis.url = \"redis://:hunter2@r\"\n", 0o644), "redis.url is a secret")
+	require.Empty(t, warned(secret, 0o640))
+	require.Empty(t, warned(secret, 0o644, "GRANTOR_REDIS__PASSWORD=x"))
+	require.Empty(t, warned("redis.url = \"redis://r\"\n", 0o644))
+}

@@ -289,6 +289,7 @@ func (d *decoder) warnings() (list []string) {
 		list = append(list, "limits.client_failures is off: guessing client secrets is not slowed down")
 	}
 	list = append(append(list, d.operatorWarnings()...), d.passwordWarnings()...)
+	list = append(list, d.exposedWarnings()...)
 	if d.cfg.Demo() && !d.cfg.Trial {
 		list = append(list, "the secrets of the demo are public: they work only for requests that come straight from this machine to the printed address. Run no tunnel, port forward or proxy to it: one that changes nothing in a request cannot be seen")
 	}

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"os"
+	"runtime"
 	"strings"
 )
 
@@ -53,6 +55,20 @@ func headerName(text string) bool {
 		}
 	}
 	return text != ""
+}
+
+// exposedWarnings are about secrets that every user of this machine can read.
+func (d *decoder) exposedWarnings() (list []string) {
+	for _, key := range d.inline {
+		f := d.where[key]
+		if f == nil || key == "redis.url" && !strings.Contains(string(d.cfg.Redis.URL), "@") {
+			continue // a variable took its place, or it holds no password
+		}
+		if info, err := os.Stat(f.name); err == nil && info.Mode().Perm()&0o004 != 0 && runtime.GOOS != "windows" {
+			list = append(list, fmt.Sprintf("%s: %s is a secret in a file that everybody on this machine can read: chmod o-r, or let %s_file name a file", f.name, key, key))
+		}
+	}
+	return list
 }
 
 // listenAddress refuses what is no address, and the public one: Linux would let two listeners of one address fail at start only.

@@ -139,3 +139,44 @@ func TestMetricNames(t *testing.T) {
 		}
 	}
 }
+
+func TestSystemd(t *testing.T) {
+	unit := read(t, "systemd/grantor.service")
+	t.Run("S-43 the unit keeps the queue of connections as long as the system has it", func(t *testing.T) {
+		require.NotRegexp(t, `(?m)^ProcSubset=pid`, unit, "Go reads net.core.somaxconn in /proc/sys")
+	})
+	t.Run("S-62 the unit's user is one whom files can belong to, and has a folder for the trail", func(t *testing.T) {
+		require.NotRegexp(t, `(?m)^DynamicUser=`, unit)
+		for _, line := range []string{"User=grantor", "Group=grantor", "LogsDirectory=grantor", "UMask=0027", "Restart=always", "ExecReload=/bin/kill -HUP $MAINPID"} {
+			require.Contains(t, unit, "\n"+line+"\n")
+		}
+		require.Contains(t, unit, "useradd --system")
+		require.Contains(t, unit, "-m 0640 -o root -g grantor tls.crt tls.key /etc/grantor/tls/")
+	})
+	t.Run("systemd-analyze is content", func(t *testing.T) {
+		tool, err := exec.LookPath("systemd-analyze")
+		if err != nil {
+			t.Skip("systemd-analyze is not on PATH")
+		}
+		name := t.TempDir() + "/grantor.service"
+		text := regexp.MustCompile(`/usr/local/bin/grantor`).ReplaceAllString(unit, "/bin/true")
+		require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+		out, err := exec.Command(tool, "verify", "--man=no", name).CombinedOutput()
+		require.NoError(t, err, string(out))
+		require.NotContains(t, string(out), "grantor.service:", string(out))
+	})
+}
+
+// TestComposeNames: every command for compose that is printed names a service that exists.
+func TestComposeNames(t *testing.T) {
+	var compose struct{ Services map[string]any }
+	require.NoError(t, yaml.Unmarshal([]byte(read(t, "../docker-compose.yml")), &compose))
+	said := 0
+	for _, file := range []string{"../docker-compose.yml", "compose/config.toml", "compose/nginx.conf", "../README.md", "../docs/operations.md", "../docs/redis.md", "../docs/backup.md"} {
+		for _, m := range regexp.MustCompile(`docker compose (?:run|exec|restart|logs|kill)((?: -[-a-z]+)*) ([a-z0-9-]+)`).FindAllStringSubmatch(read(t, file), -1) {
+			require.Contains(t, compose.Services, m[2], "%s: %s", file, m[0])
+			said++
+		}
+	}
+	require.GreaterOrEqual(t, said, 3)
+}

@@ -377,6 +377,25 @@ func TestOperatorsSurface(t *testing.T) {
 		require.Equal(t, []string{"audit trail", "client change stream", "client epochs", "client epochs: lifetime", "client secrets: expiry", "client secrets: last use",
 			"configuration", "configuration: what is served", "pending revocations", "pulse", "redis clock", "redis policy", "server key"}, tasks, "a new task is added to this list, and nothing else")
 	})
+	t.Run("S-32 the series of every alert are there before anything happens", func(t *testing.T) {
+		alerts, err := os.ReadFile("../deploy/prometheus/alerts.yml")
+		require.NoError(t, err)
+		scraped := operated(t, s, "redis.prefix = \"fresh:\"\n").serve(t).scrape()
+		found := 0
+		for _, m := range regexp.MustCompile(`(grantor_[a-z_]+)(?:\{([a-z]+)=(~?)"([^"]+)"\})?`).FindAllStringSubmatch(string(alerts), -1) {
+			line := `(?m)^` + m[1]
+			if m[2] != "" {
+				value := m[4]
+				if m[3] == "" {
+					value = regexp.QuoteMeta(value)
+				}
+				line += `\{(?:[a-z]+="[^"]*",)*` + m[2] + `="(?:` + value + `)"[,}]`
+			}
+			require.Regexp(t, line, scraped, m[0])
+			found++
+		}
+		require.Greater(t, found, 15)
+	})
 	t.Run("S-32 300 hostile requests add fewer than 60 series", func(t *testing.T) {
 		series := func() int { return len(regexp.MustCompile(`(?m)^[a-z]`).FindAllString(p.scrape(), -1)) }
 		d.token(t, p)

@@ -79,6 +79,15 @@ func (m *Metrics) begin() {
 	for _, r := range []string{RefreshRotated, RefreshRetried, RefreshReuse, RefreshLost, RefreshRefused} {
 		m.refreshes.WithLabelValues(r)
 	}
+	for _, r := range []string{"unknown_user", "wrong_password", "user_disabled", "no_usable_password", "user_locked", "address_locked"} {
+		m.loginFailures.WithLabelValues(r)
+	}
+	for _, r := range []string{"directory_unavailable", "directory_answer_invalid", "directory_busy"} {
+		m.refusals.WithLabelValues("token", "temporarily_unavailable", r)
+	}
+	for _, e := range []string{"token", "introspect", "revoke"} {
+		m.duration.WithLabelValues(e)
+	}
 	m.Reloaded(true)
 }
 
