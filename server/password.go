@@ -60,7 +60,10 @@ func (s *Server) checkPassword(ctx context.Context, _, username, password string
 		return "", guess.refused(attempt, err)
 	}
 	if s.cfg.DemoUsers[user.ID] && !straight(x.gin.Request) {
-		return "", guess.failed("demo_user_off_loopback")
+		if err := guess.giveBack(); err != nil { // the password is public: it was no guess, and must lock nobody out
+			return "", err
+		}
+		return "", s.errWrongPassword("demo_user_off_loopback")
 	}
 	if err := guess.is(attempt, user.ID); err != nil {
 		return "", err
