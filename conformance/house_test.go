@@ -182,3 +182,16 @@ not json`))
 	require.Equal(t, []string{"TE-99"}, strangers(rows(), map[string]map[string]string{"TE-02": nil, "TE-99": nil}))
 	require.Contains(t, out.String(), "| TE-02 | 6749 §3.2 | only `POST` | `server TestX` | pass |")
 }
+
+// TestOneReadingOfAddresses: Gin believes X-Real-IP and the first line of X-Forwarded-For alone (V-29).
+func TestOneReadingOfAddresses(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, name := range p.GoFiles {
+			text, err := os.ReadFile(filepath.Join(p.Dir, name))
+			require.NoError(t, err)
+			for _, theirs := range []string{".ClientIP(", ".RemoteIP("} {
+				require.NotContains(t, string(text), theirs, "%s/%s: server/address.go reads who asks", p.ImportPath, name)
+			}
+		}
+	}
+}

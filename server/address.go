@@ -11,12 +11,7 @@ import (
 // proxies are the peers whose X-Forwarded-For is believed.
 type proxies []netip.Prefix
 
-// ParseProxies checks what trusted_proxies holds: addresses and networks.
-func ParseProxies(list []string) error {
-	_, err := parseProxies(list)
-	return err
-}
-
+// parseProxies reads addresses and networks.
 func parseProxies(list []string) (proxies, error) {
 	var p proxies
 	for _, text := range list {
