@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -223,6 +224,14 @@ func TestDemoBehindProxies(t *testing.T) {
 			}
 		})
 	}
+	t.Run("S-67 nor through one that changes nothing and runs as a user of its own", func(t *testing.T) {
+		if os.Getuid() != 0 || runtime.GOOS != "linux" {
+			t.Skip("another user is needed")
+		}
+		addr := frontEnd(t, "haproxy", "global\n  user www-data\n"+haproxyHead+"  default_backend b\nbackend b\n  server s "+n.Addr+"\n", "-db", "-f")
+		require.Contains(t, []int{401, 429}, ask(addr, n.Addr, machine))
+		require.Equal(t, 400, ask(addr, n.Addr, ada))
+	})
 	require.Equal(t, [2]int{200, 200}, [2]int{ask(n.Addr, n.Addr, machine), ask(n.Addr, n.Addr, ada)}, "and strangers lock nobody out")
 	figure(t, "S-67", fmt.Sprintf("%d requests with the demo's secrets through nginx, HAProxy and Apache, %d ways: 0 let in", tried, len(bare)), "refuses")
 }

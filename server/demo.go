@@ -1,8 +1,13 @@
 package server
 
 import (
+	"encoding/binary"
+	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
+	"os"
+	"strconv"
 	"strings"
 
 	"github.com/grantor-auth/grantor/clients"
@@ -12,8 +17,8 @@ import (
 const reasonDemo clients.Reason = "demo_client_off_loopback"
 
 // straight says whether a request comes straight from this machine, as curl sends it to the address that serve prints. It is
-// true for what looks exactly so and for nothing else: proxies name another host, speak HTTP/1.0, close their connections or
-// add a field. A forwarder that changes nothing cannot be told from curl: SECURITY.md says so.
+// true for what looks exactly so and for nothing else: proxies name another host, speak HTTP/1.0, close their connections, add
+// a field, or run as another user. SECURITY.md says which forwarder cannot be told from curl.
 func straight(r *http.Request) bool {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	switch {
@@ -31,7 +36,7 @@ func straight(r *http.Request) bool {
 			return false
 		}
 	}
-	return true
+	return !ofAnotherUser(r.RemoteAddr, local.String())
 }
 
 // plainField says whether clients send a field by themselves. All others may be a proxy's: there is no list of those.
@@ -44,4 +49,52 @@ func plainField(name string, values []string) bool {
 		return len(values) == 1 && strings.EqualFold(values[0], "keep-alive")
 	}
 	return false
+}
+
+// ofAnotherUser says whether a peer on this machine runs as another user than this process, as installed proxies do. Linux alone
+// tells; elsewhere it is false.
+func ofAnotherUser(peer, local string) bool {
+	from, err1 := netip.ParseAddrPort(peer)
+	to, err2 := netip.ParseAddrPort(local)
+	if err1 != nil || err2 != nil {
+		return true
+	}
+	if text, err := os.ReadFile("/proc/net/tcp"); err == nil && from.Addr().Is4() {
+		if uid, found := userOf(string(text), from, to); found {
+			return uid != os.Getuid()
+		}
+	}
+	text, err := os.ReadFile("/proc/net/tcp6") // of IPv4 too, where the peer's socket serves both
+	if err != nil {
+		return false
+	}
+	uid, found := userOf(string(text), in6(from), in6(to))
+	return found && uid != os.Getuid()
+}
+
+// in6 writes an address of IPv4 in IPv6's form.
+func in6(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom16(a.Addr().As16()), a.Port())
+}
+
+// userOf finds the user of a connection in a table as Linux writes it (proc_net_tcp): the sides are the second and third field of
+// a line, the user is the eighth.
+func userOf(table string, from, to netip.AddrPort) (uid int, found bool) {
+	ours, theirs := inTable(from), inTable(to)
+	for line := range strings.Lines(table) {
+		if f := strings.Fields(line); len(f) > 7 && f[1] == ours && f[2] == theirs {
+			uid, err := strconv.Atoi(f[7])
+			return uid, err == nil
+		}
+	}
+	return 0, false
+}
+
+// inTable writes an address as words of 32 bits in the machine's order.
+func inTable(a netip.AddrPort) string {
+	var b strings.Builder
+	for bytes := a.Addr().AsSlice(); len(bytes) > 0; bytes = bytes[4:] {
+		fmt.Fprintf(&b, "%08X", binary.NativeEndian.Uint32(bytes))
+	}
+	return fmt.Sprintf("%s:%04X", b.String(), a.Port())
 }

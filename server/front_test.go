@@ -3,11 +3,13 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -58,6 +60,31 @@ func TestDemo(t *testing.T) {
 		r.Host = "192.0.2.1:80"
 		require.False(t, straight(r))
 	})
+}
+
+func TestUserOfConnection(t *testing.T) {
+	const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 23131 1 0000000000000000 100 0 0 10 0
+   1: 0100007F:1F90 0100007F:D431 01 00000000:00000000 00:00000000 00000000  1000        0 23140 1 0000000000000000 20 4 30 10 -1
+   2: 0100007F:D431 0100007F:1F90 01 00000000:00000000 00:00000000 00000000    33        0 23139 1 0000000000000000 20 4 30 10 -1
+   4: 0000000000000000FFFF00000100007F:D432 0000000000000000FFFF00000100007F:1F90 01 00000000:00000000 00:00000000 00000000 35 0 1 1
+   3: 00000000000000000000000001000000:D431 00000000000000000000000001000000:1F90 01 00000000:00000000 00:00000000 00000000 34 0 1 1
+`
+	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+		t.Skip("the table above is of a little-endian machine")
+	}
+	server, client := netip.MustParseAddrPort("127.0.0.1:8080"), netip.MustParseAddrPort("127.0.0.1:54321")
+	uid, found := userOf(table, client, server)
+	require.True(t, found)
+	require.Equal(t, 33, uid)
+	uid, found = userOf(table, netip.MustParseAddrPort("[::1]:54321"), netip.MustParseAddrPort("[::1]:8080"))
+	require.True(t, found)
+	require.Equal(t, 34, uid)
+	uid, found = userOf(table, in6(netip.MustParseAddrPort("127.0.0.1:54322")), in6(server))
+	require.True(t, found, "a socket that serves both")
+	require.Equal(t, 35, uid)
+	_, found = userOf(table, netip.MustParseAddrPort("127.0.0.1:54323"), server)
+	require.False(t, found)
 }
 
 // spellings are other ways to write a path, of which some reader may take each for the path itself.
