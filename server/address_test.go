@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -200,4 +201,24 @@ func TestGuessesCountByNetwork(t *testing.T) {
 		}
 		refused(t, f.post(t, tokP, "app:wrong", ask, from("2001:db8:0:1::%d", 4)), http.StatusTooManyRequests, codeInvalidClient)
 	})
+}
+
+func TestAddressOverTLS(t *testing.T) {
+	f := start(t, func(c *Config) { c.TrustedProxies = []string{"127.0.0.1"} })
+	for version, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2.0": true} {
+		t.Run("S-18 "+version+" over TLS reads the same lines", func(t *testing.T) {
+			over := httptest.NewUnstartedServer(f.server)
+			over.EnableHTTP2 = http2
+			over.StartTLS()
+			defer over.Close()
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, over.URL+tokP, strings.NewReader(ask))
+			require.NoError(t, err)
+			req.Header = http.Header{"X-Forwarded-For": {"1.1.1.1", "203.0.113.7:4711"}, "X-Real-Ip": {"2.2.2.2"}}
+			res, err := over.Client().Do(req)
+			require.NoError(t, err)
+			require.NoError(t, res.Body.Close())
+			require.Equal(t, version, res.Proto)
+			require.Regexp(t, `"request_id":"`+res.Header.Get("X-Request-Id")+`".*"peer":"203.0.113.7"`, f.log.String())
+		})
+	}
 }
