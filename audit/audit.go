@@ -45,6 +45,8 @@ type Event struct {
 	Reason    string    `json:"reason,omitempty"`
 	Detail    string    `json:"detail,omitempty"`
 	Peer      string    `json:"peer,omitempty"`
+
+	Stranger bool `json:"-"` // caused by a caller who proved nothing: anybody can cause as many as they like
 }
 
 // line is the event as JSON.
@@ -82,9 +84,10 @@ func (t *Trail) Record(ctx context.Context, e Event) {
 		e.Time = time.Now().UTC()
 	}
 	e.Actor, e.Client, e.Detail, e.Scope = printable.Redact(e.Actor), printable.Redact(e.Client), printable.Redact(e.Detail), printable.Redact(e.Scope)
-	line := t.sink.spare.Get().(*[]byte)
+	sink := t.sink.of(&e)
+	line := sink.spare.Get().(*[]byte)
 	*line = printable.JSON(e.line(*line))
-	err := t.sink.write(line)
+	err := sink.write(line)
 	t.count(e.Event, err != nil)
 	if err != nil {
 		t.log.ErrorContext(ctx, "an audit event could not be written", "event", e.Event, "request_id", e.RequestID, "error", err.Error())

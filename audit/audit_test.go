@@ -128,4 +128,47 @@ func TestRedisSink(t *testing.T) {
 	n, err := srv.Client().XLen(t.Context(), "test:audit").Result()
 	require.NoError(t, err)
 	require.EqualValues(t, 1000, n)
+	require.Greater(t, srv.Client().PTTL(t.Context(), "test:audit").Val(), 89*24*time.Hour)
+}
+
+func TestRedisSinkUnderFlood(t *testing.T) {
+	t.Run("S-33 S-64 a flood of refusals of strangers pushes no other event out, and what Redis keeps is bounded", func(t *testing.T) {
+		srv := redistest.Start(t)
+		db, err := redisdb.Open(redisdb.Config{URL: srv.URL, Prefix: "test:"})
+		require.NoError(t, err)
+		defer db.Close() //nolint:errcheck // the test is over
+		c := srv.Client()
+		old := strconv.FormatInt(time.Now().Add(-91*24*time.Hour).UnixMilli(), 10)
+		for i := range 300 { // whole nodes of the stream go
+			require.NoError(t, c.Do(t.Context(), "xadd", "test:audit", old+"-"+strconv.Itoa(i), "event", "{}").Err())
+		}
+		sink, dropped := audit.NewRedis(db), 0
+		trail := audit.New(sink, quiet, func(event string, lost bool) {
+			if lost && event != audit.TokenRefused {
+				dropped++
+			}
+		})
+		for i := range 120_000 {
+			trail.Record(t.Context(), audit.Event{Event: audit.TokenRefused, Reason: "unknown_client", Client: "x", Stranger: true})
+			if i%1000 == 0 {
+				trail.Record(t.Context(), audit.Event{Event: audit.ReuseDetected, Actor: "app"})
+			}
+		}
+		sink.Close()
+		require.Zero(t, dropped)
+		real, err := c.XRange(t.Context(), "test:audit", "-", "+").Result()
+		require.NoError(t, err)
+		recent := 0
+		for _, m := range real {
+			require.NotContains(t, m.Values["event"], "unknown_client")
+			recent += strings.Count(m.Values["event"].(string), audit.ReuseDetected)
+		}
+		require.Equal(t, 120, recent)
+		require.Less(t, len(real), 420, "events of more than 90 days are gone")
+		refused, err := c.XLen(t.Context(), "test:audit:strangers").Result()
+		require.NoError(t, err)
+		require.Positive(t, refused)
+		require.Less(t, refused, int64(20_200))
+		require.Greater(t, c.PTTL(t.Context(), "test:audit:strangers").Val(), 89*24*time.Hour)
+	})
 }

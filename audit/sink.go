@@ -18,6 +18,8 @@ type Sink struct {
 	flush  func(lines [][]byte) error
 	begun  sync.Once
 	done   sync.WaitGroup
+
+	strangers *Sink // for what callers who proved nothing cause; nil: this one
 }
 
 const (
@@ -41,6 +43,17 @@ func newSink(flush func(lines [][]byte) error) *Sink {
 // event starts a goroutine of the sink's own.
 func (s *Sink) RunIn(start func(task string, run func(context.Context))) {
 	s.begun.Do(func() { start("audit trail", s.run) })
+	if s.strangers != nil {
+		s.strangers.begun.Do(func() { start("audit trail: strangers", s.strangers.run) })
+	}
+}
+
+// of returns the sink that takes an event.
+func (s *Sink) of(e *Event) *Sink {
+	if e.Stranger && s.strangers != nil {
+		return s.strangers
+	}
+	return s
 }
 
 func (s *Sink) runAlone() { s.done.Go(func() { s.run(context.Background()) }) }
@@ -76,6 +89,9 @@ func (s *Sink) write(line *[]byte) error {
 
 // Close writes what waits and ends the sink; nobody may record any more.
 func (s *Sink) Close() {
+	if s.strangers != nil {
+		s.strangers.Close()
+	}
 	close(s.queue)
 	s.done.Wait()
 	s.run(context.Background())

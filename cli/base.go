@@ -63,19 +63,18 @@ func (p Program) openBase(ctx context.Context, cfg *config.Config, log *slog.Log
 	}
 	b.stores, b.closers = st, append(b.closers, st.close)
 	b.openBeat(ctx)
-	if b.key, err = tokens.OpenKey(ctx, st.tokens, tokens.KeyPatience, log); err == nil {
-		b.served = &served{store: st.tokens, codec: b.key.Codec(), log: log}
-		err = b.openKeys(ctx, cfg)
-	}
-	if err != nil {
-		b.close()
-		return nil, err
-	}
 	sink, reopen, closeSink, err := p.openTrail(cfg.Audit, b.stores)
 	b.reopenTrail = reopen
 	if err == nil && sink != nil {
 		sink.RunIn(b.background.Go)
 		b.trail, b.closers = audit.New(sink, log, b.metrics.Audited), append(b.closers, closeSink)
+	}
+	if err == nil {
+		b.key, err = tokens.OpenKey(ctx, st.tokens, tokens.KeyPatience, log)
+	}
+	if err == nil {
+		b.served = &served{store: st.tokens, codec: b.key.Codec(), log: log}
+		err = b.openKeys(ctx, cfg) // after the trail, which a rotation is told to
 	}
 	if err == nil {
 		err = b.openTracer(ctx, cfg.Tracing)

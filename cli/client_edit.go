@@ -13,12 +13,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/jwks"
+	"github.com/grantor-auth/grantor/printable"
 	"github.com/grantor-auth/grantor/tokens"
 )
 
 // clientEdit is what flags say of a client. Only flags that were given change anything.
 type clientEdit struct {
 	id, name, scope, defaultScope, method, resource, introspect string
+	jwksFile, jwksURI, workloadIssuer, workloadSubject          string
+	jwks                                                        *jwks.Set // what jwksFile holds
 	grants, audience                                            []string
 	access, refresh, most, retry                                time.Duration
 }
@@ -29,7 +33,11 @@ func (e *clientEdit) flags(c *cobra.Command) {
 	f.StringSliceVar(&e.grants, "grant-type", nil, "client_credentials, password, refresh_token; may be repeated")
 	f.StringVar(&e.scope, "scope", "", "what it may ask for; \"orders:*\" allows by wildcard")
 	f.StringVar(&e.defaultScope, "default-scope", "", "what it gets when it asks for nothing")
-	f.StringVar(&e.method, "auth-method", "", "client_secret_basic, client_secret_post, none (a public client); absent: basic or post")
+	f.StringVar(&e.method, "auth-method", "", "client_secret_basic, client_secret_post, private_key_jwt, none (a public client); absent: basic or post")
+	f.StringVar(&e.jwksFile, "jwks", "", "with private_key_jwt: a file with the client's public keys (a JWK Set)")
+	f.StringVar(&e.jwksURI, "jwks-uri", "", "with private_key_jwt: where the client publishes its keys (https)")
+	f.StringVar(&e.workloadIssuer, "workload-issuer", "", "with private_key_jwt: the platform whose tokens prove the client, one of [[trusted_issuers]]")
+	f.StringVar(&e.workloadSubject, "workload-subject", "", "with --workload-issuer: the sub of those tokens")
 	f.StringSliceVar(&e.audience, "audience", nil, "aud of its tokens when no granted scope has a resource")
 	f.StringVar(&e.resource, "resource", "", "the audience that it is, as a resource server")
 	f.StringVar(&e.introspect, "introspect", "", "whose tokens it sees: own, audience, any")
@@ -43,11 +51,16 @@ func (e *clientEdit) flags(c *cobra.Command) {
 func (e *clientEdit) apply(c *cobra.Command, r *clients.Registration) (named []string) {
 	members := map[string]string{"scope": "scope", "grant-type": "grant_types", "auth-method": "token_endpoint_auth_method"} // the limits of a dynamic client
 	for name, set := range map[string]func(){
-		"name":            func() { r.ClientName = e.name },
-		"grant-type":      func() { r.GrantTypes = e.grants },
-		"scope":           func() { r.Scope = e.scope },
-		"default-scope":   func() { r.DefaultScope = e.defaultScope },
-		"auth-method":     func() { r.AuthMethod = clients.Method(e.method) },
+		"name":          func() { r.ClientName = e.name },
+		"grant-type":    func() { r.GrantTypes = e.grants },
+		"scope":         func() { r.Scope = e.scope },
+		"default-scope": func() { r.DefaultScope = e.defaultScope },
+		"auth-method":   func() { r.AuthMethod = clients.Method(e.method) },
+		"jwks":          func() { r.JWKS, r.JWKSURI, r.Workload = e.jwks, "", nil },
+		"jwks-uri":      func() { r.JWKS, r.JWKSURI, r.Workload = nil, e.jwksURI, nil },
+		"workload-issuer": func() {
+			r.JWKS, r.JWKSURI, r.Workload = nil, "", &clients.Workload{Issuer: e.workloadIssuer, Subject: e.workloadSubject}
+		},
 		"audience":        func() { r.Audience = e.audience },
 		"resource":        func() { r.Resource = e.resource },
 		"introspect":      func() { r.Introspect = clients.Sight(e.introspect) },
@@ -61,7 +74,49 @@ func (e *clientEdit) apply(c *cobra.Command, r *clients.Registration) (named []s
 			named = append(named, members[name])
 		}
 	}
+	if c.Flags().Changed("auth-method") && r.AuthMethod == clients.MethodJWT {
+		r.Secrets = nil // such a client has none
+	}
 	return named
+}
+
+// readKeys reads what flags name a file of, and says what a client that proves itself by JWTs needs.
+func (e *clientEdit) readKeys() error {
+	given := 0
+	for _, text := range []string{e.jwksFile, e.jwksURI, e.workloadIssuer} {
+		if text != "" {
+			given++
+		}
+	}
+	switch {
+	case given > 1:
+		return usageError{errors.New("say one of --jwks, --jwks-uri and --workload-issuer")}
+	case (e.workloadIssuer == "") != (e.workloadSubject == ""):
+		return usageError{errors.New("--workload-issuer and --workload-subject go together")}
+	case e.jwksFile == "":
+		return nil
+	}
+	text, err := os.ReadFile(e.jwksFile)
+	if err == nil {
+		e.jwks, err = jwks.ParseSet(text)
+	}
+	if err != nil {
+		return usageError{fmt.Errorf("--jwks: %w", err)}
+	}
+	return nil
+}
+
+// needsKeys refuses a new client that could never prove itself, before anything is made for it.
+func (e *clientEdit) needsKeys(r *clients.Registration, s secretFlags) error {
+	switch {
+	case r.AuthMethod != clients.MethodJWT:
+		return nil
+	case r.JWKS == nil && r.JWKSURI == "" && r.Workload == nil:
+		return usageError{errors.New("private_key_jwt needs the client's public keys: --jwks FILE or --jwks-uri URL; or --workload-issuer and --workload-subject for tokens of a platform")}
+	case s != secretFlags{}:
+		return usageError{errors.New("a client that authenticates by private_key_jwt has no secret")}
+	}
+	return nil
 }
 
 // newSecret returns the hash of the secret that the flags name, and the secret itself where it was made here.
@@ -142,12 +197,18 @@ func (m madeClient) show(r *clientRun, err error) error {
 
 func (p Program) clientCreate(r *clientRun, _ []string) error {
 	s := &clients.Stored{Registration: clients.Registration{ClientID: r.edit.id}}
+	if err := r.edit.readKeys(); err != nil {
+		return err
+	}
 	r.edit.apply(r.cmd, &s.Registration)
+	if err := r.edit.needsKeys(&s.Registration, r.secret); err != nil {
+		return err
+	}
 	if s.ClientID == "" {
 		s.ClientID = clients.NewID()
 	}
 	made := madeClient{ClientID: s.ClientID}
-	if s.AuthMethod != clients.MethodNone {
+	if s.NeedsSecret() {
 		hash, secret, err := p.newSecret(r)
 		if err != nil {
 			return err
@@ -155,12 +216,19 @@ func (p Program) clientCreate(r *clientRun, _ []string) error {
 		made.ClientSecret = secret
 		s.Secrets = []clients.SecretEntry{{Hash: hash, CreatedAt: time.Now().UTC().Truncate(time.Second)}}
 	}
-	return made.show(r, r.manager.Create(r.ctx, s))
+	err := made.show(r, r.manager.Create(r.ctx, s))
+	if err == nil && s.Resource != "" && (s.Introspect == "" || s.Introspect == clients.SightOwn) {
+		fmt.Fprintf(r.cmd.ErrOrStderr(), "warning: this client sees none of the tokens for %s: \"grantor client update %s --introspect audience\" lets it\n", printable.Text(s.Resource), s.ClientID)
+	}
+	return err
 }
 
 func (p Program) clientUpdate(r *clientRun, _ []string) error {
 	if !r.changed() {
 		return usageError{fmt.Errorf("%s: say what shall change; see --help", r.cmd.CommandPath())}
+	}
+	if err := r.edit.readKeys(); err != nil {
+		return err
 	}
 	_, err := r.manager.Update(r.ctx, r.id, func(s *clients.Stored) error {
 		s.Stated = r.edit.apply(r.cmd, &s.Registration)
@@ -179,7 +247,7 @@ func (r *clientRun) changed() bool {
 
 // anyChanged says whether a flag of the client itself was given, even with an empty value.
 func anyChanged(c *cobra.Command) bool {
-	for _, name := range []string{"name", "grant-type", "scope", "default-scope", "auth-method", "audience", "resource", "introspect", "access-ttl", "refresh-ttl", "refresh-max-ttl", "retry-window"} {
+	for _, name := range []string{"name", "grant-type", "scope", "default-scope", "auth-method", "jwks", "jwks-uri", "workload-issuer", "workload-subject", "audience", "resource", "introspect", "access-ttl", "refresh-ttl", "refresh-max-ttl", "retry-window"} {
 		if c.Flags().Changed(name) {
 			return true
 		}

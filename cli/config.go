@@ -23,10 +23,15 @@ func (p Program) configCheck() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{Use: "check", Short: "Tell every mistake of the configuration, with its place", Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, warnings, err := p.loadToStart(config.Options{Path: path})
+			cfg, warnings, err := p.loadToStart(config.Options{Path: path})
 			problems, isConfig := errors.AsType[config.Errors](err)
 			if err != nil && !isConfig {
 				return err
+			}
+			if err == nil && cfg.Store == config.StoreRedis { // which is not asked here
+				for _, u := range cfg.Unseen() {
+					warnings = append(warnings, fmt.Sprintf("scope %q: no client of config.toml can introspect its tokens; a registered client must (client create --introspect …)", u.Name))
+				}
 			}
 			for _, w := range warnings {
 				fmt.Fprintln(c.ErrOrStderr(), "warning: "+shown(w))

@@ -90,6 +90,7 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 	if b.stores.db != nil {
 		b.background.Go("server key", b.key.Run)
 		b.background.Go("redis policy", (&redisWatch{base: b, warned: b.stores.warned}).run)
+		b.background.Go("scopes that no client sees", (&unseenWatch{b, sw}).run)
 		b.background.Go("redis clock", b.stores.db.RunClock)
 	}
 	if pending, ok := b.stores.tokens.(*tokens.Pending); ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/grantor-auth/grantor/audit"
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/redisdb"
@@ -51,11 +52,20 @@ func (b *base) openKeys(ctx context.Context, cfg *config.Config) error {
 	if err != nil || k == nil {
 		return err
 	}
-	k.Log = b.log
+	k.Log, k.Rotated = b.log, b.tellRotated
 	if b.keys, err = keys.Open(ctx, *k); err != nil {
 		return err
 	}
 	b.algs = cfg.SigningAlgorithms()
 	b.background.Go("signing keys", b.keys.Run)
 	return nil
+}
+
+// tellRotated writes a rotation into the trail, whoever asked for it: a command has no trail of its own.
+func (b *base) tellRotated(r keys.Rotation) {
+	e := audit.Event{Event: audit.KeysRotated, Actor: "operator", Detail: string(r.Algorithm) + " key " + r.KeyID + " signs from " + r.From.UTC().Format(time.RFC3339)}
+	if r.Scheduled {
+		e.Actor = "server"
+	}
+	b.trail.Record(context.Background(), e)
 }

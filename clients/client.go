@@ -59,6 +59,11 @@ const (
 	SightAny      Sight = "any"      // all access tokens
 )
 
+// Sees says whether a client of this sight, which is an audience, sees access tokens for a resource that are not its own.
+func Sees(sight Sight, audience, resource string) bool {
+	return sight == SightAny || sight == SightAudience && resource != "" && audience == resource
+}
+
 // Epoch stands for one uninterrupted permission of a client. It is random and
 // compared for equality alone: tokens of another epoch are dead.
 type Epoch = [8]byte

@@ -298,17 +298,29 @@ func (d *decoder) warnings() (list []string) {
 	}
 	list = append(list, d.wideClients()...)
 	list = append(list, d.passed...)
-	for name := range d.cfg.catalogue.Names().All() {
-		if s, _ := d.cfg.catalogue.Get(name); !d.seen(s.Resource) {
-			list = append(list, fmt.Sprintf("scope %q: no client can introspect its tokens; give a resource server introspect = \"any\", or \"audience\" with this scope's resource", name))
+	for _, c := range d.cfg.clients {
+		if c.Resource != "" && (c.Introspect == "" || c.Introspect == clients.SightOwn) {
+			list = append(list, fmt.Sprintf("client %q: it is the resource %s and sees none of its tokens, because introspect is \"own\": introspect = \"audience\"", c.ID, c.Resource))
+		}
+	}
+	if d.cfg.Store != StoreRedis { // there a registered client may: serve looks
+		for _, u := range d.cfg.Unseen() {
+			list = append(list, fmt.Sprintf("scope %q: no client can introspect its tokens; give a resource server introspect = \"any\", or \"audience\" with this scope's resource", u.Name))
 		}
 	}
 	return list
 }
 
-// seen says whether some client sees tokens for a resource.
-func (d *decoder) seen(resource string) bool {
-	return slices.ContainsFunc(d.cfg.clients, func(c *clients.Client) bool {
-		return c.Introspect == clients.SightAny || c.Introspect == clients.SightAudience && resource != "" && c.Resource == resource
-	})
+// Unseen is a scope whose tokens no client of config.toml can introspect.
+type Unseen struct{ Name, Resource string }
+
+// Unseen returns the scopes whose tokens no client of config.toml can introspect.
+func (c *Config) Unseen() (list []Unseen) {
+	for name := range c.catalogue.Names().All() {
+		s, _ := c.catalogue.Get(name)
+		if !slices.ContainsFunc(c.clients, func(cl *clients.Client) bool { return clients.Sees(cl.Introspect, cl.Resource, s.Resource) }) {
+			list = append(list, Unseen{name, s.Resource})
+		}
+	}
+	return list
 }

@@ -49,7 +49,16 @@ type Config struct {
 	PublishAhead time.Duration    // max-age of the JWKS, which verifiers may keep so long; 0: DefaultPublishAhead
 	MaxTokenLife time.Duration    // the longest life of a token
 	Log          *slog.Logger     // nil: nobody is told
+	Rotated      func(Rotation)   // is told by the leading node of each key that begins to sign; nil: nobody is told
 	Now          func() time.Time // measures time between two looks at the store, and is the clock where it has none; nil: time.Now
+}
+
+// Rotation is a key that takes the place of another.
+type Rotation struct {
+	KeyID     string
+	Algorithm Algorithm
+	From      time.Time // when it began to sign
+	Scheduled bool      // by the schedule; else by an operator
 }
 
 // DefaultPublishAhead is the max-age of the JWKS unless Config says otherwise.
@@ -83,6 +92,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Rotated == nil {
+		c.Rotated = func(Rotation) {}
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -11,9 +11,9 @@ import (
 func (r *Ring) Run(ctx context.Context) {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
-	healthy := true
+	healthy, known := true, newSuccession(r)
 	for {
-		healthy = r.report(ctx, healthy, r.round(ctx))
+		healthy = r.report(ctx, healthy, r.round(ctx, known))
 		select {
 		case <-ctx.Done():
 			return
@@ -34,11 +34,12 @@ func (r *Ring) report(ctx context.Context, healthy bool, err error) bool {
 }
 
 // round looks at the store, and at what there is to do if this node leads.
-func (r *Ring) round(ctx context.Context) error {
+func (r *Ring) round(ctx context.Context, known *succession) error {
 	if err := r.refresh(ctx); err != nil {
 		return err
 	}
 	leads, err := r.cfg.Store.Lease(ctx, r.name, leaseLife)
+	known.look(r, leads && err == nil)
 	if err != nil || !leads {
 		return err
 	}
@@ -50,4 +51,40 @@ func (r *Ring) round(ctx context.Context) error {
 		return err
 	}
 	return r.refresh(ctx)
+}
+
+// succession is which key signs for each algorithm, and when each key was to begin as it was first seen.
+type succession struct {
+	current map[Algorithm]string
+	planned map[string]time.Time
+}
+
+func newSuccession(r *Ring) *succession {
+	s := &succession{map[Algorithm]string{}, map[string]time.Time{}}
+	s.look(r, false)
+	return s
+}
+
+// look notes what signs now, and has the leader tell of what has changed.
+func (s *succession) look(r *Ring, tell bool) {
+	v := r.view.Load()
+	for _, alg := range r.cfg.Algorithms {
+		k := v.current(alg, r.now(v))
+		if k == nil || s.current[alg] == k.ID {
+			continue
+		}
+		if s.current[alg] = k.ID; tell {
+			r.cfg.Rotated(Rotation{k.ID, alg, k.From, s.planned[k.ID].Equal(k.From)})
+		}
+	}
+	for _, k := range v.keys {
+		if _, known := s.planned[k.ID]; !known {
+			s.planned[k.ID] = k.From
+		}
+	}
+	for id := range s.planned {
+		if v.byID[id] == nil {
+			delete(s.planned, id)
+		}
+	}
 }

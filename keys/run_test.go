@@ -283,3 +283,31 @@ func TestRotationUnderLoad(t *testing.T) {
 		t.Logf("S-63: %d keys in three hours on 3 nodes, %d verifications by 5 verifiers with a JWKS of up to %s: 0 failed", len(used), checked, ahead)
 	})
 }
+
+func TestRotationIsTold(t *testing.T) {
+	t.Run("S-33 each rotation is told once, by the leader alone, whoever asked for it", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var told []keys.Rotation
+			cfg := config(keys.NewMemory())
+			cfg.RotateEvery = time.Hour
+			cfg.Rotated = func(r keys.Rotation) { told = append(told, r) }
+			a, b := open(t, cfg), open(t, cfg)
+			defer run(t, a)()
+			defer run(t, b)()
+			time.Sleep(3*time.Hour + 30*time.Minute)
+			require.Len(t, told, 3)
+			for _, r := range told {
+				require.True(t, r.Scheduled)
+				require.NotEmpty(t, r.KeyID)
+				require.Equal(t, keys.EdDSA, r.Algorithm)
+			}
+			require.NoError(t, b.Rotate(t.Context(), false))
+			time.Sleep(10 * time.Second)
+			require.Len(t, told, 4)
+			require.False(t, told[3].Scheduled)
+			require.NoError(t, keys.Rotate(t.Context(), cfg.Store, cfg, true))
+			time.Sleep(10 * time.Second)
+			require.Len(t, told, 5, "a compromised key's place is taken too")
+		})
+	})
+}

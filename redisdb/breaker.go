@@ -125,7 +125,7 @@ func (b *breaker) watch(cause error) {
 	b.failures.Store(0)
 	b.open.Store(false)
 	if told {
-		b.log.Info("redis answers again", "after", time.Since(begun).Round(time.Millisecond).String())
+		b.log.Info("redis answers again", "after_ms", time.Since(begun).Milliseconds())
 	}
 }
 

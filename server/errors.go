@@ -192,9 +192,7 @@ func (s *Server) refuse(x *exchange, err error) {
 		x.reason = e.Code
 	}
 	s.recordRefusal(x, e)
-	if e.Err != nil {
-		s.log.ErrorContext(x, "request failed", "request_id", x.id, "error", e.Err.Error())
-	}
+	x.cause = e.Err
 	h := x.gin.Writer.Header()
 	h.Set("Cache-Control", "no-store")
 	status := e.Status

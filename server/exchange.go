@@ -46,6 +46,8 @@ type exchange struct {
 	login    *login        // set by checkPassword
 	left     time.Duration // of the access token, where it is less than its full life
 	reason   string        // why it was refused, for the log
+	cause    error         // what went wrong, for the log; nil: nothing did
+	site     string        // where it panicked; "": nowhere
 	locked   string        // the id of the user who is locked; "": nobody, or nobody knows whose name it is
 
 	stored            *clients.Stored // set by registrationToken
@@ -198,7 +200,7 @@ func (s *Server) logRequest(x *exchange, took time.Duration) {
 	status := x.gin.Writer.Status()
 	level := slog.LevelDebug
 	switch {
-	case status >= 500:
+	case status >= 500, x.site != "":
 		level = slog.LevelError
 	case status >= 400:
 		level = slog.LevelInfo
@@ -209,7 +211,7 @@ func (s *Server) logRequest(x *exchange, took time.Duration) {
 	attrs := []slog.Attr{
 		slog.String("request_id", x.id), slog.String("method", x.gin.Request.Method),
 		slog.String("route", x.gin.FullPath()), slog.Int("status", status),
-		slog.Duration("took", took), slog.String("peer", x.clientIP()),
+		slog.Float64("took_ms", float64(took.Microseconds())/1000), slog.String("peer", x.clientIP()),
 	}
 	if x.client != nil {
 		attrs = append(attrs, slog.String("client_id", x.client.ID))
@@ -222,6 +224,12 @@ func (s *Server) logRequest(x *exchange, took time.Duration) {
 	if x.reason != "" {
 		attrs = append(attrs, slog.String("reason", x.reason))
 	}
+	if x.cause != nil {
+		attrs = append(attrs, slog.String("error", x.cause.Error()))
+	}
+	if x.site != "" {
+		attrs = append(attrs, slog.String("panic_at", x.site))
+	}
 	if x.locked != "" { // for "grantor user … --sub"
 		attrs = append(attrs, slog.String("sub", x.locked))
 	}
@@ -232,7 +240,7 @@ func (s *Server) panicked(x *exchange, p any) {
 	if p == http.ErrAbortHandler {
 		panic(p)
 	}
-	s.log.LogAttrs(x, slog.LevelError, "panic", slog.String("request_id", x.id), slog.String("at", panicSite()))
+	x.site = panicSite()
 	if !x.gin.Writer.Written() {
 		s.refuse(x, &Error{Code: codeServerError, Status: http.StatusInternalServerError, Reason: "panic"})
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/scopes"
@@ -19,11 +20,21 @@ func (s *Server) grantScope(c *clients.Client, asked scopes.Set) (scopes.Set, er
 	}
 	for t := range asked.All() {
 		if !s.cfg.Catalogue.Has(t) || !s.cfg.Catalogue.Permits(c.Scope, t) {
-			return scopes.Set{}, refusal(codeInvalidScope, "a scope that was asked for does not exist or is not allowed to this client; names are case sensitive")
+			return scopes.Set{}, refusal(codeInvalidScope, "%s does not exist or is not allowed to this client; names are case sensitive", named("the scope", t, "a scope that was asked for"))
 		}
 	}
 	return standsAlone(s.cfg.Catalogue.Expand(asked))
 }
+
+// named tells a client's developer which of many values is meant, where it holds nothing but what names are made of.
+func named(kind, text, otherwise string) string {
+	if text == "" || len(text) > 100 || strings.Trim(text, nameCharacters) != "" {
+		return otherwise
+	}
+	return kind + " " + text
+}
+
+const nameCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:/._-~"
 
 // standsAlone refuses a token with power over Grantor and over an API: either could use it at the other
 // (RFC 9700 §2.3).
@@ -94,7 +105,7 @@ func (s *Server) narrowToResources(c *clients.Client, granted scopes.Set, resour
 	})
 	for _, r := range asked {
 		if !slices.Contains(audience, r) {
-			return scopes.Set{}, nil, refusal(codeInvalidTarget, "no scope of this request belongs to the resource that was asked for (RFC 8707 §2)")
+			return scopes.Set{}, nil, refusal(codeInvalidTarget, "no scope of this request belongs to %s (RFC 8707 §2)", named("the resource", r, "a resource that was asked for"))
 		}
 	}
 	slices.Sort(audience)

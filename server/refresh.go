@@ -143,8 +143,10 @@ func (s *Server) refreshScope(x *exchange, f *tokens.Family, u *users.User, scop
 	if err != nil {
 		return scopes.Set{}, nil, err
 	}
-	if !original.Includes(asked) {
-		return scopes.Set{}, nil, refusal(codeInvalidScope, "a refresh cannot ask for more than the log-in was granted (RFC 6749 §6)")
+	for t := range asked.All() {
+		if !original.Has(t) {
+			return scopes.Set{}, nil, refusal(codeInvalidScope, "%s was not granted at the login, and a refresh cannot ask for more (RFC 6749 §6)", named("the scope", t, "a scope that was asked for"))
+		}
 	}
 	if asked.IsEmpty() {
 		asked = original

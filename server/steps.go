@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -84,6 +85,15 @@ func checkMediaType(h http.Header) error {
 	return refusal(codeInvalidRequest, "the body must be %s, said by one Content-Type header", formType)
 }
 
+// parameterName names a parameter that this server knows, and no other: the name comes from the request.
+func parameterName(name string) string {
+	if slices.Contains([]string{"grant_type", "scope", "client_id", "client_secret", "client_assertion", "client_assertion_type", "username", "password", "refresh_token",
+		"token", "token_type_hint", "resource"}, name) {
+		return "the parameter " + name
+	}
+	return "a parameter"
+}
+
 // mayRepeat are the parameters that may occur more than once (RFC 8707 §2).
 func mayRepeat(name string) bool { return name == "resource" }
 
@@ -99,11 +109,11 @@ func parseForm(body string) (url.Values, error) {
 	}
 	for name, values := range form {
 		if len(values) > 1 && !mayRepeat(name) {
-			return nil, refusal(codeInvalidRequest, "a parameter occurs twice (RFC 6749 §3.2)")
+			return nil, refusal(codeInvalidRequest, "%s occurs twice (RFC 6749 §3.2)", parameterName(name))
 		}
 		for _, v := range values {
 			if !utf8.ValidString(v) || strings.IndexByte(v, 0) >= 0 {
-				return nil, refusal(codeInvalidRequest, "a value is not UTF-8 text without NUL (RFC 6749 App. B)")
+				return nil, refusal(codeInvalidRequest, "the value of %s is not UTF-8 text without NUL (RFC 6749 App. B)", parameterName(name))
 			}
 		}
 		if len(values) == 1 && values[0] == "" {

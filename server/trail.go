@@ -52,6 +52,7 @@ func (s *Server) recordRefusal(x *exchange, e *Error) {
 	case x.endpoint != "token" && e.Code != codeInvalidClient:
 		return
 	}
+	event.Stranger = x.client == nil || x.client.Public()
 	s.record(x, event)
 }
 
