@@ -8,8 +8,9 @@ help: ## list the targets
 build: ## build the binary
 	CGO_ENABLED=0 go build -tags sqlite -trimpath -o bin/grantor .
 
-test: ## run the tests
-	go test ./...
+test: ## run the tests; the end says how many did not run, and for want of which program
+	mkdir -p bin
+	go test -json ./... > bin/test.json; status=$$?; go run ./conformance -print bin/test.json; exit $$status
 
 race: ## run the tests as CI does, with the race detector
 	$(REQUIRE) go test -race ./...

@@ -37,7 +37,7 @@ const (
 var ErrKeysUnavailable = errors.New("the keys of a trusted issuer cannot be fetched")
 
 // Refusal is the error of Verify for a client that did not prove itself. Its text is the same for every reason before the
-// signature was found good (checklist row CJ-10: 401 invalid_client).
+// signature was found good (docs/conformance.md CJ-10: 401 invalid_client).
 type Refusal struct {
 	ID       string // as presented, unverified
 	Reason   Reason // for the log

@@ -23,7 +23,7 @@ func TestGroup(t *testing.T) {
 		"a task that calls a nil":    func() { var f func(); f() },
 		"a task that leaves by Exit": runtime.Goexit,
 	} {
-		t.Run("threats S-20 "+name+" is logged, counted, named and begun again", func(t *testing.T) {
+		t.Run("S-20 "+name+" is logged, counted, named and begun again", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var log bytes.Buffer
 				var up atomic.Int32

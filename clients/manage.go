@@ -35,7 +35,7 @@ type Manager struct {
 
 	Algorithms []string           // that this server signs JWTs with; none: it signs none
 	Issuers    []string           // of workloads that are trusted here
-	CheckURL   func(string) error // says what is wrong with a URL that this server shall fetch (threats S-51); nil: nothing
+	CheckURL   func(string) error // says what is wrong with a URL that this server shall fetch (docs/conformance.md S-51); nil: nothing
 }
 
 // ErrReadOnly: the client is one of config.toml.

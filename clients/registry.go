@@ -36,7 +36,7 @@ const (
 )
 
 // Refusal is the error of Authenticate for a client that did not prove itself. Its
-// text is the same for every reason (checklist row CA-10).
+// text is the same for every reason (docs/conformance.md CA-10).
 type Refusal struct {
 	ID       string // as presented
 	Reason   Reason // for the log

@@ -157,6 +157,21 @@ func TestPrintRun(t *testing.T) {
 		})
 		require.Equal(t, "panic: boom\nFAIL\tp\n1 passed, 1 failed, 0 skipped\n", out.String())
 	})
+	t.Run("what did not run is counted by what it lacks", func(t *testing.T) {
+		var out strings.Builder
+		var events []event
+		for _, name := range []string{"TestA", "TestB", "TestC"} {
+			why := "redis-server is not on PATH"
+			if name == "TestC" {
+				why = "no psycopg2 for /usr/bin/python3"
+			}
+			events = append(events, event{Action: "run", Package: "p", Test: name}, event{Action: "output", Package: "p", Test: name, Output: "    x_test.go:7: " + why + "\n"},
+				event{Action: "output", Package: "p", Test: name, Output: "--- SKIP: " + name + " (0.00s)\n"}, event{Action: "skip", Package: "p", Test: name})
+		}
+		printRun(&out, events)
+		require.Contains(t, out.String(), "did not run, 2: redis-server is not on PATH\n")
+		require.Contains(t, out.String(), "did not run, 1: no psycopg2 for /usr/bin/python3\n")
+	})
 	t.Run("a package that does not build is a failure", func(t *testing.T) {
 		var out strings.Builder
 		printRun(&out, []event{{Action: "build-output", Package: "p", Output: "x.go: wrong\n"}, {Action: "fail", Package: "p"}})

@@ -159,7 +159,7 @@ func verdict(found map[string]string) string {
 func printRun(w io.Writer, events []event) {
 	output, state := map[string][]string{}, map[string]string{}
 	wrong := map[string]int{} // package → failed tests
-	passed, skipped := 0, 0
+	passed, skipped, why := 0, 0, map[string]int{}
 	for _, e := range events {
 		key := e.Package + "\x00" + e.Test
 		switch e.Action {
@@ -181,6 +181,7 @@ func printRun(w io.Writer, events []event) {
 				passed++
 			case "skip":
 				skipped++
+				why[reason(output[key])]++
 				fmt.Fprint(w, strings.Join(output[key], ""))
 			case "fail":
 				wrong[e.Package]++
@@ -192,7 +193,21 @@ func printRun(w io.Writer, events []event) {
 	for _, n := range wrong {
 		failed += n
 	}
+	for _, r := range slices.Sorted(maps.Keys(why)) {
+		fmt.Fprintf(w, "did not run, %d: %s\n", why[r], r)
+	}
 	fmt.Fprintf(w, "%d passed, %d failed, %d skipped\n", passed, failed, skipped)
+}
+
+// reason is why a test says that it did not run: what t.Skip printed behind file and line.
+func reason(output []string) string {
+	said := regexp.MustCompile(`^\s+\w+\.go:\d+: (.+)\n`)
+	for _, line := range slices.Backward(output) {
+		if m := said.FindStringSubmatch(line); m != nil {
+			return m[1]
+		}
+	}
+	return "it does not say why"
 }
 
 // closePackage prints the end of a package.

@@ -67,9 +67,11 @@ func postgresFolder(t *testing.T) string {
 func django(t *testing.T, args ...string) []string {
 	t.Helper()
 	const python = "/usr/bin/python3"
-	if exec.Command(python, "-c", "import django").Run() != nil {
-		require.Empty(t, os.Getenv("GRANTOR_TEST_REQUIRE_PYTHON"), "no Django for "+python)
-		t.Skip("no Django for " + python)
+	for module, probe := range map[string]string{"Django": "import django", "psycopg2": "try:\n import psycopg\nexcept ImportError:\n import psycopg2"} {
+		if exec.Command(python, "-c", probe).Run() != nil {
+			require.Empty(t, os.Getenv("GRANTOR_TEST_REQUIRE_PYTHON"), "no "+module+" for "+python)
+			t.Skip("no " + module + " for " + python)
+		}
 	}
 	cmd := exec.CommandContext(t.Context(), python, append([]string{"../users/testdata/table.py"}, args...)...)
 	cmd.Env = append(os.Environ(), "PYTHONIOENCODING=utf-8", "PYTHONDONTWRITEBYTECODE=1")

@@ -234,7 +234,7 @@ func (m *Metrics) Refreshed(result string) {
 	}
 }
 
-// LoginFailed counts a failed log-in (threats S-12).
+// LoginFailed counts a failed log-in (docs/conformance.md S-12).
 func (m *Metrics) LoginFailed(reason string) {
 	if m != nil {
 		m.loginFailures.WithLabelValues(reason).Inc()

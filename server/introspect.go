@@ -100,7 +100,7 @@ type access struct {
 	record *tokens.Record // its scope is what still holds
 }
 
-// lookUp finds the live access token that read made out, by all the state that it rests on (checklist row IN-24). It returns
+// lookUp finds the live access token that read made out, by all the state that it rests on (docs/conformance.md IN-24). It returns
 // errInactive, or the error of a store or registry that cannot know.
 func (s *Server) lookUp(ctx context.Context, t tokens.Token, err error) (access, error) {
 	if errors.Is(err, tokens.ErrNotOurs) || err == nil && t.Kind == tokens.Refresh {

@@ -79,7 +79,7 @@ func readMetadata(body []byte, update bool) (*metadata, error) {
 	return &m, m.check()
 }
 
-// check refuses what registration never gives (tokens.md §5).
+// check refuses what registration never gives: a scope with power over Grantor, and what widens what a client sees.
 func (m *metadata) check() error {
 	switch m.AuthMethod {
 	case "":

@@ -42,7 +42,7 @@ func parseBcrypt(text string, prehash bool) (stored, error) {
 	return &bcryptHash{text, prehash}, nil
 }
 
-// matches refuses a password beyond bcrypt's limit instead of cutting it (checklist row PW-08),
+// matches refuses a password beyond bcrypt's limit instead of cutting it (docs/conformance.md PW-08),
 // at the same cost.
 func (h *bcryptHash) matches(password string) bool {
 	key := []byte(password)

@@ -20,8 +20,14 @@ const umlaut = "p\u00e4ssw\u00f6rd \u2603 e\u0301" // the last two runes are not
 func runDjango(t *testing.T, program string, args ...string) []string {
 	t.Helper()
 	const python = "/usr/bin/python3"
-	if exec.Command(python, "-c", "import django").Run() != nil {
-		t.Skip("no Django for " + python)
+	needs := map[string]string{"Django": "import django"}
+	if program == "table.py" {
+		needs["psycopg2"] = "try:\n import psycopg\nexcept ImportError:\n import psycopg2"
+	}
+	for module, probe := range needs {
+		if exec.Command(python, "-c", probe).Run() != nil {
+			t.Skip("no " + module + " for " + python)
+		}
 	}
 	cmd := exec.CommandContext(t.Context(), python, append([]string{filepath.Join("testdata", program)}, args...)...)
 	cmd.Env = append(os.Environ(), "PYTHONIOENCODING=utf-8", "PYTHONDONTWRITEBYTECODE=1")

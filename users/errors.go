@@ -40,7 +40,7 @@ const (
 )
 
 // Refusal is the error of Verify for a log-in that proved nobody. Its text is the same
-// for every reason (checklist row PW-04); errors.Is(err, ErrRefused) holds.
+// for every reason (docs/conformance.md PW-04); errors.Is(err, ErrRefused) holds.
 type Refusal struct {
 	Subject string // the user's id, "" where none was found
 	Reason  Reason

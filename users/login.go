@@ -11,7 +11,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Bounds of what may be typed (checklist row PW-08).
+// Bounds of what may be typed (docs/conformance.md PW-08).
 const (
 	MaxNameBytes     = 256
 	MaxPasswordBytes = 1024
