@@ -180,7 +180,9 @@ func (d *DB) beat(ctx context.Context) (v any, acked int64, err error) {
 		}
 		return nil
 	})
-	v, err = result(cmd, cmd.Err())
+	if v, err = result(cmd, cmd.Err()); isReply(cmd.Err(), "READONLY") {
+		_ = d.pulse.client.Process(ctx, redis.NewCmd(ctx, call.whole()...)) // alone: then v8 drops the connection
+	}
 	if err == nil {
 		_, _ = d.wanted(ctx, d.single) // asked again by those who need to know
 	}
@@ -197,11 +199,26 @@ func (d *DB) prove(ctx context.Context, acked int64) error {
 	if e == nil {
 		return nil
 	}
+	if err := d.sameServer(); err != nil {
+		return err
+	}
 	if all := d.single.copies.all(); all > 0 && acked >= int64(all) {
 		return nil
 	}
 	addr, _ := d.pulse.dialed.Load().(string)
 	return e.elect(ctx, addr, d.single.copies.all() == 0)
+}
+
+// sameServer returns nil if this node reads from the server that takes its beats. After a failover v8 turns all connections
+// to the new one, at its next dial: so one is dialed.
+func (d *DB) sameServer() error {
+	if d.dialed.Load() == d.pulse.dialed.Load() {
+		return nil
+	}
+	if sweepIdle(d.single.once, 1); d.dialed.Load() == d.pulse.dialed.Load() {
+		return nil
+	}
+	return fmt.Errorf("%w: connections lead to %v and %v", ErrUnavailable, d.dialed.Load(), d.pulse.dialed.Load())
 }
 
 // lookAround refreshes what is known of the replicas of all primaries of a Cluster.

@@ -159,11 +159,11 @@ func newBreaker(log *slog.Logger) *breaker {
 
 // sweepIdle asks every idle connection of a pool for a sign of life, all at one moment, so that the dead
 // ones leave it: v8 looks at a connection only by using it, and takes the one used last, so the
-// dead would wait at the bottom for a busy moment.
-func sweepIdle(client *redis.Client) {
+// dead would wait at the bottom for a busy moment. So many more are dialed.
+func sweepIdle(client *redis.Client, more int) {
 	ctx := context.Background()
-	idle := client.PoolStats().IdleConns
-	conns := make([]*redis.Conn, idle)
+	idle := int(client.PoolStats().IdleConns)
+	conns := make([]*redis.Conn, idle+more)
 	var asked sync.WaitGroup
 	for i := range conns {
 		conns[i] = client.Conn(ctx)

@@ -35,7 +35,7 @@ func (d *DB) newNode(client *redis.Client) *node {
 	past := variant(client, d.cfg.Timeout, 0)
 	past.Options().Limiter = nil
 	b.probe = func() error { return past.Ping(context.Background()).Err() }
-	b.sweep = func() { sweepIdle(past) }
+	b.sweep = func() { sweepIdle(past, 0) }
 	return n
 }
 
