@@ -174,6 +174,7 @@ func TestPromotedAlone(t *testing.T) {
 	require.NoError(t, err)
 	old := s.KillPrimary()
 	now := s.AwaitPrimary(old)
+	patient(t, s)
 	for name, db := range map[string]*redisdb.DB{"the same node": db, "a node that started since": open(t, cfg)} {
 		t.Run("S-22 "+name, func(t *testing.T) {
 			require.Eventually(t, func() bool { _, err := db.DelDurable(ctx, "k"); return err == nil }, 5*time.Second, 20*time.Millisecond,

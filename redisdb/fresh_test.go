@@ -29,15 +29,21 @@ func cutOff(t *testing.T, s *redistest.Sentinels, primary *redistest.Server) {
 	}
 }
 
+// patient makes the Sentinels wait for 3 s before they call a server down: on a busy machine half a second is nothing.
+func patient(t *testing.T, s *redistest.Sentinels) {
+	t.Helper()
+	for _, watcher := range s.Sentinels {
+		require.NoError(t, watcher.Client().Do(t.Context(), "sentinel", "set", redistest.MasterName, "down-after-milliseconds", "3000").Err())
+	}
+}
+
 func sentinels(t *testing.T) (*redistest.Sentinels, redisdb.Config) {
 	t.Helper()
 	s := redistest.Sentinel(t)
 	for _, one := range append(s.Servers, s.Sentinels...) {
 		require.NoError(t, one.Client().Do(t.Context(), "acl", "setuser", "lonely", "on", ">lonely", "~*", "&*", "+@all").Err())
 	}
-	for _, watcher := range s.Sentinels { // on a busy machine half a second is nothing
-		require.NoError(t, watcher.Client().Do(t.Context(), "sentinel", "set", redistest.MasterName, "down-after-milliseconds", "3000").Err())
-	}
+	patient(t, s)
 	return s, redisdb.Config{Mode: redisdb.Sentinel, Addrs: s.Addrs, Master: redistest.MasterName, WaitReplicas: 1,
 		Username: "lonely", Password: "lonely", SentinelUsername: "lonely", SentinelPassword: "lonely"}
 }
