@@ -211,6 +211,10 @@ func (s *Server) registrationToken(x *exchange) error {
 		return refused
 	}
 	scheme, token, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		refused.Description = "send the registration access token as Authorization: Bearer, one space, the token"
+		return refused
+	}
 	st, err := s.cfg.Manager.Redis.Load(x, x.gin.Param("id"))
 	if err != nil && !errors.Is(err, clients.ErrUnknown) {
 		return err
@@ -219,7 +223,7 @@ func (s *Server) registrationToken(x *exchange) error {
 	if st != nil {
 		stored = st.Token
 	}
-	if subtle.ConstantTimeCompare(presented[:], stored[:]) != 1 || st == nil || st.Disabled || !strings.EqualFold(scheme, "Bearer") {
+	if subtle.ConstantTimeCompare(presented[:], stored[:]) != 1 || st == nil || st.Disabled {
 		return refused
 	}
 	x.gin.Writer.Header().Del("WWW-Authenticate")

@@ -232,8 +232,10 @@ const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.gin.ServeHTTP(w, r) }
 
-// now is the store's time, by which tokens end: it stands in all that is said of them.
-func (s *Server) now() time.Time { return s.cfg.Store.Now() }
+// Now is the store's time, by which tokens end and which stands in all that is said of them. A guard over Verifier takes it as its Now.
+func (s *Server) Now() time.Time { return s.cfg.Store.Now() }
+
+func (s *Server) now() time.Time { return s.Now() }
 
 // Drain makes readiness fail, the first act of a graceful stop. Requests are still served.
 func (s *Server) Drain() { s.drain.Store(true) }
