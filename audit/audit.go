@@ -18,9 +18,9 @@ const (
 	TokenRefreshed  = "token_refreshed"
 	TokenRefused    = "token_refused"
 	TokenRevoked    = "token_revoked"
-	ReuseDetected   = "reuse_detected" // an alarm: a used refresh token came again
-	RotationLost    = "rotation_lost"  // Redis lost a rotation
-	RetriesStrange  = "retries_strange"
+	ReuseDetected   = "reuse_detected"           // an alarm: a used refresh token came again
+	RotationLost    = "refresh_rotation_lost"    // Redis lost a rotation
+	RetrySuspicious = "refresh_retry_suspicious" // a retry of a refresh from another network, or much later
 	LockedOut       = "locked_out"
 	ClientLockedOut = "client_locked_out"
 	RegistryChanged = "registry_changed"

@@ -92,6 +92,7 @@ func (b *base) openBeat(ctx context.Context) {
 		return
 	}
 	b.beat = redisdb.NewBeat(b.stores.db)
+	b.stores.redis.WithPulse(b.beat)
 	_ = b.beat.Once(ctx) // before anybody asks; Run goes on
 	b.background.Go("pulse", b.beat.Run)
 }
@@ -193,6 +194,10 @@ func (b *base) observe(sw *switcher) {
 		stats := func(name, help string, value func() float64) { m.Counter(name, help, value) }
 		if pending, ok := b.stores.tokens.(*tokens.Pending); ok {
 			m.Gauge("grantor_pending_revocations", "Revocations that were answered 503 and are asked for again.", func() float64 { return float64(pending.Len()) })
+		}
+		for _, kind := range []string{tokens.UnconfirmedRotation, tokens.UnconfirmedLogin, tokens.UnconfirmedReplayMark} {
+			m.Counter("grantor_unconfirmed_writes_total", "Writes that were answered although fewer replicas than wait_replicas confirmed them.",
+				func() float64 { return float64(b.stores.redis.Unconfirmed(kind)) }, "kind", kind)
 		}
 		stats("grantor_redis_data_lost_total", "How often Redis came back without its data, found by this node.", func() float64 { return float64(b.key.Lost()) })
 		m.Gauge("grantor_redis_evicts", "1: Redis has an eviction policy, and forgets tokens and revocations when its memory is full.", func() float64 { return truth(b.evicts.Load()) })

@@ -116,6 +116,7 @@ const gcPercent = 275
 // stores is where everything lives that outlasts a request.
 type stores struct {
 	tokens   tokens.Store
+	redis    *tokens.Redis // under tokens; nil with the memory store
 	attempts attempts.Counter
 	db       *redisdb.DB // nil with the memory store
 	warned   []string    // what was told of Redis at the start
@@ -125,7 +126,7 @@ type stores struct {
 func openStores(ctx context.Context, cfg *config.Config, log *slog.Logger) (*stores, error) {
 	if cfg.Store == config.StoreMemory {
 		m := tokens.NewMemory(0)
-		return &stores{m, attempts.NewMemory(), nil, nil, func() { _ = m.Close() }}, nil
+		return &stores{m, nil, attempts.NewMemory(), nil, nil, func() { _ = m.Close() }}, nil
 	}
 	db, err := openRedis(cfg.Redis, log)
 	if err != nil {
@@ -139,7 +140,8 @@ func openStores(ctx context.Context, cfg *config.Config, log *slog.Logger) (*sto
 	if _, err := db.Time(ctx); err != nil { // by which all lives are counted
 		return nil, errors.Join(err, db.Close())
 	}
-	return &stores{tokens.NewPending(tokens.NewRedis(db)), attempts.NewRedis(db), db, warned, func() { _ = db.Close() }}, nil
+	store := tokens.NewRedis(db)
+	return &stores{tokens.NewPending(store), store, attempts.NewRedis(db), db, warned, func() { _ = db.Close() }}, nil
 }
 
 // listener is an address with what serves there.

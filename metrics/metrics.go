@@ -76,7 +76,7 @@ func (m *Metrics) begin() {
 			m.storeErrors.WithLabelValues(operation, outcome)
 		}
 	}
-	for _, r := range []string{RefreshRotated, RefreshRetried, RefreshReuse, RefreshLost, RefreshRefused} {
+	for _, r := range []string{RefreshRotated, RefreshRetried, RefreshSuspicious, RefreshReissued, RefreshReuse, RefreshLost, RefreshRefused} {
 		m.refreshes.WithLabelValues(r)
 	}
 	for _, r := range []string{"unknown_user", "wrong_password", "user_disabled", "no_usable_password", "user_locked", "address_locked"} {
@@ -100,11 +100,13 @@ const (
 
 // Values of the label result of grantor_refreshes_total.
 const (
-	RefreshRotated = "rotated"       // the usual case
-	RefreshRetried = "retried"       // the same answer again
-	RefreshReuse   = "reuse"         // a used token came again: the session was ended
-	RefreshLost    = "lost_rotation" // Redis lost a rotation: the session was ended
-	RefreshRefused = "refused"       // all else
+	RefreshRotated    = "rotated"          // the usual case
+	RefreshRetried    = "retried"          // the same answer again
+	RefreshSuspicious = "retry_suspicious" // the same answer again, to another network or much later
+	RefreshReissued   = "reissued"         // a retry that came too late through an outage: a new pair
+	RefreshReuse      = "reuse"            // a used token came again: the session was ended
+	RefreshLost       = "lost_rotation"    // Redis lost a rotation: the session was ended
+	RefreshRefused    = "refused"          // all else
 )
 
 func (m *Metrics) counters(name, help string, labels ...string) *prometheus.CounterVec {

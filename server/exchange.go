@@ -48,6 +48,7 @@ type exchange struct {
 	reason   string        // why it was refused, for the log
 	cause    error         // what went wrong, for the log; nil: nothing did
 	site     string        // where it panicked; "": nowhere
+	note     string        // what is unusual about what was issued, for the trail
 	locked   string        // the id of the user who is locked; "": nobody, or nobody knows whose name it is
 
 	stored            *clients.Stored // set by registrationToken

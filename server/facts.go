@@ -33,7 +33,7 @@ func (f facts) of(t tokens.Token) (*tokens.Family, bool) {
 // remember keeps what does not change. What does is blanked, so that nobody takes it for the present.
 func (f facts) remember(family *tokens.Family) {
 	fixed := *family
-	fixed.UserEpoch, fixed.ClientEpoch, fixed.Generation, fixed.Strict, fixed.Address = tokens.Epoch{}, tokens.Epoch{}, 0, false, ""
+	fixed.UserEpoch, fixed.ClientEpoch, fixed.Generation, fixed.Address = tokens.Epoch{}, tokens.Epoch{}, 0, ""
 	f.Add(family.ID, &fixed)
 }
 

@@ -120,15 +120,14 @@ func (s *Server) recheckUser(x *exchange, f *tokens.Family) (*users.User, error)
 	return user, nil
 }
 
-// endedBy ends the family where the directory's word does, and returns the refusal that says why.
+// endedBy ends the family where the directory's word does, and returns the refusal that says why: it holds whether or not the end
+// is confirmed, which is asked for again until it is.
 func (s *Server) endedBy(x *exchange, f *tokens.Family, why error) error {
 	g, ok := errors.AsType[*tokens.GrantError](why)
 	if !ok || g.Reason != reasonUserDisabled && g.Reason != reasonPasswordChanged {
 		return why
 	}
-	if _, err := s.cfg.Store.EndFamily(x, f.Tag, f.ID); err != nil {
-		return err
-	}
+	_, g.Unconfirmed = s.cfg.Store.EndFamily(x, f.Tag, f.ID)
 	return why
 }
 
@@ -197,16 +196,7 @@ func (s *Server) rotate(x *exchange, text string, old tokens.Token, f *tokens.Fa
 		return nil, err
 	}
 	x.issued = r.Access
-	if out.Box == nil {
-		s.cfg.Metrics.Refreshed(metrics.RefreshRotated)
-	} else {
-		s.cfg.Metrics.Refreshed(metrics.RefreshRetried)
-	}
-	if out.Suspicious {
-		s.record(x, audit.Event{Event: audit.RetriesStrange, Subject: old.Tag.String(), Session: old.Family.String()})
-		s.log.WarnContext(x, "retries of a refresh keep coming late or from elsewhere: they are no longer forgiven",
-			"request_id", x.id, "client_id", x.client.ID, "session", old.Family.String())
-	}
+	s.reportRotation(x, old, out)
 	if out.Box != nil {
 		first, err := s.open(text, out.Box)
 		if err != nil {
@@ -232,6 +222,24 @@ func (s *Server) open(text string, box []byte) (answer sealed, err error) {
 	return answer, json.Unmarshal(plain, &answer)
 }
 
+// reportRotation counts a use of a refresh token, and tells what is not the usual case.
+func (s *Server) reportRotation(x *exchange, old tokens.Token, out *tokens.Rotated) {
+	switch {
+	case out.Reissued:
+		s.cfg.Metrics.Refreshed(metrics.RefreshReissued)
+		x.note = "retry_after_outage"
+	case out.Box == nil:
+		s.cfg.Metrics.Refreshed(metrics.RefreshRotated)
+	case !out.Suspicious:
+		s.cfg.Metrics.Refreshed(metrics.RefreshRetried)
+	default:
+		s.cfg.Metrics.Refreshed(metrics.RefreshSuspicious)
+		s.record(x, audit.Event{Event: audit.RetrySuspicious, Subject: old.Tag.String(), Session: old.Family.String()})
+		s.log.WarnContext(x, "suspicious retry of a refresh: from another network, or late", "request_id", x.id, "client_id", x.client.ID,
+			"session", old.Family.String(), "peer", x.clientIP())
+	}
+}
+
 // reportTheft says aloud what ends families: a reused token may be a thief's.
 func (s *Server) reportTheft(x *exchange, old tokens.Token, err error) {
 	g, ok := errors.AsType[*tokens.GrantError](err)
@@ -247,7 +255,7 @@ func (s *Server) reportTheft(x *exchange, old tokens.Token, err error) {
 	}
 	s.record(x, audit.Event{Event: event, Reason: string(g.Reason), Subject: old.Tag.String(), Session: old.Family.String()})
 	s.log.WarnContext(x, "a session was ended", "reason", string(g.Reason), "request_id", x.id,
-		"client_id", x.client.ID, "session", old.Family.String(), "peer", x.clientIP())
+		"client_id", x.client.ID, "session", old.Family.String(), "peer", x.clientIP(), "end_confirmed", g.Unconfirmed == nil)
 }
 
 // askOf names what a refresh asked for: a retry gets the same answer only for the same question.

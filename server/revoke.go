@@ -21,10 +21,12 @@ func (s *Server) revoke(x *exchange) error {
 	}
 	if err == nil {
 		ended, err := s.cfg.Store.Revoke(x, t, x.client.ID)
+		if ended || err == nil { // what ended has ended, whether or not it is confirmed
+			s.recordRevocation(x, t, ended)
+		}
 		if err != nil {
 			return err
 		}
-		s.recordRevocation(x, t, ended)
 	}
 	x.write(http.StatusOK, []byte("{}"))
 	return nil

@@ -22,7 +22,7 @@ func (s *Server) record(x *exchange, e audit.Event) {
 // recordIssue tells of a token that was given out.
 func (s *Server) recordIssue(x *exchange, scope string) {
 	s.cfg.Metrics.Issued(x.grant, x.format())
-	e := audit.Event{Event: audit.TokenIssued, Grant: x.grant, Scope: scope, Token: x.issued.Name()}
+	e := audit.Event{Event: audit.TokenIssued, Grant: x.grant, Scope: scope, Token: x.issued.Name(), Reason: x.note}
 	if x.grant == clients.GrantRefreshToken {
 		e.Event = audit.TokenRefreshed
 	}

@@ -25,7 +25,6 @@ type Family struct {
 	LastUsed    time.Time
 	Expires     time.Time // absolute
 	Generation  uint32    // rotations so far
-	Strict      bool      // retries are no longer forgiven
 	Address     string    // of the last use, coarse; at most MaxAddress bytes
 }
 
@@ -63,7 +62,10 @@ type Rotated struct {
 	Box  []byte        // nil: this call's own tokens are the answer. Else a retry: the answer is in here
 	Own  bool          // with Box: another scope was asked for, so only the refresh token comes from the box
 	Left time.Duration // what is left of the access token's life
-	// Suspicious says that retries have just made the family strict.
+	// Reissued says that a retry came after the retry response was gone, through an outage of the store: it got a new
+	// pair in the place of one that nobody is believed to have.
+	Reissued bool
+	// Suspicious says that a retry came from another network, or much later than a lost answer explains.
 	Suspicious bool
 }
 
@@ -76,24 +78,26 @@ const (
 	ReasonOtherClient  Reason = "other_clients_token" // no effect
 	ReasonEnded        Reason = "family_expired"      // expired, or an epoch of client or user changed: family ended
 	ReasonAccessGone   Reason = "retry_after_revocation"
-	ReasonTooManyAsks  Reason = "retry_too_often"
-	ReasonLostRotation Reason = "redis_lost_a_rotation" // family ended; no theft
+	ReasonLostRotation Reason = "refresh_rotation_lost" // Redis lost it: family ended; no theft
 	ReasonReuse        Reason = "refresh_token_reused"  // family ended; theft or a client's fault
 	ReasonLogout       Reason = "logged_out_meanwhile"
 )
 
+// ends says whether a refresh that is refused for this ends the family.
+func (r Reason) ends() bool { return r == ReasonEnded || r == ReasonLostRotation || r == ReasonReuse }
+
 // GrantError is a refusal by the state of a family. It is a "no", not a fault.
-type GrantError struct{ Reason Reason }
+type GrantError struct {
+	Reason Reason
+	// Unconfirmed is why the family's end is not as durable as the store was told to make it; nil: it is, or nothing
+	// was ended. The verdict holds all the same.
+	Unconfirmed error
+}
 
 func (e *GrantError) Error() string { return "the grant is not valid: " + string(e.Reason) }
 
-// forgivenRetries is after how many generations in a row with a late or moved retry a family becomes strict;
-// lateRetry is what is late.
-const (
-	forgivenRetries = 3
-	lateRetry       = 2 * time.Second
-	maxAsks         = 8 // other scopes within one window
-)
+// suspiciousAge is when a retry comes much later than a lost answer explains.
+const suspiciousAge = 10 * time.Second
 
 // A family's value is a header of fixed width, which scripts read and write, and a body that they copy.
 // Numbers in it are decimal text, the generation hexadecimal.
@@ -107,12 +111,13 @@ const (
 	atExpires = 89
 	atUsed    = 102
 	atCreated = 115
-	atStrikes = 128
-	atRetried = 129
-	atStrict  = 130
+	atMarks   = 128 // three digits, of which versions before made sessions strict
 	atAddress = 131
 	atName    = 155 // four digits: the length of the client's id, then the id, then the body
 )
+
+// marksV1 is what this version writes at atMarks.
+const marksV1 = "000"
 
 // appendFamilyBody writes what no script looks at.
 func appendFamilyBody(dst []byte, f *Family) []byte {
@@ -134,7 +139,7 @@ func parseFamily(value []byte, tag Tag, id FamilyID) (*Family, error) {
 		return nil, bad("version or length")
 	}
 	f := &Family{Tag: tag, ID: id, UserEpoch: Epoch(value[atUser:]), ClientEpoch: Epoch(value[atClient:]),
-		Strict: value[atStrict] == '1', Address: strings.TrimRight(string(value[atAddress:atName]), " ")}
+		Address: strings.TrimRight(string(value[atAddress:atName]), " ")}
 	gen, err0 := strconv.ParseUint(string(value[atGen:atUser]), 16, 32)
 	var times [3]int64
 	errs := []error{err0}

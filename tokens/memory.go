@@ -22,6 +22,7 @@ type Memory struct {
 	changes map[string][]Epoch // the last of each client
 
 	served served
+	pulse  memoryPulse
 
 	stop chan struct{}
 	done sync.WaitGroup
@@ -56,6 +57,7 @@ func NewMemory(limit int) *Memory {
 	for i := range m.shards {
 		m.shards[i].items = map[string]item{}
 	}
+	m.pulse.beat(time.Now())
 	m.done.Go(m.sweep)
 	return m
 }
@@ -76,7 +78,9 @@ func (m *Memory) sweep() {
 		select {
 		case <-m.stop:
 			return
-		case now := <-tick.C:
+		case <-tick.C:
+			now := time.Now() // what the tick holds may be old
+			m.pulse.beat(now)
 			for i := turn % 8; i < len(m.shards); i += 8 {
 				m.shards[i].expire(now)
 			}

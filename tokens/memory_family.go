@@ -12,8 +12,6 @@ import (
 type kept struct {
 	Family
 	current, previous Hash
-	strikes           int
-	retried           bool
 }
 
 // box is the sealed answer of the last rotation.
@@ -21,7 +19,6 @@ type box struct {
 	first  Token // the access token inside
 	ask    [16]byte
 	sealed []byte
-	asks   int
 }
 
 func (m *Memory) userShard(tag Tag) *shard { return &m.shards[tag[0]%memoryShards] }
@@ -47,7 +44,7 @@ func (m *Memory) Login(_ context.Context, l *Login) error {
 	defer s.mu.Unlock()
 	now := time.Now()
 	if e, ok := s.get(userEpochKey(tag), now).(Epoch); !ok || e != l.Family.UserEpoch {
-		return &GrantError{ReasonLogout}
+		return &GrantError{Reason: ReasonLogout}
 	}
 	k := kept{Family: l.Family, current: l.Refresh.Hash}
 	k.Scope = strings.Clone(k.Scope) // see own
@@ -99,10 +96,10 @@ func (m *Memory) Rotate(_ context.Context, r *Rotation) (*Rotated, error) {
 	now := time.Now()
 	k, ok := s.get(familyKey(tag, id), now).(kept)
 	if !ok {
-		return nil, &GrantError{ReasonNoFamily}
+		return nil, &GrantError{Reason: ReasonNoFamily}
 	}
 	if k.ClientID != r.ClientID {
-		return nil, &GrantError{ReasonOtherClient}
+		return nil, &GrantError{Reason: ReasonOtherClient}
 	}
 	e, _ := s.get(userEpochKey(tag), now).(Epoch)
 	if k.ClientEpoch != r.ClientEpoch || e != k.UserEpoch || !now.Before(k.Expires) || !now.Before(k.LastUsed.Add(r.Idle)) {
@@ -115,8 +112,20 @@ func (m *Memory) Rotate(_ context.Context, r *Rotation) (*Rotated, error) {
 	case k.current == r.Old.Hash:
 		return m.rotate(s, k, r, now, access)
 	}
-	if b, ok := s.get(boxKey(tag, id), now).(box); ok && k.previous == r.Old.Hash {
-		return m.retry(s, k, b, r, now, access)
+	age := now.Sub(k.LastUsed)
+	if k.previous == r.Old.Hash {
+		if b, ok := s.get(boxKey(tag, id), now).(box); ok {
+			return m.retry(s, k, b, r, now, access)
+		}
+		if m.pulse.at(now).forgives(age, r.Window) {
+			k.Generation-- // the new pair takes the place of one that nobody is believed to have
+			k.current = r.Old.Hash
+			out, err := m.rotate(s, k, r, now, access)
+			if err == nil {
+				out.Reissued = true
+			}
+			return out, err
+		}
 	}
 	if r.Old.Generation > k.Generation {
 		return nil, s.finish(tag, id, ReasonLostRotation)
@@ -128,23 +137,20 @@ func (m *Memory) Rotate(_ context.Context, r *Rotation) (*Rotated, error) {
 func (s *shard) finish(tag Tag, id FamilyID, why Reason) error {
 	delete(s.items, familyKey(tag, id))
 	delete(s.items, boxKey(tag, id))
-	return &GrantError{why}
+	return &GrantError{Reason: why}
 }
 
 func (m *Memory) rotate(s *shard, k kept, r *Rotation, now time.Time, access time.Duration) (*Rotated, error) {
 	if err := m.set(s, userTokenKey(r.Access), own(r.Record), now.Add(access)); err != nil {
 		return nil, err
 	}
-	if !k.retried {
-		k.strikes = 0
-	}
-	k.previous, k.current, k.retried = k.current, r.New.Hash, false
+	k.previous, k.current = k.current, r.New.Hash
 	k.Generation++
 	k.LastUsed, k.Address = now, r.Address
 	s.items[familyKey(k.Tag, k.ID)] = item{k, now.Add(familyLife(r.Idle, r.Record.TTL, k.Expires.Sub(now)))}
 	delete(s.items, boxKey(k.Tag, k.ID))
-	if r.Window > 0 && !k.Strict {
-		s.items[boxKey(k.Tag, k.ID)] = item{box{r.Access, r.Ask, r.Box, 0}, now.Add(r.Window)}
+	if r.Window > 0 {
+		s.items[boxKey(k.Tag, k.ID)] = item{box{r.Access, r.Ask, r.Box}, now.Add(r.Window)}
 	}
 	return &Rotated{Left: access}, nil
 }
@@ -152,29 +158,17 @@ func (m *Memory) rotate(s *shard, k kept, r *Rotation, now time.Time, access tim
 func (m *Memory) retry(s *shard, k kept, b box, r *Rotation, now time.Time, access time.Duration) (*Rotated, error) {
 	first, ok := s.items[userTokenKey(b.first)]
 	if !ok || !now.Before(first.expires) {
-		return nil, &GrantError{ReasonAccessGone}
+		return nil, &GrantError{Reason: ReasonAccessGone}
 	}
 	out := &Rotated{Box: b.sealed, Left: first.expires.Sub(now)}
-	if !k.retried && (now.Sub(k.LastUsed) > lateRetry || k.Address != r.Address) {
-		k.retried, k.strikes = true, min(k.strikes+1, 9)
-		if k.strikes >= forgivenRetries && !k.Strict {
-			k.Strict, out.Suspicious = true, true
-		}
-		key := familyKey(k.Tag, k.ID)
-		s.items[key] = item{k, s.items[key].expires}
-	}
+	age := now.Sub(k.LastUsed)
+	out.Suspicious = k.Address != r.Address || age > suspiciousAge && !m.pulse.at(now).forgives(age, r.Window)
 	if b.ask == r.Ask {
 		return out, nil
-	}
-	if b.asks >= maxAsks {
-		return nil, &GrantError{ReasonTooManyAsks}
 	}
 	if err := m.set(s, userTokenKey(r.Access), own(r.Record), now.Add(access)); err != nil {
 		return nil, err
 	}
-	b.asks++
-	key := boxKey(k.Tag, k.ID)
-	s.items[key] = item{b, s.items[key].expires}
 	out.Own, out.Left = true, access
 	return out, nil
 }

@@ -1,7 +1,9 @@
 package tokens_test
 
 import (
+	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,18 +24,26 @@ type model struct {
 	last        *tokens.Rotation // the newest call, for repeating
 	everUsed    []tokens.Token   // used up before previous
 	live        map[tokens.Token]bool
-	firstGone   bool // the access token in the box was revoked
-	asks        int
+	firstGone   bool           // the access token in the box was revoked
+	boxGone     bool           // the retry response is over
+	superseded  []tokens.Token // by a new pair after an outage
 	clientEpoch tokens.Epoch
 }
 
 // machine drives two nodes of a store and the model by the same random steps.
 type machine struct {
 	nodes []tokens.Store
+	world
 	codec *tokens.Codec
 	tag   tokens.Tag
 	fam   tokens.FamilyID
 	m     model
+}
+
+// world is what happens around a store.
+type world struct {
+	loseBox func(t *rapid.T, tag tokens.Tag, id tokens.FamilyID)
+	outage  func(length time.Duration) // one that has just ended; 0: none
 }
 
 func (w *machine) node(t *rapid.T) tokens.Store {
@@ -74,6 +84,53 @@ func (w *machine) end() {
 	clear(w.m.live)
 }
 
+// retry uses the previous token: the answer is in the retry response while that is there, with an access token of its own for
+// another question.
+func (w *machine) retry(t *rapid.T, r *tokens.Rotation) {
+	if w.m.boxGone {
+		w.late(t, r)
+		return
+	}
+	out, why := w.call(t, r)
+	if w.m.firstGone {
+		w.want(t, why, tokens.ReasonAccessGone)
+		return
+	}
+	w.want(t, why, "")
+	if out == nil {
+		return
+	}
+	if string(out.Box) != string(w.m.previous.Box) || out.Own != (r.Ask != w.m.previous.Ask) {
+		t.Fatal("a retry got another answer")
+	}
+	if out.Own {
+		w.m.live[r.Access] = true
+	}
+}
+
+// late retries with the previous token when its retry response is over: after an outage there is a new pair of the same
+// generation, else it is reuse.
+func (w *machine) late(t *rapid.T, r *tokens.Rotation) {
+	forgiven := rapid.Bool().Draw(t, "through an outage")
+	if forgiven {
+		w.outage(time.Minute)
+	}
+	out, why := w.call(t, r)
+	w.outage(0)
+	if !forgiven || w.m.dead {
+		w.want(t, why, tokens.ReasonReuse)
+		w.end()
+		return
+	}
+	w.want(t, why, "")
+	if out.Box != nil || !out.Reissued {
+		t.Fatal("a late retry was not answered by a new pair")
+	}
+	w.m.superseded = append(w.m.superseded, w.m.current)
+	w.m.previous, w.m.last, w.m.current, w.m.firstGone, w.m.boxGone = r, r, r.New, false, false
+	w.m.live[r.Access] = true
+}
+
 func (w *machine) actions() map[string]func(*rapid.T) {
 	return map[string]func(*rapid.T){
 		"rotate": func(t *rapid.T) {
@@ -86,7 +143,7 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 			if w.m.previous != nil {
 				w.m.everUsed = append(w.m.everUsed, w.m.previous.Old)
 			}
-			w.m.previous, w.m.last, w.m.current, w.m.firstGone, w.m.asks = r, r, r.New, false, 0
+			w.m.previous, w.m.last, w.m.current, w.m.firstGone, w.m.boxGone = r, r, r.New, false, false
 			w.m.generation++
 			w.m.live[r.Access] = true
 		},
@@ -101,37 +158,15 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 			}
 		},
 		"retry with the previous token": func(t *rapid.T) {
-			if w.m.previous == nil {
-				return
-			}
-			out, why := w.call(t, w.rotation(w.m.previous.Old))
-			if w.m.firstGone {
-				w.want(t, why, tokens.ReasonAccessGone)
-				return
-			}
-			w.want(t, why, "")
-			if out != nil && string(out.Box) != string(w.m.previous.Box) {
-				t.Fatal("a retry got another box")
+			if w.m.previous != nil {
+				w.retry(t, w.rotation(w.m.previous.Old))
 			}
 		},
 		"retry with another scope": func(t *rapid.T) {
-			if w.m.previous == nil {
-				return
-			}
-			r := w.rotation(w.m.previous.Old)
-			r.Ask = [16]byte{1}
-			_, why := w.call(t, r)
-			switch {
-			case w.m.firstGone:
-				w.want(t, why, tokens.ReasonAccessGone)
-			case w.m.asks >= 8:
-				w.want(t, why, tokens.ReasonTooManyAsks)
-			default:
-				w.want(t, why, "")
-				if !w.m.dead {
-					w.m.asks++
-					w.m.live[r.Access] = true
-				}
+			if w.m.previous != nil {
+				r := w.rotation(w.m.previous.Old)
+				r.Ask = [16]byte{1}
+				w.retry(t, r)
 			}
 		},
 		"reuse of an older token": func(t *rapid.T) {
@@ -149,6 +184,22 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 			_, ahead := w.codec.NewRefresh(w.tag, w.fam, w.m.generation+5)
 			_, why := w.call(t, w.rotation(ahead))
 			w.want(t, why, tokens.ReasonLostRotation)
+			w.end()
+		},
+		"the retry response is over": func(t *rapid.T) {
+			if w.m.previous != nil && !w.m.dead {
+				w.loseBox(t, w.tag, w.fam)
+				w.m.boxGone = true
+			}
+		},
+		"a token that a new pair replaced after an outage": func(t *rapid.T) {
+			if len(w.m.superseded) == 0 {
+				return
+			}
+			w.outage(time.Minute) // no outage forgives this
+			_, why := w.call(t, w.rotation(rapid.SampledFrom(w.m.superseded).Draw(t, "superseded")))
+			w.outage(0)
+			w.want(t, why, tokens.ReasonReuse)
 			w.end()
 		},
 		"another client": func(t *rapid.T) {
@@ -220,14 +271,14 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 }
 
 // testModel runs random interleavings of everything that happens to a family against the model.
-func testModel(t *testing.T, nodes ...tokens.Store) {
+func testModel(t *testing.T, around world, nodes ...tokens.Store) {
 	key, err := tokens.ClaimServerKey(t.Context(), nodes[0], 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	codec := tokens.NewCodec(key)
 	rapid.Check(t, func(t *rapid.T) {
-		w := &machine{nodes: nodes, codec: codec, fam: tokens.NewFamilyID()}
+		w := &machine{nodes: nodes, world: around, codec: codec, fam: tokens.NewFamilyID()}
 		w.tag = codec.Tag(w.fam.String())
 		w.m = model{live: map[tokens.Token]bool{}, clientEpoch: tokens.Epoch{1}}
 		epoch, err := nodes[0].UserEpoch(t.Context(), w.tag, time.Hour)
@@ -250,19 +301,52 @@ func testModel(t *testing.T, nodes ...tokens.Store) {
 func TestModelMemory(t *testing.T) {
 	m := tokens.NewMemory(0)
 	defer m.Close()
-	t.Run("RT-16 V-02 random interleavings agree with the model", func(t *testing.T) { testModel(t, m) })
+	around := world{func(_ *rapid.T, tag tokens.Tag, id tokens.FamilyID) { m.LoseBox(tag, id) }, m.Stood}
+	t.Run("RT-16 V-02 random interleavings agree with the model", func(t *testing.T) { testModel(t, around, m) })
 }
 
 func TestModelRedis(t *testing.T) {
 	s := redistest.Start(t)
 	var nodes []tokens.Store
+	p, look := &fakePulse{}, s.Client()
+	around := world{func(t *rapid.T, tag tokens.Tag, id tokens.FamilyID) {
+		if err := look.Del(t.Context(), tokens.BoxKey(tag, id)).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}, p.set}
 	for range 2 {
 		db, err := redisdb.Open(redisdb.Config{URL: s.URL})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer db.Close()
-		nodes = append(nodes, tokens.NewRedis(db))
+		nodes = append(nodes, tokens.NewRedis(db).WithPulse(p))
 	}
-	t.Run("RT-16 V-02 random interleavings over two nodes agree with the model", func(t *testing.T) { testModel(t, nodes...) })
+	t.Run("RT-16 V-02 random interleavings over two nodes agree with the model", func(t *testing.T) { testModel(t, around, nodes...) })
+}
+
+// fakePulse tells of an outage that a test sets.
+type fakePulse struct {
+	mu       sync.Mutex
+	length   time.Duration
+	returned time.Time
+	err      error
+}
+
+func (p *fakePulse) set(length time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.length, p.returned = length, time.Now()
+}
+
+func (p *fakePulse) Once(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+func (p *fakePulse) Outage() (time.Duration, time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.length, p.returned
 }

@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -91,12 +92,16 @@ func (p *Pending) Revoke(ctx context.Context, t Token, clientID string) (bool, e
 func (p *Pending) EndFamily(ctx context.Context, tag Tag, id FamilyID) (bool, error) {
 	ended, err := p.Store.EndFamily(ctx, tag, id)
 	if err != nil {
-		p.Again(revocation{token: Token{Tag: tag, Family: id}, family: true}, func(ctx context.Context) error {
-			_, err := p.Store.EndFamily(ctx, tag, id)
-			return err
-		})
+		p.endFamilyAgain(tag, id)
 	}
 	return ended, err
+}
+
+func (p *Pending) endFamilyAgain(tag Tag, id FamilyID) {
+	p.Again(revocation{token: Token{Tag: tag, Family: id}, family: true}, func(ctx context.Context) error {
+		_, err := p.Store.EndFamily(ctx, tag, id)
+		return err
+	})
 }
 
 // EndUser implements Store.
@@ -122,6 +127,15 @@ func (p *Pending) EnableClient(ctx context.Context, id string, e Epoch) error {
 // RenewClient implements Store.
 func (p *Pending) RenewClient(ctx context.Context, id string, e Epoch) error {
 	return p.settle(ctx, clientRenew{id}, func(ctx context.Context) error { return p.Store.RenewClient(ctx, id, e) })
+}
+
+// Rotate implements Store: a refresh that ends its session is refused at once, and the end is asked for until it is confirmed.
+func (p *Pending) Rotate(ctx context.Context, r *Rotation) (*Rotated, error) {
+	out, err := p.Store.Rotate(ctx, r)
+	if g, ok := errors.AsType[*GrantError](err); ok && g.Unconfirmed != nil {
+		p.endFamilyAgain(r.Old.Tag, r.Old.Family)
+	}
+	return out, err
 }
 
 // Len returns how much is unconfirmed.

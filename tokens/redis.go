@@ -14,10 +14,22 @@ import (
 
 // Redis is the Store that any number of nodes share. Redis holds hashes of token texts and what tokens say,
 // never a text; every key has a lifetime.
-type Redis struct{ db *redisdb.DB }
+type Redis struct {
+	db       *redisdb.DB
+	pulse    Pulse // nil: no outage is known of
+	alone    primaryAlone
+	replicas replicas
+}
 
 // NewRedis returns a store over an open Redis, which stays the caller's to close.
-func NewRedis(db *redisdb.DB) *Redis { return &Redis{db} }
+func NewRedis(db *redisdb.DB) *Redis { return &Redis{db: db, replicas: replicas{began: time.Now()}} }
+
+// WithPulse makes the store forgive retries that came late through an outage that p knows of. It must be called before
+// anything else.
+func (s *Redis) WithPulse(p Pulse) *Redis {
+	s.pulse = p
+	return s
+}
 
 // foundationLife is how long server key and client epochs live unused. It is longer than any token,
 // and each use begins it anew.
@@ -75,10 +87,7 @@ func (s *Redis) Revoke(ctx context.Context, t Token, clientID string) (bool, err
 		return n == int64(1), err
 	}
 	n, err := s.db.EvalDurable(ctx, revokeToken, []string{clientTokenKey(t)}, t.Hash[16:], appendText(make([]byte, 0, 64), clientID))
-	if err != nil {
-		return false, err
-	}
-	return n == int64(1), nil
+	return n == int64(1), err
 }
 
 // ClientEpochs implements Store: pipelines of GETs, and of SET NX for what is missing. Of a Cluster that is partly away the error is a
@@ -191,7 +200,7 @@ return 0`)
 // Once implements Store.
 func (s *Redis) Once(ctx context.Context, key string, ttl time.Duration) (bool, error) {
 	mine := drawID()
-	v, err := s.db.EvalDurable(ctx, once, []string{"o:" + key}, mine[:], max(ttl, time.Millisecond).Milliseconds())
+	v, err := s.softly(ctx, UnconfirmedReplayMark, once, []string{"o:" + key}, mine[:], max(ttl, time.Millisecond).Milliseconds())
 	return v == int64(1), err
 }
 

@@ -23,7 +23,7 @@ var login = redisdb.NewScript(header + `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 local ends = now + tonumber(ARGV[4])
 local f = '\1' .. ARGV[2] .. string.rep('\0', 32) .. '00000000' .. ARGV[1] .. ARGV[3]
-  .. num(ends) .. num(now) .. num(now) .. '000' .. ARGV[5] .. ARGV[6]
+  .. num(ends) .. num(now) .. num(now) .. '` + marksV1 + `' .. ARGV[5] .. ARGV[6]
 redis.call('SET', KEYS[2], f, 'PX', ARGV[7])
 redis.call('SET', KEYS[3], ARGV[8], 'PX', ARGV[9])
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
@@ -86,7 +86,7 @@ func (s *Redis) UserEpoch(ctx context.Context, tag Tag, life time.Duration) (Epo
 // Login implements Store: one script.
 func (s *Redis) Login(ctx context.Context, l *Login) error {
 	f := &l.Family
-	n, err := s.db.EvalDurable(ctx, login,
+	n, err := s.softly(ctx, UnconfirmedLogin, login,
 		[]string{userEpochKey(f.Tag), familyKey(f.Tag, f.ID), userTokenKey(l.Access), sessionsKey(f.Tag)},
 		f.UserEpoch[:], l.Refresh.Hash[:], f.ClientEpoch[:], l.Max.Milliseconds(), paddedAddress(f.Address), nameAndBody(f),
 		familyLife(l.Idle, l.Record.TTL, l.Max).Milliseconds(), appendUserRecord(nil, l.Access.Hash, l.Record),
@@ -95,7 +95,7 @@ func (s *Redis) Login(ctx context.Context, l *Login) error {
 		return err
 	}
 	if n != int64(1) {
-		return &GrantError{ReasonLogout}
+		return &GrantError{Reason: ReasonLogout}
 	}
 	return nil
 }

@@ -9,9 +9,12 @@ import (
 	"github.com/grantor-auth/grantor/redisdb"
 )
 
-// rotate: KEYS family, user epoch, box, new access, sessions. ARGV head of the new family value (version, new hash, old hash, new
-// generation), what follows its times and marks (address, client's id with its length), client epoch, idle, access life, window,
-// access record, box of this answer.
+// rotate: KEYS family, user epoch, retry response, new access. ARGV head of the new family value (version, new hash, old hash, new
+// generation), what follows its times (marks, address, client's id with its length), client epoch, idle, access life, window,
+// access record, retry response, '1' where a retry that came too late is forgiven.
+//
+// It ends nothing: what it finds is decided upon by a node that is there to tell it. A call may arrive long after its
+// request, when a connection that hung goes on; it must not find a token of today used up, and end a session unseen.
 //
 // This script is what a refresh costs Redis (BenchmarkRotate), and Lua hashes every byte of every string that it is handed or
 // makes: arguments are few and whole, as they will be stored; lifetimes stay text; nothing is made that the usual case does not
@@ -22,79 +25,119 @@ local v, head, owner = call('MGET', K[1], K[2]), A[1], A[2]
 local f = v[1]
 if not f then return {'` + string(ReasonNoFamily) + `'} end
 if string.byte(f) ~= 1 then return redis.error_reply('ERR unreadable family record') end
-if sub(f, 156, 131 + #owner) ~= sub(owner, 25) then
+if sub(f, 156, 128 + #owner) ~= sub(owner, 28) then
   if tonumber(sub(f, 156, 159)) then return {'` + string(ReasonOtherClient) + `'} end
   return redis.error_reply('ERR unreadable family record')
 end
 local t = call('TIME')
 local stamp = t[1] .. sub('00000' .. t[2], -6, -4)
-local left, idle, life, why = sub(f, 90, 102) - stamp, A[4] + 0, A[5] + 0, '` + string(ReasonReuse) + `'
-local unused, access, current, old, strict = stamp - sub(f, 103, 115), life, sub(f, 2, 33), sub(head, 34, 65), sub(f, 131, 131)
+local left, idle, life = sub(f, 90, 102) - stamp, A[4] + 0, A[5] + 0
+local unused, access, current, old = stamp - sub(f, 103, 115), life, sub(f, 2, 33), sub(head, 34, 65)
 if left < access then access = left end
-if sub(f, 74, 89) ~= (v[2] or '') .. A[3] or left <= 0 or unused >= idle then
-  why = '` + string(ReasonEnded) + `'
-elseif current == old then
-  local familyPX, accessPX, marks = A[4], A[5], sub(f, 129, 131)
-  if life > idle then familyPX = accessPX end
-  if left < idle or left < life then familyPX, accessPX = math.min(left, familyPX + 0), access end
-  if sub(marks, 2, 2) ~= '0' then marks = sub(marks, 1, 1) .. '0' .. strict elseif marks ~= '000' then marks = '00' .. strict end
-  call('SET', K[1], head .. sub(f, 74, 102) .. stamp .. sub(f, 116, 128) .. marks .. owner .. sub(f, 132 + #owner), 'PX', familyPX)
-  call('SET', K[4], A[7], 'PX', accessPX)
-  if A[6] ~= '0' and strict == '0' then
-    call('SET', K[3], A[8], 'PX', A[6])
-  else
-    call('DEL', K[3])
+if sub(f, 74, 89) ~= (v[2] or '') .. A[3] or left <= 0 or unused >= idle then return {'` + string(ReasonEnded) + `'} end
+if current == sub(head, 2, 33) then return access end
+if current ~= old then
+  if sub(f, 34, 65) ~= old then
+    if tonumber(sub(head, 66, 73), 16) - 1 > tonumber(sub(f, 66, 73), 16) then return {'` + string(ReasonLostRotation) + `'} end
+    return {'` + string(ReasonReuse) + `'}
   end
-  return access
-elseif current == sub(head, 2, 33) then
-  return access
-else
-  local box = sub(f, 34, 65) == old and call('GET', K[3])
+  local box = call('GET', K[3])
   if box then
-    local firstLeft = call('PTTL', sub(K[4], 1, -17) .. sub(box, 2, 17))
-    if firstLeft <= 0 then return {'` + string(ReasonAccessGone) + `'} end
-    local suspicious, address = 0, sub(owner, 1, 24)
-    if sub(f, 130, 130) == '0' and (unused > ` + fmt.Sprint(lateRetry.Milliseconds()) + ` or sub(f, 132, 155) ~= address) then
-      local strikes = math.min(sub(f, 129, 129) + 1, 9)
-      if strikes >= ` + fmt.Sprint(forgivenRetries) + ` and strict == '0' then strict = '1' suspicious = 1 end
-      call('SET', K[1], sub(f, 1, 128) .. strikes .. '1' .. strict .. sub(f, 132), 'KEEPTTL')
-    end
-    if sub(box, 18, 33) == sub(A[8], 18, 33) then return {'retry', firstLeft, sub(box, 34), suspicious} end
-    local asks = tonumber(sub(box, 1, 1))
-    if asks >= ` + fmt.Sprint(maxAsks) + ` then return {'` + string(ReasonTooManyAsks) + `'} end
-    call('SET', K[3], (asks + 1) .. sub(box, 2), 'KEEPTTL')
+    local first, moved = call('PTTL', sub(K[4], 1, -17) .. sub(box, 2, 17)), 0
+    if first <= 0 then return {'` + string(ReasonAccessGone) + `'} end
+    if sub(f, 132, 155) ~= sub(owner, 4, 27) then moved = 1 end
+    if sub(box, 18, 33) == sub(A[8], 18, 33) then return {'retry', first, sub(box, 34), unused, moved} end
     call('SET', K[4], A[7], 'PX', access)
-    return {'own', access, sub(box, 34), suspicious}
+    return {'own', access, sub(box, 34), unused, moved}
   end
-  if tonumber(sub(head, 66, 73), 16) - 1 > tonumber(sub(f, 66, 73), 16) then why = '` + string(ReasonLostRotation) + `' end
+  if A[6] == '0' then return {'` + string(ReasonReuse) + `'} end
+  if A[9] ~= '1' then return {'late', unused} end
 end
-call('DEL', K[1], K[3])
-call('ZREM', K[5], sub(K[1], -16))
-return {why}`)
+local familyPX, accessPX = A[4], A[5]
+if life > idle then familyPX = accessPX end
+if left < idle or left < life then familyPX, accessPX = math.min(left, familyPX + 0), access end
+call('SET', K[1], head .. sub(f, 74, 102) .. stamp .. sub(f, 116, 128) .. owner .. sub(f, 129 + #owner), 'PX', familyPX)
+call('SET', K[4], A[7], 'PX', accessPX)
+if A[6] ~= '0' then
+  call('SET', K[3], A[8], 'PX', A[6])
+else
+  call('DEL', K[3])
+end
+return access`)
 
-// Rotate implements Store: one script.
+// Rotate implements Store: one script, and another where a retry came too late or the family is to end.
 func (s *Redis) Rotate(ctx context.Context, r *Rotation) (*Rotated, error) {
+	keys, args := rotationKeys(r), rotationArgs(r, r.Record.left(s.Now()))
+	found, err := s.rotate(ctx, keys, args)
+	if err != nil {
+		return nil, err
+	}
+	if found.reason == lateRetry {
+		forgiven, err := s.forgives(ctx, found.age, r.Window)
+		if err != nil {
+			return nil, err
+		}
+		if found.reason = ReasonReuse; forgiven {
+			args[len(args)-1] = "1"
+			if found, err = s.rotate(ctx, keys, args); err != nil {
+				return nil, err
+			}
+			found.Reissued = found.Box == nil
+		}
+	}
+	if found.reason != "" {
+		return nil, s.refused(ctx, r, found.reason)
+	}
+	found.Suspicious = found.moved || found.age > suspiciousAge && !s.excuses(found.age, r.Window)
+	return &found.Rotated, nil
+}
+
+// refused ends the family where the reason does. The verdict holds whether or not that is confirmed.
+func (s *Redis) refused(ctx context.Context, r *Rotation, why Reason) error {
+	g := &GrantError{Reason: why}
+	if why.ends() {
+		_, g.Unconfirmed = s.EndFamily(ctx, r.Old.Tag, r.Old.Family)
+	}
+	return g
+}
+
+// rotation is what the script found.
+type rotation struct {
+	Rotated
+	reason Reason        // why not; lateRetry: that depends
+	age    time.Duration // of the present pair
+	moved  bool          // a retry from another network
+}
+
+// lateRetry is what the script finds when the retry response of the previous token is gone.
+const lateRetry Reason = "late"
+
+func (s *Redis) rotate(ctx context.Context, keys []string, args []any) (*rotation, error) {
+	v, err := s.softly(ctx, UnconfirmedRotation, rotate, keys, args...)
+	if err != nil {
+		return nil, err
+	}
+	return readRotation(v)
+}
+
+// rotationArgs writes most of the arguments into one buffer.
+func rotationArgs(r *Rotation, life time.Duration) []any {
 	window := max(r.Window, 0).Milliseconds()
-	b := appendRotatedHead(make([]byte, 0, 384+len(r.Box)), r) // one buffer for all
+	b := appendRotatedHead(make([]byte, 0, 384+len(r.Box)), r)
 	head := len(b)
 	b = appendRotatedOwner(b, r)
 	owner := len(b)
 	b = appendUserRecord(b, r.Access.Hash, r.Record)
 	record := len(b)
 	b = appendStoredBox(b, r, window > 0)
-	v, err := s.db.EvalDurable(ctx, rotate, rotationKeys(r), b[:head], b[head:owner], r.ClientEpoch[:],
-		r.Idle.Milliseconds(), r.Record.left(s.Now()).Milliseconds(), window, b[owner:record], b[record:])
-	if err != nil {
-		return nil, err
-	}
-	return readRotated(v)
+	return []any{b[:head], b[head:owner], r.ClientEpoch[:], r.Idle.Milliseconds(), life.Milliseconds(), window, b[owner:record], b[record:], ""}
 }
 
-// rotationKeys is five names in one slot, which is written out once.
+// rotationKeys is four names in one slot, which is written out once.
 func rotationKeys(r *Rotation) []string {
 	at, id := userKey("", r.Old.Tag, nil), r.Old.Family
 	family := at + string(id[:])
-	return []string{"f" + family, "u" + at, "w" + family, "t" + at + string(r.Access.Hash[:16]), "s" + at}
+	return []string{"f" + family, "u" + at, "w" + family, "t" + at + string(r.Access.Hash[:16])}
 }
 
 // appendRotatedHead writes what a family's value begins with once it is rotated: what presents the current hash is of the current
@@ -104,9 +147,9 @@ func appendRotatedHead(dst []byte, r *Rotation) []byte {
 	return appendPadded(dst, uint64(r.Old.Generation+1), 16, atUser-atGen)
 }
 
-// appendRotatedOwner writes what stands between a family's marks and its body.
+// appendRotatedOwner writes what stands between a family's times and its body.
 func appendRotatedOwner(dst []byte, r *Rotation) []byte {
-	dst = append(dst, paddedAddress(r.Address)...)
+	dst = append(append(dst, marksV1...), paddedAddress(r.Address)...)
 	return append(appendPadded(dst, uint64(len(r.ClientID)), 10, 4), r.ClientID...)
 }
 
@@ -118,8 +161,8 @@ func appendPadded(dst []byte, n uint64, base, width int) []byte {
 	return append(append(dst, zeros[:max(width-len(digits), 0)]...), digits...)
 }
 
-// appendStoredBox writes what a retry finds: how often another scope was asked for, whose answer it is, to which question, and the
-// answer, where it is kept.
+// appendStoredBox writes what a retry finds: a '0' that versions before counted with, whose answer it is, to which question, and
+// the answer, where it is kept.
 func appendStoredBox(dst []byte, r *Rotation, kept bool) []byte {
 	id := r.Access.ID()
 	dst = append(append(append(dst, '0'), id[:]...), r.Ask[:]...)
@@ -129,24 +172,23 @@ func appendStoredBox(dst []byte, r *Rotation, kept bool) []byte {
 	return dst
 }
 
-func readRotated(v any) (*Rotated, error) {
-	if left, ok := v.(int64); ok {
-		return &Rotated{Left: time.Duration(left) * time.Millisecond}, nil
+func readRotation(v any) (*rotation, error) {
+	left, rotated := v.(int64)
+	if rotated {
+		return &rotation{Rotated: Rotated{Left: time.Duration(left) * time.Millisecond}}, nil
 	}
-	list, ok := v.([]any)
-	if !ok || len(list) == 0 {
-		return nil, fmt.Errorf("%w: unexpected answer of the rotation", ErrRecord)
-	}
-	what, _ := list[0].(string)
-	if len(list) == 1 {
-		return nil, &GrantError{Reason(what)}
-	}
-	left, _ := list[1].(int64)
-	out := &Rotated{Left: time.Duration(left) * time.Millisecond, Own: what == "own"}
-	if len(list) == 4 {
+	list, _ := v.([]any)
+	number := func(i int) time.Duration { n, _ := list[i].(int64); return time.Duration(n) }
+	switch len(list) {
+	case 1:
+		why, _ := list[0].(string)
+		return &rotation{reason: Reason(why)}, nil
+	case 2:
+		return &rotation{reason: lateRetry, age: number(1) * time.Millisecond}, nil
+	case 5:
 		box, _ := list[2].(string)
-		suspicious, _ := list[3].(int64)
-		out.Box, out.Suspicious = []byte(box), suspicious == 1
+		return &rotation{Rotated: Rotated{Box: []byte(box), Own: list[0] == "own", Left: number(1) * time.Millisecond},
+			age: number(3) * time.Millisecond, moved: number(4) == 1}, nil
 	}
-	return out, nil
+	return nil, fmt.Errorf("%w: unexpected answer of the rotation", ErrRecord)
 }
