@@ -66,10 +66,9 @@ type Store interface {
 	Family(ctx context.Context, t Token) (*Family, error)
 
 	// Rotate uses a refresh token. In this order: no family; another client's (no effect); epochs and
-	// expiry (family ended); this very call again (same success); the current token (rotated);
-	// the previous one while its box lives (the box, nothing written anew); a generation above the
-	// family's (Redis lost a rotation: family ended); anything else is reuse (family ended). Refusals are
-	// *GrantError.
+	// expiry (family ended); this very call again (same success); the current token (rotated); the previous one while its
+	// retry response is there (the same answer, nothing written anew) or when an outage of the store let it be over (rotated again); a generation above the
+	// family's (Redis lost a rotation: family ended); anything else is reuse (family ended). Refusals are *GrantError, whether or not the end is confirmed.
 	Rotate(ctx context.Context, r *Rotation) (*Rotated, error)
 
 	// EndFamily ends one family of a user, as Revoke does, whoever's it is, and reports whether it lived.
@@ -111,7 +110,7 @@ type Store interface {
 	// away from another that goes on.
 	Serving(ctx context.Context, names []Name) error
 
-	// Once remembers a key for ttl and says whether this call is the first to do so on any node, as durably as the store was told to be. The key
+	// Once remembers a key for ttl and says whether this call is the first to do so on any node, by the word of what answers. The key
 	// holds nothing that a caller chose.
 	Once(ctx context.Context, key string, ttl time.Duration) (bool, error)
 
