@@ -17,7 +17,8 @@ import (
 // neither by this process nor, by a key in Redis, by those that start later. A server that never had any
 // is not asked for the impossible: a Redis alone, or one that a failover promoted and that is alone since.
 type replicas struct {
-	short atomic.Bool // they fall short: nobody waits for them, until watchReplicas finds them back
+	short atomic.Bool               // they fall short: nobody waits for them, until watchReplicas finds them back
+	since atomic.Pointer[time.Time] // when that began
 
 	mu     sync.Mutex
 	looked time.Time // zero: never
@@ -183,8 +184,9 @@ func (d *DB) fallShort(n *node, key string) {
 // watchReplicas waits for the replicas of a server by writes of its own, in the slot of a key.
 func (d *DB) watchReplicas(n *node, key string) {
 	begun, log := time.Now(), d.cfg.Log.With("wanted", d.cfg.WaitReplicas)
+	n.copies.since.Store(&begun)
 	log.Error("redis: too few replicas confirm writes", "seen", n.copies.online(), "revocations_and_changes", d.missing())
-	defer n.copies.short.Store(false)
+	defer func() { n.copies.short.Store(false); n.copies.since.Store(nil) }()
 	for {
 		select {
 		case <-n.breaker.quit:
@@ -204,6 +206,19 @@ func (d *DB) watchReplicas(n *node, key string) {
 			return // another has the slot now: who writes next finds out
 		}
 	}
+}
+
+// ReplicasAway returns for how long too few replicas of the server of a key have confirmed; 0: enough do.
+func (d *DB) ReplicasAway(ctx context.Context, key string) time.Duration {
+	n, err := d.nodeOf(ctx, d.Key(key))
+	if err != nil || !n.copies.short.Load() {
+		return 0
+	}
+	since := n.copies.since.Load()
+	if since == nil {
+		return time.Nanosecond // it begins just now
+	}
+	return time.Since(*since)
 }
 
 func (r *replicas) online() int {

@@ -1,6 +1,13 @@
 package tokens
 
-import "time"
+import (
+	"time"
+
+	"github.com/grantor-auth/grantor/redisdb"
+)
+
+// DB is the Redis under the store.
+func (s *Redis) DB() *redisdb.DB { return s.db }
 
 // BoxKey is where Redis keeps the retry response of a family.
 func BoxKey(tag Tag, id FamilyID) string { return boxKey(tag, id) }

@@ -345,6 +345,8 @@ func (p *fakePulse) Once(context.Context) error {
 	return p.err
 }
 
+func (p *fakePulse) Fresh(time.Duration) error { return p.Once(context.Background()) }
+
 func (p *fakePulse) Outage() (time.Duration, time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

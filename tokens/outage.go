@@ -8,6 +8,8 @@ import (
 
 // Pulse knows when the store did not serve; *redisdb.Beat is one.
 type Pulse interface {
+	// Fresh returns nil if within a time the store was proven to be the one that all write to.
+	Fresh(within time.Duration) error
 	// Once looks now.
 	Once(ctx context.Context) error
 	// Outage returns the last time without service: how long it was, and when it ended. Zero: there was none.

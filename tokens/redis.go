@@ -15,14 +15,13 @@ import (
 // Redis is the Store that any number of nodes share. Redis holds hashes of token texts and what tokens say,
 // never a text; every key has a lifetime.
 type Redis struct {
-	db       *redisdb.DB
-	pulse    Pulse // nil: no outage is known of
-	alone    primaryAlone
-	replicas replicas
+	db    *redisdb.DB
+	pulse Pulse // nil: no outage is known of
+	alone primaryAlone
 }
 
 // NewRedis returns a store over an open Redis, which stays the caller's to close.
-func NewRedis(db *redisdb.DB) *Redis { return &Redis{db: db, replicas: replicas{began: time.Now()}} }
+func NewRedis(db *redisdb.DB) *Redis { return &Redis{db: db} }
 
 // WithPulse makes the store forgive retries that came late through an outage that p knows of. It must be called before
 // anything else.

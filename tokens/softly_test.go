@@ -49,6 +49,12 @@ func TestReplicaHangs(t *testing.T) {
 		require.True(t, c.alive(t, store, c.access))
 		require.EqualValues(t, 1, store.Unconfirmed(tokens.UnconfirmedLogin))
 	})
+	t.Run("S-23 what is not proven to be the primary still has no word", func(t *testing.T) {
+		unproven := tokens.NewRedis(store.DB()).WithPulse(&fakePulse{err: redisdb.ErrUnavailable})
+		_, err := unproven.Rotate(ctx, before.rotation(unproven, before.refresh))
+		require.ErrorIs(t, err, redisdb.ErrNotDurable)
+		require.Zero(t, unproven.Unconfirmed(tokens.UnconfirmedRotation))
+	})
 	t.Run("V-14 CJ-08 an assertion is neither burnt nor usable twice", func(t *testing.T) {
 		is, err := store.Once(ctx, "assertion", time.Minute)
 		require.NoError(t, err)
