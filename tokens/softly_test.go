@@ -51,7 +51,7 @@ func TestReplicaHangs(t *testing.T) {
 	})
 	t.Run("S-23 what is not proven to be the primary still has no word", func(t *testing.T) {
 		unproven := tokens.NewRedis(store.DB()).WithPulse(&fakePulse{err: redisdb.ErrUnavailable})
-		_, err := unproven.Rotate(ctx, before.rotation(unproven, before.refresh))
+		_, err := unproven.Rotate(ctx, other.rotation(unproven, other.refresh))
 		require.ErrorIs(t, err, redisdb.ErrNotDurable)
 		require.Zero(t, unproven.Unconfirmed(tokens.UnconfirmedRotation))
 	})
