@@ -183,7 +183,7 @@ func (m madeClient) text() string {
 // show prints what was made. Where it could not be confirmed, or nobody knows whether it was made, the secret is shown all the same: it
 // is in force, or will be, and cannot be shown again. The error says which.
 func (m madeClient) show(r *clientRun, err error) error {
-	if err != nil && !errors.Is(err, clients.ErrNotConfirmed) && !errors.Is(err, clients.ErrUnavailable) {
+	if err != nil && !errors.Is(err, clients.ErrNotConfirmed) && !errors.Is(err, clients.ErrOutcomeUnknown) {
 		return err
 	}
 	if err != nil {

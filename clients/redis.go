@@ -42,8 +42,8 @@ var (
 	// ErrNotConfirmed: the change was made, and fewer replicas have it than were asked for; a failover may undo it. The result
 	// stands beside it.
 	ErrNotConfirmed = redisdb.ErrNotDurable
-	// ErrUnavailable: Redis could not answer. Whether a change was made is not known, unless it is ErrNotConfirmed too.
-	ErrUnavailable = redisdb.ErrUnavailable
+	// ErrOutcomeUnknown: Redis's answer was lost; nobody knows whether the change was made.
+	ErrOutcomeUnknown = redisdb.ErrOutcomeUnknown
 	// ErrTooMany: the registrar has as many registrations as it may.
 	ErrTooMany = errors.New("too many clients are registered by this registrar")
 	// ErrOvertaken: others keep changing this client.
@@ -153,7 +153,8 @@ func (d *Redis) Create(ctx context.Context, s *Stored) error {
 }
 
 // replace puts one text in the place of another and returns what stands there then, also with ErrNotConfirmed. By what it compares
-// it may be repeated at any time, and is where it was not confirmed. A creation is not: it would undo a later deletion.
+// it may be repeated at any time, and is where it was made, or may have been, and was not confirmed. A creation is not: that would undo
+// a later deletion.
 func (d *Redis) replace(ctx context.Context, s *Stored, before, after string) (string, error) {
 	ends, registrar := "", 0
 	if at := s.LastSecretEnds(); !at.IsZero() && after != "" {
@@ -177,7 +178,7 @@ func (d *Redis) replace(ctx context.Context, s *Stored, before, after string) (s
 	switch {
 	case err == nil:
 		d.Again.Settled(key)
-	case before != "":
+	case before != "" && (errors.Is(err, ErrNotConfirmed) || errors.Is(err, ErrOutcomeUnknown)):
 		d.Again.Again(key, func(ctx context.Context) error { _, err := run(ctx); return err })
 	}
 	return held, err

@@ -27,7 +27,7 @@ func (o desk) unconfirmed(t *testing.T, detail, method, path string, body any) r
 	count := func() int {
 		n := 0
 		for line := range strings.Lines(o.p.out.String()) {
-			if strings.Contains(line, `"detail":"`+detail) && strings.Contains(line, `"reason":"not_durable"`) {
+			if strings.Contains(line, `"detail":"`+detail) && strings.Contains(line, `"reason":"not_confirmed"`) {
 				n++
 			}
 		}
@@ -36,7 +36,8 @@ func (o desk) unconfirmed(t *testing.T, detail, method, path string, body any) r
 	before := count()
 	r := o.does(t, 503, method, path, body)
 	require.Equal(t, "temporarily_unavailable", r.json["error"])
-	require.Contains(t, r.text("error_description"), "this was done")
+	require.Equal(t, "not_confirmed", r.json["outcome"])
+	require.Contains(t, r.text("error_description"), "done")
 	within(t, func() bool { return count() == before+1 })
 	return r
 }
@@ -186,7 +187,9 @@ func TestUnconfirmedCommands(t *testing.T) {
 		second := shown(t, d.must(t, "", "client", "rotate-secret", "fleet", "--overlap", "24h", "--json")).Secret
 		use(first)
 		use(second)
-		within(t, func() bool { return !strings.Contains(d.must(t, "", "client", "secrets", "fleet"), "never       ") })
+		within(t, func() bool {
+			return strings.Count(d.must(t, "", "client", "secrets", "fleet", "--json"), `"last_used"`) == 2
+		})
 		out, code := d.command(t, "", "client", "rotate-secret", "fleet", "--overlap", "24h")
 		require.Equal(t, 1, code, out)
 		require.Contains(t, out, "--force")

@@ -193,7 +193,7 @@ func (s *Server) changed(x *exchange, c change, err error) error {
 // notChanged is the refusal of a change. Where nobody knows whether it was made, a fresh secret is shown: it may be in force.
 func (s *Server) notChanged(c change, err error) error {
 	e := asError(adminError(err))
-	if shown, ok := c.answer.(secretShown); ok && shown.showsSecret() && e.Status == http.StatusServiceUnavailable {
+	if shown, ok := c.answer.(secretShown); ok && shown.showsSecret() && e.Outcome == metrics.OutcomeUnknown {
 		e.More = c.answer
 	}
 	return e

@@ -43,7 +43,7 @@ func (d *Redis) remember(id string, err error, do func(context.Context) error) {
 	case d.Again == nil:
 	case err == nil:
 		d.Again.Settled(unconfirmedChange{id})
-	default:
+	case errors.Is(err, ErrNotConfirmed):
 		d.Again.Again(unconfirmedChange{id}, do)
 	}
 }
