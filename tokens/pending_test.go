@@ -45,6 +45,25 @@ func (a *away) EndFamily(ctx context.Context, tag tokens.Tag, id tokens.FamilyID
 	return a.Store.EndFamily(ctx, tag, id)
 }
 
+func (a *away) EndUserOnce(ctx context.Context, tag tokens.Tag, call tokens.Call) error {
+	return a.whenThere(func() error { return a.Store.EndUserOnce(ctx, tag, call) })
+}
+
+func (a *away) DisableClient(ctx context.Context, id string, e tokens.Epoch) error {
+	return a.whenThere(func() error { return a.Store.DisableClient(ctx, id, e) })
+}
+
+// whenThere does a thing unless the store is gone, or does it and loses the answer.
+func (a *away) whenThere(do func() error) error {
+	a.asked.Add(1)
+	if !a.gone.Load() || a.does.Load() {
+		if err := do(); !a.gone.Load() {
+			return err
+		}
+	}
+	return errAway
+}
+
 func TestPending(t *testing.T) {
 	start := func(t *testing.T) (*away, *tokens.Pending, *tokens.Codec) {
 		m := tokens.NewMemory(0)
@@ -122,6 +141,49 @@ func TestPending(t *testing.T) {
 			require.Zero(t, p.Len())
 			_, err = p.Family(t.Context(), refresh)
 			require.ErrorIs(t, err, tokens.ErrNotFound)
+		})
+	})
+	t.Run("V-13 a user's end and a client's disabling are done once the store is back, and end nothing that began since", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			a, p, codec := start(t)
+			ctx, tag, other := t.Context(), codec.Tag("u"), codec.Tag("v")
+			before, err := p.UserEpoch(ctx, tag, time.Hour)
+			require.NoError(t, err)
+			_, err = p.UserEpoch(ctx, other, time.Hour)
+			require.NoError(t, err)
+			a.gone.Store(true)
+			require.Error(t, p.EndUser(ctx, tag))
+			require.Error(t, p.DisableClient(ctx, "app", tokens.Epoch{1}))
+			a.does.Store(true)
+			require.Error(t, p.EndUser(ctx, other))
+			since, err := a.Store.UserEpoch(ctx, other, time.Hour)
+			require.NoError(t, err)
+			require.Equal(t, 3, p.Len())
+			a.gone.Store(false)
+			time.Sleep(2 * time.Second)
+			require.Zero(t, p.Len())
+			now, err := p.UserEpoch(ctx, tag, time.Hour)
+			require.NoError(t, err)
+			require.NotEqual(t, before, now)
+			now, err = p.UserEpoch(ctx, other, time.Hour)
+			require.NoError(t, err)
+			require.Equal(t, since, now, "who logged in after the end was done stays logged in")
+			epochs, err := p.ClientEpochs(ctx, []string{"app"}, nil)
+			require.NoError(t, err)
+			require.Zero(t, epochs[0])
+		})
+	})
+	t.Run("an enabling takes back a disabling that is not confirmed", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			a, p, _ := start(t)
+			a.gone.Store(true)
+			require.Error(t, p.DisableClient(t.Context(), "app", tokens.Epoch{1}))
+			a.gone.Store(false)
+			require.NoError(t, p.EnableClient(t.Context(), "app", tokens.Epoch{2}))
+			time.Sleep(2 * time.Second)
+			epochs, err := p.ClientEpochs(t.Context(), []string{"app"}, nil)
+			require.NoError(t, err)
+			require.NotZero(t, epochs[0])
 		})
 	})
 	t.Run("one that always fails does not stand before the others", func(t *testing.T) {
