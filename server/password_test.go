@@ -457,6 +457,26 @@ func TestRefresh(t *testing.T) {
 	})
 }
 
+func TestRefreshAfterDirectory(t *testing.T) {
+	t.Run("RT-19 a directory that is away for longer than the retry window ends no session of who lost an answer before", func(t *testing.T) {
+		f, p := startPeople(t)
+		f.clientNamed("mobile").RetryWindow = 2 * time.Second
+		f.reload(t)
+		_, r0 := f.loggedIn(t, "")
+		require.Equal(t, 200, f.refresh(t, r0).status, "an answer that was lost")
+		whole := p.Authenticator
+		p.Authenticator = awayDirectory{whole}
+		for begun := time.Now(); time.Since(begun) < 2500*time.Millisecond; time.Sleep(100 * time.Millisecond) {
+			refused(t, f.refresh(t, r0), 503, codeUnavailable)
+		}
+		p.Authenticator = whole
+		r := f.refresh(t, r0)
+		require.Equal(t, 200, r.status, r.body)
+		require.Equal(t, r.text("refresh_token"), f.refresh(t, r0).text("refresh_token"), "from here on it is the one answer")
+		require.Equal(t, 200, f.refresh(t, r.text("refresh_token")).status)
+	})
+}
+
 type awayDirectory struct{ users.Authenticator }
 
 func (awayDirectory) Recheck(contextT, string) (*users.User, error) {

@@ -107,6 +107,7 @@ const (
 // family. A directory that cannot say ends nothing.
 func (s *Server) recheckUser(x *exchange, f *tokens.Family) (*users.User, error) {
 	user, err := s.cfg.Users.Recheck(x, f.Subject)
+	s.away.note(err)
 	switch {
 	case errors.Is(err, users.ErrGone):
 		return nil, &tokens.GrantError{Reason: reasonUserDisabled}
@@ -179,7 +180,7 @@ func (s *Server) rotate(x *exchange, text string, old tokens.Token, f *tokens.Fa
 		Old: old, ClientID: x.client.ID, ClientEpoch: x.client.Epoch, Idle: s.idle(x.client), Window: s.retryWindow(x.client),
 		Record:  &tokens.Record{Scope: answer.Scope, Audience: audience, IssuedAt: issued, TTL: life},
 		Ask:     askOf(asked, x.form["resource"]),
-		Address: x.coarseNetwork(),
+		Address: x.coarseNetwork(), Outage: s.away.last(),
 	}
 	answer.Refresh, r.New = s.codec.NewRefresh(old.Tag, old.Family, old.Generation+1)
 	var err error

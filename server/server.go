@@ -124,6 +124,7 @@ type Server struct {
 	limits       *rateLimits
 	shed         *shedder
 	facts        facts
+	away         away
 	gin          *gin.Engine
 	adminEngine  *gin.Engine
 	fixed        *fixedHeaders

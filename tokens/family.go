@@ -55,6 +55,7 @@ type Rotation struct {
 	Ask         [16]byte // hash of what was asked for: scope and resources
 	Box         []byte   // the answer, sealed so that Old alone opens it
 	Address     string
+	Outage      Outage // of what the caller asks beside the store: it forgives a late retry as one of the store's does
 }
 
 // Rotated is what became of a Rotation.

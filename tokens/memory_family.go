@@ -117,7 +117,7 @@ func (m *Memory) Rotate(_ context.Context, r *Rotation) (*Rotated, error) {
 		if b, ok := s.get(boxKey(tag, id), now).(box); ok {
 			return m.retry(s, k, b, r, now, access)
 		}
-		if m.pulse.at(now).forgives(age, r.Window) {
+		if m.excuses(r, now, age) {
 			k.Generation-- // the new pair takes the place of one that nobody is believed to have
 			k.current = r.Old.Hash
 			out, err := m.rotate(s, k, r, now, access)
@@ -162,7 +162,7 @@ func (m *Memory) retry(s *shard, k kept, b box, r *Rotation, now time.Time, acce
 	}
 	out := &Rotated{Box: b.sealed, Left: first.expires.Sub(now)}
 	age := now.Sub(k.LastUsed)
-	out.Suspicious = k.Address != r.Address || age > suspiciousAge && !m.pulse.at(now).forgives(age, r.Window)
+	out.Suspicious = k.Address != r.Address || age > suspiciousAge && !m.excuses(r, now, age)
 	if b.ask == r.Ask {
 		return out, nil
 	}

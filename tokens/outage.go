@@ -19,38 +19,38 @@ type Pulse interface {
 // retryDelay is how much later than it may a client comes back that obeys Retry-After, with its jitter.
 const retryDelay = 5 * time.Second
 
-// outage is a time without service, as seen from now.
-type outage struct{ length, since time.Duration }
+// Outage is a time without service, as seen from now: how long it was, and how long ago it ended. The zero value: there was none.
+type Outage struct{ Length, Since time.Duration }
 
-func lastOutage(p Pulse) outage {
+func lastOutage(p Pulse) Outage {
 	if p == nil {
-		return outage{}
+		return Outage{}
 	}
 	length, returned := p.Outage()
-	return outage{length, time.Since(returned)}
+	return Outage{length, time.Since(returned)}
 }
 
 // forgives says whether a retry comes now, age after its rotation, through this outage: time in which we could not answer does not count against
 // the client. So a retry that comes within the window of the moment when service returned ends no session, if its rotation was not over the window when service ended.
-func (o outage) forgives(age, window time.Duration) bool {
-	return o.length > 0 && window > 0 && o.since <= window+retryDelay && age <= o.since+o.length+window
+func (o Outage) forgives(age, window time.Duration) bool {
+	return o.Length > 0 && window > 0 && o.Since <= window+retryDelay && age <= o.Since+o.Length+window
 }
 
 // forgives asks whether a retry that came too late did so through an outage of Redis. It looks before it judges: a request may come
 // sooner after an outage than the next beat.
-func (s *Redis) forgives(ctx context.Context, age, window time.Duration) (bool, error) {
-	if s.pulse == nil {
-		return false, nil
+func (s *Redis) forgives(ctx context.Context, r *Rotation, age time.Duration) (bool, error) {
+	if r.Outage.forgives(age, r.Window) || s.pulse == nil {
+		return r.Outage.forgives(age, r.Window), nil
 	}
 	if err := s.pulse.Once(ctx); err != nil {
 		return false, err
 	}
-	return s.excuses(age, window), nil
+	return lastOutage(s.pulse).forgives(age, r.Window), nil
 }
 
 // excuses is forgives by what is known already.
-func (s *Redis) excuses(age, window time.Duration) bool {
-	return lastOutage(s.pulse).forgives(age, window)
+func (s *Redis) excuses(r *Rotation, age time.Duration) bool {
+	return r.Outage.forgives(age, r.Window) || lastOutage(s.pulse).forgives(age, r.Window)
 }
 
 // memoryPulse is that of a Memory: its process may stand still.
@@ -77,10 +77,15 @@ func (p *memoryPulse) look(now time.Time) {
 	}
 }
 
+// excuses says whether a retry came late through an outage. The shard must be locked.
+func (m *Memory) excuses(r *Rotation, now time.Time, age time.Duration) bool {
+	return r.Outage.forgives(age, r.Window) || m.pulse.at(now).forgives(age, r.Window)
+}
+
 // at returns the last outage as seen at a moment.
-func (p *memoryPulse) at(now time.Time) outage {
+func (p *memoryPulse) at(now time.Time) Outage {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.look(now)
-	return outage{p.end.Sub(p.began), now.Sub(p.end)}
+	return Outage{p.end.Sub(p.began), now.Sub(p.end)}
 }

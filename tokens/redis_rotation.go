@@ -73,7 +73,7 @@ func (s *Redis) Rotate(ctx context.Context, r *Rotation) (*Rotated, error) {
 		return nil, err
 	}
 	if found.reason == lateRetry {
-		forgiven, err := s.forgives(ctx, found.age, r.Window)
+		forgiven, err := s.forgives(ctx, r, found.age)
 		if err != nil {
 			return nil, err
 		}
@@ -88,7 +88,7 @@ func (s *Redis) Rotate(ctx context.Context, r *Rotation) (*Rotated, error) {
 	if found.reason != "" {
 		return nil, s.refused(ctx, r, found.reason)
 	}
-	found.Suspicious = found.moved || found.age > suspiciousAge && !s.excuses(found.age, r.Window)
+	found.Suspicious = found.moved || found.age > suspiciousAge && !s.excuses(r, found.age)
 	return &found.Rotated, nil
 }
 

@@ -1,0 +1,37 @@
+package server
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/users"
+)
+
+// away remembers when the directory of users could not answer refreshes: who retried in vain meanwhile did not come too late.
+type away struct {
+	mu           sync.Mutex
+	since        time.Time // of the first refresh that it did not answer; zero: it answers
+	began, ended time.Time // of the last outage
+}
+
+// note takes what a refresh learned of the directory. A record that it answered and that is no good says nothing of the others.
+func (a *away) note(err error) {
+	silent := errors.Is(err, users.ErrUnavailable) && !errors.Is(err, users.ErrRecord)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case silent && a.since.IsZero():
+		a.since = time.Now()
+	case err == nil && !a.since.IsZero():
+		a.began, a.ended, a.since = a.since, time.Now(), time.Time{}
+	}
+}
+
+// last returns the last outage.
+func (a *away) last() tokens.Outage {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return tokens.Outage{Length: a.ended.Sub(a.began), Since: time.Since(a.ended)}
+}
