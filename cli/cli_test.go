@@ -47,6 +47,16 @@ func TestHashSecret(t *testing.T) {
 	}
 }
 
+func TestPipedMarks(t *testing.T) {
+	const secret, mark = "gcs_0123456789abcdefghijklmnop", "\xef\xbb\xbf"
+	code, out, stderr := run(mark+secret+"\r\n", "hash-secret", "--secret-stdin")
+	require.Zero(t, code, stderr)
+	require.Equal(t, clients.HashSecret(secret).String()+"\n", out, "the mark that PowerShell pipes is no part of a secret")
+	code, _, stderr = run("\xff\xfeg\x00c\x00\n", "hash-secret", "--secret-stdin")
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "standard input is UTF-16")
+}
+
 func TestHashPassword(t *testing.T) {
 	code, out, _ := run("correct horse battery staple\n", "hash-password", "--password-stdin")
 	require.Zero(t, code)

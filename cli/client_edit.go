@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/jwks"
 	"github.com/grantor-auth/grantor/printable"
 	"github.com/grantor-auth/grantor/tokens"
@@ -96,7 +97,7 @@ func (e *clientEdit) readKeys() error {
 	case e.jwksFile == "":
 		return nil
 	}
-	text, err := os.ReadFile(e.jwksFile)
+	text, err := readWhole(e.jwksFile)
 	if err == nil {
 		e.jwks, err = jwks.ParseSet(text)
 	}
@@ -138,7 +139,7 @@ func (p Program) newSecret(r *clientRun) (hash clients.Hash, secret string, err 
 		}
 		return hash, "", err
 	case f.file != "":
-		text, err := os.ReadFile(f.file)
+		text, err := readWhole(f.file)
 		if err != nil {
 			return hash, "", usageError{err}
 		}
@@ -333,6 +334,18 @@ func (p Program) clientExport(r *clientRun, _ []string) error {
 	return answer(r.cmd, true, out, "")
 }
 
+// readWhole reads a file without the mark that some editors write before its text.
+func readWhole(name string) ([]byte, error) {
+	text, err := os.ReadFile(name) // #nosec G304 -- the operator's
+	if err != nil {
+		return nil, err
+	}
+	if text, err = config.WithoutBOM(text); err != nil {
+		return nil, fmt.Errorf("%s %w", name, err)
+	}
+	return text, nil
+}
+
 // clientApply makes the registry hold what a file says. Clients that the file does not name stay as they are.
 func (p Program) clientApply(r *clientRun, _ []string) error {
 	var in io.Reader = p.Stdin
@@ -341,12 +354,11 @@ func (p Program) clientApply(r *clientRun, _ []string) error {
 		return usageError{errors.New("say -f FILE, or -f - for standard input")}
 	case "-":
 	default:
-		f, err := os.Open(r.file)
+		text, err := readWhole(r.file)
 		if err != nil {
 			return usageError{err}
 		}
-		defer f.Close()
-		in = f
+		in = bytes.NewReader(text)
 	}
 	list, err := clients.ReadRegistrations(in)
 	if err != nil {

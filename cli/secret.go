@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
 )
@@ -79,7 +80,11 @@ func (p Program) readSecret(c *cobra.Command, prompt string, stdin bool) (string
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
 	}
-	line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+	text, err := config.WithoutBOM([]byte(line)) // PowerShell pipes one
+	if err != nil {
+		return "", usageError{fmt.Errorf("standard input %w", err)}
+	}
+	line = strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
 	if line == "" {
 		return "", usageError{errors.New("nothing came from standard input")}
 	}

@@ -270,7 +270,7 @@ func (d *decoder) secretFile(dst reflect.Value, src any, key string) {
 		d.bad(key, "the file cannot be read")
 		return
 	}
-	if text, err = withoutBOM(text); err != nil {
+	if text, err = WithoutBOM(text); err != nil {
 		d.bad(key, "the file %s", err)
 		return
 	}

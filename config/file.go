@@ -38,7 +38,7 @@ func readFile(name string) (*file, error) {
 // parseFile returns what can be read beside an error.
 func parseFile(name string, text []byte) (*file, error) {
 	f := &file{name: name, values: map[string]any{}, places: map[string]place{}}
-	text, err := withoutBOM(text)
+	text, err := WithoutBOM(text)
 	if err != nil {
 		f.broken = true
 		return f, Errors{{File: name, Text: err.Error()}}
@@ -52,8 +52,8 @@ func parseFile(name string, text []byte) (*file, error) {
 	return f, nil
 }
 
-// withoutBOM cuts the mark that some editors write before UTF-8, and refuses those of other encodings.
-func withoutBOM(text []byte) ([]byte, error) {
+// WithoutBOM cuts the mark that some editors write before UTF-8, and refuses those of other encodings.
+func WithoutBOM(text []byte) ([]byte, error) {
 	if bytes.HasPrefix(text, []byte{0xff, 0xfe}) || bytes.HasPrefix(text, []byte{0xfe, 0xff}) {
 		return nil, errors.New("is UTF-16: save it as UTF-8")
 	}

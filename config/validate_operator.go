@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"runtime"
@@ -71,7 +72,7 @@ func (d *decoder) exposedWarnings() (list []string) {
 	return list
 }
 
-// listenAddress refuses what is no address, and the public one: Linux would let two listeners of one address fail at start only.
+// listenAddress refuses what is no address, and what another listener takes: without this, two of one address would fail at the start.
 func (d *decoder) listenAddress(key, addr string) {
 	if addr == "" {
 		return
@@ -80,10 +81,26 @@ func (d *decoder) listenAddress(key, addr string) {
 		d.bad(key, `must be host:port, such as "127.0.0.1:9090"`)
 		return
 	}
-	if addr == d.cfg.Listen && !strings.HasSuffix(addr, ":0") {
+	if collide(addr, d.cfg.Listen) {
 		d.clash([]string{key, "listen"}, "is the public listener: it must have one of its own")
 	}
+	if key == "admin.listen" && collide(addr, d.cfg.Metrics.Listen) {
+		d.clash([]string{key, "metrics.listen"}, "is the listener of metrics: it must have one of its own")
+	}
 	d.transport(key, addr)
+}
+
+// collide says whether two listeners cannot be open at once: they have one port, and one address or all.
+func collide(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil {
+		return false
+	}
+	numberA, errA := net.LookupPort("tcp", portA)
+	numberB, errB := net.LookupPort("tcp", portB)
+	every := func(host string) bool { return host == "" || host == "0.0.0.0" || host == "::" }
+	return errA == nil && errB == nil && numberA == numberB && numberA != 0 && (hostA == hostB || every(hostA) || every(hostB))
 }
 
 // transport refuses a listener that others can reach without TLS (RFC 6749 §3.2). All listeners have this one rule.

@@ -220,8 +220,8 @@ func CheckIssuer(text string) error {
 		}
 	}
 	for _, part := range strings.Split(u.EscapedPath(), "/")[1:] {
-		if part == "" || part == "." || part == ".." || strings.Trim(part, unreserved) != "" {
-			return fmt.Errorf("has the path %q: its parts must be of letters, digits and \"-._~\", and not empty, \".\" or \"..\"", u.EscapedPath())
+		if part == "" || part == "." || part == ".." || part == ".well-known" || strings.Trim(part, unreserved) != "" {
+			return fmt.Errorf("has the path %q: its parts must be of letters, digits and \"-._~\", and not empty, \".\", \"..\" or \".well-known\"", u.EscapedPath())
 		}
 	}
 	return nil
