@@ -3,6 +3,7 @@ package keys_test
 import (
 	"context"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -287,27 +288,37 @@ func TestRotationUnderLoad(t *testing.T) {
 func TestRotationIsTold(t *testing.T) {
 	t.Run("S-33 each rotation is told once, by the leader alone, whoever asked for it", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			var told []keys.Rotation
+			var mu sync.Mutex
+			var list []keys.Rotation
+			told := func() []keys.Rotation {
+				mu.Lock()
+				defer mu.Unlock()
+				return slices.Clone(list)
+			}
 			cfg := config(keys.NewMemory())
 			cfg.RotateEvery = time.Hour
-			cfg.Rotated = func(r keys.Rotation) { told = append(told, r) }
+			cfg.Rotated = func(r keys.Rotation) {
+				mu.Lock()
+				defer mu.Unlock()
+				list = append(list, r)
+			}
 			a, b := open(t, cfg), open(t, cfg)
 			defer run(t, a)()
 			defer run(t, b)()
 			time.Sleep(3*time.Hour + 30*time.Minute)
-			require.Len(t, told, 3)
-			for _, r := range told {
+			require.Len(t, told(), 3)
+			for _, r := range told() {
 				require.True(t, r.Scheduled)
 				require.NotEmpty(t, r.KeyID)
 				require.Equal(t, keys.EdDSA, r.Algorithm)
 			}
 			require.NoError(t, b.Rotate(t.Context(), false))
 			time.Sleep(10 * time.Second)
-			require.Len(t, told, 4)
-			require.False(t, told[3].Scheduled)
+			require.Len(t, told(), 4)
+			require.False(t, told()[3].Scheduled)
 			require.NoError(t, keys.Rotate(t.Context(), cfg.Store, cfg, true))
 			time.Sleep(10 * time.Second)
-			require.Len(t, told, 5, "a compromised key's place is taken too")
+			require.Len(t, told(), 5, "a compromised key's place is taken too")
 		})
 	})
 }
