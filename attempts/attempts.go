@@ -16,8 +16,8 @@ import (
 // after an error whether it counted, and it is never repeated; Hold, Keep and Release name their
 // event, so repeating them counts nothing twice.
 type Counter interface {
-	// Add counts one event of subject and returns how many there are in the running window, which begins with the first, and
-	// how long that window still lasts.
+	// Add counts one event of subject and returns how many there are in the running window, which
+	// begins with the first, and how long that window still lasts.
 	Add(ctx context.Context, subject Subject, window time.Duration) (n int, left time.Duration, err error)
 
 	// Hold reserves an event for pending, unless limit events are reserved or kept already.
@@ -28,7 +28,8 @@ type Counter interface {
 	Release(ctx context.Context, subject Subject, event Event) error
 	// Kept returns how many events of subject are kept.
 	Kept(ctx context.Context, subject Subject) (int, error)
-	// Reset forgets the kept events of subject and the reservation of event, and no other reservation.
+	// Reset forgets the kept events of subject and the reservation of event, and no other
+	// reservation.
 	Reset(ctx context.Context, subject Subject, event Event) error
 }
 

@@ -31,24 +31,25 @@ func NewGuesses(counter Counter, perUser, perAddress int, window time.Duration) 
 }
 
 const (
-	// pending is how long an attempt counts of which nobody says how it ended: longer than a password takes to be found
-	// wrong. What was counted by a command whose answer was lost ends so by itself, and locks nobody out (V-03).
+	// pending is how long an attempt counts of which nobody says how it ended: longer than a
+	// password takes to be found wrong. What was counted by a command whose answer was lost ends so
+	// by itself, and locks nobody out (V-03).
 	pending = 10 * time.Second
 	// MaxWait is how long an attempt waits for others to end.
 	MaxWait = 5 * time.Second
 	// How many attempts of a node wait for one user's others, and for those of one address.
 	maxUserWaiters    = 64
 	maxAddressWaiters = 256
-	// poll is how often the first in line asks whether an attempt has ended on another node. Those of
-	// this node tell it themselves.
+	// poll is how often the first in line asks whether an attempt has ended on another node. Those
+	// of this node tell it themselves.
 	poll = 50 * time.Millisecond
 )
 
 // User is whose failures are counted.
 type User struct {
 	Key string // of one user, see users.Attempt.Key
-	// Password is any text that is another when the password is set anew: a new password has no failures yet. It is hashed
-	// with the key; "" where nobody knows.
+	// Password is any text that is another when the password is set anew: a new password has no
+	// failures yet. It is hashed with the key; "" where nobody knows.
 	Password string
 }
 
@@ -88,8 +89,9 @@ const (
 	Underway              // too many other attempts were under way for MaxWait: refuse with 503; it says nothing of the password
 )
 
-// Begin reserves an attempt from an address, before the directory is asked. For AddressLocked it says how long. An error
-// means that it could not be counted, and the attempt must not go on; only an allowed one must be ended.
+// Begin reserves an attempt from an address, before the directory is asked. For AddressLocked it
+// says how long. An error means that it could not be counted, and the attempt must not go on; only
+// an allowed one must be ended.
 func (g *Guesses) Begin(ctx context.Context, address string) (*Attempt, Verdict, time.Duration, error) {
 	a := &Attempt{g: g, event: newEvent(), origin: address, until: time.Now().Add(MaxWait),
 		address: budget{SubjectOf("password.address", address), g.perAddress, maxAddressWaiters}}
@@ -97,7 +99,8 @@ func (g *Guesses) Begin(ctx context.Context, address string) (*Attempt, Verdict,
 	return a, verdict(held, AddressLocked), held.Left, err
 }
 
-// Of reserves the attempt for a user as well. It is ended where it is not allowed. For AddressLocked it says how long.
+// Of reserves the attempt for a user as well. It is ended where it is not allowed. For
+// AddressLocked it says how long.
 func (a *Attempt) Of(ctx context.Context, u User) (Verdict, time.Duration, error) {
 	if a.g.perUser <= 0 {
 		return Allowed, 0, nil
@@ -120,8 +123,9 @@ func (a *Attempt) identify(ctx context.Context, u User) (*identity, error) {
 	return id, err
 }
 
-// both reserves a place in the user's budget beside the address's. It never holds the one while it waits for the other: who waits
-// for a user's attempts must not keep others of the same address waiting.
+// both reserves a place in the user's budget beside the address's. It never holds the one while it
+// waits for the other: who waits for a user's attempts must not keep others of the same address
+// waiting.
 func (a *Attempt) both(ctx context.Context) (Verdict, time.Duration, error) {
 	has, wants, locked := a.address, a.user, UserLocked
 	for {
@@ -166,8 +170,8 @@ func (a *Attempt) try(ctx context.Context, b budget) (Hold, error) {
 	return a.g.counter.Hold(ctx, b.subject, a.event, b.limit, pending)
 }
 
-// await reserves a place, and waits for one while other attempts are under way: in line behind those of this node, of which the first
-// alone asks the counter.
+// await reserves a place, and waits for one while other attempts are under way: in line behind
+// those of this node, of which the first alone asks the counter.
 func (a *Attempt) await(ctx context.Context, b budget) (Hold, error) {
 	if !a.g.lines.waiting(b.subject) {
 		if held, err := a.try(ctx, b); err != nil || held.Result != Busy {
@@ -198,8 +202,9 @@ func (a *Attempt) await(ctx context.Context, b budget) (Hold, error) {
 	}
 }
 
-// Is tells an attempt which user it turned out to be about, where the directory knew only after it was shown the password. Failures
-// count for that user too, however the name was spelled. UserLocked: the user has too many already.
+// Is tells an attempt which user it turned out to be about, where the directory knew only after it
+// was shown the password. Failures count for that user too, however the name was spelled.
+// UserLocked: the user has too many already.
 func (a *Attempt) Is(ctx context.Context, u User) (Verdict, error) {
 	if a.g.perUser <= 0 {
 		return Allowed, nil
@@ -235,8 +240,8 @@ func (a *Attempt) keep(ctx context.Context, b budget) error {
 	return a.g.counter.Keep(ctx, b.subject, a.event, a.g.window)
 }
 
-// Failed lets the attempt count for the window. After an error the caller must not tell the client that the password was wrong: it
-// would be a guess for nothing.
+// Failed lets the attempt count for the window. After an error the caller must not tell the client
+// that the password was wrong: it would be a guess for nothing.
 func (a *Attempt) Failed(ctx context.Context) error {
 	err := errors.Join(a.keep(ctx, a.address), a.keep(ctx, a.user))
 	if a.proved != nil {
@@ -245,13 +250,14 @@ func (a *Attempt) Failed(ctx context.Context) error {
 	return err
 }
 
-// Refused ends an attempt of a user who is locked: it says nothing of the password, and counts for the address alone.
+// Refused ends an attempt of a user who is locked: it says nothing of the password, and counts for
+// the address alone.
 func (a *Attempt) Refused(ctx context.Context) error {
 	return errors.Join(a.keep(ctx, a.address), a.release(ctx, a.user))
 }
 
-// Succeeded forgets the failures of this budget, gives the reservations back, and remembers the address as the user's. It does as
-// much of that as the store lets it.
+// Succeeded forgets the failures of this budget, gives the reservations back, and remembers the
+// address as the user's. It does as much of that as the store lets it.
 func (a *Attempt) Succeeded(ctx context.Context) error {
 	err := a.release(ctx, a.address)
 	if a.user.limit <= 0 {
@@ -265,8 +271,8 @@ func (a *Attempt) Succeeded(ctx context.Context) error {
 	return err
 }
 
-// Abandoned gives the reservations back: the password was not looked at, or the log-in failed through no fault
-// of the user's. It gives back as much as the store lets it.
+// Abandoned gives the reservations back: the password was not looked at, or the log-in failed
+// through no fault of the user's. It gives back as much as the store lets it.
 func (a *Attempt) Abandoned(ctx context.Context) error {
 	return errors.Join(a.release(ctx, a.address), a.release(ctx, a.user))
 }

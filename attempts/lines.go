@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// lines are the attempts of this node that wait for others to end, one line for each budget, first come
-// first served. The zero value is empty.
+// lines are the attempts of this node that wait for others to end, one line for each budget, first
+// come first served. The zero value is empty.
 type lines struct {
 	mu sync.Mutex
 	of map[Subject][]turn

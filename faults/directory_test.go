@@ -31,7 +31,8 @@ import (
 	"github.com/grantor-auth/grantor/users/database"
 )
 
-// people is a directory outside of Grantor that can be made to accept every question and answer none.
+// people is a directory outside of Grantor that can be made to accept every question and answer
+// none.
 type people struct {
 	config     string // [users]
 	hang, wake func()
@@ -83,7 +84,8 @@ func (d *deployment) outside(t *testing.T, config string) *deployment {
 	return d
 }
 
-// crowd refreshes by 2,000 at once, each again after a second, as Retry-After says. None may be told anything but 503.
+// crowd refreshes by 2,000 at once, each again after a second, as Retry-After says. None may be
+// told anything but 503.
 func crowd(t *testing.T, n *node, d *deployment, current []string, until time.Time) {
 	t.Helper()
 	c := newCaller(d)
@@ -105,8 +107,9 @@ func crowd(t *testing.T, n *node, d *deployment, current []string, until time.Ti
 	require.Zero(t, other.Load(), "answers other than 503 with Retry-After")
 }
 
-// beside asks as machines, one request after the other, while something goes on. refused counts who found no place; that this machine
-// stood still for so long that the node must first confirm what it knows is no matter of directories.
+// beside asks as machines, one request after the other, while something goes on. refused counts who
+// found no place; that this machine stood still for so long that the node must first confirm what
+// it knows is no matter of directories.
 func beside(t *testing.T, n *node, d *deployment, length time.Duration, what func(until time.Time)) (asked, refused int64) {
 	t.Helper()
 	var count, bad atomic.Int64
@@ -193,8 +196,8 @@ func fill(t *testing.T, db *sql.DB) {
 	}
 }
 
-// startPostgres starts a PostgreSQL server and returns its address. Without PostgreSQL the test is skipped, or fails if
-// GRANTOR_TEST_REQUIRE_POSTGRES is 1.
+// startPostgres starts a PostgreSQL server and returns its address. Without PostgreSQL the test is
+// skipped, or fails if GRANTOR_TEST_REQUIRE_POSTGRES is 1.
 func startPostgres(t *testing.T) (addr string) {
 	t.Helper()
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")

@@ -9,7 +9,8 @@ import (
 	"github.com/grantor-auth/grantor/users"
 )
 
-// guess is one attempt at a password, counted before anything is hashed. The counter's store away means no log-in: fail closed.
+// guess is one attempt at a password, counted before anything is hashed. The counter's store away
+// means no log-in: fail closed.
 type guess struct {
 	s        *Server
 	x        *exchange
@@ -46,7 +47,8 @@ func (g *guess) of(a *users.Attempt) error {
 	return g.judge(verdict, left)
 }
 
-// is tells the attempt whose it was, where only the password showed it. A user who is locked under another spelling is locked.
+// is tells the attempt whose it was, where only the password showed it. A user who is locked under
+// another spelling is locked.
 func (g *guess) is(a *users.Attempt, id string) error {
 	if g.reserved == nil || !a.Late() {
 		return nil
@@ -103,7 +105,8 @@ func (g *guess) refused(a *users.Attempt, err error) error {
 	return g.failed(reason)
 }
 
-// failed lets the attempt count as a failure. One that could not be counted is not answered: it would be a guess for nothing.
+// failed lets the attempt count as a failure. One that could not be counted is not answered: it
+// would be a guess for nothing.
 func (g *guess) failed(reason string) error {
 	if g.reserved != nil {
 		if err := g.reserved.Failed(g.x); err != nil {

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// shedder bounds the requests that are under way on this node, so that what cannot be done in time is refused at once. Giving out
-// tokens goes first and introspection last: who has a token keeps working longest.
+// shedder bounds the requests that are under way on this node, so that what cannot be done in time
+// is refused at once. Giving out tokens goes first and introspection last: who has a token keeps
+// working longest.
 type shedder struct {
 	inside    atomic.Int64
 	refreshes atomic.Int64 // of those inside, that wait for the directory of users
@@ -45,8 +46,9 @@ func (s *shedder) enter(endpoint string) error {
 
 func (s *shedder) leave() { s.inside.Add(-1) }
 
-// enterRefresh counts in a refresh that the directory of users must answer for; leaveRefresh must follow it. One directory that
-// hangs takes half of the token endpoint's places, log-ins a quarter, and machines have the others.
+// enterRefresh counts in a refresh that the directory of users must answer for; leaveRefresh must
+// follow it. One directory that hangs takes half of the token endpoint's places, log-ins a quarter,
+// and machines have the others.
 func (s *shedder) enterRefresh() error {
 	if s.refreshes.Add(1) > s.room("token")/2 {
 		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "directory_busy",
@@ -57,7 +59,8 @@ func (s *shedder) enterRefresh() error {
 
 func (s *shedder) leaveRefresh() { s.refreshes.Add(-1) }
 
-// enterLogin counts in a log-in; leaveLogin must follow it. Log-ins that wait for each other or for a slot take nothing from refreshes.
+// enterLogin counts in a log-in; leaveLogin must follow it. Log-ins that wait for each other or for
+// a slot take nothing from refreshes.
 func (s *shedder) enterLogin() error {
 	if s.logins.Add(1) > s.room("token")/4 {
 		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "logins_underway",

@@ -10,8 +10,9 @@ import (
 // Authenticator says who a login name and a password prove. All methods may be called by any
 // number of goroutines. Callers must treat every error as "not logged in".
 type Authenticator interface {
-	// Lookup finds out by what the failures of this log-in are counted. It costs at most one question to
-	// the directory and no hash. An unknown name is no error. Errors wrap ErrUnavailable.
+	// Lookup finds out by what the failures of this log-in are counted. It costs at most one
+	// question to the directory and no hash. An unknown name is no error. Errors wrap
+	// ErrUnavailable.
 	Lookup(ctx context.Context, login Login) (*Attempt, error)
 
 	// Verify compares the password and returns the user. It does the same work whatever it
@@ -51,14 +52,15 @@ func (a *Attempt) Key() string {
 	return "name:" + foldName(a.login.name)
 }
 
-// Late says that only Verify learns for certain whose name it is. The caller then does the same for a name that is nobody's as for a user's.
+// Late says that only Verify learns for certain whose name it is. The caller then does the same for
+// a name that is nobody's as for a user's.
 func (a *Attempt) Late() bool { return a.late }
 
 // KeyOf is Key where the user's id is known.
 func KeyOf(id string) string { return "id:" + id }
 
-// Generation is another text when the user's password is set anew, and says nothing of it: a new password has no
-// failures yet. It is "" where Lookup does not know.
+// Generation is another text when the user's password is set anew, and says nothing of it: a new
+// password has no failures yet. It is "" where Lookup does not know.
 func (a *Attempt) Generation() string {
 	if a.user == nil || a.user.Credential.text == "" {
 		return ""

@@ -62,9 +62,9 @@ type MalformedError struct {
 
 func (e *MalformedError) Error() string { return e.Field + " " + e.Problem }
 
-// DirectoryError is a fault of a directory: it was silent, refused, or answered what cannot be used. It is an
-// ErrUnavailable, an ErrRecord, or both. The cause is for the log and is not unwrapped: no error inside
-// it may be taken for a mistake of the client's.
+// DirectoryError is a fault of a directory: it was silent, refused, or answered what cannot be
+// used. It is an ErrUnavailable, an ErrRecord, or both. The cause is for the log and is not
+// unwrapped: no error inside it may be taken for a mistake of the client's.
 type DirectoryError struct {
 	Kinds []error // ErrUnavailable, ErrRecord
 	Cause error

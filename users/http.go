@@ -17,8 +17,8 @@ type HTTPConfig struct {
 	URL     string        // https, or http on loopback
 	Secret  string        // signs the requests: at least MinHTTPSecret bytes, known to both sides
 	Timeout time.Duration // of one question; 0 is 5 s
-	// Transport carries the requests, for a private CA; nil: the default one, with as many connections
-	// as questions may be asked at once.
+	// Transport carries the requests, for a private CA; nil: the default one, with as many
+	// connections as questions may be asked at once.
 	Transport http.RoundTripper
 }
 
@@ -114,8 +114,8 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// Lookup implements Authenticator. The application is not asked yet: failures count by the name, or by the user whose name it was
-// when the application was asked last.
+// Lookup implements Authenticator. The application is not asked yet: failures count by the name, or
+// by the user whose name it was when the application was asked last.
 func (h *HTTP) Lookup(_ context.Context, login Login) (*Attempt, error) {
 	a := &Attempt{login: login, late: true}
 	if sub, known := h.owners.Get(login.name); known {

@@ -46,10 +46,11 @@ func (l Login) String() string { return "log-in of " + l.name }
 // GoString is String: %#v shows no password either.
 func (l Login) GoString() string { return l.String() }
 
-// NormalizeName returns the one form in which a login name is looked up and stored: parts that are divided by single
-// spaces (RFC 8265 §3.1), each by the profile UsernameCasePreserved (§3.4) where it takes the part, else in NFC, so that names
-// with symbols work too. Case counts; a directory that ignores it answers for all spellings with one id. Applying it twice
-// changes nothing. Errors are *MalformedError.
+// NormalizeName returns the one form in which a login name is looked up and stored: parts that are
+// divided by single spaces (RFC 8265 §3.1), each by the profile UsernameCasePreserved (§3.4) where
+// it takes the part, else in NFC, so that names with symbols work too. Case counts; a directory
+// that ignores it answers for all spellings with one id. Applying it twice changes nothing. Errors
+// are *MalformedError.
 func NormalizeName(text string) (string, error) {
 	if err := checkTyped("username", text, MaxNameBytes); err != nil {
 		return "", err
@@ -69,8 +70,8 @@ func NormalizeName(text string) (string, error) {
 	return name, nil
 }
 
-// invisible says what a part of a name cannot hold: blanks, control and format characters. Directories differ in whether they see
-// them, so one name would have many spellings.
+// invisible says what a part of a name cannot hold: blanks, control and format characters.
+// Directories differ in whether they see them, so one name would have many spellings.
 func invisible(r rune) bool { return unicode.In(r, unicode.C, unicode.Z) }
 
 // CheckPassword says whether a password is one that is looked at: 1 to MaxPasswordBytes. It judges
@@ -106,9 +107,10 @@ func notTypeable(r rune) bool {
 	return r < 0x20 && r != '\t' || r == 0x7f || r == 0xfffe || r == 0xffff
 }
 
-// foldName returns the form by which failures of a name are counted where the user's id is not known: as coarse as the
-// coarsest collation that a database is likely to have, so that spelling one name in several cases, widths, accents or
-// spacings opens no second budget. Users who share a form share a budget and nothing else.
+// foldName returns the form by which failures of a name are counted where the user's id is not
+// known: as coarse as the coarsest collation that a database is likely to have, so that spelling
+// one name in several cases, widths, accents or spacings opens no second budget. Users who share a
+// form share a budget and nothing else.
 func foldName(name string) string {
 	bare := strings.Map(func(r rune) rune {
 		if invisible(r) || unicode.In(r, unicode.M, unicode.Other_Default_Ignorable_Code_Point) {
@@ -122,8 +124,8 @@ func foldName(name string) string {
 	return bare
 }
 
-// normalPassword returns a password by RFC 8265 §4.2 OpaqueString: NFC, and every space U+0020. A password that the profile
-// does not take stays as it was typed.
+// normalPassword returns a password by RFC 8265 §4.2 OpaqueString: NFC, and every space U+0020. A
+// password that the profile does not take stays as it was typed.
 func normalPassword(password string) string {
 	normal, err := precis.OpaqueString.String(password)
 	if err != nil || CheckPassword(normal) != nil {

@@ -8,8 +8,8 @@ import (
 )
 
 // Slots bound how many passwords are checked at once, and how many requests wait for it and how
-// long, so that guessing starves nobody else (docs/conformance.md S-16) and memory stays below slots ×
-// MaxHashMemory (S-17).
+// long, so that guessing starves nobody else (docs/conformance.md S-16) and memory stays below
+// slots × MaxHashMemory (S-17).
 type Slots struct {
 	busy    chan struct{}
 	waiting atomic.Int64
@@ -71,8 +71,9 @@ func (s *Slots) acquire(ctx context.Context) error {
 	}
 }
 
-// match compares a password in a slot: as it was typed, which is how other programs hash, and then as RFC 8265 §4.2 normalises
-// it where that is another text. Whether there are two comparisons is told by what was typed alone.
+// match compares a password in a slot: as it was typed, which is how other programs hash, and then
+// as RFC 8265 §4.2 normalises it where that is another text. Whether there are two comparisons is
+// told by what was typed alone.
 func (s *Slots) match(ctx context.Context, hash stored, password string) (ok bool, err error) {
 	err = s.Do(ctx, func() {
 		ok = s.matches(hash, password)

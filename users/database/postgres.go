@@ -32,8 +32,9 @@ func openPostgres(dsn string) (*sql.DB, error) {
 // answerLimit is how long a server may be silent in the midst of a question.
 const answerLimit = 3 * time.Second
 
-// impatient dials connections that give up on a silent server. Without it a question to a server that has stopped is never
-// over: when its context ends lib/pq asks the server, by another connection, to stop, and goes on reading.
+// impatient dials connections that give up on a silent server. Without it a question to a server
+// that has stopped is never over: when its context ends lib/pq asks the server, by another
+// connection, to stop, and goes on reading.
 type impatient struct{ net.Dialer }
 
 // DialTimeout implements pq.Dialer.
@@ -57,7 +58,8 @@ func (d impatient) DialContext(ctx context.Context, network, address string) (ne
 	return impatientConn{c}, nil
 }
 
-// impatientConn bounds each read and write. lib/pq reads only where it awaits an answer, so an idle connection stays.
+// impatientConn bounds each read and write. lib/pq reads only where it awaits an answer, so an idle
+// connection stays.
 type impatientConn struct{ net.Conn }
 
 func (c impatientConn) Read(p []byte) (int, error) {
