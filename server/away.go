@@ -9,14 +9,16 @@ import (
 	"github.com/grantor-auth/grantor/users"
 )
 
-// away remembers when the directory of users could not answer refreshes: who retried in vain meanwhile did not come too late.
+// away remembers when the directory of users could not answer refreshes: who retried in vain
+// meanwhile did not come too late.
 type away struct {
 	mu           sync.Mutex
 	since        time.Time // of the first refresh that it did not answer; zero: it answers
 	began, ended time.Time // of the last outage
 }
 
-// note takes what a refresh learned of the directory. A record that it answered and that is no good says nothing of the others.
+// note takes what a refresh learned of the directory. A record that is no good says nothing of
+// other users.
 func (a *away) note(err error) {
 	silent := errors.Is(err, users.ErrUnavailable) && !errors.Is(err, users.ErrRecord)
 	a.mu.Lock()

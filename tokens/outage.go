@@ -19,7 +19,8 @@ type Pulse interface {
 // retryDelay is how much later than it may a client comes back that obeys Retry-After, with its jitter.
 const retryDelay = 5 * time.Second
 
-// Outage is a time without service, as seen from now: how long it was, and how long ago it ended. The zero value: there was none.
+// Outage is a time without service, as seen from now: how long it was, and how long ago it ended.
+// The zero value: there was none.
 type Outage struct{ Length, Since time.Duration }
 
 func lastOutage(p Pulse) Outage {
@@ -30,14 +31,15 @@ func lastOutage(p Pulse) Outage {
 	return Outage{length, time.Since(returned)}
 }
 
-// forgives says whether a retry comes now, age after its rotation, through this outage: time in which we could not answer does not count against
-// the client. So a retry that comes within the window of the moment when service returned ends no session, if its rotation was not over the window when service ended.
+// forgives says whether a retry comes now, age after its rotation, through this outage. Time in
+// which we could not answer does not count: within the window of the return of service no session
+// ends whose rotation was within the window of the beginning.
 func (o Outage) forgives(age, window time.Duration) bool {
 	return o.Length > 0 && window > 0 && o.Since <= window+retryDelay && age <= o.Since+o.Length+window
 }
 
-// forgives asks whether a retry that came too late did so through an outage of Redis. It looks before it judges: a request may come
-// sooner after an outage than the next beat.
+// forgives says whether a retry came too late through an outage. It looks before it judges: a
+// request may come sooner after an outage than the next beat.
 func (s *Redis) forgives(ctx context.Context, r *Rotation, age time.Duration) (bool, error) {
 	if r.Outage.forgives(age, r.Window) || s.pulse == nil {
 		return r.Outage.forgives(age, r.Window), nil

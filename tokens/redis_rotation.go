@@ -13,8 +13,8 @@ import (
 // generation), what follows its times (marks, address, client's id with its length), client epoch, idle, access life, window,
 // access record, retry response, '1' where a retry that came too late is forgiven.
 //
-// It ends nothing: what it finds is decided upon by a node that is there to tell it. A call may arrive long after its
-// request, when a connection that hung goes on; it must not find a token of today used up, and end a session unseen.
+// It ends nothing: a node that is there to tell it does. A call may reach Redis long after its request,
+// when a connection that hung goes on; it must not end a session unseen.
 //
 // This script is what a refresh costs Redis (BenchmarkRotate), and Lua hashes every byte of every string that it is handed or
 // makes: arguments are few and whole, as they will be stored; lifetimes stay text; nothing is made that the usual case does not

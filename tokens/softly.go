@@ -29,12 +29,12 @@ func (u *primaryAlone) of(kind string) *atomic.Uint64 {
 	return &u.replayMarks
 }
 
-// softly runs a script whose write adds something. It waits for replicas while they are well; once too few have confirmed for
-// replicaPatience, the word of what is proven to be the primary still is enough, and what was not confirmed is counted.
+// softly runs a script whose write adds something. It waits for replicas while they are well. Once
+// too few have confirmed for replicaPatience, the word of the proven primary is enough, and counted.
 //
-// Losing an addition fails closed: a lost log-in asks again, a lost rotation is told from reuse by its generation. To answer 503 for a rotation
-// that took effect is worse: the client retries with what is used up, and in the end that is reuse. What takes something away (revocations,
-// ends of sessions and users, disabling, keys) must not come here: losing it revives.
+// Losing an addition fails closed: a lost login asks again, a lost rotation shows by its generation.
+// But 503 for a rotation that took effect makes the client retry with a used token: reuse in the end.
+// What takes something away (revocations, ends, disabling, keys) must not come here: losing it revives.
 func (s *Redis) softly(ctx context.Context, kind string, script *redisdb.Script, keys []string, args ...any) (any, error) {
 	v, err := s.db.EvalDurable(ctx, script, keys, args...)
 	if !errors.Is(err, redisdb.ErrNotDurable) {
@@ -50,15 +50,15 @@ func (s *Redis) softly(ctx context.Context, kind string, script *redisdb.Script,
 	return v, err
 }
 
-// replicaPatience is how long a write waits for replicas that have just gone: a primary that is about to die as well, or was
-// cut off, must not answer what is lost with it.
+// replicaPatience is how long a write waits for replicas that have just gone: a primary that is
+// about to die as well, or was cut off, must not answer what is lost with it.
 const (
 	replicaPatience = time.Second
 	replicaPoll     = 20 * time.Millisecond
 )
 
-// awaitReplicas waits until replicas are back or have been away for replicaPatience. It returns false where they had been before it
-// was asked.
+// awaitReplicas waits until replicas are back or have been away for replicaPatience. It returns
+// false where they had been away that long before.
 func (s *Redis) awaitReplicas(ctx context.Context, key string) bool {
 	if s.db.ReplicasAway(ctx, key) >= replicaPatience {
 		return false
