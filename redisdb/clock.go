@@ -21,8 +21,8 @@ type reading struct {
 // ClockEvery is how often a node should look at Redis's clock: so long may a jump of it go unseen.
 const ClockEvery = 500 * time.Millisecond
 
-// readAnew is when a reading is replaced by a less exact one: clocks drift by some 100 µs in this time.
-const readAnew = 10 * time.Second
+// drift is how much less exact a reading becomes with time: one part of so many, more than quartz goes wrong.
+const drift = 5000
 
 // now returns Redis's time; this node's, where nobody has looked yet.
 func (c *clock) now() time.Time {
@@ -36,14 +36,16 @@ func (c *clock) now() time.Time {
 func (r *reading) at(local time.Time) time.Time { return r.redis.Add(local.Sub(r.local)) }
 
 // learn takes a time that Redis told between two moments. A more exact reading that agrees with it stays: on a
-// busy machine answers are late.
+// busy machine, or after a pause of this process, answers are late.
 func (c *clock) learn(told, sent, received time.Time) {
-	took := received.Sub(sent)
-	old := c.last.Load()
-	if old != nil && old.exact <= took/2 && sent.Sub(old.local) < readAnew && !told.Before(old.at(sent).Add(-old.exact)) && !told.After(old.at(received).Add(old.exact)) {
-		return
+	exact := received.Sub(sent) / 2
+	if old := c.last.Load(); old != nil {
+		was := old.exact + received.Sub(old.local)/drift
+		if was <= exact && !told.Before(old.at(sent).Add(-was)) && !told.After(old.at(received).Add(was)) {
+			return
+		}
 	}
-	c.last.Store(&reading{redis: told, local: sent.Add(took / 2), exact: took / 2})
+	c.last.Store(&reading{redis: told, local: sent.Add(exact), exact: exact})
 }
 
 // Now returns Redis's time as this node knows it, without asking. It is as good as the last call of Time, and this node's
