@@ -13,8 +13,10 @@ import (
 // ago sets when the deployment last beat, by Redis's clock.
 func ago(t *testing.T, s *redistest.Server, d time.Duration) {
 	t.Helper()
-	now := s.Client().Time(t.Context()).Val()
-	require.NoError(t, s.Client().HSet(t.Context(), "beat:{registry}", "at", now.Add(-d).UnixMilli()).Err())
+	require.Eventually(t, func() bool { // after a restart it reads its file first
+		now, err := s.Client().Time(t.Context()).Result()
+		return err == nil && s.Client().HSet(t.Context(), "beat:{registry}", "at", now.Add(-d).UnixMilli()).Err() == nil
+	}, recovery, time.Millisecond)
 }
 
 func TestBeatOutage(t *testing.T) {
