@@ -17,6 +17,7 @@ type proxy struct {
 
 	to          atomic.Value // string: where new connections lead
 	loseAnswers atomic.Int32 // so many next answers are lost with their connections
+	lost        atomic.Value // func(): runs when an answer was lost
 	delay       atomic.Int64 // of each answer, nanoseconds
 	conns       sync.Map
 }
@@ -55,6 +56,9 @@ func (p *proxy) answer(c, s net.Conn) {
 			return
 		}
 		if p.loseAnswers.Load() > 0 && p.loseAnswers.Add(-1) >= 0 {
+			if f, _ := p.lost.Load().(func()); f != nil {
+				f()
+			}
 			return
 		}
 		if d := p.delay.Load(); d > 0 {

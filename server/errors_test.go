@@ -85,6 +85,36 @@ func TestFaultsOfTheStore(t *testing.T) {
 	})
 }
 
+// TestMeaningsOf503 asks for a revocation of which the store says three things.
+func TestMeaningsOf503(t *testing.T) {
+	f := start(t)
+	waits := map[string]bool{}
+	for outcome, c := range map[string]struct {
+		err            error
+		reason, phrase string
+	}{
+		"not_done":      {redisdb.ErrUnavailable, "store_unavailable", "nothing was done"},
+		"not_confirmed": {redisdb.ErrNotDurable, "not_confirmed", "this is done, but too few replicas"},
+		"unknown":       {redisdb.ErrOutcomeUnknown, "outcome_unknown", "whether this was done is not known"},
+	} {
+		t.Run("ER-06 RV-14 RFC 7009 §2.2.1 "+outcome, func(t *testing.T) {
+			token := f.issue(t, "")
+			for range 32 {
+				f.store.broken = c.err
+				r := f.post(t, revP, app, "token="+token)
+				f.store.broken = nil
+				refused(t, r, 503, codeUnavailable)
+				require.Equal(t, outcome, r.text("outcome"))
+				require.Contains(t, r.text("error_description"), c.phrase)
+				require.Regexp(t, "^[1-4]$", r.header.Get("Retry-After"))
+				waits[r.header.Get("Retry-After")] = true
+			}
+			require.Contains(t, f.log.String(), `"reason":"`+c.reason+`"`)
+		})
+	}
+	require.Greater(t, len(waits), 1, "all who were refused do not come back in one second")
+}
+
 // TestAsError holds every error that other packages wrap against what a client is told of it.
 func TestAsError(t *testing.T) {
 	syntax := func() error { _, err := scopes.Parse("a  b"); return err }()
