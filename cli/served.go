@@ -19,8 +19,9 @@ type served struct {
 	codec *tokens.Codec
 	log   *slog.Logger
 
-	mu  sync.Mutex
-	now []tokens.Name
+	mu   sync.Mutex
+	now  []tokens.Name
+	late bool // the beginning could not be noted
 }
 
 // servedEvery is how often a node says what it serves.
@@ -36,12 +37,23 @@ func (s *served) run(ctx context.Context) {
 		case <-tick.C:
 		}
 		s.mu.Lock()
-		err := s.store.Serving(ctx, s.now)
+		err := s.again(ctx)
 		s.mu.Unlock()
 		if err != nil {
 			s.log.Debug("what is served could not be stored; it is tried again", "error", err.Error())
 		}
 	}
+}
+
+// again says what is served, and notes the beginning, where that was not possible. s.mu is held.
+func (s *served) again(ctx context.Context) error {
+	if s.late {
+		if _, _, err := s.store.BeginServing(ctx, s.now); err != nil {
+			return err
+		}
+		s.late = false
+	}
+	return s.store.Serving(ctx, s.now)
 }
 
 // begin ends what must not come back, before a configuration is put in force. undo takes the configuration back.
@@ -57,7 +69,8 @@ func (s *served) begin(ctx context.Context, cfg *config.Config) (undo func(), er
 		_ = s.store.Serving(context.WithoutCancel(ctx), before) // said again every few seconds
 	}
 	back, gone, err := s.store.BeginServing(ctx, names)
-	if err = s.settled(err); err != nil {
+	s.late = errors.Is(err, tokens.ErrOnlyReads)
+	if err = s.settled(err); err != nil && !s.late {
 		return undo, err
 	}
 	for _, n := range back {
@@ -73,7 +86,14 @@ func (s *served) begin(ctx context.Context, cfg *config.Config) (undo func(), er
 		}
 	}
 	s.now = names
-	return undo, s.settled(s.store.Serving(ctx, names))
+	if err == nil {
+		err = s.settled(s.store.Serving(ctx, names))
+	}
+	if errors.Is(err, tokens.ErrOnlyReads) { // nothing had to end, so it may serve those who only read
+		s.log.Warn("what this node serves cannot be noted; it is tried again", "error", err.Error())
+		return undo, nil
+	}
+	return undo, err
 }
 
 // settled tells of an end that too few replicas have confirmed; the node asks for it again by itself.

@@ -132,7 +132,7 @@ func (b *Beat) Once(ctx context.Context) error {
 		b.note(sent, time.Now(), ms)
 	}
 	doubt := err
-	if err == nil || onlyReads(err) { // whose memory is full answers who reads, and is the primary still
+	if err == nil || OnlyReads(err) { // whose memory is full answers who reads, and is the primary still
 		doubt = b.db.prove(endless(ctx), acked)
 	}
 	if doubt == nil {

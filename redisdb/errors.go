@@ -97,8 +97,8 @@ type answerError struct {
 func (e *answerError) Error() string { return e.kind.Error() + ": " + e.text }
 func (e *answerError) Unwrap() error { return e.kind }
 
-// onlyReads says whether a server refused a write by its own state, and answers who reads.
-func onlyReads(err error) bool {
+// OnlyReads says whether a server refused a write by its own state, and answers who reads.
+func OnlyReads(err error) bool {
 	e, ok := errors.AsType[*answerError](err)
 	if !ok || errors.Is(err, ErrOutcomeUnknown) {
 		return false

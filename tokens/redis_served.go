@@ -20,11 +20,16 @@ const (
 const servedLife = 30 * 24 * time.Hour
 
 // beginServing: KEYS lists, times, absent. ARGV names, life. It returns the names that come back: some node's configuration was without
-// them after any node served them last. And those that go: this configuration is the first without them since.
+// them after any node served them last. And those that go: this configuration is the first without them since. And why that could not be
+// noted, where Redis takes no writes at the moment.
 var beginServing = redisdb.NewScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local mine, seen, back, gone = {}, {}, {}, {}
+local mine, seen, back, gone, unnoted = {}, {}, {}, {}, ''
+local function note(...)
+  local r = redis.pcall(...)
+  if type(r) == 'table' and r.err then unnoted = r.err end
+end
 local function pairsOf(key)
   local flat, list = redis.call('HSCAN', key, '0', 'COUNT', 1000000)[2], {}
   for i = 1, #flat, 2 do list[flat[i]] = flat[i + 1] end
@@ -45,11 +50,11 @@ end
 for name, at in pairs(seen) do
   if not mine[name] then
     if at > tonumber(absent[name] or -1) then table.insert(gone, name) end
-    redis.call('HSET', KEYS[3], name, string.format('%.0f', now))
+    note('HSET', KEYS[3], name, string.format('%.0f', now))
   end
 end
-redis.call('PEXPIRE', KEYS[3], ARGV[2])
-return {back, gone}`)
+note('PEXPIRE', KEYS[3], ARGV[2])
+return {back, gone, unnoted}`)
 
 // serving: KEYS lists, times. ARGV digest, names, life, how long a list is known. Names are sent where Redis does not know them only.
 var serving = redisdb.NewScript(`
@@ -77,8 +82,11 @@ func (s *Redis) BeginServing(ctx context.Context, names []Name) (back, gone []Na
 	list, _ := joined(names)
 	v, err := s.db.EvalDurable(ctx, beginServing, []string{servedLists, servedTimes, servedAbsent}, list, foundationLife.Milliseconds())
 	answer, _ := v.([]any)
-	if len(answer) != 2 {
+	if len(answer) != 3 {
 		return nil, nil, orUnexpected(err)
+	}
+	if unnoted, _ := answer[2].(string); unnoted != "" {
+		err = fmt.Errorf("%w: %s", ErrOnlyReads, unnoted)
 	}
 	return readNames(answer[0]), readNames(answer[1]), err
 }
@@ -105,6 +113,9 @@ func (s *Redis) Serving(ctx context.Context, names []Name) error {
 	list, digest := joined(names)
 	for _, text := range [][]byte{nil, list} {
 		v, err := s.db.Eval(ctx, serving, []string{servedLists, servedTimes}, digest, text, foundationLife.Milliseconds(), servedLife.Milliseconds())
+		if redisdb.OnlyReads(err) {
+			return fmt.Errorf("%w: %w", ErrOnlyReads, err)
+		}
 		if err != nil || v == int64(1) || len(list) == 0 {
 			return err
 		}

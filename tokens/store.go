@@ -15,6 +15,9 @@ var (
 	ErrNotFound = errors.New("token not found")
 	// ErrFull: a memory store has reached its bound.
 	ErrFull = errors.New("the memory store is full")
+	// ErrOnlyReads: of BeginServing, which answers all the same, and Serving. Nothing was noted, because the store takes no writes
+	// at the moment.
+	ErrOnlyReads = errors.New("the store takes no writes")
 )
 
 // Call names one call of EndUserOnce.
