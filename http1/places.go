@@ -30,7 +30,7 @@ func (p *places) await(s *Server) {
 	}
 	for int(p.taken.Load()) >= p.most-p.most/8 {
 		made := s.closeIdle(max(p.most/32, 1))
-		p.closed.Add(uint64(made)) //nolint:gosec // not negative
+		p.closed.Add(uint64(made)) // #nosec G115 -- not negative
 		if made > 0 || int(p.taken.Load()) < p.most {
 			return // what was closed leaves in a moment
 		}
