@@ -24,7 +24,7 @@ const (
 // conn is a connection: what its requests share.
 type conn struct {
 	srv    *Server
-	net    net.Conn // what requests are read from: with TLS, its inside
+	net    net.Conn // what requests are read from: with TLS, its inside; others need srv.mu
 	raw    net.Conn
 	values context.Context // of all requests
 	shared http.Request    // what all requests have alike
@@ -125,6 +125,9 @@ func (c *conn) requests() reason {
 
 // begun waits for four bytes of a request that is not the first, as net/http does: a client that ends with less has said nothing.
 func (c *conn) begun() bool {
+	if until := time.Now().Add(c.srv.idle); c.answered && c.have < mostBlank && c.readBy.Before(until) {
+		c.armRead(until.Add(slack)) // what is armed may be the end of the last body
+	}
 	for c.answered && c.have < mostBlank {
 		n, err := c.net.Read(c.buf[c.have:])
 		c.have += n
@@ -260,7 +263,9 @@ func (c *conn) handshake() bool {
 	}
 	_ = c.raw.SetDeadline(time.Time{})
 	state := inside.ConnectionState()
+	c.srv.mu.Lock() // a stop looks at the connection
 	c.net, c.shared.TLS = inside, &state
+	c.srv.mu.Unlock()
 	return true
 }
 

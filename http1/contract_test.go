@@ -333,3 +333,46 @@ func TestFaultsAreToldAsErrors(t *testing.T) {
 	<-served
 	require.Contains(t, text.String(), `"level":"ERROR","msg":"http1: panic while serving a request"`)
 }
+
+// TestBeginOfTheNext: the time that a late body had is not the next request's.
+func TestBeginOfTheNext(t *testing.T) {
+	addr, _ := front(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/late" {
+			time.Sleep(bodyWait)
+		}
+		echo(w, r)
+	})
+	c, r := dial(t, addr)
+	first := strings.Replace(post("a", ""), "/", "/late", 1)
+	send(t, c, first[:len(first)-1])
+	time.Sleep(10 * time.Millisecond) // the head is read alone
+	next := post("b", "")
+	send(t, c, "a"+next[:2])
+	answered(t, r, "http1 0 a")
+	send(t, c, next[2:])
+	answered(t, r, "http1 0 b")
+}
+
+// TestStopDuringHandshakes is for the race detector: a stop looks at connections that are about to become TLS.
+func TestStopDuringHandshakes(t *testing.T) {
+	for range 20 {
+		addr, s, c := secure(t, echo)
+		config := c.Transport.(*http.Transport).TLSClientConfig.Clone()
+		config.ServerName = "example.com"
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				for {
+					nc, err := tls.Dial("tcp", addr, config)
+					if err != nil {
+						return
+					}
+					_ = nc.Close()
+				}
+			})
+		}
+		time.Sleep(2 * time.Millisecond) // handshakes are under way
+		_ = s.Close()
+		all.Wait()
+	}
+}
