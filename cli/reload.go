@@ -28,6 +28,7 @@ type reloader struct {
 	seen     [sha256.Size]byte
 	files    []string       // that seen is of
 	broken   *config.Config // what could be read of the files on disk, where it is not in force; nil: it is
+	waiting  bool           // what is on disk is sound and not in force: Redis or another could not do its part
 	known    watched
 }
 
@@ -37,6 +38,7 @@ const (
 	settle    = 300 * time.Millisecond
 	patience  = 2 * time.Second
 	lookEvery = 10 * time.Second
+	tryEvery  = 2 * time.Second // a sound configuration that could not be put in force
 )
 
 func (r *reloader) run(ctx context.Context) {
@@ -60,6 +62,7 @@ func (r *reloader) run(ctx context.Context) {
 		case <-r.hangups:
 			r.hangup(ctx)
 			r.watch(watcher)
+			due.Reset(r.next())
 			continue
 		case e := <-events:
 			if !r.known.concern(e) {
@@ -70,7 +73,7 @@ func (r *reloader) run(ctx context.Context) {
 			r.reload(ctx, false)
 			r.watch(watcher)
 			first = time.Time{}
-			due.Reset(lookEvery)
+			due.Reset(r.next())
 			continue
 		}
 		if first.IsZero() {
@@ -78,6 +81,14 @@ func (r *reloader) run(ctx context.Context) {
 		}
 		due.Reset(max(0, min(settle, time.Until(first.Add(patience)))))
 	}
+}
+
+// next is when the files are looked at again where nothing tells of a change.
+func (r *reloader) next() time.Duration {
+	if r.waiting {
+		return tryEvery
+	}
+	return lookEvery
 }
 
 // hangup heeds a signal: whoever puts the file of the trail aside sends one too.
@@ -129,13 +140,15 @@ func fingerprint(s sources) [sha256.Size]byte {
 // is another.
 func (r *reloader) reload(ctx context.Context, force bool) {
 	now := fingerprint(r.sources()) // taken first: what changes while the files are read is read once more
-	if !force && now == r.seen {
+	if !force && now == r.seen && !r.waiting {
 		return
 	}
 	r.seen = now
 	cfg, warnings, err := r.program.load(r.options)
+	r.waiting = false
 	if err == nil {
 		err = r.putInForce(ctx, cfg)
+		r.waiting = err != nil && !errors.Is(err, errLateDemo) && ctx.Err() == nil
 	}
 	if err == nil {
 		r.broken = nil
@@ -168,7 +181,11 @@ func (r *reloader) failed(ctx context.Context, err error) {
 	r.base.metrics.Reloaded(false)
 	if text := err.Error(); text != r.told {
 		r.told = text
-		r.base.log.Error("the configuration is broken; the old one goes on", "error", text)
+		message := "the configuration is broken; the old one goes on"
+		if r.waiting {
+			message = "the configuration is sound and could not be put in force; the old one goes on, and it is tried again every 2 seconds"
+		}
+		r.base.log.Error(message, "error", text)
 		r.base.trail.Record(ctx, audit.Event{Event: audit.ReloadFailed, Actor: "operator"})
 	}
 }

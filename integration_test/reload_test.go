@@ -138,6 +138,22 @@ func TestAuditFileIsRotated(t *testing.T) {
 	})
 }
 
+// TestReloadWhileRedisIsAway: a change that came in that moment, such as a client's disabling, must not be forgotten.
+func TestReloadWhileRedisIsAway(t *testing.T) {
+	s := redistest.Start(t)
+	d := deploy(t, redisStore(s)+"limits.client_failures = -1\n")
+	p := d.serve(t)
+	d.token(t, p)
+	text, err := os.ReadFile(d.config)
+	require.NoError(t, err)
+	s.Stop()
+	replace(t, d.config, strings.Replace(string(text), "client_id = \"machine\"\n", "client_id = \"machine\"\ndisabled = true\n", 1))
+	within(t, func() bool { return strings.Contains(p.log.String(), "could not be put in force") })
+	s.Restart()
+	within(t, func() bool { return strings.Contains(p.log.String(), "is in force") })
+	require.Equal(t, 401, post(t, p.URL+"/oauth2/token", "machine", d.machine, clientCredentials).status)
+}
+
 // TestCommandsBesideABrokenFile: a mistake in the file does not stop the operator.
 func TestCommandsBesideABrokenFile(t *testing.T) {
 	s := redistest.Start(t)
