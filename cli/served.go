@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,11 +25,8 @@ type served struct {
 	late bool // the beginning could not be noted
 }
 
-// servedEvery is how often a node says what it serves.
-const servedEvery = 5 * time.Second
-
 func (s *served) run(ctx context.Context) {
-	tick := time.NewTicker(servedEvery)
+	tick := time.NewTicker(tokens.ServedEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -60,8 +58,9 @@ func (s *served) again(ctx context.Context) error {
 func (s *served) begin(ctx context.Context, cfg *config.Config) (undo func(), err error) {
 	names, ids := namesOf(cfg)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	before := s.now
+	s.now = slices.DeleteFunc(slices.Clone(before), func(n tokens.Name) bool { return !slices.Contains(names, n) })
+	s.mu.Unlock() // what goes on is said meanwhile: others may wait for that
 	undo = func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -69,8 +68,8 @@ func (s *served) begin(ctx context.Context, cfg *config.Config) (undo func(), er
 		_ = s.store.Serving(context.WithoutCancel(ctx), before) // said again every few seconds
 	}
 	back, gone, err := s.store.BeginServing(ctx, names)
-	s.late = errors.Is(err, tokens.ErrOnlyReads)
-	if err = s.settled(err); err != nil && !s.late {
+	late := errors.Is(err, tokens.ErrOnlyReads)
+	if err = s.settled(err); err != nil && !late {
 		return undo, err
 	}
 	for _, n := range back {
@@ -85,7 +84,9 @@ func (s *served) begin(ctx context.Context, cfg *config.Config) (undo func(), er
 			}
 		}
 	}
-	s.now = names
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now, s.late = names, late
 	if err == nil {
 		err = s.settled(s.store.Serving(ctx, names))
 	}

@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"context"
 	"time"
 
 	"github.com/grantor-auth/grantor/redisdb"
@@ -26,4 +27,10 @@ func (m *Memory) Stood(length time.Duration) {
 	defer m.pulse.mu.Unlock()
 	m.pulse.end = time.Now()
 	m.pulse.began = m.pulse.end.Add(-length)
+}
+
+// Settling has f come in the place of the wait in which nodes say what they serve.
+func (s *Redis) Settling(f func(context.Context) error) *Redis {
+	s.settle = f
+	return s
 }

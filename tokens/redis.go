@@ -15,13 +15,14 @@ import (
 // Redis is the Store that any number of nodes share. Redis holds hashes of token texts and what tokens say,
 // never a text; every key has a lifetime.
 type Redis struct {
-	db    *redisdb.DB
-	pulse Pulse // nil: no outage is known of
-	alone primaryAlone
+	db     *redisdb.DB
+	pulse  Pulse // nil: no outage is known of
+	alone  primaryAlone
+	settle func(context.Context) error // see BeginServing
 }
 
 // NewRedis returns a store over an open Redis, which stays the caller's to close.
-func NewRedis(db *redisdb.DB) *Redis { return &Redis{db: db} }
+func NewRedis(db *redisdb.DB) *Redis { return &Redis{db: db, settle: settle} }
 
 // WithPulse makes the store forgive retries that came late through an outage that p knows of. It must be called before
 // anything else.

@@ -3,6 +3,7 @@ package tokens
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/grantor-auth/grantor/redisdb"
@@ -19,9 +20,19 @@ const (
 // servedLife is how long a list that no node serves is known.
 const servedLife = 30 * 24 * time.Hour
 
+// settle waits until every node that goes on has said once more what it serves.
+func settle(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(2*ServedEvery + ServedEvery/2):
+		return nil
+	}
+}
+
 // beginServing: KEYS lists, times, absent. ARGV names, life. It returns the names that come back: some node's configuration was without
 // them after any node served them last. And those that go: this configuration is the first without them since. And why that could not be
-// noted, where Redis takes no writes at the moment.
+// noted, where Redis takes no writes at the moment. And the time.
 var beginServing = redisdb.NewScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -54,7 +65,15 @@ for name, at in pairs(seen) do
   end
 end
 note('PEXPIRE', KEYS[3], ARGV[2])
-return {back, gone, unnoted}`)
+return {back, gone, unnoted, string.format('%.0f', now)}`)
+
+// servedAfter: KEYS lists, times. ARGV a time. It returns the lists that some node served after it.
+var servedAfter = redisdb.NewScript(`
+local lists, flat = {}, redis.call('HSCAN', KEYS[2], '0', 'COUNT', 1000000)[2]
+for i = 1, #flat, 2 do
+  if tonumber(flat[i + 1]) > tonumber(ARGV[1]) then table.insert(lists, redis.call('HGET', KEYS[1], flat[i]) or '') end
+end
+return lists`)
 
 // serving: KEYS lists, times. ARGV digest, names, life, how long a list is known. Names are sent where Redis does not know them only.
 var serving = redisdb.NewScript(`
@@ -77,18 +96,38 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return 1`)
 
-// BeginServing implements Store.
+// BeginServing implements Store. Where a node without a name began a moment ago, others that go on with it may not have said so
+// since. So a name comes back only if none of them says so within a while.
 func (s *Redis) BeginServing(ctx context.Context, names []Name) (back, gone []Name, err error) {
 	list, _ := joined(names)
 	v, err := s.db.EvalDurable(ctx, beginServing, []string{servedLists, servedTimes, servedAbsent}, list, foundationLife.Milliseconds())
 	answer, _ := v.([]any)
-	if len(answer) != 3 {
+	if len(answer) != 4 {
 		return nil, nil, orUnexpected(err)
 	}
 	if unnoted, _ := answer[2].(string); unnoted != "" {
 		err = fmt.Errorf("%w: %s", ErrOnlyReads, unnoted)
 	}
-	return readNames(answer[0]), readNames(answer[1]), err
+	back, gone = readNames(answer[0]), readNames(answer[1])
+	if len(back) == 0 {
+		return nil, gone, err
+	}
+	if err := s.settle(ctx); err != nil {
+		return nil, nil, err
+	}
+	lists, lookErr := s.db.Eval(ctx, servedAfter, []string{servedLists, servedTimes}, answer[3])
+	if lookErr != nil {
+		return nil, nil, lookErr
+	}
+	live := map[Name]bool{}
+	served, _ := lists.([]any)
+	for _, one := range served {
+		text, _ := one.(string)
+		for ; len(text) >= len(Name{}); text = text[len(Name{}):] {
+			live[Name([]byte(text[:len(Name{})]))] = true
+		}
+	}
+	return slices.DeleteFunc(back, func(n Name) bool { return live[n] }), gone, err
 }
 
 func orUnexpected(err error) error {

@@ -1,6 +1,12 @@
 package tokens
 
-import "crypto/sha256"
+import (
+	"crypto/sha256"
+	"time"
+)
+
+// ServedEvery is how often a node says what it serves; see Store.Serving.
+const ServedEvery = time.Second
 
 // Name stands for a client or a user of a configuration: a hash of the kind and the id.
 type Name [8]byte

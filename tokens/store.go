@@ -106,7 +106,8 @@ type Store interface {
 
 	// BeginServing says that this node is about to serve the clients and users of these names, and no others of a configuration. It
 	// returns those that come back: some node was without them since they were served last, so nothing of them from before may
-	// live. And those that go: they were served until now, and not by this configuration.
+	// live. And those that go: they were served until now, and not by this configuration. Where something may come back it waits
+	// until nodes that go on with it have had the time to say so.
 	BeginServing(ctx context.Context, names []Name) (back, gone []Name, err error)
 
 	// Serving says that this node serves these names now. Nodes say so every few seconds: whose configuration differs takes nothing

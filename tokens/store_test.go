@@ -60,7 +60,7 @@ func TestRedis(t *testing.T) {
 	open := func(t *testing.T) func() tokens.Store {
 		n++
 		prefix := fmt.Sprintf("grantor-%d:", n)
-		return func() tokens.Store { return tokens.NewRedis(openRedis(t, s, prefix)) }
+		return func() tokens.Store { return tokens.NewRedis(openRedis(t, s, prefix)).Settling(nobodyElse) }
 	}
 	storetest.Run(t, open)
 	storetest.RunFamilies(t, open)
@@ -70,6 +70,43 @@ func TestRedis(t *testing.T) {
 		for _, k := range s.Client().Keys(t.Context(), "*").Val() {
 			require.NotEqual(t, time.Duration(-1), s.Client().PTTL(t.Context(), k).Val(), "%q", k)
 		}
+	})
+}
+
+// nobodyElse is no wait, where no other node would say anything in it.
+func nobodyElse(context.Context) error { return nil }
+
+// TestServedSideBySide: two groups of nodes with different files on one Redis, which start again in the same moment.
+func TestServedSideBySide(t *testing.T) {
+	s := redistest.Start(t)
+	node := func() *tokens.Redis { return tokens.NewRedis(openRedis(t, s, "")).Settling(nobodyElse) }
+	x, y := tokens.ClientName("x"), tokens.ClientName("y")
+	begin := func(s *tokens.Redis, names ...tokens.Name) []tokens.Name {
+		time.Sleep(2 * time.Millisecond) // times are in milliseconds
+		back, _, err := s.BeginServing(t.Context(), names)
+		require.NoError(t, err)
+		return back
+	}
+	goesOn := node()
+	begin(goesOn, x)
+	require.NoError(t, goesOn.Serving(t.Context(), []tokens.Name{x}))
+	t.Run("V-34 a node begins beside others that serve the same: nothing comes back", func(t *testing.T) {
+		require.Empty(t, begin(node(), y), "of the other group")
+		fresh := node().Settling(func(ctx context.Context) error {
+			time.Sleep(2 * time.Millisecond)
+			return goesOn.Serving(ctx, []tokens.Name{x})
+		})
+		require.Empty(t, begin(fresh, x))
+	})
+	t.Run("V-34 it ends while it waits: it has not begun", func(t *testing.T) {
+		begin(node(), y)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, _, err := node().Settling(func(ctx context.Context) error { return ctx.Err() }).BeginServing(ctx, []tokens.Name{x})
+		require.ErrorIs(t, err, context.Canceled)
+	})
+	t.Run("V-34 nobody serves it any more: it comes back", func(t *testing.T) {
+		require.Equal(t, []tokens.Name{x}, begin(node(), x))
 	})
 }
 
@@ -83,7 +120,7 @@ func TestRedisCluster(t *testing.T) {
 			db, err := redisdb.Open(redisdb.Config{Mode: redisdb.Cluster, Addrs: c.Addrs, Prefix: prefix})
 			require.NoError(t, err)
 			t.Cleanup(func() { _ = db.Close() })
-			return tokens.NewRedis(db)
+			return tokens.NewRedis(db).Settling(nobodyElse)
 		}
 	}
 	storetest.Run(t, open)
