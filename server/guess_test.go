@@ -343,7 +343,7 @@ func TestHangingDirectoryLeavesRoom(t *testing.T) {
 		require.EqualValues(t, 16, waiting.Load(), "who waited is answered")
 		p.Authenticator = inner
 		require.Equal(t, 200, f.login(t, "").status)
-		require.Zero(t, f.server.shed.refreshes.Load()+f.server.shed.logins.Load())
+		require.Zero(t, f.server.shed.refreshes.Load()+f.server.shed.logins.all)
 	})
 }
 

@@ -40,8 +40,8 @@ func (s *Server) checkPassword(ctx context.Context, _, username, password string
 	if err != nil {
 		return "", refusal(codeInvalidRequest, "%s", err)
 	}
-	defer s.shed.leaveLogin()
-	if err := s.shed.enterLogin(); err != nil {
+	defer s.shed.leaveLogin(x.network())
+	if err := s.shed.enterLogin(x.network()); err != nil {
 		return "", err
 	}
 	guess, err := s.beginGuess(x)

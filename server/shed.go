@@ -3,6 +3,7 @@ package server
 import (
 	"math"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -13,8 +14,15 @@ import (
 type shedder struct {
 	inside    atomic.Int64
 	refreshes atomic.Int64 // of those inside, that wait for the directory of users
-	logins    atomic.Int64 // of those inside
+	logins    logins       // of those inside
 	most      int64
+}
+
+// logins are those that are under way, and how many of an address.
+type logins struct {
+	mu  sync.Mutex
+	all int64
+	of  map[string]int64
 }
 
 // maxUnderway is how many requests may be under way: some 40 ms of a node's work.
@@ -59,14 +67,34 @@ func (s *shedder) enterRefresh() error {
 
 func (s *shedder) leaveRefresh() { s.refreshes.Add(-1) }
 
-// enterLogin counts in a log-in; leaveLogin must follow it. Log-ins that wait for each other or for
-// a slot take nothing from refreshes.
-func (s *shedder) enterLogin() error {
-	if s.logins.Add(1) > s.room("token")/4 {
+// loginShare is how many log-ins of one address may be under way for each place that is free: four of five places at most, and
+// where several fill them still one for the next address.
+const loginShare = 4
+
+// enterLogin counts in a log-in from an address; leaveLogin must follow it. Log-ins that wait for each other or for a slot take nothing
+// from refreshes, and those of one address not all from another.
+func (s *shedder) enterLogin(network string) error {
+	l := &s.logins
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of == nil {
+		l.of = map[string]int64{}
+	}
+	l.all++
+	l.of[network]++
+	if free := s.room("token")/4 - l.all + 1; l.of[network] > loginShare*free {
 		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "logins_underway",
 			Description: "too many log-ins are under way; try again"}
 	}
 	return nil
 }
 
-func (s *shedder) leaveLogin() { s.logins.Add(-1) }
+func (s *shedder) leaveLogin(network string) {
+	l := &s.logins
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all--
+	if l.of[network]--; l.of[network] == 0 {
+		delete(l.of, network)
+	}
+}

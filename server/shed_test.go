@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 	"testing"
@@ -23,6 +24,37 @@ func (s *slowStore) Load(ctx context.Context, t tokens.Token) (*tokens.Record, e
 	s.held.Done()
 	<-s.go_
 	return s.Store.Load(ctx, t)
+}
+
+func TestLoginPlaces(t *testing.T) {
+	enter := func(s *shedder, network string) bool {
+		if s.enterLogin(network) == nil {
+			return true
+		}
+		s.leaveLogin(network)
+		return false
+	}
+	t.Run("S-20 log-ins of one address, or of some, leave places for those of another", func(t *testing.T) {
+		for _, strangers := range []int{1, 4, 20} {
+			s := &shedder{most: maxUnderway}
+			for i := range 2000 {
+				enter(s, fmt.Sprint("stranger ", i%strangers))
+			}
+			require.True(t, enter(s, "other"), "%d strangers", strangers)
+			require.LessOrEqual(t, s.logins.all, s.room("token")/4)
+		}
+	})
+	t.Run("a burst of 200 from one address is let in", func(t *testing.T) {
+		s := &shedder{most: maxUnderway}
+		for i := range 200 {
+			require.True(t, enter(s, "office"), i)
+		}
+		for range 200 {
+			s.leaveLogin("office")
+		}
+		require.Empty(t, s.logins.of)
+		require.Zero(t, s.logins.all)
+	})
 }
 
 func TestShedding(t *testing.T) {
