@@ -72,8 +72,12 @@ func (b *Beat) Confirmed() time.Time {
 
 // Fresh returns nil if within a time a write of this node was taken by a server that is the primary, or refused by
 // it for want of memory or replicas. A read proves less: one beside a primary that was cut off from the rest is
-// answered as ever, while elsewhere its successor revokes. See prove.
+// answered as ever, while elsewhere its successor revokes. See prove. In a Cluster reads prove as much: a primary
+// without the majority of the others answers neither, and the beat speaks for the slots of one primary alone.
 func (b *Beat) Fresh(within time.Duration) error {
+	if b.db.cluster != nil {
+		return nil
+	}
 	if at := b.fresh.Load(); at != nil && time.Since(*at) <= within {
 		return nil
 	}
