@@ -61,3 +61,28 @@ func TestBackgroundTaskEnds(t *testing.T) {
 		})
 	}
 }
+
+func TestStopSoonAfterAReload(t *testing.T) {
+	shipped, err := os.ReadFile("../config.toml")
+	require.NoError(t, err)
+	p := Program{Shipped: shipped, Stdout: io.Discard, Stderr: io.Discard}
+	cfg, _, err := p.load(config.Options{Trial: true})
+	require.NoError(t, err)
+	b, err := p.openBase(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer b.close()
+	sw := &switcher{}
+	ended := 0
+	for range 3 {
+		in, err := b.instance(t.Context(), cfg)
+		require.NoError(t, err)
+		in.background.Go("odd", func(ctx context.Context) { <-ctx.Done(); ended++ }) // one after the other
+		if sw.now.Load() == nil {
+			sw.now.Store(in)
+		} else {
+			sw.set(in, time.Hour)
+		}
+	}
+	sw.stop()
+	require.Equal(t, 3, ended, "nothing of an earlier configuration outlives the stores")
+}

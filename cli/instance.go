@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -82,7 +83,7 @@ func (b *base) build(ctx context.Context, cfg *config.Config) (*instance, error)
 	}
 	in.handler = crossOrigin(cfg.CORS, in.server)
 	in.run(b.log)
-	in.stop = func() { in.background.Stop(); directory.close(); sc.Assertions.Close() }
+	in.stop = sync.OnceFunc(func() { in.background.Stop(); directory.close(); sc.Assertions.Close() })
 	return in, nil
 }
 
@@ -219,6 +220,9 @@ type switcher struct {
 	now      atomic.Pointer[instance]
 	draining atomic.Bool
 	expiring atomic.Int64 // clients whose last secret ends soon
+
+	mu  sync.Mutex
+	old map[*instance]struct{} // that go on with the requests that they have
 }
 
 // ServeHTTP implements http.Handler.
@@ -254,9 +258,30 @@ func (sw *switcher) drain() {
 
 // set puts a configuration in force. The old one goes on with the requests that it has for grace.
 func (sw *switcher) set(in *instance, grace time.Duration) {
+	sw.mu.Lock()
+	defer sw.mu.Unlock()
 	old := sw.now.Swap(in)
 	if sw.draining.Load() {
 		in.server.Drain()
 	}
-	time.AfterFunc(grace, old.stop)
+	if sw.old == nil {
+		sw.old = map[*instance]struct{}{}
+	}
+	sw.old[old] = struct{}{}
+	time.AfterFunc(grace, func() {
+		old.stop()
+		sw.mu.Lock()
+		defer sw.mu.Unlock()
+		delete(sw.old, old)
+	})
+}
+
+// stop ends the configuration in force and those before it, while what they use is still there.
+func (sw *switcher) stop() {
+	sw.mu.Lock()
+	defer sw.mu.Unlock()
+	sw.now.Load().stop()
+	for in := range sw.old {
+		in.stop()
+	}
 }

@@ -78,7 +78,7 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 	}
 	sw := &switcher{}
 	sw.now.Store(first)
-	defer func() { sw.now.Load().stop() }()
+	defer sw.stop()
 	b.observe(sw)
 	b.key.OnLoss(sw.restore)
 	listeners, err := b.listen(cfg, sw)
