@@ -62,7 +62,9 @@ func (r *reloader) run(ctx context.Context) {
 		case <-r.hangups:
 			r.hangup(ctx)
 			r.watch(watcher)
-			due.Reset(r.next())
+			if first.IsZero() {
+				due.Reset(r.next())
+			}
 			continue
 		case e := <-events:
 			if !r.known.concern(e) {
