@@ -2,7 +2,9 @@ package http1
 
 import (
 	"cmp"
+	"crypto/tls"
 	"net"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -78,25 +80,67 @@ func (c *placed) CloseWrite() error {
 	return nil
 }
 
+// followIdle notes since when connections that net/http has wait for a request.
+func (s *Server) followIdle(h *http.Server) {
+	before := h.ConnState
+	h.ConnState = func(c net.Conn, state http.ConnState) {
+		if before != nil {
+			before(c, state)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if delete(s.handedIdle, c); state == http.StateIdle {
+			s.handedIdle[c] = time.Now().UnixNano()
+		}
+	}
+}
+
+// idler is a connection that waits for a request.
+type idler struct {
+	since int64
+	raw   net.Conn
+	ours  *conn // nil: net/http has it
+}
+
 // closeIdle closes up to n connections that wait for a request, those that have waited longest first, and returns how many. One that waits
 // for less than a moment is left: its request may be on the way.
 func (s *Server) closeIdle(n int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	moment := time.Now().Add(-shortestIdle).UnixNano()
-	var idle []*conn
+	var idle []idler
 	for c := range s.conns {
 		if at := c.idleSince.Load(); at != 0 && at < moment && !c.given {
-			idle = append(idle, c)
+			idle = append(idle, idler{at, c.raw, c})
 		}
 	}
-	slices.SortFunc(idle, func(a, b *conn) int { return cmp.Compare(a.idleSince.Load(), b.idleSince.Load()) })
+	for c, at := range s.handedIdle {
+		if at < moment {
+			idle = append(idle, idler{at, c, nil})
+		}
+	}
+	slices.SortFunc(idle, func(a, b idler) int { return cmp.Compare(a.since, b.since) })
 	idle = idle[:min(n, len(idle))]
-	for _, c := range idle {
-		c.idleSince.Store(0) // closed once
-		_ = c.raw.Close()
+	for _, i := range idle { // each is closed once
+		if i.ours != nil {
+			i.ours.idleSince.Store(0)
+		} else {
+			delete(s.handedIdle, i.raw)
+		}
+		_ = rawOf(i.raw).Close()
 	}
 	return len(idle)
+}
+
+// rawOf is the connection below what net/http was given: one of TLS would wait for its peer when it closes.
+func rawOf(c net.Conn) net.Conn {
+	if r, ok := c.(*replayed); ok {
+		c = r.Conn
+	}
+	if inside, ok := c.(*tls.Conn); ok {
+		c = inside.NetConn()
+	}
+	return c
 }
 
 // shortestIdle is how long a connection must be idle before it is closed to make place.

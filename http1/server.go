@@ -31,14 +31,15 @@ type Server struct {
 	idle, write time.Duration
 	silent      time.Duration // how long a connection may wait for its first request
 
-	mu       sync.Mutex
-	conns    map[*conn]struct{}
-	listener net.Listener
-	others   *handoff
-	empty    chan struct{} // closed when the server stops and has no connection left
-	stopping atomic.Bool
-	stopped  time.Time // when it began to stop; written before stopping is set
-	given    time.Time // when a connection was last handed on
+	mu         sync.Mutex
+	conns      map[*conn]struct{}
+	handedIdle map[net.Conn]int64 // that net/http has and that wait for a request, and since when
+	listener   net.Listener
+	others     *handoff
+	empty      chan struct{} // closed when the server stops and has no connection left
+	stopping   atomic.Bool
+	stopped    time.Time // when it began to stop; written before stopping is set
+	given      time.Time // when a connection was last handed on
 
 	places *places
 	date   atomic.Pointer[date]
@@ -66,8 +67,12 @@ func New(h *http.Server, cfg Config) *Server {
 		certificates = showTLS(h)
 	}
 	idle := or(h.IdleTimeout)
-	return &Server{http: h, tls: certificates, log: cmp.Or(cfg.Log, slog.Default()), idle: idle, write: or(h.WriteTimeout), silent: min(idle, or(h.ReadHeaderTimeout)),
-		conns: map[*conn]struct{}{}, empty: make(chan struct{}), places: newPlaces(cfg.MaxConnections)}
+	s := &Server{http: h, tls: certificates, log: cmp.Or(cfg.Log, slog.Default()), idle: idle, write: or(h.WriteTimeout), silent: min(idle, or(h.ReadHeaderTimeout)),
+		conns: map[*conn]struct{}{}, empty: make(chan struct{}), places: newPlaces(cfg.MaxConnections), handedIdle: map[net.Conn]int64{}}
+	if cfg.MaxConnections > 0 {
+		s.followIdle(h)
+	}
+	return s
 }
 
 // Stats counts requests by who read them.
