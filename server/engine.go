@@ -13,7 +13,7 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// This file is the only one that knows go-oauth2. The library is used by its verbs,
+// This file wires go-oauth2 and answers its questions; the files beside it know its types alone. The library is used by its verbs,
 // ValidationTokenRequest and GetAccessToken, and never by its writers. What we bend, and the
 // test that fails without it:
 //
