@@ -125,10 +125,15 @@ func (c *conn) requests() reason {
 
 // begun waits for four bytes of a request that is not the first, as net/http does: a client that ends with less has said nothing.
 func (c *conn) begun() bool {
-	if until := time.Now().Add(c.srv.idle); c.answered && c.have < mostBlank && c.readBy.Before(until) {
+	if !c.answered || c.have >= mostBlank {
+		return true
+	}
+	if until := time.Now().Add(c.srv.idle); c.readBy.Before(until) {
 		c.armRead(until.Add(slack)) // what is armed may be the end of the last body
 	}
-	for c.answered && c.have < mostBlank {
+	c.idleSince.Store(time.Now().UnixNano()) // nothing was asked yet
+	defer c.idleSince.Store(0)
+	for c.have < mostBlank {
 		n, err := c.net.Read(c.buf[c.have:])
 		c.have += n
 		if err != nil {

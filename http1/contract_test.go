@@ -308,6 +308,16 @@ func TestPressure(t *testing.T) {
 		require.NotZero(t, s.Stats().Closed)
 		require.LessOrEqual(t, s.places.taken.Load(), int64(32))
 	})
+	t.Run("S-43 connections that have sent one byte of the next request make place too", func(t *testing.T) {
+		addr, s := bounded(t, 32)
+		for range 100 {
+			c, r := dial(t, addr)
+			send(t, c, post("a", ""))
+			answered(t, r, "http1 0 a")
+			send(t, c, "G")
+		}
+		require.NotZero(t, s.Stats().Closed)
+	})
 	t.Run("S-43 idle connections of HTTP/2 make place too", func(t *testing.T) {
 		model := httptest.NewUnstartedServer(nil)
 		model.StartTLS()
