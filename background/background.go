@@ -45,8 +45,8 @@ type task struct {
 	failed error // why it ended last; nil: it runs steadily
 }
 
-// New returns a group without tasks. watch is told when a task begins to run, and when it ends although the group goes on; it
-// may be nil.
+// New returns a group without tasks. watch is told when a task begins to run, and when it ends although the group goes on. One that
+// did, and was not begun again when the group stops, counts as running. watch may be nil.
 func New(log *slog.Logger, watch func(task string, running bool)) *Group {
 	if watch == nil {
 		watch = func(string, bool) {}
@@ -113,6 +113,7 @@ func (g *Group) keep(t *task) {
 		g.log.Error("background task ended; it begins again", "task", t.name, "error", err.Error(), "again_in", pause.String(), "stack", string(stack))
 		select {
 		case <-g.ctx.Done():
+			g.watch(t.name, true) // a group that stops misses none; the task of this name in the next one may run
 			return
 		case <-time.After(pause):
 		}

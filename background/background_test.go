@@ -64,6 +64,17 @@ func TestGroup(t *testing.T) {
 			})
 		})
 	}
+	t.Run("S-20 a group that stops, such as that of an earlier configuration, leaves no task as missing", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			up := map[string]bool{}
+			g := background.New(slog.New(slog.DiscardHandler), func(task string, running bool) { up[task] = running })
+			g.Go("broken", func(context.Context) { panic("boom") })
+			synctest.Wait()
+			require.Equal(t, map[string]bool{"broken": false}, up)
+			g.Stop()
+			require.Equal(t, map[string]bool{"broken": true}, up)
+		})
+	})
 	t.Run("a task that ends at every turn is never steady, and the log stays small", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var log bytes.Buffer
