@@ -3,7 +3,6 @@ package http1
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"log"
@@ -21,6 +20,7 @@ import (
 )
 
 // TestHandlerContract is what net/http promises to handlers, and to what they leave behind.
+
 func TestHandlerContract(t *testing.T) {
 	t.Run("a goroutine that outlives its handler keeps its own request, and can harm no other", func(t *testing.T) {
 		var left sync.WaitGroup
@@ -98,6 +98,7 @@ func TestHandlerContract(t *testing.T) {
 }
 
 // seen is what a handler saw of a request.
+
 func seen(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	_, _ = fmt.Fprint(w, r.Method, " ", r.URL, " ", r.Host, " ", r.Header, " ", r.ContentLength, r.TransferEncoding, r.Close, " ", string(body), err != nil)
@@ -114,7 +115,9 @@ var parts = []string{
 }
 
 // TestGeneratedConnections: whole connections, cut anywhere, have the same answers as net/http gives, and handlers see the same requests
+
 // (RFC 9112 §11.2).
+
 func TestGeneratedConnections(t *testing.T) {
 	theirs := httptest.NewUnstartedServer(http.HandlerFunc(seen))
 	theirs.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -138,6 +141,7 @@ func TestGeneratedConnections(t *testing.T) {
 const last = "GET /end HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 // wholeAnswer sends a connection's bytes in two pieces, and returns all that comes, without dates, as sorted lines of each head.
+
 func wholeAnswer(t *rapid.T, addr, first, second string) string {
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -158,6 +162,7 @@ func wholeAnswer(t *rapid.T, addr, first, second string) string {
 }
 
 // normal brings the fields of each head into one order: a map has none.
+
 func normal(lines []string) string {
 	var b strings.Builder
 	for at := 0; at < len(lines); {
@@ -188,186 +193,6 @@ func sortTail(head []string) {
 }
 
 // secure serves h over TLS with a certificate of httptest.
-func secure(t *testing.T, h http.HandlerFunc) (addr string, s *Server, client *http.Client) {
-	t.Helper()
-	model := httptest.NewUnstartedServer(h)
-	model.StartTLS()
-	t.Cleanup(model.Close)
-	addr, s = front(t, h, func(srv *http.Server) {
-		srv.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: model.TLS.Certificates}
-	})
-	client = model.Client()
-	return addr, s, client
-}
-
-func TestTLS(t *testing.T) {
-	who := func(w http.ResponseWriter, r *http.Request) {
-		_, plain := w.(*response)
-		body, _ := io.ReadAll(r.Body)
-		_, _ = fmt.Fprint(w, plain, r.Proto, r.TLS != nil && r.TLS.HandshakeComplete, string(body))
-	}
-	ask := func(t *testing.T, c *http.Client, method, url, body string) string {
-		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-		require.NoError(t, err)
-		resp, err := c.Do(r)
-		require.NoError(t, err)
-		defer resp.Body.Close()
-		text, err := io.ReadAll(resp.Body)
-		require.NoError(t, err)
-		return string(text)
-	}
-	t.Run("plain requests are served here, handed-on ones and HTTP/2 by net/http, and all see the TLS", func(t *testing.T) {
-		addr, s, c := secure(t, who)
-		tr := c.Transport.(*http.Transport)
-		tr.TLSClientConfig.ServerName = "example.com"
-		tr.ForceAttemptHTTP2 = false
-		tr.TLSClientConfig.NextProtos = []string{"http/1.1"}
-		require.Equal(t, "trueHTTP/1.1truea", ask(t, c, "POST", "https://"+addr+"/", "a"))
-		require.Equal(t, "falseHTTP/1.1true", ask(t, c, "DELETE", "https://"+addr+"/", ""))
-		require.Equal(t, uint64(1), s.Stats().Plain)
-		require.Equal(t, uint64(1), s.Stats().HandedOn["request_line"])
-		second := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: tr.TLSClientConfig.RootCAs, ServerName: "example.com", MinVersion: tls.VersionTLS12}}}
-		defer second.CloseIdleConnections()
-		require.Equal(t, "falseHTTP/2.0truea", ask(t, second, "POST", "https://"+addr+"/", "a"))
-		require.Equal(t, uint64(1), s.Stats().HandedOn["http2"])
-	})
-	t.Run("a watcher over TLS loses nothing", func(t *testing.T) {
-		addr, _, c := secure(t, func(w http.ResponseWriter, r *http.Request) {
-			select {
-			case <-r.Context().Done():
-			case <-time.After(3 * time.Millisecond):
-			}
-			who(w, r)
-		})
-		c.Transport.(*http.Transport).TLSClientConfig.ServerName = "example.com"
-		c.Transport.(*http.Transport).TLSClientConfig.NextProtos = []string{"http/1.1"}
-		for i := range 10 {
-			require.Equal(t, fmt.Sprint("trueHTTP/1.1true", i), ask(t, c, "POST", "https://"+addr+"/", fmt.Sprint(i)))
-		}
-	})
-	t.Run("plain HTTP to the TLS listener is told so, as net/http does", func(t *testing.T) {
-		addr, _, _ := secure(t, who)
-		c, r := dial(t, addr)
-		send(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-		text, _ := io.ReadAll(r)
-		require.Contains(t, string(text), "400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.")
-	})
-	t.Run("S-40 who does not finish the handshake is cut", func(t *testing.T) {
-		model := httptest.NewUnstartedServer(http.HandlerFunc(who))
-		model.StartTLS()
-		defer model.Close()
-		addr, _ := front(t, who, func(srv *http.Server) {
-			srv.ReadHeaderTimeout = 100 * time.Millisecond
-			srv.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: model.TLS.Certificates}
-		})
-		_, r := dial(t, addr)
-		_, err := r.ReadByte()
-		require.ErrorIs(t, err, io.EOF)
-	})
-}
-
-func TestPressure(t *testing.T) {
-	bounded := func(t *testing.T, most int) (string, *Server) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		s := New(&http.Server{Handler: http.HandlerFunc(echo), IdleTimeout: time.Minute, ReadHeaderTimeout: time.Minute}, Config{MaxConnections: most})
-		done := make(chan struct{})
-		go func() { defer close(done); _ = s.Serve(l) }()
-		t.Cleanup(func() { _ = s.Close(); <-done })
-		return l.Addr().String(), s
-	}
-	t.Run("S-43 idle connections make place for a client that asks, and it for the next", func(t *testing.T) {
-		addr, s := bounded(t, 32)
-		for range 100 {
-			dial(t, addr)
-		}
-		for i := range 50 {
-			c, r := dial(t, addr)
-			send(t, c, post(fmt.Sprint(i), ""))
-			answered(t, r, fmt.Sprint("http1 0 ", i))
-		}
-		require.NotZero(t, s.Stats().Closed)
-		require.LessOrEqual(t, s.places.taken.Load(), int64(32))
-	})
-	t.Run("S-43 idle connections that net/http has make place too", func(t *testing.T) {
-		addr, s := bounded(t, 32)
-		odd := func() {
-			c, r := dial(t, addr)
-			send(t, c, "GET /?odd HTTP/1.1\r\nHost: a\r\n\r\n")
-			answered(t, r, "net/http 0 ")
-		}
-		for range 100 { // more than there are places
-			odd()
-		}
-		for i := range 20 {
-			c, r := dial(t, addr)
-			send(t, c, post(fmt.Sprint(i), ""))
-			answered(t, r, fmt.Sprint("http1 0 ", i))
-		}
-		require.NotZero(t, s.Stats().Closed)
-		require.LessOrEqual(t, s.places.taken.Load(), int64(32))
-	})
-	t.Run("S-43 connections that have sent one byte of the next request make place too", func(t *testing.T) {
-		addr, s := bounded(t, 32)
-		for range 100 {
-			c, r := dial(t, addr)
-			send(t, c, post("a", ""))
-			answered(t, r, "http1 0 a")
-			send(t, c, "G")
-		}
-		require.NotZero(t, s.Stats().Closed)
-	})
-	t.Run("S-43 idle connections of HTTP/2 make place too", func(t *testing.T) {
-		model := httptest.NewUnstartedServer(nil)
-		model.StartTLS()
-		defer model.Close()
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		srv := &http.Server{Handler: http.HandlerFunc(echo), TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: model.TLS.Certificates}}
-		s := New(srv, Config{MaxConnections: 16})
-		go func() { _ = s.Serve(l) }()
-		defer func() { _ = s.Close() }()
-		trusted := model.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
-		for range 40 {
-			c := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{ForceAttemptHTTP2: true,
-				TLSClientConfig: &tls.Config{RootCAs: trusted, ServerName: "example.com", MinVersion: tls.VersionTLS12}}}
-			defer c.CloseIdleConnections()
-			resp, err := c.Get("https://" + l.Addr().String() + "/")
-			require.NoError(t, err)
-			require.Equal(t, 2, resp.ProtoMajor)
-			_, _ = io.Copy(io.Discard, resp.Body)
-			require.NoError(t, resp.Body.Close())
-		}
-		require.NotZero(t, s.Stats().Closed)
-	})
-	t.Run("connections that are at work are never closed for another, which waits", func(t *testing.T) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		leave := make(chan struct{})
-		s := New(&http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-leave; echo(w, r) })}, Config{MaxConnections: 8})
-		go func() { _ = s.Serve(l) }()
-		defer func() { _ = s.Close() }()
-		var all []func()
-		for range 20 {
-			c, r := dial(t, l.Addr().String())
-			send(t, c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-			all = append(all, func() { answered(t, r, "http1 0 ") })
-		}
-		close(leave)
-		for _, a := range all {
-			a()
-		}
-	})
-	t.Run("a place is free again when net/http closes a connection that was handed on", func(t *testing.T) {
-		addr, _ := bounded(t, 8)
-		for i := range 40 {
-			c, r := dial(t, addr)
-			send(t, c, fmt.Sprintf("GET /?%d HTTP/1.0\r\n\r\n", i))
-			answered(t, r, "net/http 0 ")
-		}
-	})
-}
 
 func TestFaultsAreToldAsErrors(t *testing.T) {
 	var text bytes.Buffer
@@ -386,6 +211,7 @@ func TestFaultsAreToldAsErrors(t *testing.T) {
 }
 
 // TestBeginOfTheNext: the time that a late body had is not the next request's.
+
 func TestBeginOfTheNext(t *testing.T) {
 	addr, _ := front(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/late" {
@@ -405,25 +231,7 @@ func TestBeginOfTheNext(t *testing.T) {
 }
 
 // TestStopDuringHandshakes is for the race detector: a stop looks at connections that are about to become TLS.
-func TestStopDuringHandshakes(t *testing.T) {
-	for range 20 {
-		addr, s, c := secure(t, echo)
-		config := c.Transport.(*http.Transport).TLSClientConfig.Clone()
-		config.ServerName = "example.com"
-		var all sync.WaitGroup
-		for range 4 {
-			all.Go(func() {
-				for {
-					nc, err := tls.Dial("tcp", addr, config)
-					if err != nil {
-						return
-					}
-					_ = nc.Close()
-				}
-			})
-		}
-		time.Sleep(2 * time.Millisecond) // handshakes are under way
-		_ = s.Close()
-		all.Wait()
-	}
-}
+
+// inPieces is a connection that sends a few bytes at a time.
+
+// TestWatcherSeesPiecesOfRecords: what has come of a TLS record when the watcher ends is not lost.
