@@ -150,7 +150,10 @@ func (r *reloader) reload(ctx context.Context, force bool) {
 	r.waiting = false
 	if err == nil {
 		err = r.putInForce(ctx, cfg)
-		r.waiting = err != nil && !errors.Is(err, errLateDemo) && ctx.Err() == nil
+		if err != nil && ctx.Err() != nil {
+			return // the server stops, and nothing is broken
+		}
+		r.waiting = err != nil && !errors.Is(err, errLateDemo)
 	}
 	if err == nil {
 		r.broken = nil

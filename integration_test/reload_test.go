@@ -154,6 +154,21 @@ func TestReloadWhileRedisIsAway(t *testing.T) {
 	require.Equal(t, 401, post(t, p.URL+"/oauth2/token", "machine", d.machine, clientCredentials).status)
 }
 
+// TestStopInAReload: a reload that waits when the server is told to stop is no broken configuration.
+func TestStopInAReload(t *testing.T) {
+	d := deploy(t, redisStore(redistest.Start(t)))
+	p := d.serve(t)
+	text, err := os.ReadFile(d.config)
+	require.NoError(t, err)
+	replace(t, d.config, strings.Replace(string(text), "client_id = \"machine\"\n", "client_id = \"other\"\n", 1))
+	within(t, func() bool { return p.reloaded() == 1 })
+	replace(t, d.config, string(text))
+	time.Sleep(time.Second) // it is read, and waits whether the client comes back
+	require.Equal(t, 0, p.stop(os.Interrupt))
+	require.NotContains(t, p.log.String(), `"level":"ERROR"`)
+	require.NotContains(t, p.out.String(), "reload_failed")
+}
+
 // TestCommandsBesideABrokenFile: a mistake in the file does not stop the operator.
 func TestCommandsBesideABrokenFile(t *testing.T) {
 	s := redistest.Start(t)
