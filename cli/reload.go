@@ -172,14 +172,16 @@ func (r *reloader) putInForce(ctx context.Context, cfg *config.Config) error {
 	if cfg.Demo() && !old.cfg.Demo() {
 		return errLateDemo
 	}
-	if keys := keepUntilRestart(old.cfg, cfg); len(keys) > 0 {
+	keys := keepUntilRestart(old.cfg, cfg)
+	next, err := r.base.instance(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if len(keys) > 0 {
 		r.base.log.Warn("these keys take effect at the next start; until then they are as they were", "keys", strings.Join(keys, ", "))
 	}
-	next, err := r.base.instance(ctx, cfg)
-	if err == nil {
-		r.switcher.set(next, cfg.Server.ShutdownTimeout)
-	}
-	return err
+	r.switcher.set(next, cfg.Server.ShutdownTimeout)
+	return nil
 }
 
 func (r *reloader) failed(ctx context.Context, err error) {
