@@ -13,8 +13,9 @@ import (
 // them: what is written within one turn of the disk or of Redis costs one write.
 type Sink struct {
 	queue  chan *[]byte
-	spare  sync.Pool // of *[]byte: lines that were written
-	failed atomic.Pointer[error]
+	spare  sync.Pool             // of *[]byte: lines that were written
+	failed atomic.Pointer[error] // of a write, until the next line tells it
+	last   atomic.Pointer[error] // of a write, for Err
 	flush  func(lines [][]byte) error
 	begun  sync.Once
 	done   sync.WaitGroup
@@ -87,6 +88,20 @@ func (s *Sink) write(line *[]byte) error {
 	}
 }
 
+// Err returns the latest error of a write; nil: none has failed. After Close it covers every event
+// that was queued.
+func (s *Sink) Err() error {
+	if s.strangers != nil {
+		if err := s.strangers.Err(); err != nil {
+			return err
+		}
+	}
+	if err := s.last.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 // Close writes what waits and ends the sink; nobody may record any more.
 func (s *Sink) Close() {
 	if s.strangers != nil {
@@ -127,6 +142,7 @@ func (s *Sink) run(ctx context.Context) {
 		}
 		if err := s.flush(batch); err != nil {
 			s.failed.Store(&err)
+			s.last.Store(&err)
 		}
 		for _, l := range lines {
 			s.spare.Put(l)

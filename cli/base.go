@@ -63,7 +63,7 @@ func (p Program) openBase(ctx context.Context, cfg *config.Config, log *slog.Log
 	}
 	b.stores, b.closers = st, append(b.closers, st.close)
 	b.openBeat(ctx)
-	sink, reopen, closeSink, err := p.openTrail(cfg.Audit, b.stores)
+	sink, reopen, closeSink, err := p.openTrail(cfg.Audit, b.stores.db, audit.OpenFile)
 	b.reopenTrail = reopen
 	if err == nil && sink != nil {
 		sink.RunIn(b.background.Go)
@@ -97,20 +97,20 @@ func (b *base) openBeat(ctx context.Context) {
 	b.background.Go("pulse", b.beat.Run)
 }
 
-// openTrail opens where [audit] output says that events go.
-func (p Program) openTrail(cfg config.Audit, st *stores) (sink *audit.Sink, reopen func() error, closeAll func(), err error) {
+// openTrail opens where [audit] output says that events go, a file by open.
+func (p Program) openTrail(cfg config.Audit, db *redisdb.DB, open func(string) (*audit.File, error)) (sink *audit.Sink, reopen func() error, closeAll func(), err error) {
 	reopen = func() error { return nil }
 	switch cfg.Output {
 	case "":
 		return nil, reopen, nil, nil
 	case "redis":
-		sink = audit.NewRedis(st.db)
+		sink = audit.NewRedis(db)
 		return sink, reopen, sink.Close, nil
 	case "stdout":
 		sink = audit.NewWriter(p.Stdout)
 		return sink, reopen, sink.Close, nil
 	}
-	f, err := audit.OpenFile(cfg.Output)
+	f, err := open(cfg.Output)
 	if err != nil {
 		return nil, nil, nil, usageError{fmt.Errorf("audit.output: %w", err)}
 	}

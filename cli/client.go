@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/grantor-auth/grantor/audit"
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/jwks"
@@ -40,6 +41,7 @@ type clientRun struct {
 	cmd     *cobra.Command
 	id      string
 	manager *clients.Manager
+	trail   *commandTrail
 }
 
 // clientCommand manages the registry in Redis, and what of config.toml's clients can be changed at run time.
@@ -131,7 +133,8 @@ func (p Program) withClients(c *cobra.Command, cfg *config.Config, f *clientFlag
 		return err
 	}
 	defer db.Close()
-	r := &clientRun{clientFlags: f, ctx: c.Context(), cmd: c, manager: manager(cfg, clients.NewRedis(db), tokens.NewRedis(db))}
+	r := &clientRun{clientFlags: f, ctx: c.Context(), cmd: c, manager: manager(cfg, clients.NewRedis(db), tokens.NewRedis(db)), trail: p.commandTrail(cfg, db)}
+	defer r.trail.flush()
 	if len(args) > 0 {
 		r.id = args[0]
 	}
@@ -168,12 +171,26 @@ func plainer(id string, err error) error {
 	return err
 }
 
-// done says that a change was made, also when it could not be confirmed; then it returns that as the error.
-func (r *clientRun) done(err error, text string) error { return settled(r.cmd, r.asJSON, err, text) }
+// done says that a change was made, to the trail too, also when it could not be confirmed; then it
+// returns that as the error.
+func (r *clientRun) done(err error, detail, text string) error {
+	if wasMade(err) {
+		r.trail.tell(registryChange(r.id, detail, err))
+	}
+	return settled(r.cmd, r.asJSON, err, text)
+}
+
+// wasMade says of the error of a change whether the change was made.
+func wasMade(err error) bool { return err == nil || errors.Is(err, clients.ErrNotConfirmed) }
+
+// registryChange is the event of a change of a client that was made.
+func registryChange(id, detail string, err error) audit.Event {
+	return audit.Change(audit.RegistryChanged, id, detail, err != nil)
+}
 
 // settled is the answer to a change: nothing where it was not made, and what is not confirmed as an error beside it.
 func settled(c *cobra.Command, asJSON bool, err error, text string) error {
-	if err != nil && !errors.Is(err, clients.ErrNotConfirmed) {
+	if !wasMade(err) {
 		return err
 	}
 	v := map[string]bool{"ok": true}
@@ -225,23 +242,23 @@ func (p Program) clientDisable(r *clientRun, _ []string) error {
 	if err := p.sure(r.cmd, r.yes, "refuse the client and kill its tokens for ever"); err != nil {
 		return err
 	}
-	return r.done(r.manager.SetDisabled(r.ctx, r.id, true), "the client is disabled")
+	return r.done(r.manager.SetDisabled(r.ctx, r.id, true), audit.Disabled, "the client is disabled")
 }
 
 func (p Program) clientEnable(r *clientRun, _ []string) error {
-	return r.done(r.manager.SetDisabled(r.ctx, r.id, false), "the client is enabled; its earlier tokens stay dead")
+	return r.done(r.manager.SetDisabled(r.ctx, r.id, false), audit.Enabled, "the client is enabled; its earlier tokens stay dead")
 }
 
 func (p Program) clientDelete(r *clientRun, _ []string) error {
 	if err := p.sure(r.cmd, r.yes, "remove the client and kill its tokens"); err != nil {
 		return err
 	}
-	return r.done(r.manager.Delete(r.ctx, r.id), "the client is gone")
+	return r.done(r.manager.Delete(r.ctx, r.id), audit.Deleted, "the client is gone")
 }
 
 func (p Program) clientRevokeTokens(r *clientRun, _ []string) error {
 	if err := p.sure(r.cmd, r.yes, "kill every token of the client, and every log-in made through it"); err != nil {
 		return err
 	}
-	return r.done(r.manager.RevokeTokens(r.ctx, r.id), "every token of the client is dead")
+	return r.done(r.manager.RevokeTokens(r.ctx, r.id), audit.TokensRevoked, "every token of the client is dead")
 }

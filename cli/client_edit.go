@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/grantor-auth/grantor/audit"
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/jwks"
@@ -182,8 +183,12 @@ func (m madeClient) text() string {
 }
 
 // show prints what was made. Where it could not be confirmed, or nobody knows whether it was made, the secret is shown all the same: it
-// is in force, or will be, and cannot be shown again. The error says which.
-func (m madeClient) show(r *clientRun, err error) error {
+// is in force, or will be, and cannot be shown again. The error says which. The trail is told of
+// what was made.
+func (m madeClient) show(r *clientRun, detail string, err error) error {
+	if wasMade(err) {
+		r.trail.tell(registryChange(m.ClientID, detail, err))
+	}
 	if err != nil && !errors.Is(err, clients.ErrNotConfirmed) && !errors.Is(err, clients.ErrOutcomeUnknown) {
 		return err
 	}
@@ -217,7 +222,7 @@ func (p Program) clientCreate(r *clientRun, _ []string) error {
 		made.ClientSecret = secret
 		s.Secrets = []clients.SecretEntry{{Hash: hash, CreatedAt: time.Now().UTC().Truncate(time.Second)}}
 	}
-	err := made.show(r, r.manager.Create(r.ctx, s))
+	err := made.show(r, audit.Created, r.manager.Create(r.ctx, s))
 	if err == nil && s.Resource != "" && (s.Introspect == "" || s.Introspect == clients.SightOwn) {
 		fmt.Fprintf(r.cmd.ErrOrStderr(), "warning: this client sees none of the tokens for %s: \"grantor client update %s --introspect audience\" lets it\n", printable.Text(s.Resource), s.ClientID)
 	}
@@ -235,7 +240,7 @@ func (p Program) clientUpdate(r *clientRun, _ []string) error {
 		s.Stated = r.edit.apply(r.cmd, &s.Registration)
 		return nil
 	})
-	return r.done(err, "the client is changed; what it may no longer do, its live tokens can no longer do")
+	return r.done(err, audit.Changed, "the client is changed; what it may no longer do, its live tokens can no longer do")
 }
 
 func (r *clientRun) changed() bool {
@@ -275,7 +280,7 @@ func (p Program) clientRotate(r *clientRun, _ []string) error {
 		return err
 	}
 	made.Ended = done.Ended
-	return made.show(r, err)
+	return made.show(r, audit.SecretRotated, err)
 }
 
 // shownSecret is a secret in an answer: never its text.
@@ -315,7 +320,7 @@ func (p Program) clientRevokeSecret(r *clientRun, args []string) error {
 	if err := p.sure(r.cmd, r.yes, "end this secret at once"); err != nil {
 		return err
 	}
-	return r.done(r.manager.RevokeSecret(r.ctx, r.id, args[1]), "the secret is gone")
+	return r.done(r.manager.RevokeSecret(r.ctx, r.id, args[1]), audit.SecretRevoked, "the secret is gone")
 }
 
 // exported is what export writes and apply reads.
@@ -382,6 +387,9 @@ func (p Program) clientApply(r *clientRun, _ []string) error {
 	var unconfirmed error
 	for i := range list {
 		what, err := r.put(&list[i])
+		if detail, told := map[string]string{"created": audit.Created, "changed": audit.Changed}[what]; told && wasMade(err) {
+			r.trail.queue(registryChange(list[i].ClientID, detail, err))
+		}
 		if errors.Is(err, clients.ErrNotConfirmed) {
 			unconfirmed, err = err, nil
 		}
@@ -390,6 +398,7 @@ func (p Program) clientApply(r *clientRun, _ []string) error {
 		}
 		result[what] = append(result[what], list[i].ClientID)
 	}
+	r.trail.flush()
 	text := fmt.Sprintf("%d created, %d changed, %d unchanged\n", len(result["created"]), len(result["changed"]), len(result["unchanged"]))
 	return errors.Join(answer(r.cmd, r.asJSON, result, text), unconfirmed)
 }

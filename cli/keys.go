@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/grantor-auth/grantor/audit"
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/keys"
@@ -17,7 +18,7 @@ func (p Program) keysCommand() *cobra.Command {
 	var asJSON, yes, compromised bool
 	list := &cobra.Command{Use: "list", Short: "List the signing keys: which is next, signs now, or is still published", Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return p.withKeys(path, func(k *keys.Config) error {
+			return p.withKeys(path, func(k *keys.Config, _ *commandTrail) error {
 				found, err := keys.List(c.Context(), k.Store)
 				if err != nil {
 					return err
@@ -34,8 +35,12 @@ func (p Program) keysCommand() *cobra.Command {
 			if err := p.sure(c, yes, what); err != nil {
 				return err
 			}
-			return p.withKeys(path, func(k *keys.Config) error {
-				err := settled(c, asJSON, keys.Rotate(c.Context(), k.Store, *k, compromised), "the keys are rotated; nodes follow within seconds")
+			return p.withKeys(path, func(k *keys.Config, trail *commandTrail) error {
+				changed, err := keys.Rotate(c.Context(), k.Store, *k, compromised)
+				if changed && wasMade(err) {
+					trail.tell(audit.Change(audit.KeysRotated, "", rotationDetail(compromised), err != nil))
+				}
+				err = settled(c, asJSON, err, "the keys are rotated; nodes follow within seconds")
 				if errors.Is(err, clients.ErrNotConfirmed) {
 					return notConfirmed(err)
 				}
@@ -50,7 +55,7 @@ func (p Program) keysCommand() *cobra.Command {
 	return g
 }
 
-func (p Program) withKeys(path string, run func(*keys.Config) error) error {
+func (p Program) withKeys(path string, run func(*keys.Config, *commandTrail) error) error {
 	cfg, err := p.loadPart(config.Options{Path: path}, "store", "redis", "keys", "tokens.signing_alg")
 	if err != nil {
 		return err
@@ -70,7 +75,15 @@ func (p Program) withKeys(path string, run func(*keys.Config) error) error {
 	if k == nil {
 		return usageError{errors.New("there are no signing keys without [keys] encryption_key")}
 	}
-	return run(k)
+	return run(k, p.commandTrail(cfg, db))
+}
+
+// rotationDetail says what was asked for. Which keys sign, and from when, the node that leads tells.
+func rotationDetail(compromised bool) string {
+	if compromised {
+		return "asked for: the present keys are withdrawn"
+	}
+	return "asked for"
 }
 
 func keyTable(list []keys.Info) string {

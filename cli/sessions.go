@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/grantor-auth/grantor/audit"
 	"github.com/grantor-auth/grantor/tokens"
 )
 
@@ -48,15 +49,18 @@ func (p Program) userLogout(u *userRun) error {
 		if err := p.sure(u.cmd, u.yes, "end every session of the user"); err != nil {
 			return err
 		}
-		return u.done(u.endAll(id), "every session has ended")
+		return u.done(id, u.endAll(id), audit.SessionsEnded, "every session has ended")
 	}
 	family, ok := tokens.ParseFamilyID(u.session)
 	if !ok {
 		return usageError{errors.New("this is no session id; \"grantor user sessions\" lists them")}
 	}
 	ended, err := u.tokens.EndFamily(u.ctx, u.codec.Tag(id), family)
-	if !ended && err == nil {
+	switch {
+	case !ended && err == nil:
 		return errors.New("the user has no such session")
+	case !ended: // by an earlier command, which was told of
+		return settled(u.cmd, u.asJSON, err, "the session has ended")
 	}
-	return u.done(err, "the session has ended")
+	return u.done(id, err, audit.SessionEnded, "the session has ended")
 }

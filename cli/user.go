@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/grantor-auth/grantor/audit"
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
@@ -69,6 +70,7 @@ type userRun struct {
 	tokens tokens.Store
 	codec  *tokens.Codec
 	cfg    *config.Config
+	trail  *commandTrail
 }
 
 func (p Program) userCommandOf(f *userFlags, use, short string, run func(*userRun) error) *cobra.Command {
@@ -111,7 +113,7 @@ func (p Program) withUsers(c *cobra.Command, cfg *config.Config, f *userFlags, n
 	if err != nil {
 		return err
 	}
-	u := &userRun{userFlags: f, ctx: c.Context(), cmd: c, name: name, dir: dir, tokens: store, codec: tokens.NewCodec(key), cfg: cfg}
+	u := &userRun{userFlags: f, ctx: c.Context(), cmd: c, name: name, dir: dir, tokens: store, codec: tokens.NewCodec(key), cfg: cfg, trail: p.commandTrail(cfg, db)}
 	if cfg.Users.Source == "redis" {
 		u.redis = users.NewRedis(db)
 		u.dir.find = u.redis
@@ -173,4 +175,15 @@ func (p Program) sure(c *cobra.Command, yes bool, what string) error {
 	return nil
 }
 
-func (u *userRun) done(err error, text string) error { return settled(u.cmd, u.asJSON, err, text) }
+// done says that a change of a user was made, to the trail too, also when it could not be confirmed.
+func (u *userRun) done(id string, err error, detail, text string) error {
+	if wasMade(err) {
+		u.tell(id, detail, err)
+	}
+	return settled(u.cmd, u.asJSON, err, text)
+}
+
+// tell writes the event of a change of a user that was made; err is why it may not last.
+func (u *userRun) tell(id, detail string, err error) {
+	u.trail.tell(audit.Change(audit.UserChanged, "", detail+" "+u.codec.Tag(id).String(), err != nil))
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/grantor-auth/grantor/audit"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/users"
 )
@@ -30,6 +31,9 @@ func (p Program) userAdd(u *userRun) error {
 	added, err := u.redis.Add(u.ctx, n)
 	if added == nil {
 		return err
+	}
+	if wasMade(err) {
+		u.tell(added.ID, audit.Created, err)
 	}
 	if nothing := users.MayNothing(added, u.cfg.UserScope(), u.cfg.Catalogue()); nothing != "" {
 		fmt.Fprintln(u.cmd.ErrOrStderr(), "warning:", nothing)
@@ -72,7 +76,7 @@ func (p Program) userList(u *userRun) error {
 }
 
 // changed runs a change of a user that ends all of their sessions, whatever the confirmation of the change says.
-func (u *userRun) changed(change func(id string) error, what string) error {
+func (u *userRun) changed(change func(id string) error, detail, what string) error {
 	if err := u.managed(); err != nil {
 		return err
 	}
@@ -86,13 +90,14 @@ func (u *userRun) changed(change func(id string) error, what string) error {
 	}
 	if err := u.endAll(id); err != nil {
 		if unconfirmed = err; !errors.Is(err, users.ErrNotConfirmed) {
+			u.tell(id, detail, err)
 			return fmt.Errorf("the user is changed, but the sessions may live on: run \"grantor user logout --sub %s --all\": %w", id, err)
 		}
 	}
 	if unconfirmed != nil {
 		unconfirmed = fmt.Errorf("--sub %s names the user: %w", id, unconfirmed)
 	}
-	return u.done(unconfirmed, what+"; every session has ended")
+	return u.done(id, unconfirmed, detail, what+"; every session has ended")
 }
 
 func (p Program) userSetPassword(u *userRun) error {
@@ -103,14 +108,14 @@ func (p Program) userSetPassword(u *userRun) error {
 	if err != nil {
 		return err
 	}
-	return u.changed(func(id string) error { return u.redis.SetPassword(u.ctx, id, hash) }, "the password is set")
+	return u.changed(func(id string) error { return u.redis.SetPassword(u.ctx, id, hash) }, audit.Changed, "the password is set")
 }
 
 func (p Program) userDisable(u *userRun) error {
 	if err := p.sure(u.cmd, u.yes, "disable the user and end every session"); err != nil {
 		return err
 	}
-	return u.changed(func(id string) error { return u.redis.Disable(u.ctx, id) }, "disabled")
+	return u.changed(func(id string) error { return u.redis.Disable(u.ctx, id) }, audit.Changed, "disabled")
 }
 
 func (p Program) userDelete(u *userRun) error {
@@ -118,15 +123,19 @@ func (p Program) userDelete(u *userRun) error {
 		return err
 	}
 	return u.changed(func(id string) error {
-		if err := u.endAll(id); err != nil && !errors.Is(err, users.ErrNotConfirmed) {
-			return err
+		ended := u.endAll(id)
+		if !wasMade(ended) {
+			return ended
 		}
 		err := u.redis.Delete(u.ctx, id)
+		if !wasMade(err) {
+			u.tell(id, audit.SessionsEnded, ended)
+		}
 		if errors.Is(err, users.ErrUnknown) && !errors.Is(err, users.ErrNotConfirmed) {
 			return u.already(id)
 		}
 		return err
-	}, "deleted")
+	}, audit.Deleted, "deleted")
 }
 
 func (p Program) userEnable(u *userRun) error {
@@ -137,7 +146,7 @@ func (p Program) userEnable(u *userRun) error {
 	if err != nil {
 		return err
 	}
-	return u.done(u.redis.Enable(u.ctx, id), "enabled")
+	return u.done(id, u.redis.Enable(u.ctx, id), audit.Changed, "enabled")
 }
 
 // already says that a user of this id was deleted before; the sessions have ended all the same.

@@ -120,7 +120,7 @@ func TestManyNodes(t *testing.T) {
 		require.Len(t, jwks(t, rings[0]).Keys, 4)
 	})
 	t.Run("8 that rotate at one moment agree", func(t *testing.T) {
-		together(nodes, func(i int) error { return keys.Rotate(context.Background(), stores[i], cfg(i), i%2 == 0) }, t)
+		together(nodes, func(i int) error { return get2(keys.Rotate(context.Background(), stores[i], cfg(i), i%2 == 0)) }, t)
 		for i := range rings {
 			rings[i] = open(t, cfg(i))
 		}
@@ -134,7 +134,7 @@ func TestManyNodes(t *testing.T) {
 		cli := keys.NewRedis(redisOf(t, s), wrap(t, secret))
 		before, err := keys.List(t.Context(), cli)
 		require.NoError(t, err)
-		require.NoError(t, keys.Rotate(t.Context(), cli, config(cli, keys.EdDSA, keys.ES256), true))
+		require.NoError(t, get2(keys.Rotate(t.Context(), cli, config(cli, keys.EdDSA, keys.ES256), true)))
 		after, err := keys.List(t.Context(), cli)
 		require.NoError(t, err)
 		require.NotEqual(t, before, after)
@@ -245,8 +245,8 @@ func TestEncryptionKey(t *testing.T) {
 		for _, err := range []error{
 			get2(keys.Open(ctx, config(wrong))),
 			get2(keys.List(ctx, wrong)),
-			keys.Rotate(ctx, wrong, config(wrong), false),
-			keys.Rotate(ctx, wrong, config(wrong), true),
+			get2(keys.Rotate(ctx, wrong, config(wrong), false)),
+			get2(keys.Rotate(ctx, wrong, config(wrong), true)),
 		} {
 			require.ErrorIs(t, err, keys.ErrEncryptionKey)
 			require.ErrorContains(t, err, "[keys] encryption_key")

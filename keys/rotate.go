@@ -10,26 +10,27 @@ import (
 // before; List says when. With compromised it drops all keys that there are, used or not, for they lay in one place: no token that
 // they signed is accepted any more, and new ones sign at once, which verifiers must fetch first.
 //
+// It says whether that changed anything: a rotation that is under way is not begun again. With
+// ErrNotDurable of redisdb it did.
 // It needs the store alone, so a process that serves nothing can call it; nodes follow within seconds. cfg.Store is not looked at.
-func Rotate(ctx context.Context, store Store, cfg Config, compromised bool) error {
+func Rotate(ctx context.Context, store Store, cfg Config, compromised bool) (changed bool, err error) {
 	cfg = cfg.withDefaults()
 	cfg.Store = store
 	if err := cfg.validate(); err != nil {
-		return err
+		return false, err
 	}
 	s := cfg.schedule()
-	_, err := change(ctx, cfg, func(held State, now time.Time, from *supply) []Key {
+	return change(ctx, cfg, func(held State, now time.Time, from *supply) []Key {
 		if compromised {
 			return s.plan(nil, now, from, false)
 		}
 		return s.plan(held.Keys, now, from, true)
 	})
-	return err
 }
 
 // Rotate is the function Rotate for the ring's store; the ring itself follows at once.
 func (r *Ring) Rotate(ctx context.Context, compromised bool) error {
-	err := Rotate(ctx, r.cfg.Store, r.cfg, compromised)
+	_, err := Rotate(ctx, r.cfg.Store, r.cfg, compromised)
 	return errors.Join(err, r.refresh(ctx))
 }
 

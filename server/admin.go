@@ -209,16 +209,14 @@ func notConfirmed(answer any, err error) error {
 }
 
 // reasonNotConfirmed names changes that were made and not confirmed, in log, metrics and trail.
-const reasonNotConfirmed = "not_confirmed"
+const reasonNotConfirmed = audit.NotConfirmed
 
 func (s *Server) recordChange(x *exchange, c change, unconfirmed bool) {
 	if s.cfg.Audit == nil {
 		return
 	}
-	e := audit.Event{Event: c.event, RequestID: x.id, Peer: x.clientIP(), Client: c.client, Detail: c.detail}
-	if unconfirmed {
-		e.Reason = reasonNotConfirmed
-	}
+	e := audit.Change(c.event, c.client, c.detail, unconfirmed)
+	e.RequestID, e.Peer = x.id, x.clientIP()
 	if t := middleware.TokenFrom(x.gin.Request.Context()); t != nil {
 		e.Actor = t.ClientID
 	}

@@ -98,7 +98,7 @@ func (s *Server) createClient(x *exchange) error {
 	}
 	s.tellPassedOver(x, r.ClientID, r.JWKS)
 	err := s.cfg.Manager.Create(x, &clients.Stored{Registration: r})
-	return s.changed(x, change{audit.RegistryChanged, r.ClientID, "created", http.StatusCreated, answer}, err)
+	return s.changed(x, change{audit.RegistryChanged, r.ClientID, audit.Created, http.StatusCreated, answer}, err)
 }
 
 // tellPassedOver says which keys of a registered set are not taken (RFC 7517 §5): the answer shows those that are.
@@ -149,17 +149,17 @@ func (s *Server) changeClient(x *exchange) error {
 		}
 		return adminMay(&st.Registration)
 	})
-	return s.changed(x, change{audit.RegistryChanged, id, "changed", http.StatusOK, d}, err)
+	return s.changed(x, change{audit.RegistryChanged, id, audit.Changed, http.StatusOK, d}, err)
 }
 
 func (s *Server) deleteClient(x *exchange) error {
 	id := x.gin.Param("id")
 	err := s.cfg.Manager.Delete(x, id)
-	return s.changed(x, change{event: audit.RegistryChanged, client: id, detail: "deleted"}, err)
+	return s.changed(x, change{event: audit.RegistryChanged, client: id, detail: audit.Deleted}, err)
 }
 
-func (s *Server) disableClient(x *exchange) error { return s.switchClient(x, true, "disabled") }
-func (s *Server) enableClient(x *exchange) error  { return s.switchClient(x, false, "enabled") }
+func (s *Server) disableClient(x *exchange) error { return s.switchClient(x, true, audit.Disabled) }
+func (s *Server) enableClient(x *exchange) error  { return s.switchClient(x, false, audit.Enabled) }
 
 func (s *Server) switchClient(x *exchange, off bool, what string) error {
 	id := x.gin.Param("id")
@@ -170,7 +170,7 @@ func (s *Server) switchClient(x *exchange, off bool, what string) error {
 func (s *Server) revokeClientTokens(x *exchange) error {
 	id := x.gin.Param("id")
 	err := s.cfg.Manager.RevokeTokens(x, id)
-	return s.changed(x, change{event: audit.RegistryChanged, client: id, detail: "tokens revoked"}, err)
+	return s.changed(x, change{event: audit.RegistryChanged, client: id, detail: audit.TokensRevoked}, err)
 }
 
 // shownSecret is a secret in an answer: never its text.
@@ -226,11 +226,11 @@ func (s *Server) rotateSecret(x *exchange) error {
 	} else {
 		answer.Ended = done.Ended
 	}
-	return s.changed(x, change{audit.RegistryChanged, answer.ClientID, "secret rotated", http.StatusCreated, answer}, err)
+	return s.changed(x, change{audit.RegistryChanged, answer.ClientID, audit.SecretRotated, http.StatusCreated, answer}, err)
 }
 
 func (s *Server) revokeSecret(x *exchange) error {
 	id := x.gin.Param("id")
 	err := s.cfg.Manager.RevokeSecret(x, id, x.gin.Param("secret"))
-	return s.changed(x, change{event: audit.RegistryChanged, client: id, detail: "secret revoked"}, err)
+	return s.changed(x, change{event: audit.RegistryChanged, client: id, detail: audit.SecretRevoked}, err)
 }

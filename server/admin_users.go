@@ -154,7 +154,7 @@ func (s *Server) createUser(x *exchange) error {
 	if added == nil {
 		return adminError(err)
 	}
-	return s.changed(x, change{audit.UserChanged, "", "created " + s.codec.Tag(added.ID).String(), http.StatusCreated, s.showChanged(added)}, err)
+	return s.changed(x, change{audit.UserChanged, "", audit.Created + " " + s.codec.Tag(added.ID).String(), http.StatusCreated, s.showChanged(added)}, err)
 }
 
 func (s *Server) showUser(x *exchange) error {
@@ -185,7 +185,7 @@ func (s *Server) changeUser(x *exchange) error {
 	}
 	id := x.gin.Param("sub")
 	edited, err := s.editUser(x, id, hash, rules, b.Disabled)
-	c := change{audit.UserChanged, "", "changed " + s.codec.Tag(id).String(), http.StatusOK, nil}
+	c := change{audit.UserChanged, "", audit.Changed + " " + s.codec.Tag(id).String(), http.StatusOK, nil}
 	if err != nil && !errors.Is(err, users.ErrNotConfirmed) {
 		if edited {
 			s.recordChange(x, c, true)
@@ -244,19 +244,19 @@ func (s *Server) deleteUser(x *exchange) error {
 	if deleted == nil || gone || errors.Is(deleted, users.ErrNotConfirmed) {
 		ended = s.cfg.Store.EndUser(x, tag)
 	}
-	c := change{event: audit.UserChanged, detail: "deleted " + tag.String()}
+	c := change{event: audit.UserChanged, detail: audit.Deleted + " " + tag.String()}
 	switch err := errors.Join(deleted, ended); {
 	case errors.Is(err, users.ErrNotConfirmed):
 		return s.changed(x, c, err)
 	case gone && ended == nil:
-		c.detail = "every session ended " + tag.String()
+		c.detail = audit.SessionsEnded + " " + tag.String()
 		s.recordChange(x, c, false)
 		return &Error{Code: codeInvalidRequest, Status: http.StatusNotFound, Description: "there is no user of this id; whatever sessions it had have ended"}
 	case deleted == nil && ended != nil:
 		s.recordChange(x, c, true)
 		return ended
 	case err != nil && ended == nil:
-		c.detail = "every session ended " + tag.String()
+		c.detail = audit.SessionsEnded + " " + tag.String()
 		s.recordChange(x, c, false)
 		return adminError(err)
 	default:
@@ -291,7 +291,7 @@ func (s *Server) listSessions(x *exchange) error {
 func (s *Server) endSessions(x *exchange) error {
 	tag := s.codec.Tag(x.gin.Param("sub"))
 	err := s.cfg.Store.EndUser(x, tag)
-	return s.changed(x, change{event: audit.UserChanged, detail: "every session ended " + tag.String()}, err)
+	return s.changed(x, change{event: audit.UserChanged, detail: audit.SessionsEnded + " " + tag.String()}, err)
 }
 
 func (s *Server) endSession(x *exchange) error {
@@ -307,5 +307,5 @@ func (s *Server) endSession(x *exchange) error {
 	case !ended:
 		return &Error{Code: codeInvalidRequest, Status: http.StatusNotFound, Description: "the user has no such session"}
 	}
-	return s.changed(x, change{event: audit.UserChanged, detail: "session ended " + tag.String()}, err)
+	return s.changed(x, change{event: audit.UserChanged, detail: audit.SessionEnded + " " + tag.String()}, err)
 }

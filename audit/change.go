@@ -1,0 +1,28 @@
+package audit
+
+// What a change is called in the detail of its event, by whatever way it was asked for. Of a user,
+// the keyed hash of the id follows.
+const (
+	Created       = "created"
+	Changed       = "changed"
+	Deleted       = "deleted"
+	Disabled      = "disabled"
+	Enabled       = "enabled"
+	TokensRevoked = "tokens revoked"
+	SecretRotated = "secret rotated"
+	SecretRevoked = "secret revoked"
+	SessionEnded  = "session ended"
+	SessionsEnded = "every session ended"
+)
+
+// NotConfirmed is the reason of a change that was made and that too few replicas have confirmed.
+const NotConfirmed = "not_confirmed"
+
+// Change returns the event of a change that was made. client is "" where it is about no client.
+func Change(event, client, detail string, unconfirmed bool) Event {
+	e := Event{Event: event, Client: client, Detail: detail}
+	if unconfirmed {
+		e.Reason = NotConfirmed
+	}
+	return e
+}
