@@ -141,7 +141,7 @@ func TestUnconfirmedCommands(t *testing.T) {
 		Confirmed *bool    `json:"confirmed"`
 	}) {
 		t.Helper()
-		require.NoError(t, json.NewDecoder(strings.NewReader(out[strings.Index(out, "{"):])).Decode(&made), out)
+		require.NoError(t, json.NewDecoder(strings.NewReader(out[strings.Index(out, "{\n"):])).Decode(&made), out) // a line of the log may come first
 		seen.secret(made.Secret)
 		return made
 	}
