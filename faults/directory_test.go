@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -187,7 +188,7 @@ func fill(t *testing.T, db *sql.DB) {
 	t.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return db.PingContext(t.Context()) == nil }, 20*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return db.PingContext(t.Context()) == nil }, 90*time.Second, 20*time.Millisecond)
 	_, err = db.ExecContext(t.Context(), "CREATE TABLE people (id text, username text, password text, scope text)")
 	require.NoError(t, err)
 	for i := range 32 {
@@ -225,13 +226,41 @@ func startPostgres(t *testing.T) (addr string) {
 	initdb.SysProcAttr, initdb.Dir = attr, dir
 	out, err := initdb.CombinedOutput()
 	require.NoError(t, err, string(out))
+	for range 5 { // another test may take the port meanwhile
+		if addr := servePostgres(t, bin, dir, attr); addr != "" {
+			return addr
+		}
+	}
+	t.Fatal("PostgreSQL does not start")
+	return ""
+}
+
+// servePostgres starts a server on a free port; "": it ended at once.
+func servePostgres(t *testing.T, bin, dir string, attr *syscall.SysProcAttr) (addr string) {
+	t.Helper()
 	port := freePort(t)
 	server := exec.Command(filepath.Join(bin, "postgres"), "-D", dir+"/data", "-k", dir, "-c", "listen_addresses=127.0.0.1", "-p", port, "-c", "fsync=off")
 	server.SysProcAttr, server.Dir = attr, dir
 	require.NoError(t, server.Start())
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = server.Wait() }()
 	t.Cleanup(func() {
 		_ = server.Process.Signal(syscall.SIGINT) // fast shutdown
-		_ = server.Wait()
+		<-ended
 	})
-	return "127.0.0.1:" + port
+	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+		select {
+		case <-ended:
+			return ""
+		default:
+		}
+		if c, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
+			_ = c.Close()
+			if _, err := os.Stat(dir + "/data/postmaster.pid"); err == nil {
+				return "127.0.0.1:" + port
+			}
+		}
+	}
+	t.Fatal("PostgreSQL does not listen")
+	return ""
 }

@@ -207,6 +207,7 @@ func (l *ledger) steady(t *testing.T, times int) {
 	for k, s := range l.kinds {
 		before[k] = s.count
 	}
+	notes := slices.Clone(l.notes)
 	l.mu.Unlock()
 	require.Eventually(t, func() bool {
 		l.mu.Lock()
@@ -217,7 +218,7 @@ func (l *ledger) steady(t *testing.T, times int) {
 			}
 		}
 		return true
-	}, 60*time.Second, 5*time.Millisecond, "the load does not run: %v", l.notes)
+	}, 60*time.Second, 5*time.Millisecond, "the load does not run: %v", notes)
 }
 
 // back returns how long it took until a request of each of the kinds that was sent after now was answered well.
