@@ -75,8 +75,10 @@ func TestWrongRedis(t *testing.T) {
 		server := redistest.Start(t)
 		server.Stop()
 		d := deploy(t, single(server.Addr))
-		go func() { time.Sleep(4 * time.Second); server.Restart() }()
+		later := make(chan struct{})
+		go func() { defer close(later); time.Sleep(4 * time.Second); server.Restart() }()
 		n := d.serve(t)
+		<-later
 		require.Equal(t, 200, n.readiness(t))
 		require.LessOrEqual(t, strings.Count(n.out.String(), "waiting for redis"), 4)
 	})
