@@ -200,6 +200,13 @@ func TestCheck(t *testing.T) {
 	require.NoError(t, (&Client{ID: "a:b c~", Secrets: secret, Scope: wild, DefaultScope: scopes.MustParse("a")}).Check(cat))
 }
 
+func TestReadRegistrationsRefusesNullInLists(t *testing.T) {
+	for _, text := range []string{`{"client_id": "c", "contacts": [null]}`, `[null]`, `{"clients": [null]}`} {
+		_, err := ReadRegistrations(strings.NewReader(text))
+		require.ErrorContains(t, err, "null for an element", text)
+	}
+}
+
 func TestRegistrationRetryWindow(t *testing.T) {
 	of := func(text string) (*Client, error) {
 		list, err := ReadRegistrations(strings.NewReader(`{"client_id": "c", "retry_window": "` + text + `"}`))

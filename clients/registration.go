@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/grantor-auth/grantor/jsonobject"
 	"github.com/grantor-auth/grantor/jwks"
 	"github.com/grantor-auth/grantor/scopes"
 )
@@ -95,6 +96,9 @@ func strict(text []byte, into any) error {
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return errors.New("the JSON cannot be read: there is more behind its end")
+	}
+	if jsonobject.NullInList(text) {
+		return errors.New("the JSON cannot be used: a list has null for an element")
 	}
 	return nil
 }

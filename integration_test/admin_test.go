@@ -229,6 +229,7 @@ func TestAdminClientsRefused(t *testing.T) {
 		"a member that does not exist": members{"surprise": 1},
 		"a number as a name":           members{"client_name": 1},
 		"a text as a list":             members{"grant_types": "client_credentials"},
+		"null in a list":               members{"contacts": []any{nil}},
 		"a list":                       []string{},
 		"a text":                       "x",
 		"nothing but null":             json.RawMessage("null"),

@@ -30,3 +30,10 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+func TestNullInList(t *testing.T) {
+	for text, there := range map[string]bool{`{"contacts":[null]}`: true, `[{"a":["b",[null]]}]`: true, `{"a":{"b":[1,null]}}`: true,
+		`{"contacts":null}`: false, `{"a":[]}`: false, `[{"a":null}]`: false, `{`: false, `null`: false} {
+		require.Equal(t, there, jsonobject.NullInList([]byte(text)), text)
+	}
+}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/grantor-auth/grantor/audit"
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/jsonobject"
 	"github.com/grantor-auth/grantor/metrics"
 	"github.com/grantor-auth/grantor/middleware"
 	"github.com/grantor-auth/grantor/users"
@@ -122,6 +123,9 @@ func (x *exchange) decode(into any) error {
 	}
 	if err == nil && bytes.TrimLeft(x.body, " \t\r\n")[0] != '{' { // null fits everything
 		err = errors.New("it must be an object")
+	}
+	if err == nil && jsonobject.NullInList(x.body) {
+		err = errors.New("a list has null for an element")
 	}
 	if err != nil {
 		return refusal(codeInvalidRequest, "the JSON cannot be used: %s", strings.TrimPrefix(err.Error(), "json: "))

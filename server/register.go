@@ -12,6 +12,7 @@ import (
 
 	"github.com/grantor-auth/grantor/audit"
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/jsonobject"
 	"github.com/grantor-auth/grantor/middleware"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
@@ -64,7 +65,7 @@ func readMetadata(body []byte, update bool) (*metadata, error) {
 	if json.Unmarshal(body, &all) != nil || all == nil {
 		return nil, refusal(codeInvalidMetadata, "the body must be a JSON object (RFC 7591 §3.1)")
 	}
-	if err := json.Unmarshal(body, &m); err != nil {
+	if err := json.Unmarshal(body, &m); err != nil || jsonobject.NullInList(body) {
 		return nil, refusal(codeInvalidMetadata, "a member has the wrong type (RFC 7591 §2)")
 	}
 	refused := []string{"introspect", "resource", "audience", "secrets", "default_scope", "software_statement"}
