@@ -10,7 +10,7 @@ build: ## build the binary
 
 test: ## run the tests; the end says how many did not run, and for want of which program
 	mkdir -p bin
-	go test -json ./... > bin/test.json; status=$$?; go run ./conformance -print bin/test.json; exit $$status
+	go test -json ./... > bin/test.json; status=$$?; go run ./test/conformance -print bin/test.json; exit $$status
 
 race: ## run the tests as CI does, with the race detector
 	$(REQUIRE) go test -race ./...
@@ -20,26 +20,26 @@ lint: ## golangci-lint and gofmt
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@latest run
 
 sec: ## gosec: mistakes that endanger; without exceptions that have no reason
-	go build -C tools -o ../bin/ ./gosec
+	go build -C test/tools -o ../../bin/ ./gosec
 	bin/gosec -tags sqlite ./...
 
 vuln: ## govulncheck: known vulnerabilities that the code reaches, those of the Go installed too
-	go build -C tools -o ../bin/ ./vulns
+	go build -C test/tools -o ../../bin/ ./vulns
 	bin/vulns -tags sqlite ./...
 
 dead: ## functions that nobody calls
-	go build -C tools -o ../bin/ golang.org/x/tools/cmd/deadcode
+	go build -C test/tools -o ../../bin/ golang.org/x/tools/cmd/deadcode
 	bin/deadcode -tags sqlite ./...
 
 survey: ## how the house reads: lengths, comments, names with two meanings
-	go run -C tools ./survey
+	go run -C test/tools ./survey
 
 fuzz: ## each fuzz target for half a minute
-	go build -C tools -o ../bin/ ./fuzz
+	go build -C test/tools -o ../../bin/ ./fuzz
 	bin/fuzz -time 30s
 
 conformance: ## write docs/conformance.md from a run of the tests, with all that CI has
 	mkdir -p bin
-	$(REQUIRE) go test -race -json ./... > bin/run.json || { go run ./conformance -print bin/run.json; exit 1; }
-	go test -C tools -json ./... >> bin/run.json
-	go run ./conformance -from bin/run.json > bin/conformance.md && mv bin/conformance.md docs/conformance.md
+	$(REQUIRE) go test -race -json ./... > bin/run.json || { go run ./test/conformance -print bin/run.json; exit 1; }
+	go test -C test/tools -json ./... >> bin/run.json
+	go run ./test/conformance -from bin/run.json > bin/conformance.md && mv bin/conformance.md docs/conformance.md

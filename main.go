@@ -5,7 +5,7 @@ import (
 	_ "embed"
 	"os"
 
-	"github.com/grantor-auth/grantor/cli"
+	"github.com/grantor-auth/grantor/internal/cli"
 )
 
 // shipped is what --trial serves where there is no config.toml.

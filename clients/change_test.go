@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/redisdb"
-	"github.com/grantor-auth/grantor/redisdb/redistest"
+	"github.com/grantor-auth/grantor/internal/redisdb"
+	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 	"github.com/grantor-auth/grantor/tokens"
 )
 

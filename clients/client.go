@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/grantor-auth/grantor/jwks"
-	"github.com/grantor-auth/grantor/printable"
+	"github.com/grantor-auth/grantor/internal/jwt"
+	"github.com/grantor-auth/grantor/internal/printable"
 	"github.com/grantor-auth/grantor/scopes"
 )
 
@@ -89,7 +89,7 @@ type Client struct {
 
 	Format          string    // of its access tokens; "": the server's
 	SigningAlg      string    // of its JWT access tokens; "": the server's
-	JWKS            *jwks.Set // with MethodJWT: its public keys, or
+	JWKS            *jwt.Set  // with MethodJWT: its public keys, or
 	JWKSURI         string    // where they are
 	AssertionAlg    string    // the only alg of its assertions (token_endpoint_auth_signing_alg); "": any
 	LenientAudience bool      // its assertions may name the token endpoint as aud, for older clients
@@ -212,8 +212,8 @@ func (c *Client) checkKeys(bad badFunc) {
 	case c.Workload != nil && (c.Workload.Issuer == "" || c.Workload.Subject == ""):
 		bad("assertion", "needs issuer and subject, as the platform's tokens say them")
 	}
-	if c.AssertionAlg != "" && !slices.Contains(jwks.Algorithms(), c.AssertionAlg) {
-		bad("token_endpoint_auth_signing_alg", "must be one of %s", strings.Join(jwks.Algorithms(), ", "))
+	if c.AssertionAlg != "" && !slices.Contains(jwt.Algorithms(), c.AssertionAlg) {
+		bad("token_endpoint_auth_signing_alg", "must be one of %s", strings.Join(jwt.Algorithms(), ", "))
 	}
 }
 

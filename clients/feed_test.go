@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/redisdb/redistest"
+	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
 const feed = "test:clients:{registry}:feed"

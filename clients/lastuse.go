@@ -7,7 +7,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/grantor-auth/grantor/redisdb"
+	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
 // When a secret was last used is noted in memory, to the minute, and told to Redis at most once an hour for a secret and node:

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantor-auth/grantor/redisdb/redistest"
+	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
 // TestManyClients measures a large registry: GRANTOR_TEST_CLIENTS=1000000 go test ./clients -run ManyClients -v. It asserts that what a node

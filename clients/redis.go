@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/grantor-auth/grantor/redisdb"
+	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
 // Redis keeps the clients that are not in config.toml. Clients are data: unlike everything that tokens rest on, they

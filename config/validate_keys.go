@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/jwks"
+	"github.com/grantor-auth/grantor/internal/jwt"
 )
 
 // minEncryptionKey is the shortest encryption_key, in characters.
@@ -66,12 +66,12 @@ func (d *decoder) issuers() {
 }
 
 // keySet reads a JWK set from a table.
-func keySet(t JSONTable) (*jwks.Set, error) {
+func keySet(t JSONTable) (*jwt.Set, error) {
 	text, err := json.Marshal(t)
 	if err != nil {
 		return nil, err
 	}
-	return jwks.ParseSet(text)
+	return jwt.ParseSet(text)
 }
 
 // SigningAlgorithms returns every alg that JWT access tokens have here, the server's first.

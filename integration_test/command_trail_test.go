@@ -12,9 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantor-auth/grantor/audit"
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/redisdb/redistest"
+	"github.com/grantor-auth/grantor/internal/audit"
+	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
 // trailed is a deployment whose trail is written to output, and nothing serves it but commands.

@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantor-auth/grantor/redisdb/redistest"
+	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 	"github.com/grantor-auth/grantor/users"
 	"github.com/grantor-auth/grantor/users/database"
 )

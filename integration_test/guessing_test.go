@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantor-auth/grantor/redisdb/redistest"
+	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
 // guessers are many people with one password, of whom all sit at one address.

@@ -16,7 +16,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantor-auth/grantor/redisdb/redistest"
+	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
 const jwtFormat = "tokens.access_token_format = \"jwt\"\nkeys.encryption_key = \"0123456789abcdefghijklmnopqrstuvwxyzABCD\"\n"

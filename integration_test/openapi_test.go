@@ -23,7 +23,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/redisdb/redistest"
+	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
 // schema is what the generator reads of a JSON schema.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantor-auth/grantor/redisdb/redistest"
+	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
 // replace puts a file in the place of another, as editors do.

@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantor-auth/grantor/redisdb/redistest"
+	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
 // hangUp sends many requests at once and closes or resets the connection while they are answered, so that the server writes into

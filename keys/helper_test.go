@@ -13,9 +13,9 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/require"
 
+	"github.com/grantor-auth/grantor/internal/redisdb"
+	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 	"github.com/grantor-auth/grantor/keys"
-	"github.com/grantor-auth/grantor/redisdb"
-	"github.com/grantor-auth/grantor/redisdb/redistest"
 )
 
 const (

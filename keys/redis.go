@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/grantor-auth/grantor/redisdb"
+	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
 // Redis keeps the keys of all nodes: one hash with the wrapped keys and their revision, and a lease that names the

@@ -21,9 +21,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/grantor-auth/grantor/internal/redisdb"
+	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 	"github.com/grantor-auth/grantor/keys"
-	"github.com/grantor-auth/grantor/redisdb"
-	"github.com/grantor-auth/grantor/redisdb/redistest"
 )
 
 const ringKey, leaderKey = "grantor:keys:{signing}:ring", "grantor:keys:{signing}:leader"

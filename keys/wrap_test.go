@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantor-auth/grantor/redisdb"
+	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/grantor-auth/grantor/jwks"
+	"github.com/grantor-auth/grantor/internal/jwt"
 	"github.com/grantor-auth/grantor/scopes"
 )
 
@@ -34,9 +34,9 @@ type JWTConfig struct {
 // about a token, so a revoked one is good until its exp: where that is too long, see HighRisk.
 type JWT struct {
 	cfg     JWTConfig
-	rules   jwks.Rules
-	fetcher *jwks.Fetcher
-	keys    jwks.Source
+	rules   jwt.Rules
+	fetcher *jwt.Fetcher
+	keys    jwt.Source
 }
 
 // NewJWT checks cfg and returns the verifier. The server need not be up yet: its keys are fetched at the first token,
@@ -51,8 +51,8 @@ func NewJWT(cfg JWTConfig) (*JWT, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	v := &JWT{cfg: cfg, fetcher: jwks.NewFetcher(cfg.fetching()),
-		rules: jwks.Rules{Algorithms: cfg.Algorithms, Types: []string{"at+jwt"}, MaxBytes: MaxTokenBytes}}
+	v := &JWT{cfg: cfg, fetcher: jwt.NewFetcher(cfg.fetching()),
+		rules: jwt.Rules{Algorithms: cfg.Algorithms, Types: []string{"at+jwt"}, MaxBytes: MaxTokenBytes}}
 	var err error
 	if cfg.JWKSURI == "" {
 		v.keys, err = v.fetcher.Issuer(cfg.Issuer)
@@ -66,7 +66,7 @@ func NewJWT(cfg JWTConfig) (*JWT, error) {
 }
 
 func (cfg *JWTConfig) check() error {
-	unknown := func(alg string) bool { return !slices.Contains(jwks.Algorithms(), alg) }
+	unknown := func(alg string) bool { return !slices.Contains(jwt.Algorithms(), alg) }
 	switch {
 	case cfg.Issuer == "":
 		return errors.New("middleware: Issuer is missing: it is compared with iss (RFC 9068 §4)")
@@ -77,14 +77,14 @@ func (cfg *JWTConfig) check() error {
 	case cfg.KeepKeys < 0:
 		return errors.New("middleware: KeepKeys must not be negative")
 	case len(cfg.Algorithms) == 0 || slices.ContainsFunc(cfg.Algorithms, unknown):
-		return fmt.Errorf("middleware: Algorithms must be of %v: neither none nor HMAC (RFC 8725 §3.1)", jwks.Algorithms())
+		return fmt.Errorf("middleware: Algorithms must be of %v: neither none nor HMAC (RFC 8725 §3.1)", jwt.Algorithms())
 	}
 	return secureURL(cfg.Issuer, cfg.AllowInsecureHTTP)
 }
 
 // fetching trusts the issuer's URLs, private addresses included: whoever runs this program has named the issuer.
-func (cfg *JWTConfig) fetching() jwks.Options {
-	opts := jwks.Options{AllowPrivate: true, Keep: cfg.KeepKeys}
+func (cfg *JWTConfig) fetching() jwt.Options {
+	opts := jwt.Options{AllowPrivate: true, Keep: cfg.KeepKeys}
 	opts.AllowHTTP = cfg.AllowInsecureHTTP && strings.HasPrefix(cmp.Or(cfg.JWKSURI, cfg.Issuer), "http://") // https is never left again
 	if c := cfg.HTTPClient; c != nil {
 		opts.Timeout, opts.Transport = c.Timeout, c.Transport
@@ -110,7 +110,7 @@ func (v *JWT) Verify(ctx context.Context, token string) (*Token, error) {
 			return t, nil
 		}
 	}
-	var refusal jwks.Refusal
+	var refusal jwt.Refusal
 	if errors.As(err, &refusal) {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidToken, err)
 	}
@@ -119,18 +119,18 @@ func (v *JWT) Verify(ctx context.Context, token string) (*Token, error) {
 
 // claims returns what a token of the issuer says. Another's is refused before keys are asked for, so that it can cause no
 // fetch.
-func (v *JWT) claims(ctx context.Context, token string) (*jwks.Claims, error) {
-	u, err := jwks.Parse(token, v.rules)
+func (v *JWT) claims(ctx context.Context, token string) (*jwt.Claims, error) {
+	u, err := jwt.Parse(token, v.rules)
 	if err != nil {
 		return nil, err
 	}
 	if u.Issuer() != v.cfg.Issuer {
-		return nil, jwks.BadIssuer
+		return nil, jwt.BadIssuer
 	}
 	return u.Verify(ctx, v.keys)
 }
 
-func (v *JWT) check(c *jwks.Claims, now time.Time) error {
+func (v *JWT) check(c *jwt.Claims, now time.Time) error {
 	if err := c.CheckAudience(v.cfg.Audience); err != nil {
 		return err
 	}
@@ -138,13 +138,13 @@ func (v *JWT) check(c *jwks.Claims, now time.Time) error {
 		return err
 	}
 	if !now.Before(c.Expires) {
-		return jwks.Expired
+		return jwt.Expired
 	}
 	return nil
 }
 
 // accessToken demands the claims of RFC 9068 §2.2; scope is one string (RFC 9068 §2.2.3, RFC 8693 §4.2).
-func accessToken(c *jwks.Claims) (*Token, error) {
+func accessToken(c *jwt.Claims) (*Token, error) {
 	t := &Token{Subject: c.Subject, Audience: c.Audience, Issuer: c.Issuer, ID: c.ID, ExpiresAt: c.Expires, IssuedAt: c.IssuedAt, NotBefore: c.NotBefore}
 	var scope string
 	for name, into := range map[string]*string{"client_id": &t.ClientID, "scope": &scope, "sub_type": &t.SubjectType} {
@@ -154,11 +154,11 @@ func accessToken(c *jwks.Claims) (*Token, error) {
 		}
 	}
 	if t.Subject == "" || t.ClientID == "" || t.ID == "" || t.IssuedAt.IsZero() {
-		return nil, jwks.Malformed
+		return nil, jwt.Malformed
 	}
 	var err error
 	if t.Scope, err = scopes.ParseGranted(scope); err != nil {
-		return nil, jwks.Malformed
+		return nil, jwt.Malformed
 	}
 	return t, nil
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantor-auth/grantor/attempts"
+	"github.com/grantor-auth/grantor/internal/attempts"
 )
 
 func TestClientAddress(t *testing.T) {

@@ -13,10 +13,10 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/grantor-auth/grantor/audit"
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/jsonobject"
-	"github.com/grantor-auth/grantor/metrics"
+	"github.com/grantor-auth/grantor/internal/audit"
+	"github.com/grantor-auth/grantor/internal/jsonobject"
+	"github.com/grantor-auth/grantor/internal/metrics"
 	"github.com/grantor-auth/grantor/middleware"
 	"github.com/grantor-auth/grantor/users"
 )

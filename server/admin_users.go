@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/grantor-auth/grantor/audit"
+	"github.com/grantor-auth/grantor/internal/audit"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"github.com/grantor-auth/grantor/assertions"
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/internal/assertions"
 )
 
 // findAssertion tells the verifier how a client's assertions are to be checked. Disabled clients and those that authenticate in

@@ -14,13 +14,13 @@ import (
 
 	oautherrors "github.com/go-oauth2/oauth2/v4/errors"
 
-	"github.com/grantor-auth/grantor/assertions"
-	"github.com/grantor-auth/grantor/attempts"
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/jwks"
+	"github.com/grantor-auth/grantor/internal/assertions"
+	"github.com/grantor-auth/grantor/internal/attempts"
+	"github.com/grantor-auth/grantor/internal/jwt"
+	"github.com/grantor-auth/grantor/internal/metrics"
+	"github.com/grantor-auth/grantor/internal/printable"
 	"github.com/grantor-auth/grantor/keys"
-	"github.com/grantor-auth/grantor/metrics"
-	"github.com/grantor-auth/grantor/printable"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
 )
@@ -133,7 +133,7 @@ func faultOf(err error) *Error {
 	case is(tokens.ErrFull, attempts.ErrFull):
 		return unavailable(err, "store_full", "the token store is full; try again")
 	}
-	if is(assertions.ErrKeysUnavailable, jwks.ErrCrowded) {
+	if is(assertions.ErrKeysUnavailable, jwt.ErrCrowded) {
 		return unavailable(err, "keys_unavailable", "the keys that this client's assertions are signed by cannot be fetched; try again")
 	}
 	if fault != nil && !is(clients.ErrStale, keys.ErrUnconfirmed) {

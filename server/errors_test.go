@@ -9,12 +9,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantor-auth/grantor/assertions"
-	"github.com/grantor-auth/grantor/attempts"
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/jwks"
+	"github.com/grantor-auth/grantor/internal/assertions"
+	"github.com/grantor-auth/grantor/internal/attempts"
+	"github.com/grantor-auth/grantor/internal/jwt"
+	"github.com/grantor-auth/grantor/internal/redisdb"
 	"github.com/grantor-auth/grantor/keys"
-	"github.com/grantor-auth/grantor/redisdb"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
@@ -128,7 +128,7 @@ func TestAsError(t *testing.T) {
 		"not_current":              {clients.ErrStale, errors.Join(clients.ErrStale, errStoreGone), keys.ErrUnconfirmed},
 		"not_confirmed":            {redisdb.ErrNotDurable, fmt.Errorf("x: %w", redisdb.ErrNotDurable), errors.Join(errStoreGone, redisdb.ErrNotDurable)},
 		"outcome_unknown":          {redisdb.ErrOutcomeUnknown, fmt.Errorf("x: %w", redisdb.ErrOutcomeUnknown)},
-		"keys_unavailable":         {assertions.ErrKeysUnavailable, jwks.ErrCrowded, fmt.Errorf("x: %w", jwks.ErrCrowded)},
+		"keys_unavailable":         {assertions.ErrKeysUnavailable, jwt.ErrCrowded, fmt.Errorf("x: %w", jwt.ErrCrowded)},
 		"internal":                 {errors.New("x"), syntax, malformed, io.EOF, fmt.Errorf("a stored scope: %w", syntax)},
 	} {
 		t.Run("ER-06 "+reason, func(t *testing.T) {

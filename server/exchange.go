@@ -12,8 +12,8 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/http1"
-	"github.com/grantor-auth/grantor/jsonobject"
+	"github.com/grantor-auth/grantor/internal/http1"
+	"github.com/grantor-auth/grantor/internal/jsonobject"
 	"github.com/grantor-auth/grantor/tokens"
 )
 

@@ -17,8 +17,8 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantor-auth/grantor/attempts"
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/internal/attempts"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
 )

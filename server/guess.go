@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/grantor-auth/grantor/attempts"
+	"github.com/grantor-auth/grantor/internal/attempts"
 	"github.com/grantor-auth/grantor/users"
 )
 

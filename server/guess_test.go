@@ -16,8 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantor-auth/grantor/attempts"
-	"github.com/grantor-auth/grantor/audit"
+	"github.com/grantor-auth/grantor/internal/attempts"
+	"github.com/grantor-auth/grantor/internal/audit"
 	"github.com/grantor-auth/grantor/users"
 )
 

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/jsonobject"
+	"github.com/grantor-auth/grantor/internal/jsonobject"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
 )

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/grantor-auth/grantor/jsonobject"
+	"github.com/grantor-auth/grantor/internal/jsonobject"
 	"github.com/grantor-auth/grantor/keys"
 )
 

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/jsonobject"
+	"github.com/grantor-auth/grantor/internal/jsonobject"
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/middleware"
 	"github.com/grantor-auth/grantor/tokens"

@@ -21,9 +21,9 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantor-auth/grantor/assertions"
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/jwks"
+	"github.com/grantor-auth/grantor/internal/assertions"
+	"github.com/grantor-auth/grantor/internal/jwt"
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/middleware"
 )
@@ -287,7 +287,7 @@ func startSigning(t *testing.T) signing {
 	require.NoError(t, err)
 	text, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: public, KeyID: "1", Algorithm: "EdDSA", Use: "sig"}}})
 	require.NoError(t, err)
-	set, err := jwks.ParseSet(text)
+	set, err := jwt.ParseSet(text)
 	require.NoError(t, err)
 	f := start(t, func(c *Config) {
 		c.Assertions, err = assertions.New(assertions.Config{Issuer: c.Issuer, TokenEndpoint: c.Issuer + PathToken, Once: c.Store.Once})

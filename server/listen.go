@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/net/netutil"
 
-	"github.com/grantor-auth/grantor/http1"
+	"github.com/grantor-auth/grantor/internal/http1"
 )
 
 // MaxHeaderBytes is the most that a request's header may hold, in bytes; more is 431. net/http adds

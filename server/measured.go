@@ -8,7 +8,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/grantor-auth/grantor/metrics"
+	"github.com/grantor-auth/grantor/internal/metrics"
 	"github.com/grantor-auth/grantor/tokens"
 )
 

@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/jwks"
+	"github.com/grantor-auth/grantor/internal/jwt"
 )
 
 // metadata answers RFC 8414 §3. response_types_supported is left out: §2 requires it, §3.2
@@ -75,7 +75,7 @@ func (s *Server) document() document {
 		RevocationAuthMethods:    methods,
 	}
 	if s.cfg.Assertions != nil {
-		d.TokenAuthAlgs = jwks.Algorithms()
+		d.TokenAuthAlgs = jwt.Algorithms()
 		d.IntrospectionAuthAlgs, d.RevocationAuthAlgs = d.TokenAuthAlgs, d.TokenAuthAlgs
 	}
 	if s.cfg.Keys != nil {

@@ -12,9 +12,9 @@ import (
 	oauth2 "github.com/go-oauth2/oauth2/v4"
 	"github.com/go-oauth2/oauth2/v4/models"
 
-	"github.com/grantor-auth/grantor/audit"
-	"github.com/grantor-auth/grantor/jsonobject"
-	"github.com/grantor-auth/grantor/metrics"
+	"github.com/grantor-auth/grantor/internal/audit"
+	"github.com/grantor-auth/grantor/internal/jsonobject"
+	"github.com/grantor-auth/grantor/internal/metrics"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"

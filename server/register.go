@@ -10,9 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/grantor-auth/grantor/audit"
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/jsonobject"
+	"github.com/grantor-auth/grantor/internal/audit"
+	"github.com/grantor-auth/grantor/internal/jsonobject"
 	"github.com/grantor-auth/grantor/middleware"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"

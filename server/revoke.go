@@ -4,7 +4,7 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/grantor-auth/grantor/audit"
+	"github.com/grantor-auth/grantor/internal/audit"
 	"github.com/grantor-auth/grantor/tokens"
 )
 

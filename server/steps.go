@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/http1"
+	"github.com/grantor-auth/grantor/internal/http1"
 )
 
 // maxBody is the most that a request's body may hold, in bytes.

@@ -8,7 +8,7 @@ import (
 	oauth2 "github.com/go-oauth2/oauth2/v4"
 
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/http1"
+	"github.com/grantor-auth/grantor/internal/http1"
 )
 
 // token issues tokens (RFC 6749 §3.2). The grant is checked before the library is asked, which would

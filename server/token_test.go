@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantor-auth/grantor/attempts"
+	"github.com/grantor-auth/grantor/internal/attempts"
 )
 
 func TestTokenRequest(t *testing.T) {

@@ -1,9 +1,9 @@
 package server
 
 import (
-	"github.com/grantor-auth/grantor/audit"
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/metrics"
+	"github.com/grantor-auth/grantor/internal/audit"
+	"github.com/grantor-auth/grantor/internal/metrics"
 	"github.com/grantor-auth/grantor/tokens"
 )
 

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/grantor-auth/grantor/redisdb"
+	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
 // DB is the Redis under the store.

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/grantor-auth/grantor/redisdb"
+	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
 // Redis is the Store that any number of nodes share. Redis holds hashes of token texts and what tokens say,

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/grantor-auth/grantor/redisdb"
+	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
 // header is Lua that every family script begins with. Time is Redis's, in milliseconds.

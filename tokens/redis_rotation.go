@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/grantor-auth/grantor/redisdb"
+	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
 // rotate: KEYS family, user epoch, retry response, new access. ARGV head of the new family value (version, new hash, old hash, new

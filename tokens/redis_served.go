@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/grantor-auth/grantor/redisdb"
+	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
 // What the configurations of all nodes serve: every list of names that some node served, when one did last, and which names a

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/grantor-auth/grantor/redisdb"
+	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
 // The kinds of writes that are answered by the primary's word, as grantor_unconfirmed_writes_total names them.

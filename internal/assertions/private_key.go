@@ -1,0 +1,124 @@
+package assertions
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/grantor-auth/grantor/internal/jwt"
+)
+
+// privateKey is private_key_jwt: the client signs for itself (RFC 7523 §3; OpenID Connect Core 1.0 §9).
+func (p *proof) privateKey(ctx context.Context, find Find) error {
+	if !p.typed("", "jwt", "client-authentication+jwt") {
+		return p.refuse(ReasonType)
+	}
+	if err := p.itself(); err != nil {
+		return err
+	}
+	reg, err := p.find(ctx, find)
+	if err != nil {
+		return err
+	}
+	keys, err := p.keysOf(&reg)
+	if err != nil {
+		return err
+	}
+	claims, err := p.signed(ctx, &reg, keys)
+	if err != nil {
+		return p.notVerified(ctx, err)
+	}
+	if err := p.fresh(claims, &reg); err != nil {
+		return err
+	}
+	return p.once(ctx, claims)
+}
+
+// itself demands iss = sub, and that client_id says the same if it is sent (RFC 7523 §3, RFC 7521 §4.2).
+func (p *proof) itself() error {
+	sub := p.u.Subject()
+	switch {
+	case sub == "" || p.u.Issuer() != sub:
+		return p.refuse(ReasonIssuer)
+	case p.id != "" && p.id != sub:
+		return p.refuse(ReasonClientID)
+	}
+	p.id = sub
+	return nil
+}
+
+// keysOf returns the keys that the client registered (RFC 7591 §2: jwks or jwks_uri).
+func (p *proof) keysOf(reg *Registration) (jwt.Source, error) {
+	switch {
+	case reg.Keys != nil:
+		return reg.Keys, nil
+	case reg.JWKSURI == "":
+		return nil, p.refuseLate(ReasonNoKeys)
+	}
+	keys, err := p.v.cfg.Remote.Remote(reg.JWKSURI)
+	if err != nil {
+		p.v.spend(p.u)
+		return nil, &Refusal{ID: p.id, Reason: ReasonKeysUnavailable, Err: err}
+	}
+	return keys, nil
+}
+
+// notVerified refuses. A client whose own jwks_uri fails is refused like any other: its server is its matter.
+func (p *proof) notVerified(ctx context.Context, err error) error {
+	err = p.refusedBy(err)
+	var refusal *Refusal
+	if errors.As(err, &refusal) || errors.Is(err, jwt.ErrCrowded) || ctx.Err() != nil {
+		return err
+	}
+	p.v.spend(p.u)
+	return &Refusal{ID: p.id, Reason: ReasonKeysUnavailable, Err: err}
+}
+
+// fresh demands an assertion that is for us alone, and of now (RFC 7523 §3 items 3 to 6; draft-ietf-oauth-rfc7523bis).
+func (p *proof) fresh(c *jwt.Claims, reg *Registration) error {
+	audiences := []string{p.v.cfg.Issuer}
+	if reg.AcceptTokenEndpointAudience && p.v.cfg.TokenEndpoint != "" {
+		audiences = append(audiences, p.v.cfg.TokenEndpoint)
+	}
+	if err := c.CheckOnlyAudience(audiences...); err != nil {
+		return p.refusedBy(err)
+	}
+	now := p.v.cfg.Now()
+	if err := c.CheckTimes(now, skew); err != nil {
+		return p.refusedBy(err)
+	}
+	if c.Expires.After(now.Add(p.v.cfg.MaxTTL + skew)) {
+		return &Refusal{ID: p.id, Reason: ReasonTooLong, // whoever holds the key is told, so that they can mend it
+			Sentence: fmt.Sprintf("the assertion lives longer than %s: its exp must be no further ahead", p.v.cfg.MaxTTL)}
+	}
+	if c.ID == "" || len(c.ID) > maxJTI {
+		return p.refuse(ReasonNoJTI)
+	}
+	return nil
+}
+
+// once takes the jti on all nodes, until no node accepts the assertion any more (RFC 7523 §3 item 7).
+func (p *proof) once(ctx context.Context, c *jwt.Claims) error {
+	ttl := c.Expires.Add(skew + clockGap).Sub(p.v.cfg.Now())
+	first, err := p.v.cfg.Once(ctx, onceKey(p.id, c.ID), ttl.Truncate(time.Second)+time.Second)
+	switch {
+	case err != nil:
+		return err
+	case !first:
+		return p.refuse(ReasonReplayed)
+	}
+	return nil
+}
+
+// onceKey names a client's jti: of fixed length, and no two pairs share one.
+func onceKey(id, jti string) string {
+	h := sha256.New()
+	h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(id))))
+	h.Write([]byte(id))
+	h.Write([]byte(jti))
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+}

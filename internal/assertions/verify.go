@@ -1,0 +1,76 @@
+package assertions
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/grantor-auth/grantor/internal/jwt"
+)
+
+// Verify returns the id of the client that the assertion proves. clientID is the form's client_id, "" without one. It returns
+// a *Refusal for an assertion that proves nothing; any other error means that it cannot know. To an unknown client, a
+// wrong key and a wrong signature it does the same work.
+func (v *Verifier) Verify(ctx context.Context, assertion, clientID string, find Find) (string, error) {
+	u, err := jwt.Parse(assertion, v.rules)
+	if err != nil {
+		return "", &Refusal{ID: clientID, Reason: reasonOf(err)}
+	}
+	p := &proof{v: v, u: u, id: clientID}
+	if keys, ok := v.issuers[u.Issuer()]; ok {
+		err = p.workload(ctx, keys, find)
+	} else {
+		err = p.privateKey(ctx, find)
+	}
+	if err != nil {
+		return "", err
+	}
+	return p.id, nil
+}
+
+// proof is one assertion on its way.
+type proof struct {
+	v  *Verifier
+	u  *jwt.Unverified
+	id string // of the client that is claimed
+}
+
+func (p *proof) refuse(r Reason) error { return &Refusal{ID: p.id, Reason: r} }
+
+// refuseLate refuses where a signature would have been checked, after the same work.
+func (p *proof) refuseLate(r Reason) error {
+	p.v.spend(p.u)
+	return p.refuse(r)
+}
+
+// refusedBy turns an error of package jwks into a refusal, or hands on that something cannot be known.
+func (p *proof) refusedBy(err error) error {
+	if r := reasonOf(err); r != "" {
+		return p.refuse(r)
+	}
+	return err
+}
+
+// typed demands a typ (RFC 8725 §3.11): an access token or a log-out token is no assertion.
+func (p *proof) typed(types ...string) bool { return slices.Contains(types, p.u.Header().Type) }
+
+// find looks the claimed client up.
+func (p *proof) find(ctx context.Context, find Find) (Registration, error) {
+	reg, err := find(ctx, p.id)
+	if errors.Is(err, ErrUnknownClient) {
+		return reg, p.refuseLate(ReasonUnknown)
+	}
+	return reg, err
+}
+
+// signed checks alg against the client's and the signature by keys (RFC 8725 §3.1).
+func (p *proof) signed(ctx context.Context, reg *Registration, keys jwt.Source) (*jwt.Claims, error) {
+	if reg.Algorithms != nil && !slices.Contains(reg.Algorithms, p.u.Header().Algorithm) {
+		return nil, p.refuseLate(ReasonAlgorithm)
+	}
+	claims, err := p.u.Verify(ctx, keys)
+	if errors.Is(err, jwt.NoKey) {
+		p.v.spend(p.u)
+	}
+	return claims, err
+}

@@ -1,0 +1,136 @@
+package attempts
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/grantor-auth/grantor/internal/redisdb"
+)
+
+// Redis is the Counter that all nodes share.
+type Redis struct{ db *redisdb.DB }
+
+// NewRedis returns a counter over an open Redis.
+func NewRedis(db *redisdb.DB) *Redis { return &Redis{db} }
+
+// add counts and keeps the window that the first event began.
+var add = redisdb.NewScript(`
+local n = redis.call('INCR', KEYS[1])
+if n == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return {n, redis.call('PTTL', KEYS[1])}`)
+
+// Add implements Counter, on the connection that never repeats a command: a repeated INCR would
+// count twice.
+func (r *Redis) Add(ctx context.Context, s Subject, window time.Duration) (int, time.Duration, error) {
+	v, err := r.db.Once(ctx, add, []string{key(s)}, window.Milliseconds())
+	if err != nil {
+		return 0, 0, err
+	}
+	pair, ok := v.([]any)
+	if !ok || len(pair) != 2 {
+		return 0, 0, fmt.Errorf("%w: unexpected answer", redisdb.ErrUnavailable)
+	}
+	n, _ := pair[0].(int64)
+	left, _ := pair[1].(int64)
+	return int(n), time.Duration(left) * time.Millisecond, nil
+}
+
+// An event is a member of a sorted set, whose score is when it ends, by Redis's clock. A reservation
+// begins with "p", what is kept with "f".
+const events = `
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+local function put(member, life)
+  redis.call('ZADD', KEYS[1], now + life, member)
+  local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
+  redis.call('PEXPIRE', KEYS[1], last[2] - now)
+end
+local function kept()
+  local members, ends = {}, {}
+  local all = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, 1) ~= 'p' then
+      table.insert(members, all[i])
+      table.insert(ends, all[i + 1])
+    end
+  end
+  return members, ends
+end
+`
+
+// The scripts. Each may be executed twice.
+var (
+	// hold: KEYS events. ARGV event, limit, pending.
+	hold = redisdb.NewScript(events + `
+local event, limit = 'p' .. ARGV[1], tonumber(ARGV[2])
+if redis.call('ZSCORE', KEYS[1], event) then return {0, 0} end
+if redis.call('ZCARD', KEYS[1]) < limit then
+  put(event, ARGV[3])
+  return {0, 0}
+end
+local _, ends = kept()
+if #ends < limit then return {1, 0} end
+return {2, ends[#ends - limit + 1] - now}`)
+
+	// keep: KEYS events. ARGV event, life.
+	keep = redisdb.NewScript(events + `
+redis.call('ZREM', KEYS[1], 'p' .. ARGV[1])
+put('f' .. ARGV[1], ARGV[2])
+return 1`)
+
+	// reset: KEYS events. ARGV event.
+	reset = redisdb.NewScript(events + `
+redis.call('ZREM', KEYS[1], 'p' .. ARGV[1])
+local members = kept()
+for _, member in ipairs(members) do redis.call('ZREM', KEYS[1], member) end
+return #members`)
+
+	release   = redisdb.NewScript(`return redis.call('ZREM', KEYS[1], 'p' .. ARGV[1])`)
+	countKept = redisdb.NewScript(events + `return #kept()`)
+)
+
+// Hold implements Counter.
+func (r *Redis) Hold(ctx context.Context, s Subject, e Event, limit int, pending time.Duration) (Hold, error) {
+	v, err := r.db.Eval(ctx, hold, []string{eventsKey(s)}, e[:], limit, pending.Milliseconds())
+	if err != nil {
+		return Hold{}, err
+	}
+	pair, ok := v.([]any)
+	if !ok || len(pair) != 2 {
+		return Hold{}, fmt.Errorf("%w: unexpected answer", redisdb.ErrUnavailable)
+	}
+	result, _ := pair[0].(int64)
+	left, _ := pair[1].(int64)
+	return Hold{Result(result), time.Duration(left) * time.Millisecond}, nil
+}
+
+// Keep implements Counter.
+func (r *Redis) Keep(ctx context.Context, s Subject, e Event, life time.Duration) error {
+	_, err := r.db.Eval(ctx, keep, []string{eventsKey(s)}, e[:], life.Milliseconds())
+	return err
+}
+
+// Release implements Counter.
+func (r *Redis) Release(ctx context.Context, s Subject, e Event) error {
+	_, err := r.db.Eval(ctx, release, []string{eventsKey(s)}, e[:])
+	return err
+}
+
+// Kept implements Counter.
+func (r *Redis) Kept(ctx context.Context, s Subject) (int, error) {
+	v, err := r.db.Eval(ctx, countKept, []string{eventsKey(s)})
+	n, _ := v.(int64)
+	return int(n), err
+}
+
+// Reset implements Counter.
+func (r *Redis) Reset(ctx context.Context, s Subject, e Event) error {
+	_, err := r.db.Eval(ctx, reset, []string{eventsKey(s)}, e[:])
+	return err
+}
+
+func eventsKey(s Subject) string { return "e:" + string(s[:]) }
+
+func key(s Subject) string { return "b:" + string(s[:]) }

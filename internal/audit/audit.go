@@ -1,0 +1,95 @@
+// Package audit is the trail of what matters to security: who was given what, who was refused and why, what was ended, what an
+// operator changed. One event is one line of JSON, in a stream of its own. Events hold no token, no secret and no password; a user
+// is named by a keyed hash of the id, so that the trail can be joined and not read.
+package audit
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/grantor-auth/grantor/internal/jsonobject"
+	"github.com/grantor-auth/grantor/internal/printable"
+)
+
+// Names of events.
+const (
+	TokenIssued     = "token_issued"
+	TokenRefreshed  = "token_refreshed"
+	TokenRefused    = "token_refused"
+	TokenRevoked    = "token_revoked"
+	ReuseDetected   = "reuse_detected"           // an alarm: a used refresh token came again
+	RotationLost    = "refresh_rotation_lost"    // Redis lost a rotation
+	RetrySuspicious = "refresh_retry_suspicious" // a retry of a refresh from another network, or much later
+	LockedOut       = "locked_out"
+	ClientLockedOut = "client_locked_out"
+	RegistryChanged = "registry_changed"
+	UserChanged     = "user_changed"
+	ConfigReloaded  = "config_reloaded"
+	ReloadFailed    = "reload_failed"
+	KeysRotated     = "keys_rotated"
+)
+
+// Event is one thing that happened.
+type Event struct {
+	Time      time.Time `json:"time"`
+	Event     string    `json:"event"`
+	RequestID string    `json:"request_id,omitempty"`
+	Actor     string    `json:"actor,omitempty"` // who did it: a client's id, "operator", "server"
+	Client    string    `json:"client_id,omitempty"`
+	Subject   string    `json:"subject_hash,omitempty"`
+	Session   string    `json:"session,omitempty"`
+	Token     string    `json:"jti,omitempty"`
+	Grant     string    `json:"grant_type,omitempty"`
+	Scope     string    `json:"scope,omitempty"`
+	Reason    string    `json:"reason,omitempty"`
+	Detail    string    `json:"detail,omitempty"`
+	Peer      string    `json:"peer,omitempty"`
+
+	Stranger bool `json:"-"` // caused by a caller who proved nothing: anybody can cause as many as they like
+}
+
+// line is the event as JSON.
+func (e *Event) line(buf []byte) []byte {
+	o := append(jsonobject.Object(buf[:0]).Name("time"), '"')
+	o = append(e.Time.AppendFormat(o, time.RFC3339Nano), '"')
+	o = jsonobject.Object(o).Text("event", e.Event)
+	o = o.TextOr("request_id", e.RequestID).TextOr("actor", e.Actor).TextOr("client_id", e.Client).TextOr("subject_hash", e.Subject)
+	o = o.TextOr("session", e.Session).TextOr("jti", e.Token).TextOr("grant_type", e.Grant).TextOr("scope", e.Scope)
+	return o.TextOr("reason", e.Reason).TextOr("detail", e.Detail).TextOr("peer", e.Peer).Close()
+}
+
+// Trail writes events. A nil *Trail writes none.
+type Trail struct {
+	sink  *Sink
+	log   *slog.Logger
+	count func(event string, dropped bool)
+}
+
+// New returns a trail into sink. An event that cannot be written is counted and said in the log, and the request goes on: whoever wants it
+// otherwise alarms on the count. count may be nil.
+func New(sink *Sink, log *slog.Logger, count func(event string, dropped bool)) *Trail {
+	if count == nil {
+		count = func(string, bool) {}
+	}
+	return &Trail{sink, log, count}
+}
+
+// Record writes one event; its time is now unless it has one.
+func (t *Trail) Record(ctx context.Context, e Event) {
+	if t == nil {
+		return
+	}
+	if e.Time.IsZero() {
+		e.Time = time.Now().UTC()
+	}
+	e.Actor, e.Client, e.Detail, e.Scope = printable.Redact(e.Actor), printable.Redact(e.Client), printable.Redact(e.Detail), printable.Redact(e.Scope)
+	sink := t.sink.of(&e)
+	line := sink.spare.Get().(*[]byte)
+	*line = printable.JSON(e.line(*line))
+	err := sink.write(line)
+	t.count(e.Event, err != nil)
+	if err != nil {
+		t.log.ErrorContext(ctx, "an audit event could not be written", "event", e.Event, "request_id", e.RequestID, "error", err.Error())
+	}
+}

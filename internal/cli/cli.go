@@ -1,0 +1,153 @@
+// Package cli is the command line: one file per command. Answers go to stdout, everything else
+// to stderr. A command exits 0 when it is done, 1 when it failed, 2 when the call or the
+// configuration is wrong. Secrets are never arguments.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/internal/printable"
+)
+
+// Program is what a run of the command line is given.
+type Program struct {
+	Args    []string
+	Environ []string
+	Shipped []byte // the config.toml of the source tree
+	Stdin   io.Reader
+	Stdout  io.Writer
+	Stderr  io.Writer
+}
+
+// usageError is a wrong call or configuration: exit 2.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// quietError has been told already: it decides the exit status alone.
+var errQuiet = errors.New("")
+
+// Main runs one command and returns its exit status.
+func Main(p Program) int {
+	root := p.root()
+	root.SetArgs(p.Args)
+	root.SetIn(p.Stdin)
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	strictCompletion(root)
+	err := root.ExecuteContext(context.Background())
+	if err == nil {
+		return 0
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(p.Stderr, "grantor: "+strings.ReplaceAll(shown(text), "\n", "\ngrantor: "))
+	}
+	_, usage := errors.AsType[usageError](err)
+	_, configuration := errors.AsType[config.Errors](err)
+	if usage || configuration {
+		return 2
+	}
+	return 1
+}
+
+func (p Program) root() *cobra.Command {
+	serve := p.serveCommand()
+	root := &cobra.Command{
+		Use:   "grantor",
+		Short: "An OAuth 2.0 token server for machines, first-party apps, and the APIs that they call",
+		Long: "Grantor is an OAuth 2.0 token server for machines, first-party apps, and the APIs that they call.\n" +
+			"Without a command it serves, as \"grantor serve\" does.",
+		Args:          noArguments,
+		RunE:          serve.RunE,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.Flags().AddFlagSet(serve.Flags())
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
+	})
+	root.AddCommand(serve, p.configCommand(), p.secretCommand(), p.hashSecretCommand(), p.hashPasswordCommand(), p.clientCommand(), p.userCommand(), p.tokenCommand(), p.keysCommand(), p.reloadCommand(), p.healthCommand(), p.versionCommand())
+	return root
+}
+
+// strictCompletion makes cobra's own command refuse what it does not know, with exit 2 as everywhere.
+// Cobra notes there where the answer goes, so it comes after SetOut.
+func strictCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil && c != root {
+		shells := c.Commands()
+		c.ResetCommands()
+		root.RemoveCommand(c)
+		for _, shell := range shells {
+			shell.Args = noArguments
+		}
+		root.AddCommand(group("completion", c.Short, shells...))
+	}
+}
+
+// noArguments refuses arguments, with exit 2.
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%q is no command or argument of %s; see %s --help", args[0], c.CommandPath(), c.CommandPath())}
+	}
+	return nil
+}
+
+// group is a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	g := &cobra.Command{Use: use, Short: short, Args: noArguments, RunE: func(c *cobra.Command, _ []string) error {
+		var names []string
+		for _, sub := range c.Commands() {
+			names = append(names, sub.Name())
+		}
+		return usageError{fmt.Errorf("%s needs one of: %s", c.CommandPath(), strings.Join(names, ", "))}
+	}}
+	g.AddCommand(commands...)
+	return g
+}
+
+// variable returns a variable of the environment, "" when it is unset.
+func (p Program) variable(name string) string {
+	for _, entry := range p.Environ {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// configPath says which file is the configuration: the flag, GRANTOR_CONFIG, ./config.toml.
+func (p Program) configPath(flag string) string {
+	if flag != "" {
+		return flag
+	}
+	if v := p.variable("GRANTOR_CONFIG"); v != "" {
+		return v
+	}
+	return "config.toml"
+}
+
+// answer prints v as JSON, or as text.
+func answer(c *cobra.Command, asJSON bool, v any, text string) error {
+	if !asJSON {
+		_, err := fmt.Fprint(c.OutOrStdout(), printable.Lines(text))
+		return err
+	}
+	out, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = c.OutOrStdout().Write(append(printable.JSON(out), '\n'))
+	return err
+}
+
+// shown is a text for standard error, which may quote what others wrote, or a secret that somebody typed as a name.
+func shown(text string) string { return printable.Lines(printable.Redact(text)) }

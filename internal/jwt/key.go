@@ -1,0 +1,147 @@
+package jwt
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// Bounds of RSA keys, in bits: RFC 7518 §3.3, and what is quick to verify.
+const (
+	minRSABits = 2048
+	maxRSABits = 8192
+)
+
+// key is one public signing key.
+type key struct {
+	id     string // kid; "": it has none
+	alg    string // the only algorithm that it is for; "": all that fit its kind
+	public any    // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
+	until  time.Time
+}
+
+// usage is what go-jose does not read of a JWK, or not before it reads the key.
+type usage struct {
+	Kty    string   `json:"kty"`
+	Crv    string   `json:"crv"`
+	Use    string   `json:"use"`
+	KeyOps []string `json:"key_ops"`
+	Exp    *float64 `json:"exp"` // OpenID Federation 1.0 §8.7.2: the key is not used after it
+}
+
+// parseKey reads a JWK that can verify signatures. Its errors tell who registers a key what to change, and quote nothing.
+func parseKey(text []byte) (key, error) {
+	members, err := parseObject(text)
+	if err != nil {
+		return key{}, errors.New("it is no JSON object, or a member occurs twice")
+	}
+	var u usage
+	if err := json.Unmarshal(text, &u); err != nil {
+		return key{}, errors.New("kty, crv, use, key_ops or exp has the wrong type")
+	}
+	if u.Kty == "oct" {
+		return key{}, errors.New("symmetric keys are refused")
+	}
+	if err := public(members); err != nil { // first: a private key is told of, whatever it is for
+		return key{}, err
+	}
+	if err := u.check(); err != nil {
+		return key{}, err
+	}
+	var j jose.JSONWebKey
+	if err := j.UnmarshalJSON(text); err != nil {
+		return key{}, errors.New("it is not a valid public key: RSA, P-256, P-384, P-521 or Ed25519 (RFC 7518 §6, RFC 8037)")
+	}
+	k := key{id: j.KeyID, alg: j.Algorithm, public: j.Key}
+	if u.Exp != nil && *u.Exp <= maxDate {
+		k.until = time.Unix(int64(max(*u.Exp, 0)), 0) // 0 and below are long ago, and not "never"
+	}
+	return k, k.check()
+}
+
+// public refuses a private key.
+func public(members object) error {
+	for _, secret := range []string{"k", "d", "p", "q", "dp", "dq", "qi", "oth", "priv"} {
+		if _, ok := members[secret]; ok {
+			return fmt.Errorf("it has the member %q: register public keys alone, and replace this one, it is no secret any more", secret)
+		}
+	}
+	return nil
+}
+
+// otherUse is why a sound key is not taken: it is for something else, or of a kind that is not known here (RFC 7517 §5).
+type otherUse string
+
+func (e otherUse) Error() string { return string(e) }
+
+func (u *usage) check() error {
+	curves := map[string][]string{"EC": {"P-256", "P-384", "P-521"}, "OKP": {"Ed25519"}, "RSA": nil, "": nil}
+	known, ok := curves[u.Kty]
+	switch {
+	case !ok:
+		return otherUse("kty must be RSA, EC or OKP")
+	case known != nil && u.Crv != "" && !slices.Contains(known, u.Crv):
+		return otherUse("crv must be P-256, P-384, P-521 or Ed25519")
+	case u.Use != "" && u.Use != "sig":
+		return otherUse(`use must be "sig"`)
+	case u.KeyOps != nil && !slices.Contains(u.KeyOps, "verify"):
+		return otherUse(`key_ops must hold "verify"`)
+	}
+	return nil
+}
+
+// check demands a key that is strong enough and an alg that it can do.
+func (k *key) check() error {
+	switch public := k.public.(type) {
+	case *rsa.PublicKey:
+		if bits := public.N.BitLen(); bits < minRSABits || bits > maxRSABits {
+			return fmt.Errorf("an RSA key has %d to %d bits (RFC 7518 §3.3), this one %d", minRSABits, maxRSABits, bits)
+		}
+		if public.N.Bit(0) == 0 || public.E < 3 || public.E%2 == 0 || public.E > 1<<31-1 {
+			return errors.New("the RSA modulus or exponent is not one of RSA")
+		}
+	case *ecdsa.PublicKey, ed25519.PublicKey:
+	default:
+		return errors.New("it must be RSA, P-256, P-384, P-521 or Ed25519")
+	}
+	if k.alg != "" && !k.fits(k.alg) {
+		wrong := "alg is none that this kind of key signs with, or none that is supported"
+		if slices.Contains(Algorithms(), k.alg) || k.alg == "none" || strings.HasPrefix(k.alg, "HS") {
+			return errors.New(wrong) // a mistake, and no other use
+		}
+		return otherUse(wrong)
+	}
+	return nil
+}
+
+// fits says whether the key can have made a signature of alg: an algorithm belongs to one kind of key (RFC 8725 §3.1).
+func (k *key) fits(alg string) bool {
+	if k.alg != "" && k.alg != alg && !(edwards(k.alg) && edwards(alg)) {
+		return false
+	}
+	switch public := k.public.(type) {
+	case *rsa.PublicKey:
+		return slices.Contains([]string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}, alg)
+	case *ecdsa.PublicKey:
+		return alg == map[int]string{256: "ES256", 384: "ES384", 521: "ES512"}[public.Curve.Params().BitSize]
+	case ed25519.PublicKey:
+		return edwards(alg)
+	}
+	return false
+}
+
+// edwards says whether alg names Ed25519, in the old or the new way (RFC 9864 §2.2).
+func edwards(alg string) bool { return alg == "EdDSA" || alg == "Ed25519" }
+
+// Algorithms returns every algorithm that this package can verify: asymmetric ones alone.
+func Algorithms() []string {
+	return []string{"ES256", "ES384", "ES512", "EdDSA", "Ed25519", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
+}

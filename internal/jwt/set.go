@@ -1,0 +1,167 @@
+package jwt
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// Bounds of a set.
+const (
+	maxSetBytes = 256 << 10
+	maxKeys     = 100
+	maxTried    = 4 // keys that one signature is held against
+)
+
+// Set is public signing keys. It does not change. It is its own Source.
+type Set struct {
+	keys   []key
+	passed []string
+}
+
+// PassedOver says of which keys of the text nothing was taken, and why; a Set that is written and read again does not know.
+func (s *Set) PassedOver() []string {
+	if s == nil {
+		return nil
+	}
+	return s.passed
+}
+
+// Keys implements Source.
+func (s *Set) Keys(context.Context, string) (*Set, error) { return s, nil }
+
+// Len returns how many keys there are.
+func (s *Set) Len() int { return len(s.keys) }
+
+// ParseSet reads a JWK Set that somebody registers: every key must be public and strong enough. Those that are for something else, or of
+// a kind that is not known here, are passed over (RFC 7517 §5), and one must be left. The error names the key by its place and
+// says what would be right.
+func ParseSet(text []byte) (*Set, error) {
+	list, err := keysOf(text)
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{}
+	for i, one := range list {
+		k, err := parseKey(one)
+		if _, other := errors.AsType[otherUse](err); err != nil && !other {
+			return nil, fmt.Errorf("keys[%d]: %w", i, err)
+		}
+		s.add(i, k, err)
+	}
+	switch {
+	case len(list) == 0:
+		return nil, errors.New("there is no key in it")
+	case len(s.keys) == 0:
+		return nil, fmt.Errorf("there is no key in it that can be used: %s", strings.Join(s.passed, "; "))
+	}
+	return s, nil
+}
+
+// parsePublished reads a JWK Set that somebody else publishes: keys that cannot be used are passed over (RFC 7517 §5),
+// and so is one whose private half is published.
+func parsePublished(text []byte) (*Set, error) {
+	list, err := keysOf(text)
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{}
+	for i, one := range list {
+		k, err := parseKey(one)
+		s.add(i, k, err)
+	}
+	return s, nil
+}
+
+// add takes the key at place i, or notes why not.
+func (s *Set) add(i int, k key, err error) {
+	if err != nil {
+		s.passed = append(s.passed, fmt.Sprintf("keys[%d]: %s", i, err))
+		return
+	}
+	s.keys = append(s.keys, k)
+}
+
+func keysOf(text []byte) ([]json.RawMessage, error) {
+	if len(text) > maxSetBytes {
+		return nil, errors.New("a JWK Set has at most 256 kB")
+	}
+	o, err := parseObject(text)
+	if err != nil || o["keys"] == nil {
+		return nil, errors.New(`a JWK Set is a JSON object {"keys": […]} (RFC 7517 §5)`)
+	}
+	var list []json.RawMessage
+	if json.Unmarshal(o["keys"], &list) != nil {
+		return nil, errors.New("keys must be a list (RFC 7517 §5.1)")
+	}
+	if len(list) > maxKeys {
+		return nil, fmt.Errorf("a JWK Set has at most %d keys", maxKeys)
+	}
+	return list, nil
+}
+
+// has says whether a key has this kid.
+func (s *Set) has(kid string) bool {
+	for i := range s.keys {
+		if s.keys[i].id == kid {
+			return true
+		}
+	}
+	return false
+}
+
+// candidates returns the keys that a token may have been signed with: those of its kid, or, when it names none, all
+// that fit its algorithm. A kid is compared with known ones and nothing else is done with it.
+func (s *Set) candidates(h Header, now time.Time) (public []any) {
+	for i := range s.keys {
+		k := &s.keys[i]
+		over := !k.until.IsZero() && !now.Before(k.until)
+		if (h.KeyID == "" || k.id == h.KeyID) && k.fits(h.Algorithm) && !over && len(public) < maxTried {
+			public = append(public, k.public)
+		}
+	}
+	return public
+}
+
+// UnmarshalJSON is ParseSet.
+func (s *Set) UnmarshalJSON(text []byte) error {
+	parsed, err := ParseSet(text)
+	if err != nil {
+		return err
+	}
+	*s = *parsed
+	return nil
+}
+
+// MarshalJSON writes the set as ParseSet reads it.
+func (s *Set) MarshalJSON() ([]byte, error) {
+	out := struct {
+		Keys []json.RawMessage `json:"keys"`
+	}{Keys: []json.RawMessage{}}
+	for i := range s.keys {
+		text, err := s.keys[i].marshal()
+		if err != nil {
+			return nil, err
+		}
+		out.Keys = append(out.Keys, text)
+	}
+	return json.Marshal(out)
+}
+
+func (k *key) marshal() ([]byte, error) {
+	text, err := jose.JSONWebKey{Key: k.public, KeyID: k.id, Algorithm: k.alg, Use: "sig"}.MarshalJSON()
+	if err != nil || k.until.IsZero() {
+		return text, err
+	}
+	o, err := parseObject(text)
+	if err != nil {
+		return nil, err
+	}
+	o["exp"] = fmt.Appendf(nil, "%d", k.until.Unix())
+	return json.Marshal(o)
+}

@@ -1,0 +1,228 @@
+// Package contest is who takes part: how each is prepared and started, and where it is asked what.
+package contest
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/grantor-auth/grantor/test/bench/load"
+	"github.com/grantor-auth/grantor/test/bench/rivals"
+	"github.com/grantor-auth/grantor/test/bench/stack"
+)
+
+// Contestant is a server that can be started any number of times.
+type Contestant struct {
+	Name    string   // what --contestants takes
+	Title   string   // for people
+	Redis   bool     // it keeps tokens there
+	SQL     bool     // it keeps them in PostgreSQL
+	Admin   bool     // it introspects at an address of its own
+	Cannot  []string // cases that it has no endpoint for
+	Prepare func(ctx context.Context, e *Env) error
+	furnish func(ctx context.Context, p place) error // fills its store before each start; nil: nothing to do
+	start   func(e *Env, p place) (*stack.Process, error)
+	paths   paths
+}
+
+// place is where an instance runs.
+type place struct {
+	listen, admin string // addresses; without Admin they are the same
+	redis         string // an address
+	sql           string // a URL
+	dir           string
+	people        int
+}
+
+type paths struct{ token, introspect, revoke string }
+
+// ErrSkip is wrapped by the error of a Prepare whose contestant cannot take part here.
+var ErrSkip = errors.New("left out")
+
+// Env is what contestants are made from.
+type Env struct {
+	Root string // of the repository
+	Dir  string // for everything that is built or generated
+	Self string // this program
+	Bin  string // a grantor binary; "": built from Root
+	Say  func(format string, args ...any)
+
+	Profile string // where profiles go; "": none
+}
+
+// Can says whether the contestant can play a case.
+func (c *Contestant) Can(name string) bool { return !slices.Contains(c.Cannot, name) }
+
+// Instance is a contestant that runs.
+type Instance struct {
+	Server   *stack.Process
+	Redis    *stack.Redis    // nil: it has none
+	Postgres *stack.Postgres // nil: it has none
+	Cold     time.Duration   // from the start of the process to its first token
+	place    place
+	paths    paths
+
+	profiled bool
+}
+
+// Start runs the contestant beside a store of its own, with so many users, and waits for its first token.
+func (c *Contestant) Start(ctx context.Context, e *Env, people int) (*Instance, error) {
+	i := &Instance{paths: c.paths, profiled: e.Profile != "" && strings.HasPrefix(c.Name, "grantor")}
+	if err := i.start(ctx, c, e, people); err != nil {
+		i.Stop()
+		return nil, err
+	}
+	return i, nil
+}
+
+func (i *Instance) start(ctx context.Context, c *Contestant, e *Env, people int) (err error) {
+	if i.place, err = i.settle(ctx, c, e, people); err != nil {
+		return err
+	}
+	if c.furnish != nil {
+		if err := c.furnish(ctx, i.place); err != nil {
+			return err
+		}
+	}
+	begun := time.Now()
+	if i.Server, err = c.start(e, i.place); err != nil {
+		return err
+	}
+	if err := i.Server.Await(ctx, 20*time.Second, i.firstToken); err != nil {
+		return err
+	}
+	i.Cold = time.Since(begun)
+	return nil
+}
+
+// settle starts the store and finds addresses.
+func (i *Instance) settle(ctx context.Context, c *Contestant, e *Env, people int) (p place, err error) {
+	p.people = people
+	if p.dir, err = os.MkdirTemp(e.Dir, c.Name); err != nil {
+		return p, err
+	}
+	if c.Redis {
+		if i.Redis, err = stack.StartRedis(ctx, p.dir); err != nil {
+			return p, err
+		}
+		p.redis = i.Redis.Addr
+	}
+	if c.SQL {
+		if i.Postgres, err = stack.StartPostgres(ctx); err != nil {
+			return p, err
+		}
+		p.sql = i.Postgres.URL
+	}
+	if p.listen, err = stack.FreeAddress(); err != nil || !c.Admin {
+		p.admin = p.listen
+		return p, err
+	}
+	p.admin, err = stack.FreeAddress()
+	return p, err
+}
+
+func (i *Instance) firstToken() error {
+	status, _, err := load.Ask(i.Issue(), "")
+	if err == nil && status != 200 {
+		err = errors.New("it issues no token")
+	}
+	return err
+}
+
+// Profiling begins and ends the profiles of a server that was started to be profiled.
+func (i *Instance) Profiling(on bool) error {
+	switch {
+	case !i.profiled:
+		return nil
+	case on:
+		return i.Server.Signal(syscall.SIGUSR1)
+	}
+	err := i.Server.Signal(syscall.SIGUSR2)
+	time.Sleep(500 * time.Millisecond) // the files are being written
+	return err
+}
+
+// Stop ends server and store.
+func (i *Instance) Stop() {
+	i.Server.Stop()
+	i.Redis.Stop()
+	i.Postgres.Stop()
+}
+
+// CPU is what server and store have used so far.
+func (i *Instance) CPU() (server, store time.Duration, err error) {
+	if server, err = i.Server.CPU(); err != nil {
+		return 0, 0, err
+	}
+	switch {
+	case i.Redis != nil:
+		store, err = i.Redis.CPU()
+	case i.Postgres != nil:
+		store, err = i.Postgres.CPU()
+	}
+	return server, store, err
+}
+
+// Issue is client_credentials; its value is "".
+func (i *Instance) Issue() load.Kind {
+	return load.Kind{Name: "issue", Addr: i.place.listen, Path: i.paths.token, Basic: basic(rivals.MachineID, rivals.MachineSecret),
+		Prefix: "grant_type=client_credentials&scope=orders%3Aread"}
+}
+
+// Introspect takes a token and asks as another client than the one that it was issued to.
+func (i *Instance) Introspect() load.Kind {
+	return load.Kind{Name: "introspect", Addr: i.place.admin, Path: i.paths.introspect, Basic: basic(rivals.APIID, rivals.APISecret), Prefix: "token="}
+}
+
+// Revoke takes a token.
+func (i *Instance) Revoke() load.Kind {
+	return load.Kind{Name: "revoke", Addr: i.place.listen, Path: i.paths.revoke, Basic: basic(rivals.MachineID, rivals.MachineSecret), Prefix: "token="}
+}
+
+// LogIn is the password grant; its value is a user's name.
+func (i *Instance) LogIn() load.Kind {
+	return load.Kind{Name: "log-in", Addr: i.place.listen, Path: i.paths.token, Basic: basic(rivals.AppID, rivals.AppSecret),
+		Prefix: "grant_type=password&password=correct+horse+battery+staple&scope=orders%3Aread&username="}
+}
+
+// Refresh takes a refresh token.
+func (i *Instance) Refresh() load.Kind {
+	return load.Kind{Name: "refresh", Addr: i.place.listen, Path: i.paths.token, Basic: basic(rivals.AppID, rivals.AppSecret),
+		Prefix: "grant_type=refresh_token&refresh_token="}
+}
+
+func basic(id, secret string) string {
+	return base64.StdEncoding.EncodeToString([]byte(id + ":" + secret))
+}
+
+// All are the contestants in the order of the table; the naive ceiling comes second.
+func All() []*Contestant {
+	return slices.Concat(ours(), grantors(), []*Contestant{oidcProvider()}, hydras())
+}
+
+// ours are served by this program itself.
+func ours() []*Contestant {
+	own := func(name, title string, redis bool, cannot ...string) *Contestant {
+		return &Contestant{Name: name, Title: title, Redis: redis, Cannot: cannot, paths: grantorPaths,
+			Prepare: func(context.Context, *Env) error { return nil },
+			start: func(e *Env, p place) (*stack.Process, error) {
+				return stack.Start(p.dir, filepath.Join(p.dir, "log"), nil, e.Self, "serve", name, p.listen, p.redis)
+			}}
+	}
+	return []*Contestant{
+		own("gin", "Gin alone, a fixed answer", false, "garbage", "refresh", "revoke", "mixed"),
+		own(Ceiling, "Gin + one go-redis v8 command (the naive ceiling)", true),
+		own("go-oauth2", "go-oauth2 + Redis as commonly wired", true),
+	}
+}
+
+// Ceiling is the contestant that all others are compared with.
+const Ceiling = "ceiling"
+
+var grantorPaths = paths{rivals.PathToken, rivals.PathIntrospect, rivals.PathRevoke}

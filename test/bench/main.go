@@ -1,0 +1,48 @@
+// Command bench measures Grantor beside the ceiling that HTTP and Redis set and beside other servers, in one run: see
+// README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/grantor-auth/grantor/test/bench/rivals"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) == 4 && args[0] == "serve" { // a contestant that this program serves: name, listen, Redis
+		return rivals.Serve(args[1], args[2], args[3])
+	}
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	if o.draw {
+		return redraw(o.out)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	b, err := newBench(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	if err := b.rounds(ctx); err != nil {
+		return err
+	}
+	if o.grow > 0 {
+		err = b.grow(ctx)
+	}
+	return errors.Join(err, b.write())
+}

@@ -1,0 +1,90 @@
+// Command survey measures how the house reads: lengths of functions and files, comments, wide lines, names with two meanings,
+// exported names, and uses between the files of a package that run in a circle. It judges nothing.
+//
+//	go run -C test/tools ./survey [folder]
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+func main() {
+	root := "../.."
+	if len(os.Args) > 1 {
+		root = os.Args[1]
+	}
+	s, err := survey(root)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "survey:", err)
+		os.Exit(1)
+	}
+	s.print(os.Stdout)
+}
+
+// print writes the figures, one a line.
+func (s *house) print(w io.Writer) {
+	row := func(name string, v ...any) { fmt.Fprintf(w, "%-44s %s\n", name, fmt.Sprint(v...)) }
+	row("directories at the top", s.top)
+	row("packages", len(s.packages))
+	row("files", len(s.files), ": ", spread(s.files))
+	row("functions", len(s.functions), ": ", spread(s.functions))
+	row("functions over 60 lines", over(s.functions, 60))
+	row("files over 300 lines", over(s.files, 300))
+	row("lines of code", s.code)
+	row("comment lines in seven lines", fmt.Sprintf("%.2f", 7*float64(s.comments)/float64(max(s.code+s.comments, 1))))
+	row("comment lines over 100 columns", s.wideComments)
+	row("code lines over 100 columns", s.wideCode)
+	row("exported names outside internal", s.exported)
+	row("type names with more than one meaning", len(s.doubles()))
+	uses, circular := s.arrows()
+	row("uses between files of a package", uses)
+	row("of which run in a circle", circular)
+	for _, name := range s.doubles() {
+		fmt.Fprintf(w, "  %s: %v\n", name, s.types[name])
+	}
+	for _, f := range slices.SortedFunc(slices.Values(s.functions), longest)[:min(5, len(s.functions))] {
+		fmt.Fprintf(w, "  %d lines: %s\n", f.lines, f.name)
+	}
+}
+
+func longest(a, b length) int { return cmp.Or(b.lines-a.lines, cmp.Compare(a.name, b.name)) }
+
+// spread tells the median, the ninetieth of a hundred, and the longest.
+func spread(list []length) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	sorted := slices.SortedFunc(slices.Values(list), func(a, b length) int { return a.lines - b.lines })
+	at := func(part float64) int { return sorted[int(part*float64(len(sorted)-1))].lines }
+	return fmt.Sprintf("median %d, 90th %d, longest %d lines", at(0.5), at(0.9), at(1))
+}
+
+func over(list []length, most int) (n int) {
+	for _, l := range list {
+		if l.lines > most {
+			n++
+		}
+	}
+	return n
+}
+
+// top counts the folders at the top that git would keep.
+func topFolders(root string) (n int, err error) {
+	list, err := os.ReadDir(root)
+	for _, e := range list {
+		if e.IsDir() && e.Name()[0] != '.' && e.Name() != "bin" && hasFiles(filepath.Join(root, e.Name())) {
+			n++
+		}
+	}
+	return n, err
+}
+
+func hasFiles(folder string) bool {
+	list, _ := os.ReadDir(folder)
+	return len(list) > 0
+}
