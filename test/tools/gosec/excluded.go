@@ -22,7 +22,7 @@ func exclusions() []exclusion {
 			[]string{"G101", "G114", "G204", "G301", "G306", "G404", "G702", "G703"}},
 		{"test/faults/table/", "writes a page of the documentation, from the file that its caller names", []string{"G703"}},
 		{"internal/redisdb/redistest/", "starts redis-server for tests", []string{"G204"}},
-		{"redisdb/script.go", "Redis names scripts by SHA-1", []string{"G401", "G505"}},
+		{"internal/redisdb/script.go", "Redis names scripts by SHA-1", []string{"G401", "G505"}},
 		{"server/exchange.go", "names a request in the log: no secret", []string{"G404"}},
 		{"server/routes.go", "paths that have token in their names", []string{"G101"}},
 		{"tokens/record.go", "the decoder bounds each number", []string{"G115"}},

@@ -33,7 +33,7 @@ func main() {
 		fmt.Printf("%s:%s: %s (%s, severity %s, confidence %s)\n", i.FileLocation(), i.Col, i.What, i.RuleID, i.Severity, i.Confidence)
 	}
 	if len(found) > 0 {
-		fmt.Printf("gosec: %d findings; mend them, or say why not: // #nosec G000 -- reason, or tools/gosec/excluded.go\n", len(found))
+		fmt.Printf("gosec: %d findings; mend them, or say why not: // #nosec G000 -- reason, or test/tools/gosec/excluded.go\n", len(found))
 		os.Exit(1)
 	}
 }
