@@ -94,9 +94,9 @@ func (f *Front) ReadStats() *ReadStats {
 	if f.plain == nil {
 		return nil
 	}
-	s := ReadStats(f.plain.Stats())
+	s := ReadStats(f.plain.Counts())
 	return &s
 }
 
 // ReadStats are the counts of a front.
-type ReadStats http1.Stats
+type ReadStats http1.Counts

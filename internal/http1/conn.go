@@ -85,7 +85,7 @@ func (c *conn) serve() {
 }
 
 // requests answers plain requests until the connection is over, or returns why net/http must have it.
-func (c *conn) requests() reason {
+func (c *conn) requests() handOnReason {
 	for {
 		if c.have == 0 && !c.await() {
 			return plainForm
@@ -144,7 +144,7 @@ func (c *conn) begun() bool {
 }
 
 // handOn gives the connection to net/http, with all that was read of it.
-func (c *conn) handOn(why reason) {
+func (c *conn) handOn(why handOnReason) {
 	c.srv.handedOn[why].Add(1)
 	c.srv.leave(c)
 	if why == byHTTP2 {

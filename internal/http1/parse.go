@@ -9,24 +9,24 @@ import (
 // maxFields is the most header fields of a plain request.
 const maxFields = 24
 
-// reason says why a connection is net/http's.
-type reason int
+// handOnReason says why a connection is net/http's.
+type handOnReason int
 
 // The reasons. Plain requests have none.
 const (
-	plainForm  reason = iota
-	byHead            // the head did not come whole in one piece, or is no head
-	byLine            // another method, version, or form of the target
-	byField           // a field that changes how the request is read, or is not in pure grammar
-	byFraming         // no length, chunks, or a length that does not belong there
-	byLength          // longer than a connection's buffer
-	byLateBody        // the body did not come in time
+	plainForm  handOnReason = iota
+	byHead                  // the head did not come whole in one piece, or is no head
+	byLine                  // another method, version, or form of the target
+	byField                 // a field that changes how the request is read, or is not in pure grammar
+	byFraming               // no length, chunks, or a length that does not belong there
+	byLength                // longer than a connection's buffer
+	byLateBody              // the body did not come in time
 	byHTTP2
 	reasons
 )
 
 // String names the reason as metrics do.
-func (r reason) String() string {
+func (r handOnReason) String() string {
 	return [...]string{"plain", "head", "request_line", "field", "framing", "length", "late_body", "http2"}[r]
 }
 
@@ -43,7 +43,7 @@ type plain struct {
 
 // parse reads the head of a request from the begin of text, and says whether it is whole and plain. What it accepts, net/http accepts, and
 // takes for the same request (FuzzParse).
-func (p *plain) parse(text string) reason {
+func (p *plain) parse(text string) handOnReason {
 	end := strings.Index(text, "\r\n\r\n")
 	if end < 0 {
 		return byHead

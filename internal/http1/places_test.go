@@ -33,7 +33,7 @@ func TestPressure(t *testing.T) {
 			send(t, c, post(fmt.Sprint(i), ""))
 			answered(t, r, fmt.Sprint("http1 0 ", i))
 		}
-		require.NotZero(t, s.Stats().Closed)
+		require.NotZero(t, s.Counts().Closed)
 		require.LessOrEqual(t, s.places.taken.Load(), int64(32))
 	})
 	t.Run("S-43 idle connections that net/http has make place too", func(t *testing.T) {
@@ -51,7 +51,7 @@ func TestPressure(t *testing.T) {
 			send(t, c, post(fmt.Sprint(i), ""))
 			answered(t, r, fmt.Sprint("http1 0 ", i))
 		}
-		require.NotZero(t, s.Stats().Closed)
+		require.NotZero(t, s.Counts().Closed)
 		require.LessOrEqual(t, s.places.taken.Load(), int64(32))
 	})
 	t.Run("S-43 connections that have sent one byte of the next request make place too", func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestPressure(t *testing.T) {
 			answered(t, r, "http1 0 a")
 			send(t, c, "G")
 		}
-		require.NotZero(t, s.Stats().Closed)
+		require.NotZero(t, s.Counts().Closed)
 	})
 	t.Run("S-43 idle connections of HTTP/2 make place too", func(t *testing.T) {
 		model := httptest.NewUnstartedServer(nil)
@@ -85,7 +85,7 @@ func TestPressure(t *testing.T) {
 			_, _ = io.Copy(io.Discard, resp.Body)
 			require.NoError(t, resp.Body.Close())
 		}
-		require.NotZero(t, s.Stats().Closed)
+		require.NotZero(t, s.Counts().Closed)
 	})
 	t.Run("connections that are at work are never closed for another, which waits", func(t *testing.T) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -75,20 +75,20 @@ func New(h *http.Server, cfg Config) *Server {
 	return s
 }
 
-// Stats counts requests by who read them.
-type Stats struct {
+// Counts counts requests by who read them.
+type Counts struct {
 	Plain    uint64            // requests served here
 	HandedOn map[string]uint64 // connections that net/http serves, by the reason
 	Closed   uint64            // idle connections that were closed to make place
 }
 
-// Stats returns the counts so far.
-func (s *Server) Stats() Stats {
+// Counts returns the counts so far.
+func (s *Server) Counts() Counts {
 	by := map[string]uint64{}
 	for r := plainForm + 1; r < reasons; r++ {
 		by[r.String()] = s.handedOn[r].Load()
 	}
-	return Stats{s.served.Load(), by, s.places.closed.Load()}
+	return Counts{s.served.Load(), by, s.places.closed.Load()}
 }
 
 // lingering is how long an idle connection stays open after the begin of a stop: a request that is on its way in that moment is answered, and

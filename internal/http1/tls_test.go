@@ -54,12 +54,12 @@ func TestTLS(t *testing.T) {
 		tr.TLSClientConfig.NextProtos = []string{"http/1.1"}
 		require.Equal(t, "trueHTTP/1.1truea", ask(t, c, "POST", "https://"+addr+"/", "a"))
 		require.Equal(t, "falseHTTP/1.1true", ask(t, c, "DELETE", "https://"+addr+"/", ""))
-		require.Equal(t, uint64(1), s.Stats().Plain)
-		require.Equal(t, uint64(1), s.Stats().HandedOn["request_line"])
+		require.Equal(t, uint64(1), s.Counts().Plain)
+		require.Equal(t, uint64(1), s.Counts().HandedOn["request_line"])
 		second := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: tr.TLSClientConfig.RootCAs, ServerName: "example.com", MinVersion: tls.VersionTLS12}}}
 		defer second.CloseIdleConnections()
 		require.Equal(t, "falseHTTP/2.0truea", ask(t, second, "POST", "https://"+addr+"/", "a"))
-		require.Equal(t, uint64(1), s.Stats().HandedOn["http2"])
+		require.Equal(t, uint64(1), s.Counts().HandedOn["http2"])
 	})
 	t.Run("a watcher over TLS loses nothing", func(t *testing.T) {
 		addr, _, c := secure(t, func(w http.ResponseWriter, r *http.Request) {

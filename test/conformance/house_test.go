@@ -74,7 +74,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"redisdb":    {},
 		"audit":      {"jsonobject", "printable", "redisdb"},
 		"metrics":    {},
-		"jwt":       {},
+		"jwt":        {},
 		"jsonobject": {},
 		"printable":  {},
 		"assertions": {"jwt"},
