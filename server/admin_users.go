@@ -13,7 +13,7 @@ import (
 
 // managedUsers refuses where the users are another's: then their owner manages them, and sessions alone are ours.
 func (s *Server) managedUsers(*exchange) error {
-	if s.cfg.People == nil {
+	if s.cfg.UserDirectory == nil {
 		return &Error{Code: codeInvalidRequest, Status: http.StatusConflict,
 			Description: `users are managed here only with [users] source = "redis"; elsewhere the directory's owner does it`}
 	}
@@ -58,7 +58,7 @@ func (s *Server) listUsers(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	page, next, err := s.cfg.People.Page(x, cursor, size)
+	page, next, err := s.cfg.UserDirectory.Page(x, cursor, size)
 	if err != nil {
 		return adminError(err)
 	}
@@ -78,7 +78,7 @@ func (s *Server) userByName(x *exchange, name string) ([]shownUser, error) {
 	if err != nil {
 		return nil, refusal(codeInvalidRequest, "username: %s", err)
 	}
-	u, err := s.cfg.People.Find(x, normal)
+	u, err := s.cfg.UserDirectory.Find(x, normal)
 	if err != nil {
 		return nil, adminError(err)
 	}
@@ -149,7 +149,7 @@ func (s *Server) createUser(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	added, err := s.cfg.People.Add(x, users.NewUser{ID: b.Sub, Username: b.Username, PasswordHash: hash, Scope: rules,
+	added, err := s.cfg.UserDirectory.Add(x, users.NewUser{ID: b.Sub, Username: b.Username, PasswordHash: hash, Scope: rules,
 		Disabled: b.Disabled != nil && *b.Disabled})
 	if added == nil {
 		return adminError(err)
@@ -158,7 +158,7 @@ func (s *Server) createUser(x *exchange) error {
 }
 
 func (s *Server) showUser(x *exchange) error {
-	u, err := s.cfg.People.ByID(x, x.gin.Param("sub"))
+	u, err := s.cfg.UserDirectory.ByID(x, x.gin.Param("sub"))
 	if err != nil {
 		return adminError(err)
 	}
@@ -192,7 +192,7 @@ func (s *Server) changeUser(x *exchange) error {
 		}
 		return adminError(err)
 	}
-	u, gone := s.cfg.People.ByID(x, id)
+	u, gone := s.cfg.UserDirectory.ByID(x, id)
 	if gone != nil {
 		s.recordChange(x, c, err != nil)
 		return adminError(gone)
@@ -204,7 +204,7 @@ func (s *Server) changeUser(x *exchange) error {
 // editUser makes each change that is asked for, and then ends what the user had, whatever the confirmation of an earlier step says. It
 // reports whether something was, or may have been, changed.
 func (s *Server) editUser(x *exchange, id, hash string, rules *scopes.Rules, disabled *bool) (edited bool, err error) {
-	people, ends := s.cfg.People, false
+	people, ends := s.cfg.UserDirectory, false
 	if _, err := people.ByID(x, id); err != nil {
 		return false, err
 	}
@@ -239,7 +239,7 @@ func (s *Server) deleteUser(x *exchange) error {
 	id := x.gin.Param("sub")
 	tag := s.codec.Tag(id)
 	ended := s.cfg.Store.EndUser(x, tag)
-	deleted := s.cfg.People.Delete(x, id)
+	deleted := s.cfg.UserDirectory.Delete(x, id)
 	gone := errors.Is(deleted, users.ErrUnknown)
 	if deleted == nil || gone || errors.Is(deleted, users.ErrNotConfirmed) {
 		ended = s.cfg.Store.EndUser(x, tag)

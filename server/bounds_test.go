@@ -134,6 +134,6 @@ func TestScopeBounds(t *testing.T) {
 }
 
 // tooLong is keys for which every token is too long.
-type tooLong struct{ Keys }
+type tooLong struct{ SigningKeys }
 
 func (tooLong) Sign(keys.Algorithm, string, []byte) (string, error) { return "", keys.ErrTooLong }

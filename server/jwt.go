@@ -159,8 +159,8 @@ func (s *Server) jwks(x *exchange) error {
 	return nil
 }
 
-// Keys is what the server asks of the signing keys; *keys.Ring is one.
-type Keys interface {
+// SigningKeys is what the server asks of the signing keys; *keys.Ring is one.
+type SigningKeys interface {
 	Sign(alg keys.Algorithm, typ string, claims []byte) (string, error)
 	Verify(token string, types ...string) ([]byte, error)
 	JWKS() (body []byte, etag string)

@@ -404,7 +404,7 @@ func TestJWTByMiddleware(t *testing.T) {
 }
 
 // mute is keys that do not sign.
-type mute struct{ Keys }
+type mute struct{ SigningKeys }
 
 func (mute) Sign(keys.Algorithm, string, []byte) (string, error) { return "", keys.ErrUnconfirmed }
 

@@ -105,7 +105,7 @@ func (s *Server) proved(x *exchange, user *users.User) (*login, error) {
 }
 
 // epochLife is longer than any family lives.
-func (s *Server) epochLife() time.Duration { return s.cfg.MaxFamily + 24*time.Hour }
+func (s *Server) epochLife() time.Duration { return s.cfg.MaxSessionTTL + 24*time.Hour }
 
 // userScope cuts what the client may have to what the user may. Reserved scopes are never in a user's token.
 func (s *Server) userScope(u *users.User, granted scopes.Set) (scopes.Set, error) {

@@ -61,7 +61,7 @@ func startPeople(t *testing.T, change ...func(*Config)) (*fixture, *people) {
 	p := newPeople(t)
 	f := start(t, append([]func(*Config){func(c *Config) {
 		c.Users = p
-		c.Guesses = attempts.NewGuesses(attempts.NewMemory(), 5, 100, time.Minute)
+		c.Lockout = attempts.NewGuesses(attempts.NewMemory(), 5, 100, time.Minute)
 	}}, change...)...)
 	both := []string{clients.GrantPassword, clients.GrantRefreshToken}
 	f.clients = append(f.clients,
@@ -191,7 +191,7 @@ func TestPasswordGrant(t *testing.T) {
 		require.Equal(t, "mobile", r.text("client_id"))
 	})
 	t.Run("a user gets no more than the user may have, and never power over Grantor", func(t *testing.T) {
-		f.server.cfg.Guesses = nil
+		f.server.cfg.Lockout = nil
 		form := "password=" + url.QueryEscape(adaPassword) + "&username="
 		require.Equal(t, "orders:read", f.post(t, tokP, "", "grant_type=password&client_id=mobile&"+form+"eve").text("scope"))
 		refused(t, f.post(t, tokP, "", "grant_type=password&client_id=mobile&"+form+"nil"), 400, codeInvalidScope)
@@ -218,7 +218,7 @@ func TestGuessing(t *testing.T) {
 	t.Run("PW-07 S-11 V-10 V-12 locked at the fifth failure; a refresh in between resets nothing", func(t *testing.T) {
 		f, _ := startPeople(t)
 		_, refresh := f.loggedIn(t, "")
-		f.server.cfg.Guesses = attempts.NewGuesses(attempts.NewMemory(), 5, 100, time.Minute) // forget the known address
+		f.server.cfg.Lockout = attempts.NewGuesses(attempts.NewMemory(), 5, 100, time.Minute) // forget the known address
 		wrong := func() { f.post(t, tokP, "", "grant_type=password&client_id=mobile&username=ada&password=wrong") }
 		for range 4 {
 			wrong()
@@ -245,7 +245,7 @@ func TestGuessing(t *testing.T) {
 		require.LessOrEqual(t, p.slots.PasswordChecks()-before, uint64(5))
 	})
 	t.Run("S-13 spraying from one address is 429 with Retry-After", func(t *testing.T) {
-		f, _ := startPeople(t, func(c *Config) { c.Guesses = attempts.NewGuesses(attempts.NewMemory(), 5, 3, time.Minute) })
+		f, _ := startPeople(t, func(c *Config) { c.Lockout = attempts.NewGuesses(attempts.NewMemory(), 5, 3, time.Minute) })
 		for i := range 4 {
 			r := f.post(t, tokP, "", "grant_type=password&client_id=mobile&username=u"+string(rune('0'+i))+"&password=wrong")
 			if i < 3 {
@@ -268,7 +268,7 @@ func TestGuessing(t *testing.T) {
 		require.Equal(t, 200, f.post(t, tokP, "", form+url.QueryEscape(adaPassword), home).status)
 	})
 	t.Run("S-14 the counter's store away: no log-in, 503; machines go on", func(t *testing.T) {
-		f, _ := startPeople(t, func(c *Config) { c.Guesses = attempts.NewGuesses(brokenCounter{}, 5, 100, time.Minute) })
+		f, _ := startPeople(t, func(c *Config) { c.Lockout = attempts.NewGuesses(brokenCounter{}, 5, 100, time.Minute) })
 		refused(t, f.login(t, ""), 503, codeUnavailable)
 		require.Equal(t, 200, f.post(t, tokP, app, ask).status)
 	})

@@ -49,11 +49,11 @@ type Config struct {
 	// RFC 9700 §2.4 advises against the grant.
 	Users     users.Authenticator
 	UserScope scopes.Rules      // the most that a token may carry of a user without a scope of their own
-	Guesses   *attempts.Guesses // bounds password attempts; nil: no limit
+	Lockout   *attempts.Guesses // bounds password attempts; nil: no limit
 	DemoUsers map[string]bool   // ids of users whose password is printed in the README: loopback only
-	// RefreshTTL is the idle life of a grant, RefreshMaxTTL its absolute one; 0: 30 and 90 days. MaxFamily is the longest
+	// RefreshTTL is the idle life of a grant, RefreshMaxTTL its absolute one; 0: 30 and 90 days. MaxSessionTTL is the longest
 	// absolute life that any client has.
-	RefreshTTL, RefreshMaxTTL, MaxFamily time.Duration
+	RefreshTTL, RefreshMaxTTL, MaxSessionTTL time.Duration
 	// RetryWindow is how long a repeated refresh gets the same answer: 0 is the default, a quarter of the access
 	// token's life and 30 seconds at most; negative is never.
 	RetryWindow time.Duration
@@ -74,15 +74,15 @@ type Config struct {
 	RequestsPerSecond int
 
 	// Keys sign and verify JWT access tokens (RFC 9068) and introspection responses (RFC 9701); nil: there are none.
-	Keys       Keys
+	Keys       SigningKeys
 	Format     string               // of access tokens of clients that set none: clients.FormatOpaque, which is "", or FormatJWT
 	SigningAlg keys.Algorithm       // of clients that set none; "": ES256
 	Algorithms []string             // every alg that Keys signs with, for the metadata
 	Assertions *assertions.Verifier // of clients that prove themselves by JWTs (RFC 7523); nil: nobody does
 
-	// Manager changes the registry, and People the users of the Redis directory, by the admin listener; nil: not here.
-	Manager *clients.Manager
-	People  *users.Redis
+	// Manager changes the registry, and UserDirectory the users of the Redis directory, by the admin listener; nil: not here.
+	Manager       *clients.Manager
+	UserDirectory *users.Redis
 	// Registrations is how many clients one client may have registered (RFC 7591); 0 or less: any number. RegistrationRate counts one
 	// more and returns how long to wait instead; nil: no bound.
 	Registrations    int
@@ -166,7 +166,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.IPv6Prefix == 0 {
 		cfg.IPv6Prefix = 64
 	}
-	cfg.MaxFamily = max(cfg.MaxFamily, cfg.RefreshMaxTTL)
+	cfg.MaxSessionTTL = max(cfg.MaxSessionTTL, cfg.RefreshMaxTTL)
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}

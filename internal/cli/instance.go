@@ -129,11 +129,11 @@ func (b *base) serverConfig(in *instance, registry clients.Registry) server.Conf
 		AdminURL: cfg.Admin.URL, AdminHosts: []string{hostOf(cfg.Admin.Listen)},
 		Metrics: b.metrics, Audit: b.trail, Tracer: b.tracer,
 		UserScope: cfg.UserScope(), RetryWindow: cfg.RetryWindow(),
-		RefreshTTL: cfg.Tokens.RefreshTTL, RefreshMaxTTL: cfg.Tokens.RefreshMaxTTL, MaxFamily: cfg.LongestLogin(),
+		RefreshTTL: cfg.Tokens.RefreshTTL, RefreshMaxTTL: cfg.Tokens.RefreshMaxTTL, MaxSessionTTL: cfg.LongestLogin(),
 		PublicClients: b.stores.db != nil && cfg.Grants.Password, // any of Redis may be one
 	}
 	l := cfg.Limits
-	sc.Guesses = attempts.NewGuesses(b.stores.attempts, l.PasswordFailures, l.PasswordFailuresPerAddress, l.Window)
+	sc.Lockout = attempts.NewGuesses(b.stores.attempts, l.PasswordFailures, l.PasswordFailuresPerAddress, l.Window)
 	for _, c := range cfg.Registrations() {
 		sc.PublicClients = sc.PublicClients || c.Public()
 	}
@@ -158,12 +158,12 @@ func (b *base) manage(sc *server.Config, in *instance) {
 	sc.Manager = manager(cfg, registry, b.stores.tokens)
 	sc.Manager.Node = in.live
 	if cfg.Grants.Password && cfg.Users.Source == "redis" {
-		sc.People = users.NewRedis(b.stores.db)
+		sc.UserDirectory = users.NewRedis(b.stores.db)
 	}
 	if pending != nil {
 		registry.Again = pending
-		if sc.People != nil {
-			sc.People.Again = pending
+		if sc.UserDirectory != nil {
+			sc.UserDirectory.Again = pending
 		}
 	}
 	sc.Registrations = cfg.Limits.Registrations

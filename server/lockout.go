@@ -20,10 +20,10 @@ type guess struct {
 // beginGuess reserves the attempt for its address, before the directory is asked.
 func (s *Server) beginGuess(x *exchange) (*guess, error) {
 	g := &guess{s: s, x: x}
-	if s.cfg.Guesses == nil {
+	if s.cfg.Lockout == nil {
 		return g, nil
 	}
-	reserved, verdict, left, err := s.cfg.Guesses.Begin(x, x.network())
+	reserved, verdict, left, err := s.cfg.Lockout.Begin(x, x.network())
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func TestRightPasswordsAtOneMoment(t *testing.T) {
 		t.Run(name+": none is told that it is wrong", func(t *testing.T) {
 			var read func() string
 			f, _ := startPeople(t, func(cfg *Config) {
-				cfg.Guesses = attempts.NewGuesses(attempts.NewMemory(), c.perUser, c.perAddress, time.Minute)
+				cfg.Lockout = attempts.NewGuesses(attempts.NewMemory(), c.perUser, c.perAddress, time.Minute)
 				read = trail(t, cfg)
 			})
 			for range 2 {
@@ -76,7 +76,7 @@ func TestLogInsThatNeverEnd(t *testing.T) {
 	t.Parallel()
 	t.Run("S-20 too many under way for too long is 503 with Retry-After, and says nothing of the password", func(t *testing.T) {
 		f, _ := startPeople(t, func(c *Config) {
-			c.Guesses = attempts.NewGuesses(busyCounter{Counter: attempts.NewMemory()}, 5, 100, time.Minute)
+			c.Lockout = attempts.NewGuesses(busyCounter{Counter: attempts.NewMemory()}, 5, 100, time.Minute)
 		})
 		r := f.login(t, "")
 		refused(t, r, 503, codeUnavailable)
@@ -111,7 +111,7 @@ func TestLocked(t *testing.T) {
 		slots := users.NewSlots(1)
 		f, _ := startPeople(t, func(c *Config) {
 			c.Users = users.NewHashing(dir, slots)
-			c.Guesses = attempts.NewGuesses(attempts.NewMemory(), 5, 3, time.Minute)
+			c.Lockout = attempts.NewGuesses(attempts.NewMemory(), 5, 3, time.Minute)
 		})
 		for i := range 20 {
 			r := f.loginAs(t, fmt.Sprint("user-", i), "wrong")
@@ -242,7 +242,7 @@ func TestNamesOfAnApplication(t *testing.T) {
 	t.Run("S-02 a name that is nobody's costs the counters what a user's does", func(t *testing.T) {
 		f := startApplication(t, &application{sub: true})
 		counter := &tally{Counter: attempts.NewMemory()}
-		f.server.cfg.Guesses = attempts.NewGuesses(counter, 5, 100, time.Minute)
+		f.server.cfg.Lockout = attempts.NewGuesses(counter, 5, 100, time.Minute)
 		cost := func(name string) int64 {
 			before := counter.calls.Load()
 			refused(t, f.loginAs(t, name, "wrong"), 400, codeInvalidGrant)
@@ -322,7 +322,7 @@ func TestHangingDirectoryLeavesRoom(t *testing.T) {
 		require.Contains(t, f.log.String(), `"reason":"directory_busy"`)
 		var logins sync.WaitGroup
 		var good, bad atomic.Int64
-		f.server.cfg.Guesses = nil
+		f.server.cfg.Lockout = nil
 		for range 20 {
 			logins.Go(func() {
 				if r := f.login(t, ""); r.status == 200 {
