@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/internal/attempts"
 	"github.com/grantor-auth/grantor/internal/audit"
+	"github.com/grantor-auth/grantor/internal/lockout"
 	"github.com/grantor-auth/grantor/internal/redisdb"
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 	"github.com/grantor-auth/grantor/keys"
@@ -81,22 +81,22 @@ func TestACL(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, people.Delete(ctx, u.ID))
 
-		g := attempts.NewGuesses(attempts.NewRedis(db), 5, 100, time.Minute)
-		for _, end := range []func(*attempts.Attempt) error{
-			func(a *attempts.Attempt) error { return a.Failed(ctx) },
-			func(a *attempts.Attempt) error { return a.Refused(ctx) },
-			func(a *attempts.Attempt) error { return a.Abandoned(ctx) },
-			func(a *attempts.Attempt) error { return a.Succeeded(ctx) },
+		g := lockout.New(lockout.NewRedis(db), 5, 100, time.Minute)
+		for _, end := range []func(*lockout.Reservation) error{
+			func(a *lockout.Reservation) error { return a.Failed(ctx) },
+			func(a *lockout.Reservation) error { return a.Refused(ctx) },
+			func(a *lockout.Reservation) error { return a.Abandoned(ctx) },
+			func(a *lockout.Reservation) error { return a.Succeeded(ctx) },
 		} {
 			a, _, _, err := g.Begin(ctx, "192.0.2.1")
 			require.NoError(t, err)
-			_, _, err = a.Of(ctx, attempts.User{Key: "ada"})
+			_, _, err = a.ForUser(ctx, lockout.Target{Key: "ada"})
 			require.NoError(t, err)
-			_, err = a.Is(ctx, attempts.User{Key: "id:u-1"})
+			_, err = a.Identified(ctx, lockout.Target{Key: "id:u-1"})
 			require.NoError(t, err)
 			require.NoError(t, end(a))
 		}
-		require.NoError(t, attempts.NewLimit(attempts.NewRedis(db), "client", 5, time.Minute).Failed(ctx, "x"))
+		require.NoError(t, lockout.NewRateLimit(lockout.NewRedis(db), "client", 5, time.Minute).Failed(ctx, "x"))
 
 		wrap, err := keys.NewWrap("0123456789abcdefghijklmnopqrstuvwxyz")
 		require.NoError(t, err)

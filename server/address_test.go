@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantor-auth/grantor/internal/attempts"
+	"github.com/grantor-auth/grantor/internal/lockout"
 )
 
 func TestClientAddress(t *testing.T) {
@@ -162,7 +162,7 @@ func TestGuessesCountByNetwork(t *testing.T) {
 	t.Run("S-13 guesses from one /64 count as of one address", func(t *testing.T) {
 		f, _ := startPeople(t, func(c *Config) {
 			c.TrustedProxies = []string{"127.0.0.1"}
-			c.Lockout = attempts.NewGuesses(attempts.NewMemory(), -1, 3, time.Minute)
+			c.Lockout = lockout.New(lockout.NewMemory(), -1, 3, time.Minute)
 		})
 		for i := range 3 {
 			refused(t, f.post(t, tokP, "", form+"nobody&password=x", from("2001:db8:0:1:%x::1", i)), 400, codeInvalidGrant)
@@ -173,7 +173,7 @@ func TestGuessesCountByNetwork(t *testing.T) {
 	t.Run("S-13 the prefix is the operator's word", func(t *testing.T) {
 		f, _ := startPeople(t, func(c *Config) {
 			c.TrustedProxies, c.IPv6Prefix = []string{"127.0.0.1"}, 48
-			c.Lockout = attempts.NewGuesses(attempts.NewMemory(), -1, 1, time.Minute)
+			c.Lockout = lockout.New(lockout.NewMemory(), -1, 1, time.Minute)
 		})
 		refused(t, f.post(t, tokP, "", form+"nobody&password=x", from("2001:db8:0:%d::1", 1)), 400, codeInvalidGrant)
 		refused(t, f.post(t, tokP, "", form+"nobody&password=x", from("2001:db8:0:%d::1", 2)), http.StatusTooManyRequests, codeInvalidGrant)
@@ -181,7 +181,7 @@ func TestGuessesCountByNetwork(t *testing.T) {
 	t.Run("S-15 an owner's known address survives a privacy address (RFC 8981)", func(t *testing.T) {
 		f, _ := startPeople(t, func(c *Config) {
 			c.TrustedProxies = []string{"127.0.0.1"}
-			c.Lockout = attempts.NewGuesses(attempts.NewMemory(), 3, 100, time.Minute)
+			c.Lockout = lockout.New(lockout.NewMemory(), 3, 100, time.Minute)
 		})
 		right := form + "ada&password=" + url.QueryEscape(adaPassword)
 		require.Equal(t, 200, f.post(t, tokP, "", right, from("2001:db8:0:1::%d", 1)).status)
@@ -194,7 +194,7 @@ func TestGuessesCountByNetwork(t *testing.T) {
 	t.Run("CA-16 S-10 wrong secrets likewise", func(t *testing.T) {
 		f := start(t, func(c *Config) {
 			c.TrustedProxies = []string{"127.0.0.1"}
-			c.ClientFailures = attempts.NewLimit(attempts.NewMemory(), "client", 3, time.Minute)
+			c.ClientFailures = lockout.NewRateLimit(lockout.NewMemory(), "client", 3, time.Minute)
 		})
 		for i := range 3 {
 			refused(t, f.post(t, tokP, "app:wrong", ask, from("2001:db8:0:1::%d", i)), 401, codeInvalidClient)

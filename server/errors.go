@@ -16,8 +16,8 @@ import (
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/internal/assertions"
-	"github.com/grantor-auth/grantor/internal/attempts"
 	"github.com/grantor-auth/grantor/internal/jwt"
+	"github.com/grantor-auth/grantor/internal/lockout"
 	"github.com/grantor-auth/grantor/internal/metrics"
 	"github.com/grantor-auth/grantor/internal/printable"
 	"github.com/grantor-auth/grantor/keys"
@@ -130,7 +130,7 @@ func faultOf(err error) *Error {
 		return unavailable(err, "directory_unavailable", "nothing was done: the directory of users does not answer; try again")
 	case is(tokens.ErrRecord, clients.ErrRecord, keys.ErrRecord):
 		return unavailable(err, "store_record_invalid", "the token store gave no usable answer; try again")
-	case is(tokens.ErrFull, attempts.ErrFull):
+	case is(tokens.ErrFull, lockout.ErrFull):
 		return unavailable(err, "store_full", "the token store is full; try again")
 	}
 	if is(assertions.ErrKeysUnavailable, jwt.ErrCrowded) {

@@ -11,8 +11,8 @@ import (
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/internal/assertions"
-	"github.com/grantor-auth/grantor/internal/attempts"
 	"github.com/grantor-auth/grantor/internal/jwt"
+	"github.com/grantor-auth/grantor/internal/lockout"
 	"github.com/grantor-auth/grantor/internal/redisdb"
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/scopes"
@@ -124,7 +124,7 @@ func TestAsError(t *testing.T) {
 		"directory_answer_invalid": {users.ErrRecord, errors.Join(users.ErrRecord, syntax)},
 		"store_unavailable":        {errStoreGone, fmt.Errorf("%w: redis: %w", users.ErrUnavailable, errStoreGone), redisdb.ErrUnavailable, redisdb.ErrBusy, errors.Join(errStoreGone, syntax), fmt.Errorf("x: %w", errStoreGone)},
 		"store_record_invalid":     {tokens.ErrRecord, clients.ErrRecord, keys.ErrRecord, errors.Join(clients.ErrRecord, &clients.FieldError{Field: "scope", Err: syntax})},
-		"store_full":               {tokens.ErrFull, attempts.ErrFull},
+		"store_full":               {tokens.ErrFull, lockout.ErrFull},
 		"not_current":              {clients.ErrStale, errors.Join(clients.ErrStale, errStoreGone), keys.ErrUnconfirmed},
 		"not_confirmed":            {redisdb.ErrNotDurable, fmt.Errorf("x: %w", redisdb.ErrNotDurable), errors.Join(errStoreGone, redisdb.ErrNotDurable)},
 		"outcome_unknown":          {redisdb.ErrOutcomeUnknown, fmt.Errorf("x: %w", redisdb.ErrOutcomeUnknown)},

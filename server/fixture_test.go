@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/internal/attempts"
+	"github.com/grantor-auth/grantor/internal/lockout"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
 )
@@ -169,7 +169,7 @@ func start(t *testing.T, change ...func(*Config)) *fixture {
 	f.Server.Start()
 	t.Cleanup(f.Server.Close)
 	cfg := Config{Issuer: f.URL, Clients: f.registry, Catalogue: testCatalogue(), Store: f.store, Log: log,
-		ClientFailures: attempts.NewLimit(attempts.NewMemory(), "client", 10_000, time.Minute), PublicClients: true}
+		ClientFailures: lockout.NewRateLimit(lockout.NewMemory(), "client", 10_000, time.Minute), PublicClients: true}
 	for _, c := range change {
 		c(&cfg)
 	}

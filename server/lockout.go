@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/grantor-auth/grantor/internal/attempts"
+	"github.com/grantor-auth/grantor/internal/lockout"
 	"github.com/grantor-auth/grantor/users"
 )
 
@@ -14,7 +14,7 @@ import (
 type guess struct {
 	s        *Server
 	x        *exchange
-	reserved *attempts.Attempt // nil: there are no limits
+	reserved *lockout.Reservation // nil: there are no limits
 }
 
 // beginGuess reserves the attempt for its address, before the directory is asked.
@@ -36,11 +36,11 @@ func (g *guess) of(a *users.Attempt) error {
 	if g.reserved == nil {
 		return nil
 	}
-	verdict, left, err := g.reserved.Of(g.x, attempts.User{Key: a.Key(), Password: a.Generation()})
+	verdict, left, err := g.reserved.ForUser(g.x, lockout.Target{Key: a.Key(), Password: a.Generation()})
 	if err != nil {
 		return err
 	}
-	if verdict == attempts.UserLocked {
+	if verdict == lockout.UserLocked {
 		g.x.locked = a.Subject()
 		g.s.cfg.Users.Decline(g.x)
 	}
@@ -53,11 +53,11 @@ func (g *guess) is(a *users.Attempt, id string) error {
 	if g.reserved == nil || !a.Late() {
 		return nil
 	}
-	verdict, err := g.reserved.Is(g.x, attempts.User{Key: users.KeyOf(id)})
+	verdict, err := g.reserved.Identified(g.x, lockout.Target{Key: users.KeyOf(id)})
 	if err != nil {
 		return errors.Join(err, g.giveBack())
 	}
-	if verdict == attempts.UserLocked { // the answer is that of a wrong password, and says nothing of this one
+	if verdict == lockout.UserLocked { // the answer is that of a wrong password, and says nothing of this one
 		g.x.locked = id
 		if err := g.reserved.Refused(g.x); err != nil {
 			return err
@@ -67,15 +67,15 @@ func (g *guess) is(a *users.Attempt, id string) error {
 }
 
 // judge turns a verdict into an answer.
-func (g *guess) judge(verdict attempts.Verdict, left time.Duration) error {
+func (g *guess) judge(verdict lockout.Verdict, left time.Duration) error {
 	switch verdict {
-	case attempts.AddressLocked:
+	case lockout.AddressLocked:
 		g.s.cfg.Metrics.LoginFailed("address_locked")
 		return &Error{Code: codeInvalidGrant, Status: http.StatusTooManyRequests, RetryAfter: left, Reason: "address_locked",
 			Description: "too many failed log-ins from this address; wait as long as Retry-After says"}
-	case attempts.UserLocked:
+	case lockout.UserLocked:
 		return g.s.errWrongPassword("user_locked")
-	case attempts.Underway:
+	case lockout.Underway:
 		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "logins_underway",
 			Description: "too many log-ins of this user or from this address are under way; try again"}
 	}
@@ -90,15 +90,15 @@ func (g *guess) refused(a *users.Attempt, err error) error {
 	}
 	reason := string(refusal.Reason)
 	if g.reserved != nil && a.Late() {
-		who := attempts.User{Key: "nobody:" + a.Key()} // a name that is nobody's takes as long as a user's
+		who := lockout.Target{Key: "nobody:" + a.Key()} // a name that is nobody's takes as long as a user's
 		if refusal.Subject != "" {
 			who.Key = users.KeyOf(refusal.Subject)
 		}
-		verdict, err := g.reserved.Is(g.x, who)
+		verdict, err := g.reserved.Identified(g.x, who)
 		if err != nil {
 			return errors.Join(err, g.giveBack())
 		}
-		if verdict == attempts.UserLocked && refusal.Subject != "" {
+		if verdict == lockout.UserLocked && refusal.Subject != "" {
 			g.x.locked, reason = refusal.Subject, "user_locked"
 		}
 	}

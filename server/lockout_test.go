@@ -16,8 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantor-auth/grantor/internal/attempts"
 	"github.com/grantor-auth/grantor/internal/audit"
+	"github.com/grantor-auth/grantor/internal/lockout"
 	"github.com/grantor-auth/grantor/users"
 )
 
@@ -46,7 +46,7 @@ func TestRightPasswordsAtOneMoment(t *testing.T) {
 		t.Run(name+": none is told that it is wrong", func(t *testing.T) {
 			var read func() string
 			f, _ := startPeople(t, func(cfg *Config) {
-				cfg.Lockout = attempts.NewGuesses(attempts.NewMemory(), c.perUser, c.perAddress, time.Minute)
+				cfg.Lockout = lockout.New(lockout.NewMemory(), c.perUser, c.perAddress, time.Minute)
 				read = trail(t, cfg)
 			})
 			for range 2 {
@@ -55,7 +55,7 @@ func TestRightPasswordsAtOneMoment(t *testing.T) {
 				for range c.logins {
 					all.Go(func() {
 						r := f.login(t, "")
-						if r.status == http.StatusServiceUnavailable { // a machine so busy that attempts.MaxWait was not enough
+						if r.status == http.StatusServiceUnavailable { // a machine so busy that lockout.MaxWait was not enough
 							refused(t, r, 503, codeUnavailable)
 							require.NotEmpty(t, r.header.Get("Retry-After"))
 							return
@@ -76,7 +76,7 @@ func TestLogInsThatNeverEnd(t *testing.T) {
 	t.Parallel()
 	t.Run("S-20 too many under way for too long is 503 with Retry-After, and says nothing of the password", func(t *testing.T) {
 		f, _ := startPeople(t, func(c *Config) {
-			c.Lockout = attempts.NewGuesses(busyCounter{Counter: attempts.NewMemory()}, 5, 100, time.Minute)
+			c.Lockout = lockout.New(busyCounter{Counter: lockout.NewMemory()}, 5, 100, time.Minute)
 		})
 		r := f.login(t, "")
 		refused(t, r, 503, codeUnavailable)
@@ -86,10 +86,10 @@ func TestLogInsThatNeverEnd(t *testing.T) {
 }
 
 // busyCounter always has too many attempts under way.
-type busyCounter struct{ attempts.Counter }
+type busyCounter struct{ lockout.Counter }
 
-func (busyCounter) Hold(contextT, attempts.Subject, attempts.Event, int, time.Duration) (attempts.Hold, error) {
-	return attempts.Hold{Result: attempts.Busy}, nil
+func (busyCounter) Hold(contextT, lockout.Subject, lockout.EntryID, int, time.Duration) (lockout.Hold, error) {
+	return lockout.Hold{Result: lockout.Busy}, nil
 }
 
 // counted is a directory that counts how often it is asked.
@@ -111,7 +111,7 @@ func TestLocked(t *testing.T) {
 		slots := users.NewSlots(1)
 		f, _ := startPeople(t, func(c *Config) {
 			c.Users = users.NewHashing(dir, slots)
-			c.Lockout = attempts.NewGuesses(attempts.NewMemory(), 5, 3, time.Minute)
+			c.Lockout = lockout.New(lockout.NewMemory(), 5, 3, time.Minute)
 		})
 		for i := range 20 {
 			r := f.loginAs(t, fmt.Sprint("user-", i), "wrong")
@@ -241,8 +241,8 @@ func TestNamesOfAnApplication(t *testing.T) {
 	})
 	t.Run("S-02 a name that is nobody's costs the counters what a user's does", func(t *testing.T) {
 		f := startApplication(t, &application{sub: true})
-		counter := &tally{Counter: attempts.NewMemory()}
-		f.server.cfg.Lockout = attempts.NewGuesses(counter, 5, 100, time.Minute)
+		counter := &tally{Counter: lockout.NewMemory()}
+		f.server.cfg.Lockout = lockout.New(counter, 5, 100, time.Minute)
 		cost := func(name string) int64 {
 			before := counter.calls.Load()
 			refused(t, f.loginAs(t, name, "wrong"), 400, codeInvalidGrant)
@@ -268,26 +268,26 @@ func TestNamesOfAnApplication(t *testing.T) {
 
 // tally counts what a counter is asked.
 type tally struct {
-	attempts.Counter
+	lockout.Counter
 	calls atomic.Int64
 }
 
-func (c *tally) Hold(ctx contextT, s attempts.Subject, e attempts.Event, limit int, d time.Duration) (attempts.Hold, error) {
+func (c *tally) Hold(ctx contextT, s lockout.Subject, e lockout.EntryID, limit int, d time.Duration) (lockout.Hold, error) {
 	c.calls.Add(1)
 	return c.Counter.Hold(ctx, s, e, limit, d)
 }
 
-func (c *tally) Keep(ctx contextT, s attempts.Subject, e attempts.Event, d time.Duration) error {
+func (c *tally) Keep(ctx contextT, s lockout.Subject, e lockout.EntryID, d time.Duration) error {
 	c.calls.Add(1)
 	return c.Counter.Keep(ctx, s, e, d)
 }
 
-func (c *tally) Release(ctx contextT, s attempts.Subject, e attempts.Event) error {
+func (c *tally) Release(ctx contextT, s lockout.Subject, e lockout.EntryID) error {
 	c.calls.Add(1)
 	return c.Counter.Release(ctx, s, e)
 }
 
-func (c *tally) Kept(ctx contextT, s attempts.Subject) (int, error) {
+func (c *tally) Kept(ctx contextT, s lockout.Subject) (int, error) {
 	c.calls.Add(1)
 	return c.Counter.Kept(ctx, s)
 }

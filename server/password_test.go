@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/internal/attempts"
+	"github.com/grantor-auth/grantor/internal/lockout"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
@@ -61,7 +61,7 @@ func startPeople(t *testing.T, change ...func(*Config)) (*fixture, *people) {
 	p := newPeople(t)
 	f := start(t, append([]func(*Config){func(c *Config) {
 		c.Users = p
-		c.Lockout = attempts.NewGuesses(attempts.NewMemory(), 5, 100, time.Minute)
+		c.Lockout = lockout.New(lockout.NewMemory(), 5, 100, time.Minute)
 	}}, change...)...)
 	both := []string{clients.GrantPassword, clients.GrantRefreshToken}
 	f.clients = append(f.clients,
@@ -218,7 +218,7 @@ func TestGuessing(t *testing.T) {
 	t.Run("PW-07 S-11 V-10 V-12 locked at the fifth failure; a refresh in between resets nothing", func(t *testing.T) {
 		f, _ := startPeople(t)
 		_, refresh := f.loggedIn(t, "")
-		f.server.cfg.Lockout = attempts.NewGuesses(attempts.NewMemory(), 5, 100, time.Minute) // forget the known address
+		f.server.cfg.Lockout = lockout.New(lockout.NewMemory(), 5, 100, time.Minute) // forget the known address
 		wrong := func() { f.post(t, tokP, "", "grant_type=password&client_id=mobile&username=ada&password=wrong") }
 		for range 4 {
 			wrong()
@@ -245,7 +245,7 @@ func TestGuessing(t *testing.T) {
 		require.LessOrEqual(t, p.slots.PasswordChecks()-before, uint64(5))
 	})
 	t.Run("S-13 spraying from one address is 429 with Retry-After", func(t *testing.T) {
-		f, _ := startPeople(t, func(c *Config) { c.Lockout = attempts.NewGuesses(attempts.NewMemory(), 5, 3, time.Minute) })
+		f, _ := startPeople(t, func(c *Config) { c.Lockout = lockout.New(lockout.NewMemory(), 5, 3, time.Minute) })
 		for i := range 4 {
 			r := f.post(t, tokP, "", "grant_type=password&client_id=mobile&username=u"+string(rune('0'+i))+"&password=wrong")
 			if i < 3 {
@@ -268,16 +268,16 @@ func TestGuessing(t *testing.T) {
 		require.Equal(t, 200, f.post(t, tokP, "", form+url.QueryEscape(adaPassword), home).status)
 	})
 	t.Run("S-14 the counter's store away: no log-in, 503; machines go on", func(t *testing.T) {
-		f, _ := startPeople(t, func(c *Config) { c.Lockout = attempts.NewGuesses(brokenCounter{}, 5, 100, time.Minute) })
+		f, _ := startPeople(t, func(c *Config) { c.Lockout = lockout.New(brokenCounter{}, 5, 100, time.Minute) })
 		refused(t, f.login(t, ""), 503, codeUnavailable)
 		require.Equal(t, 200, f.post(t, tokP, app, ask).status)
 	})
 }
 
-type brokenCounter struct{ attempts.Counter }
+type brokenCounter struct{ lockout.Counter }
 
-func (brokenCounter) Hold(contextT, attempts.Subject, attempts.Event, int, time.Duration) (attempts.Hold, error) {
-	return attempts.Hold{}, errStoreGone
+func (brokenCounter) Hold(contextT, lockout.Subject, lockout.EntryID, int, time.Duration) (lockout.Hold, error) {
+	return lockout.Hold{}, errStoreGone
 }
 
 func TestRefresh(t *testing.T) {

@@ -26,8 +26,8 @@ import (
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/internal/assertions"
-	"github.com/grantor-auth/grantor/internal/attempts"
 	"github.com/grantor-auth/grantor/internal/audit"
+	"github.com/grantor-auth/grantor/internal/lockout"
 	"github.com/grantor-auth/grantor/internal/metrics"
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/scopes"
@@ -48,9 +48,9 @@ type Config struct {
 	// Users says who may use the password grant (RFC 6749 §4.3); nil: nobody, and there is no refresh either.
 	// RFC 9700 §2.4 advises against the grant.
 	Users     users.Authenticator
-	UserScope scopes.Rules      // the most that a token may carry of a user without a scope of their own
-	Lockout   *attempts.Guesses // bounds password attempts; nil: no limit
-	DemoUsers map[string]bool   // ids of users whose password is printed in the README: loopback only
+	UserScope scopes.Rules     // the most that a token may carry of a user without a scope of their own
+	Lockout   *lockout.Lockout // bounds password attempts; nil: no limit
+	DemoUsers map[string]bool  // ids of users whose password is printed in the README: loopback only
 	// RefreshTTL is the idle life of a grant, RefreshMaxTTL its absolute one; 0: 30 and 90 days. MaxSessionTTL is the longest
 	// absolute life that any client has.
 	RefreshTTL, RefreshMaxTTL, MaxSessionTTL time.Duration

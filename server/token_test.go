@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantor-auth/grantor/internal/attempts"
+	"github.com/grantor-auth/grantor/internal/lockout"
 )
 
 func TestTokenRequest(t *testing.T) {
@@ -188,7 +188,7 @@ func TestClientAuthentication(t *testing.T) {
 
 func TestClientFailuresAreLimited(t *testing.T) {
 	f := start(t, func(c *Config) {
-		c.ClientFailures = attempts.NewLimit(attempts.NewMemory(), "client", 20, time.Minute)
+		c.ClientFailures = lockout.NewRateLimit(lockout.NewMemory(), "client", 20, time.Minute)
 		c.TrustedProxies = []string{"127.0.0.1", "::1"}
 	})
 	t.Run("CA-16 S-10 after 20 failures wrong secrets are 429 with Retry-After; from another address 401", func(t *testing.T) {
@@ -232,7 +232,7 @@ func (c *countedLimit) Failed(ctx context.Context, subject string) error {
 }
 
 func TestUnknownClientsAreLimited(t *testing.T) {
-	limit := &countedLimit{attempts.NewLimit(attempts.NewMemory(), "client", 20, time.Minute), map[string]int{}}
+	limit := &countedLimit{lockout.NewRateLimit(lockout.NewMemory(), "client", 20, time.Minute), map[string]int{}}
 	f := start(t, func(c *Config) { c.ClientFailures = limit })
 	t.Run("S-54 3,000 random ids of one address: 429 after a bound, and few counters", func(t *testing.T) {
 		passed := 0
@@ -252,7 +252,7 @@ func TestUnknownClientsAreLimited(t *testing.T) {
 
 func TestPublicClientsHaveNoSecret(t *testing.T) {
 	f := start(t, func(c *Config) {
-		c.ClientFailures = attempts.NewLimit(attempts.NewMemory(), "client", 20, time.Minute)
+		c.ClientFailures = lockout.NewRateLimit(lockout.NewMemory(), "client", 20, time.Minute)
 		c.TrustedProxies = []string{"127.0.0.1", "::1"}
 		c.RequestsPerSecond = 5
 	})
@@ -286,7 +286,7 @@ func TestPublicClientsHaveNoSecret(t *testing.T) {
 
 func TestForwardedHeadersAreNotBelieved(t *testing.T) {
 	f := start(t, func(c *Config) {
-		c.ClientFailures = attempts.NewLimit(attempts.NewMemory(), "client", 3, time.Minute)
+		c.ClientFailures = lockout.NewRateLimit(lockout.NewMemory(), "client", 3, time.Minute)
 	})
 	t.Run("S-18 V-29 X-Forwarded-For of a stranger does not make a new address", func(t *testing.T) {
 		for i := range 3 {

@@ -15,8 +15,8 @@ import (
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/internal/assertions"
-	"github.com/grantor-auth/grantor/internal/attempts"
 	"github.com/grantor-auth/grantor/internal/background"
+	"github.com/grantor-auth/grantor/internal/lockout"
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/server"
 	"github.com/grantor-auth/grantor/tokens"
@@ -133,12 +133,12 @@ func (b *base) serverConfig(in *instance, registry clients.Registry) server.Conf
 		PublicClients: b.stores.db != nil && cfg.Grants.Password, // any of Redis may be one
 	}
 	l := cfg.Limits
-	sc.Lockout = attempts.NewGuesses(b.stores.attempts, l.PasswordFailures, l.PasswordFailuresPerAddress, l.Window)
+	sc.Lockout = lockout.New(b.stores.failures, l.PasswordFailures, l.PasswordFailuresPerAddress, l.Window)
 	for _, c := range cfg.Registrations() {
 		sc.PublicClients = sc.PublicClients || c.Public()
 	}
 	if n := l.ClientFailures; n > 0 {
-		sc.ClientFailures = attempts.NewLimit(b.stores.attempts, "client", n, time.Minute)
+		sc.ClientFailures = lockout.NewRateLimit(b.stores.failures, "client", n, time.Minute)
 	}
 	if b.keys != nil {
 		sc.Keys, sc.Algorithms = b.keys, b.algs
@@ -169,7 +169,7 @@ func (b *base) manage(sc *server.Config, in *instance) {
 	sc.Registrations = cfg.Limits.Registrations
 	if most := cfg.Limits.RegistrationsPerHour; most > 0 {
 		sc.RegistrationRate = func(ctx context.Context, registrar string) (time.Duration, error) {
-			n, left, err := b.stores.attempts.Add(ctx, attempts.SubjectOf("registrations", registrar), time.Hour)
+			n, left, err := b.stores.failures.Add(ctx, lockout.SubjectOf("registrations", registrar), time.Hour)
 			if err != nil || n <= most {
 				return 0, err
 			}

@@ -22,7 +22,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/grantor-auth/grantor/config"
-	"github.com/grantor-auth/grantor/internal/attempts"
+	"github.com/grantor-auth/grantor/internal/lockout"
 	"github.com/grantor-auth/grantor/internal/printable"
 	"github.com/grantor-auth/grantor/internal/redisdb"
 	"github.com/grantor-auth/grantor/server"
@@ -117,7 +117,7 @@ const gcPercent = 275
 type stores struct {
 	tokens   tokens.Store
 	redis    *tokens.Redis // under tokens; nil with the memory store
-	attempts attempts.Counter
+	failures lockout.Counter
 	db       *redisdb.DB // nil with the memory store
 	warned   []string    // what was told of Redis at the start
 	close    func()
@@ -126,7 +126,7 @@ type stores struct {
 func openStores(ctx context.Context, cfg *config.Config, log *slog.Logger) (*stores, error) {
 	if cfg.Store == config.StoreMemory {
 		m := tokens.NewMemory(0)
-		return &stores{m, nil, attempts.NewMemory(), nil, nil, func() { _ = m.Close() }}, nil
+		return &stores{m, nil, lockout.NewMemory(), nil, nil, func() { _ = m.Close() }}, nil
 	}
 	db, err := openRedis(cfg.Redis, log)
 	if err != nil {
@@ -141,7 +141,7 @@ func openStores(ctx context.Context, cfg *config.Config, log *slog.Logger) (*sto
 		return nil, errors.Join(err, db.Close())
 	}
 	store := tokens.NewRedis(db)
-	return &stores{tokens.NewPending(store), store, attempts.NewRedis(db), db, warned, func() { _ = db.Close() }}, nil
+	return &stores{tokens.NewPending(store), store, lockout.NewRedis(db), db, warned, func() { _ = db.Close() }}, nil
 }
 
 // listener is an address with what serves there.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/grantor-auth/grantor/internal/attempts"
+	"github.com/grantor-auth/grantor/internal/lockout"
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
@@ -45,7 +45,7 @@ func TestHalfOfTheCounters(t *testing.T) {
 		c := redistest.Cluster(t, 3)
 		d := deploy(t, cluster(c.Addrs, 0))
 		n, ask, ctx := d.serve(t), newCaller(d), context.Background()
-		address := attempts.SubjectOf("password.address", "127.0.0.1")
+		address := lockout.SubjectOf("password.address", "127.0.0.1")
 		holder := c.Slot("grantor:e:"+string(address[:])) * len(c.Servers) / 16384
 		c.Servers[(holder+1)%len(c.Servers)].Kill()
 		seen := map[int]int{}

@@ -1,4 +1,4 @@
-package attempts
+package lockout
 
 import (
 	"context"
@@ -92,7 +92,7 @@ return #members`)
 )
 
 // Hold implements Counter.
-func (r *Redis) Hold(ctx context.Context, s Subject, e Event, limit int, pending time.Duration) (Hold, error) {
+func (r *Redis) Hold(ctx context.Context, s Subject, e EntryID, limit int, pending time.Duration) (Hold, error) {
 	v, err := r.db.Eval(ctx, hold, []string{eventsKey(s)}, e[:], limit, pending.Milliseconds())
 	if err != nil {
 		return Hold{}, err
@@ -107,13 +107,13 @@ func (r *Redis) Hold(ctx context.Context, s Subject, e Event, limit int, pending
 }
 
 // Keep implements Counter.
-func (r *Redis) Keep(ctx context.Context, s Subject, e Event, life time.Duration) error {
+func (r *Redis) Keep(ctx context.Context, s Subject, e EntryID, life time.Duration) error {
 	_, err := r.db.Eval(ctx, keep, []string{eventsKey(s)}, e[:], life.Milliseconds())
 	return err
 }
 
 // Release implements Counter.
-func (r *Redis) Release(ctx context.Context, s Subject, e Event) error {
+func (r *Redis) Release(ctx context.Context, s Subject, e EntryID) error {
 	_, err := r.db.Eval(ctx, release, []string{eventsKey(s)}, e[:])
 	return err
 }
@@ -126,7 +126,7 @@ func (r *Redis) Kept(ctx context.Context, s Subject) (int, error) {
 }
 
 // Reset implements Counter.
-func (r *Redis) Reset(ctx context.Context, s Subject, e Event) error {
+func (r *Redis) Reset(ctx context.Context, s Subject, e EntryID) error {
 	_, err := r.db.Eval(ctx, reset, []string{eventsKey(s)}, e[:])
 	return err
 }

@@ -1,4 +1,4 @@
-package attempts
+package lockout
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 type Memory struct {
 	mu     sync.Mutex
 	counts map[Subject]count
-	events map[Subject]map[Event]mark
+	events map[Subject]map[EntryID]mark
 }
 
 type count struct {
@@ -30,7 +30,7 @@ const maxSubjects = 1 << 18
 
 // NewMemory returns an empty counter.
 func NewMemory() *Memory {
-	return &Memory{counts: map[Subject]count{}, events: map[Subject]map[Event]mark{}}
+	return &Memory{counts: map[Subject]count{}, events: map[Subject]map[EntryID]mark{}}
 }
 
 // Add implements Counter.
@@ -61,7 +61,7 @@ func (m *Memory) expire(now time.Time) bool {
 }
 
 // live drops what is over of a subject, and returns the rest. The lock must be held.
-func (m *Memory) live(s Subject, now time.Time) map[Event]mark {
+func (m *Memory) live(s Subject, now time.Time) map[EntryID]mark {
 	list := m.events[s]
 	for e, k := range list {
 		if !now.Before(k.until) {
@@ -76,7 +76,7 @@ func (m *Memory) live(s Subject, now time.Time) map[Event]mark {
 }
 
 // Hold implements Counter.
-func (m *Memory) Hold(_ context.Context, s Subject, e Event, limit int, pending time.Duration) (Hold, error) {
+func (m *Memory) Hold(_ context.Context, s Subject, e EntryID, limit int, pending time.Duration) (Hold, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
@@ -94,7 +94,7 @@ func (m *Memory) Hold(_ context.Context, s Subject, e Event, limit int, pending 
 }
 
 // keptUntil returns when the kept events end, the first to end first.
-func keptUntil(list map[Event]mark) (ends []time.Time) {
+func keptUntil(list map[EntryID]mark) (ends []time.Time) {
 	for _, k := range list {
 		if k.kept {
 			ends = append(ends, k.until)
@@ -105,7 +105,7 @@ func keptUntil(list map[Event]mark) (ends []time.Time) {
 }
 
 // put lets an event count. The lock must be held.
-func (m *Memory) put(s Subject, e Event, now time.Time, k mark) error {
+func (m *Memory) put(s Subject, e EntryID, now time.Time, k mark) error {
 	if m.events[s] == nil {
 		if len(m.events) >= maxSubjects {
 			for other := range m.events {
@@ -115,14 +115,14 @@ func (m *Memory) put(s Subject, e Event, now time.Time, k mark) error {
 		if len(m.events) >= maxSubjects {
 			return ErrFull
 		}
-		m.events[s] = map[Event]mark{}
+		m.events[s] = map[EntryID]mark{}
 	}
 	m.events[s][e] = k
 	return nil
 }
 
 // Keep implements Counter.
-func (m *Memory) Keep(_ context.Context, s Subject, e Event, life time.Duration) error {
+func (m *Memory) Keep(_ context.Context, s Subject, e EntryID, life time.Duration) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
@@ -130,7 +130,7 @@ func (m *Memory) Keep(_ context.Context, s Subject, e Event, life time.Duration)
 }
 
 // Release implements Counter.
-func (m *Memory) Release(_ context.Context, s Subject, e Event) error {
+func (m *Memory) Release(_ context.Context, s Subject, e EntryID) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if k, there := m.events[s][e]; there && !k.kept {
@@ -147,7 +147,7 @@ func (m *Memory) Kept(_ context.Context, s Subject) (int, error) {
 }
 
 // Reset implements Counter.
-func (m *Memory) Reset(_ context.Context, s Subject, e Event) error {
+func (m *Memory) Reset(_ context.Context, s Subject, e EntryID) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for other, k := range m.events[s] {

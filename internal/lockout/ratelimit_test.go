@@ -1,4 +1,4 @@
-package attempts
+package lockout
 
 import (
 	"sync"
@@ -50,7 +50,7 @@ func contract(t *testing.T, c Counter) {
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
-				if held, err := c.Hold(t.Context(), s, newEvent(), 5, time.Minute); err == nil {
+				if held, err := c.Hold(t.Context(), s, newEntryID(), 5, time.Minute); err == nil {
 					results[held.Result].Add(1)
 				}
 			})
@@ -62,15 +62,15 @@ func contract(t *testing.T, c Counter) {
 	t.Run("kept events alone are full, and say until when", func(t *testing.T) {
 		s := SubjectOf("k", "full")
 		for i := range 6 { // one more than the limit: the first to end makes no room
-			require.NoError(t, c.Keep(t.Context(), s, newEvent(), time.Duration(i+1)*time.Minute))
+			require.NoError(t, c.Keep(t.Context(), s, newEntryID(), time.Duration(i+1)*time.Minute))
 		}
-		held, err := c.Hold(t.Context(), s, newEvent(), 5, time.Minute)
+		held, err := c.Hold(t.Context(), s, newEntryID(), 5, time.Minute)
 		require.NoError(t, err)
 		require.Equal(t, Full, held.Result)
 		require.InDelta(t, 2*time.Minute, held.Left, float64(5*time.Second))
 	})
 	t.Run("V-03 an event that is counted twice by the network layer counts once; released it is gone; kept it stays", func(t *testing.T) {
-		s, e, f := SubjectOf("k", "events"), newEvent(), newEvent()
+		s, e, f := SubjectOf("k", "events"), newEntryID(), newEntryID()
 		for range 2 {
 			held, err := c.Hold(t.Context(), s, e, 1, time.Minute)
 			require.NoError(t, err)
@@ -93,15 +93,15 @@ func contract(t *testing.T, c Counter) {
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 		require.Eventually(t, func() bool {
-			held, err := c.Hold(t.Context(), s, newEvent(), 2, time.Minute)
+			held, err := c.Hold(t.Context(), s, newEntryID(), 2, time.Minute)
 			return err == nil && held.Result == Held
 		},
 			3*time.Second, 20*time.Millisecond, "what nobody confirmed ends by itself")
 	})
 	t.Run("V-11 a success forgets failures and not what others have under way", func(t *testing.T) {
-		s, own := SubjectOf("k", "reset"), newEvent()
-		require.NoError(t, c.Keep(t.Context(), s, newEvent(), time.Minute))
-		for _, e := range []Event{own, newEvent()} {
+		s, own := SubjectOf("k", "reset"), newEntryID()
+		require.NoError(t, c.Keep(t.Context(), s, newEntryID(), time.Minute))
+		for _, e := range []EntryID{own, newEntryID()} {
 			_, err := c.Hold(t.Context(), s, e, 3, time.Minute)
 			require.NoError(t, err)
 		}
@@ -109,10 +109,10 @@ func contract(t *testing.T, c Counter) {
 		n, err := c.Kept(t.Context(), s)
 		require.NoError(t, err)
 		require.Zero(t, n)
-		held, err := c.Hold(t.Context(), s, newEvent(), 2, time.Minute)
+		held, err := c.Hold(t.Context(), s, newEntryID(), 2, time.Minute)
 		require.NoError(t, err)
 		require.Equal(t, Held, held.Result)
-		held, err = c.Hold(t.Context(), s, newEvent(), 2, time.Minute)
+		held, err = c.Hold(t.Context(), s, newEntryID(), 2, time.Minute)
 		require.NoError(t, err)
 		require.Equal(t, Busy, held.Result)
 	})
@@ -139,7 +139,7 @@ func TestSubjectsDoNotCollide(t *testing.T) {
 }
 
 func TestLimit(t *testing.T) {
-	l := NewLimit(NewMemory(), "client", 3, time.Minute)
+	l := NewRateLimit(NewMemory(), "client", 3, time.Minute)
 	for range 2 {
 		require.NoError(t, l.Failed(t.Context(), "x"))
 		require.Zero(t, l.Blocked("x"))

@@ -1,4 +1,4 @@
-package attempts
+package lockout
 
 import (
 	"context"
@@ -16,22 +16,22 @@ import (
 )
 
 // guess reserves an attempt as the server does.
-func guess(ctx context.Context, g *Guesses, user, address string) (*Attempt, Verdict, time.Duration, error) {
+func guess(ctx context.Context, g *Lockout, user, address string) (*Reservation, Verdict, time.Duration, error) {
 	a, v, left, err := g.Begin(ctx, address)
 	if err == nil && v == Allowed {
-		v, left, err = a.Of(ctx, User{Key: user})
+		v, left, err = a.ForUser(ctx, Target{Key: user})
 	}
 	return a, v, left, err
 }
 
-func mustGuess(t *testing.T, g *Guesses, user, address string) (*Attempt, Verdict) {
+func mustGuess(t *testing.T, g *Lockout, user, address string) (*Reservation, Verdict) {
 	t.Helper()
 	a, v, _, err := guess(t.Context(), g, user, address)
 	require.NoError(t, err)
 	return a, v
 }
 
-func fail(t *testing.T, g *Guesses, user, address string) Verdict {
+func fail(t *testing.T, g *Lockout, user, address string) Verdict {
 	t.Helper()
 	a, v := mustGuess(t, g, user, address)
 	if v == Allowed {
@@ -40,15 +40,15 @@ func fail(t *testing.T, g *Guesses, user, address string) Verdict {
 	return v
 }
 
-func TestGuesses(t *testing.T) {
+func TestLockout(t *testing.T) {
 	t.Run("S-12 a new address is no new budget", func(t *testing.T) {
-		g := NewGuesses(NewMemory(), 5, -1, time.Minute)
+		g := New(NewMemory(), 5, -1, time.Minute)
 		for i := range 6 {
 			require.Equal(t, i == 5, fail(t, g, "ada", string(rune('a'+i))) == UserLocked)
 		}
 	})
 	t.Run("S-15 strangers' guesses do not shut the owner out of a known address", func(t *testing.T) {
-		g := NewGuesses(NewMemory(), 5, -1, time.Minute)
+		g := New(NewMemory(), 5, -1, time.Minute)
 		a, _ := mustGuess(t, g, "ada", "home")
 		require.NoError(t, a.Succeeded(t.Context()))
 		for range 10 {
@@ -58,7 +58,7 @@ func TestGuesses(t *testing.T) {
 		require.Equal(t, Allowed, fail(t, g, "ada", "home"))
 	})
 	t.Run("S-13 spraying many users from one address", func(t *testing.T) {
-		g := NewGuesses(NewMemory(), 5, 100, time.Minute)
+		g := New(NewMemory(), 5, 100, time.Minute)
 		for i := range 101 {
 			require.Equal(t, i == 100, fail(t, g, string(rune(i)), "a") == AddressLocked)
 		}
@@ -68,7 +68,7 @@ func TestGuesses(t *testing.T) {
 		require.Positive(t, left)
 	})
 	t.Run("what was no failure is given back", func(t *testing.T) {
-		g := NewGuesses(NewMemory(), 2, 2, time.Minute)
+		g := New(NewMemory(), 2, 2, time.Minute)
 		for range 10 {
 			a, v := mustGuess(t, g, "ada", "a")
 			require.Equal(t, Allowed, v)
@@ -77,7 +77,7 @@ func TestGuesses(t *testing.T) {
 	})
 	t.Run("S-13 refusals of a locked user count for the address, and lengthen no lock", func(t *testing.T) {
 		counter := NewMemory()
-		g := NewGuesses(counter, 2, 5, time.Minute)
+		g := New(counter, 2, 5, time.Minute)
 		for i := range 6 {
 			require.Equal(t, []Verdict{Allowed, Allowed, UserLocked, UserLocked, UserLocked, AddressLocked}[i], fail(t, g, "ada", "a"))
 		}
@@ -86,11 +86,11 @@ func TestGuesses(t *testing.T) {
 		require.Equal(t, 2, kept)
 	})
 	t.Run("a new password has no failures, at known addresses neither", func(t *testing.T) {
-		g := NewGuesses(NewMemory(), 1, -1, time.Minute)
-		try := func(password, address string) (*Attempt, Verdict) {
+		g := New(NewMemory(), 1, -1, time.Minute)
+		try := func(password, address string) (*Reservation, Verdict) {
 			a, _, _, err := g.Begin(t.Context(), address)
 			require.NoError(t, err)
-			v, _, err := a.Of(t.Context(), User{Key: "id:u-1", Password: password})
+			v, _, err := a.ForUser(t.Context(), Target{Key: "id:u-1", Password: password})
 			require.NoError(t, err)
 			return a, v
 		}
@@ -108,19 +108,19 @@ func TestGuesses(t *testing.T) {
 		}
 	})
 	t.Run("S-11 the directory's word whose name it was: failures count for the user under any spelling", func(t *testing.T) {
-		g := NewGuesses(NewMemory(), 3, -1, time.Minute)
-		ada := User{Key: "id:u-1"}
+		g := New(NewMemory(), 3, -1, time.Minute)
+		ada := Target{Key: "id:u-1"}
 		for i := range 3 {
 			a, v := mustGuess(t, g, fmt.Sprintf("name:ada %d", i), "a")
 			require.Equal(t, Allowed, v)
-			v, err := a.Is(t.Context(), ada)
+			v, err := a.Identified(t.Context(), ada)
 			require.NoError(t, err)
 			require.Equal(t, Allowed, v)
 			require.NoError(t, a.Failed(t.Context()))
 		}
 		a, v := mustGuess(t, g, "name:ada once more", "a")
 		require.Equal(t, Allowed, v, "nobody knows yet")
-		v, err := a.Is(t.Context(), ada)
+		v, err := a.Identified(t.Context(), ada)
 		require.NoError(t, err)
 		require.Equal(t, UserLocked, v)
 		require.NoError(t, a.Refused(t.Context()))
@@ -131,7 +131,7 @@ func TestGuesses(t *testing.T) {
 func TestUnderway(t *testing.T) {
 	t.Run("V-11 S-11 of fifty wrong guesses at one moment five are compared, and all others are refused", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			g := NewGuesses(NewMemory(), 5, 100, time.Minute)
+			g := New(NewMemory(), 5, 100, time.Minute)
 			var verdicts [4]atomic.Int64
 			for range 50 {
 				go func() {
@@ -158,7 +158,7 @@ func TestUnderway(t *testing.T) {
 	} {
 		t.Run("V-03 right passwords at one moment are none refused: "+name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				g := NewGuesses(NewMemory(), c.perUser, c.perAddress, time.Minute)
+				g := New(NewMemory(), c.perUser, c.perAddress, time.Minute)
 				n := max(12, c.users)
 				var allowed, most, now atomic.Int64
 				for i := range n {
@@ -184,7 +184,7 @@ func TestUnderway(t *testing.T) {
 	}
 	t.Run("what never ends is waited for as long as MaxWait, by as many as may wait, and is then unknown and not wrong", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			g := NewGuesses(NewMemory(), 5, -1, time.Minute)
+			g := New(NewMemory(), 5, -1, time.Minute)
 			for range 5 {
 				mustGuess(t, g, "ada", "a")
 			}
@@ -213,9 +213,9 @@ func TestUnderway(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			counter := NewMemory()
 			for range 5 {
-				mustGuess(t, NewGuesses(counter, 5, -1, time.Minute), "ada", "a")
+				mustGuess(t, New(counter, 5, -1, time.Minute), "ada", "a")
 			}
-			g := NewGuesses(counter, 5, -1, time.Minute)
+			g := New(counter, 5, -1, time.Minute)
 			time.Sleep(pending - MaxWait/2)
 			_, v := mustGuess(t, g, "ada", "a")
 			require.Equal(t, Allowed, v)
@@ -223,7 +223,7 @@ func TestUnderway(t *testing.T) {
 	})
 	t.Run("who waits for a user's attempts holds no place of the address", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			g := NewGuesses(NewMemory(), 1, 3, time.Minute)
+			g := New(NewMemory(), 1, 3, time.Minute)
 			mustGuess(t, g, "ada", "office")
 			for range 10 {
 				go guess(t.Context(), g, "ada", "office") //nolint:errcheck // it waits
@@ -241,14 +241,14 @@ func TestUnderway(t *testing.T) {
 // TestTwoNodes guesses over two nodes with one real Redis.
 func TestTwoNodes(t *testing.T) {
 	s := redistest.Start(t)
-	var nodes [2]*Guesses
+	var nodes [2]*Lockout
 	for i := range nodes {
 		db, err := redisdb.Open(redisdb.Config{URL: s.URL})
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = db.Close() })
-		nodes[i] = NewGuesses(NewRedis(db), 5, 1000, time.Minute)
+		nodes[i] = New(NewRedis(db), 5, 1000, time.Minute)
 	}
-	each := func(n int, end func(*Attempt, Verdict) error) (verdicts [4]int) {
+	each := func(n int, end func(*Reservation, Verdict) error) (verdicts [4]int) {
 		var mu sync.Mutex
 		var all sync.WaitGroup
 		for i := range n {
@@ -268,7 +268,7 @@ func TestTwoNodes(t *testing.T) {
 		return verdicts
 	}
 	t.Run("V-03 forty right log-ins over two nodes: none is told wrong", func(t *testing.T) {
-		got := each(40, func(a *Attempt, v Verdict) error {
+		got := each(40, func(a *Reservation, v Verdict) error {
 			if v != Allowed {
 				return nil
 			}
@@ -280,7 +280,7 @@ func TestTwoNodes(t *testing.T) {
 		require.Equal(t, 40, got[Allowed]+got[Underway])
 	})
 	t.Run("V-11 four hundred wrong guesses over two nodes: five are compared", func(t *testing.T) {
-		got := each(400, func(a *Attempt, v Verdict) error {
+		got := each(400, func(a *Reservation, v Verdict) error {
 			if v != Allowed {
 				return nil
 			}

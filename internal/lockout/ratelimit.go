@@ -1,7 +1,7 @@
-// Package attempts counts failures, so that guessing does not pay: of a client's secret from
+// Package lockout counts failures, so that guessing does not pay: of a client's secret from
 // one address (RFC 6749 §2.3.1), of a user's password. Subjects are hashed before they reach
 // a store: no name, id or address stands in a key.
-package attempts
+package lockout
 
 import (
 	"context"
@@ -21,16 +21,16 @@ type Counter interface {
 	Add(ctx context.Context, subject Subject, window time.Duration) (n int, left time.Duration, err error)
 
 	// Hold reserves an event for pending, unless limit events are reserved or kept already.
-	Hold(ctx context.Context, subject Subject, event Event, limit int, pending time.Duration) (Hold, error)
+	Hold(ctx context.Context, subject Subject, event EntryID, limit int, pending time.Duration) (Hold, error)
 	// Keep lets an event count for life from now, reserved or not.
-	Keep(ctx context.Context, subject Subject, event Event, life time.Duration) error
+	Keep(ctx context.Context, subject Subject, event EntryID, life time.Duration) error
 	// Release ends a reservation. What is kept stays.
-	Release(ctx context.Context, subject Subject, event Event) error
+	Release(ctx context.Context, subject Subject, event EntryID) error
 	// Kept returns how many events of subject are kept.
 	Kept(ctx context.Context, subject Subject) (int, error)
 	// Reset forgets the kept events of subject and the reservation of event, and no other
 	// reservation.
-	Reset(ctx context.Context, subject Subject, event Event) error
+	Reset(ctx context.Context, subject Subject, event EntryID) error
 }
 
 // Hold is the answer to a reservation.
@@ -49,10 +49,10 @@ const (
 	Full        // kept events alone reach the limit
 )
 
-// Event names one event that is held.
-type Event [12]byte
+// EntryID names one event that is held.
+type EntryID [12]byte
 
-func newEvent() (e Event) {
+func newEntryID() (e EntryID) {
 	rand.Read(e[:]) //nolint:errcheck // crypto/rand.Read never returns an error since Go 1.24
 	return e
 }
@@ -71,10 +71,10 @@ func SubjectOf(kind string, parts ...string) Subject {
 	return Subject(h.Sum(nil)[:16])
 }
 
-// Limit refuses a subject after too many failures. The count is shared by all nodes; whether a
+// RateLimit refuses a subject after too many failures. The count is shared by all nodes; whether a
 // subject is refused is known to a node from its own last count, so the good path
 // asks nobody: n nodes allow at most n-1 failures more.
-type Limit struct {
+type RateLimit struct {
 	counter Counter
 	kind    string
 	most    int
@@ -84,9 +84,9 @@ type Limit struct {
 	blocked map[Subject]time.Time // until when
 }
 
-// NewLimit returns a limit of most failures in a window. kind keeps its counts apart from others.
-func NewLimit(counter Counter, kind string, most int, window time.Duration) *Limit {
-	return &Limit{counter: counter, kind: kind, most: most, window: window, blocked: map[Subject]time.Time{}}
+// NewRateLimit returns a limit of most failures in a window. kind keeps its counts apart from others.
+func NewRateLimit(counter Counter, kind string, most int, window time.Duration) *RateLimit {
+	return &RateLimit{counter: counter, kind: kind, most: most, window: window, blocked: map[Subject]time.Time{}}
 }
 
 // maxBlocked bounds what a node remembers; beyond it the oldest knowledge is dropped and the next
@@ -94,7 +94,7 @@ func NewLimit(counter Counter, kind string, most int, window time.Duration) *Lim
 const maxBlocked = 1 << 16
 
 // Blocked returns how long subject is still refused; 0: not.
-func (l *Limit) Blocked(subject string) time.Duration {
+func (l *RateLimit) Blocked(subject string) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.blocked) == 0 {
@@ -113,7 +113,7 @@ func (l *Limit) Blocked(subject string) time.Duration {
 }
 
 // Failed counts one failure of subject. An error means that it could not be counted.
-func (l *Limit) Failed(ctx context.Context, subject string) error {
+func (l *RateLimit) Failed(ctx context.Context, subject string) error {
 	s := SubjectOf(l.kind, subject)
 	n, left, err := l.counter.Add(ctx, s, l.window)
 	if err != nil || n < l.most {
@@ -129,7 +129,7 @@ func (l *Limit) Failed(ctx context.Context, subject string) error {
 }
 
 // forget drops what is over, or everything when nothing is. The lock must be held.
-func (l *Limit) forget(now time.Time) {
+func (l *RateLimit) forget(now time.Time) {
 	for s, until := range l.blocked {
 		if !now.Before(until) {
 			delete(l.blocked, s)

@@ -1,4 +1,4 @@
-package attempts
+package lockout
 
 import (
 	"context"
@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Guesses bounds the passwords that may be tried. An attempt is reserved before anything is hashed, so attempts at one
+// Lockout bounds the passwords that may be tried. An attempt is reserved before anything is hashed, so attempts at one
 // moment do not slip through together, and given back when it was no failure. A reservation is no failure: where the two
 // together reach a limit, a further attempt waits for one to end.
 //
 // Failures count by user and by address. An address from which the user succeeded within KnownFor has a
 // budget of its own, so strangers' guesses do not shut the owner out, and a new address is no new
 // budget for anybody else.
-type Guesses struct {
+type Lockout struct {
 	counter    Counter
 	perUser    int // -1: no limit
 	perAddress int
@@ -25,9 +25,9 @@ type Guesses struct {
 // KnownFor is how long an address counts as the user's after a success.
 const KnownFor = 30 * 24 * time.Hour
 
-// NewGuesses returns limits of failures in a window; -1 is no limit.
-func NewGuesses(counter Counter, perUser, perAddress int, window time.Duration) *Guesses {
-	return &Guesses{counter: counter, perUser: perUser, perAddress: perAddress, window: window}
+// New returns limits of failures in a window; -1 is no limit.
+func New(counter Counter, perUser, perAddress int, window time.Duration) *Lockout {
+	return &Lockout{counter: counter, perUser: perUser, perAddress: perAddress, window: window}
 }
 
 const (
@@ -45,18 +45,18 @@ const (
 	poll = 50 * time.Millisecond
 )
 
-// User is whose failures are counted.
-type User struct {
-	Key string // of one user, see users.Attempt.Key
+// Target is whose failures are counted.
+type Target struct {
+	Key string // of one user, see users.Reservation.Key
 	// Password is any text that is another when the password is set anew: a new password has no
 	// failures yet. It is hashed with the key; "" where nobody knows.
 	Password string
 }
 
-// Attempt is one reserved log-in. Exactly one of Succeeded, Failed, Refused and Abandoned ends it.
-type Attempt struct {
-	g       *Guesses
-	event   Event
+// Reservation is one reserved log-in. Exactly one of Succeeded, Failed, Refused and Abandoned ends it.
+type Reservation struct {
+	g       *Lockout
+	event   EntryID
 	origin  string
 	until   time.Time // it does not wait longer
 	address budget
@@ -92,8 +92,8 @@ const (
 // Begin reserves an attempt from an address, before the directory is asked. For AddressLocked it
 // says how long. An error means that it could not be counted, and the attempt must not go on; only
 // an allowed one must be ended.
-func (g *Guesses) Begin(ctx context.Context, address string) (*Attempt, Verdict, time.Duration, error) {
-	a := &Attempt{g: g, event: newEvent(), origin: address, until: time.Now().Add(MaxWait),
+func (g *Lockout) Begin(ctx context.Context, address string) (*Reservation, Verdict, time.Duration, error) {
+	a := &Reservation{g: g, event: newEntryID(), origin: address, until: time.Now().Add(MaxWait),
 		address: budget{SubjectOf("password.address", address), g.perAddress, maxAddressWaiters}}
 	held, err := a.await(ctx, a.address)
 	return a, verdict(held, AddressLocked), held.Left, err
@@ -101,7 +101,7 @@ func (g *Guesses) Begin(ctx context.Context, address string) (*Attempt, Verdict,
 
 // Of reserves the attempt for a user as well. It is ended where it is not allowed. For
 // AddressLocked it says how long.
-func (a *Attempt) Of(ctx context.Context, u User) (Verdict, time.Duration, error) {
+func (a *Reservation) ForUser(ctx context.Context, u Target) (Verdict, time.Duration, error) {
 	if a.g.perUser <= 0 {
 		return Allowed, 0, nil
 	}
@@ -114,7 +114,7 @@ func (a *Attempt) Of(ctx context.Context, u User) (Verdict, time.Duration, error
 }
 
 // identify returns the budget of a user, or the owner's at an address that is known.
-func (a *Attempt) identify(ctx context.Context, u User) (*identity, error) {
+func (a *Reservation) identify(ctx context.Context, u Target) (*identity, error) {
 	id := &identity{SubjectOf("password.user", u.Key, u.Password), SubjectOf("password.known", u.Key, a.origin)}
 	known, err := a.g.counter.Kept(ctx, id.known)
 	if known > 0 {
@@ -126,7 +126,7 @@ func (a *Attempt) identify(ctx context.Context, u User) (*identity, error) {
 // both reserves a place in the user's budget beside the address's. It never holds the one while it
 // waits for the other: who waits for a user's attempts must not keep others of the same address
 // waiting.
-func (a *Attempt) both(ctx context.Context) (Verdict, time.Duration, error) {
+func (a *Reservation) both(ctx context.Context) (Verdict, time.Duration, error) {
 	has, wants, locked := a.address, a.user, UserLocked
 	for {
 		held, err := a.try(ctx, wants)
@@ -163,7 +163,7 @@ func verdict(h Hold, locked Verdict) Verdict {
 }
 
 // try reserves a place in a budget, or says at once why there is none.
-func (a *Attempt) try(ctx context.Context, b budget) (Hold, error) {
+func (a *Reservation) try(ctx context.Context, b budget) (Hold, error) {
 	if b.limit <= 0 {
 		return Hold{}, nil
 	}
@@ -172,7 +172,7 @@ func (a *Attempt) try(ctx context.Context, b budget) (Hold, error) {
 
 // await reserves a place, and waits for one while other attempts are under way: in line behind
 // those of this node, of which the first alone asks the counter.
-func (a *Attempt) await(ctx context.Context, b budget) (Hold, error) {
+func (a *Reservation) await(ctx context.Context, b budget) (Hold, error) {
 	if !a.g.lines.waiting(b.subject) {
 		if held, err := a.try(ctx, b); err != nil || held.Result != Busy {
 			return held, err
@@ -205,7 +205,7 @@ func (a *Attempt) await(ctx context.Context, b budget) (Hold, error) {
 // Is tells an attempt which user it turned out to be about, where the directory knew only after it
 // was shown the password. Failures count for that user too, however the name was spelled.
 // UserLocked: the user has too many already.
-func (a *Attempt) Is(ctx context.Context, u User) (Verdict, error) {
+func (a *Reservation) Identified(ctx context.Context, u Target) (Verdict, error) {
 	if a.g.perUser <= 0 {
 		return Allowed, nil
 	}
@@ -222,7 +222,7 @@ func (a *Attempt) Is(ctx context.Context, u User) (Verdict, error) {
 }
 
 // release gives a reservation back and tells the first who waits for it.
-func (a *Attempt) release(ctx context.Context, b budget) error {
+func (a *Reservation) release(ctx context.Context, b budget) error {
 	if b.limit <= 0 {
 		return nil
 	}
@@ -230,9 +230,9 @@ func (a *Attempt) release(ctx context.Context, b budget) error {
 	return a.g.counter.Release(ctx, b.subject, a.event)
 }
 
-func (a *Attempt) keepAddress(ctx context.Context) error { return a.keep(ctx, a.address) }
+func (a *Reservation) keepAddress(ctx context.Context) error { return a.keep(ctx, a.address) }
 
-func (a *Attempt) keep(ctx context.Context, b budget) error {
+func (a *Reservation) keep(ctx context.Context, b budget) error {
 	if b.limit <= 0 {
 		return nil
 	}
@@ -242,7 +242,7 @@ func (a *Attempt) keep(ctx context.Context, b budget) error {
 
 // Failed lets the attempt count for the window. After an error the caller must not tell the client
 // that the password was wrong: it would be a guess for nothing.
-func (a *Attempt) Failed(ctx context.Context) error {
+func (a *Reservation) Failed(ctx context.Context) error {
 	err := errors.Join(a.keep(ctx, a.address), a.keep(ctx, a.user))
 	if a.proved != nil {
 		err = errors.Join(err, a.g.counter.Keep(ctx, a.proved.budget, a.event, a.g.window))
@@ -252,27 +252,27 @@ func (a *Attempt) Failed(ctx context.Context) error {
 
 // Refused ends an attempt of a user who is locked: it says nothing of the password, and counts for
 // the address alone.
-func (a *Attempt) Refused(ctx context.Context) error {
+func (a *Reservation) Refused(ctx context.Context) error {
 	return errors.Join(a.keep(ctx, a.address), a.release(ctx, a.user))
 }
 
 // Succeeded forgets the failures of this budget, gives the reservations back, and remembers the
 // address as the user's. It does as much of that as the store lets it.
-func (a *Attempt) Succeeded(ctx context.Context) error {
+func (a *Reservation) Succeeded(ctx context.Context) error {
 	err := a.release(ctx, a.address)
 	if a.user.limit <= 0 {
 		return err
 	}
 	defer a.g.lines.wake(a.user.subject)
-	err = errors.Join(err, a.g.counter.Reset(ctx, a.user.subject, a.event), a.g.counter.Keep(ctx, a.known, Event{}, KnownFor))
+	err = errors.Join(err, a.g.counter.Reset(ctx, a.user.subject, a.event), a.g.counter.Keep(ctx, a.known, EntryID{}, KnownFor))
 	if a.proved != nil {
-		err = errors.Join(err, a.g.counter.Reset(ctx, a.proved.budget, a.event), a.g.counter.Keep(ctx, a.proved.known, Event{}, KnownFor))
+		err = errors.Join(err, a.g.counter.Reset(ctx, a.proved.budget, a.event), a.g.counter.Keep(ctx, a.proved.known, EntryID{}, KnownFor))
 	}
 	return err
 }
 
 // Abandoned gives the reservations back: the password was not looked at, or the log-in failed
 // through no fault of the user's. It gives back as much as the store lets it.
-func (a *Attempt) Abandoned(ctx context.Context) error {
+func (a *Reservation) Abandoned(ctx context.Context) error {
 	return errors.Join(a.release(ctx, a.address), a.release(ctx, a.user))
 }

@@ -1,4 +1,4 @@
-package attempts
+package lockout
 
 import (
 	"slices"
