@@ -87,14 +87,14 @@ type Client struct {
 	RetryWindow  time.Duration // 0: the server's; negative: none, strict rotation
 	Disabled     bool
 
-	Format          string    // of its access tokens; "": the server's
-	SigningAlg      string    // of its JWT access tokens; "": the server's
-	JWKS            *jwt.Set  // with MethodJWT: its public keys, or
-	JWKSURI         string    // where they are
-	AssertionAlg    string    // the only alg of its assertions (token_endpoint_auth_signing_alg); "": any
-	LenientAudience bool      // its assertions may name the token endpoint as aud, for older clients
-	Workload        *Workload // with MethodJWT: instead of keys of its own
-	ResponseAlg     string    // of JWT introspection responses to it (RFC 9701 §6); "": RS256 where there is such a key, else the server's
+	Format          string      // of its access tokens; "": the server's
+	SigningAlg      string      // of its JWT access tokens; "": the server's
+	JWKS            *jwt.KeySet // with MethodJWT: its public keys, or
+	JWKSURI         string      // where they are
+	AssertionAlg    string      // the only alg of its assertions (token_endpoint_auth_signing_alg); "": any
+	LenientAudience bool        // its assertions may name the token endpoint as aud, for older clients
+	Workload        *Workload   // with MethodJWT: instead of keys of its own
+	ResponseAlg     string      // of JWT introspection responses to it (RFC 9701 §6); "": RS256 where there is such a key, else the server's
 
 	Demo  bool  // its secret is printed in the README: loopback only
 	Epoch Epoch // the current one, set by the Registry

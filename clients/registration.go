@@ -35,7 +35,7 @@ type Registration struct {
 	Disabled        bool          `json:"disabled,omitempty"`
 	Format          string        `json:"access_token_format,omitempty"`
 	SigningAlg      string        `json:"signing_alg,omitempty"`
-	JWKS            *jwt.Set      `json:"jwks,omitempty"`
+	JWKS            *jwt.KeySet   `json:"jwks,omitempty"`
 	JWKSURI         string        `json:"jwks_uri,omitempty"`
 	AssertionAlg    string        `json:"token_endpoint_auth_signing_alg,omitempty"`
 	LenientAudience bool          `json:"accept_token_endpoint_audience,omitempty"`

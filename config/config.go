@@ -44,13 +44,13 @@ type Config struct {
 	Grants Grants `toml:"grants"`
 	Users  Users  `toml:"users"`
 
-	Limits  Limits  `toml:"limits"`
-	Log     Log     `toml:"log"`
-	Audit   Audit   `toml:"audit"`
-	Metrics Metrics `toml:"metrics"`
-	Tracing Tracing `toml:"tracing"`
-	Admin   Admin   `toml:"admin"`
-	CORS    CORS    `toml:"cors"`
+	Limits  Limits          `toml:"limits"`
+	Log     Log             `toml:"log"`
+	Audit   Audit           `toml:"audit"`
+	Metrics MetricsListener `toml:"metrics"`
+	Tracing Tracing         `toml:"tracing"`
+	Admin   Admin           `toml:"admin"`
+	CORS    CORS            `toml:"cors"`
 
 	Trial bool     `toml:"-"` // --trial
 	Files []string `toml:"-"` // read, in order
@@ -240,8 +240,8 @@ type Audit struct {
 	Output string `toml:"output"` // "stdout", a file's path, "redis": a stream, or "": nowhere
 }
 
-// Metrics is the operator's listener.
-type Metrics struct {
+// MetricsListener is the operator's listener.
+type MetricsListener struct {
 	Listen string   `toml:"listen"` // host:port of /metrics; "": off
 	Hosts  []string `toml:"hosts"`  // names that it is asked for by, beside addresses, localhost and the name in listen
 	PProf  bool     `toml:"pprof"`  // /debug/pprof beside it

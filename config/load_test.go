@@ -302,7 +302,7 @@ func TestShippedFile(t *testing.T) {
 		require.NoError(t, err)
 		for _, typ := range []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[TLS](), reflect.TypeFor[Server](), reflect.TypeFor[Redis](),
 			reflect.TypeFor[Tokens](), reflect.TypeFor[Scope](), reflect.TypeFor[Client](), reflect.TypeFor[ClientSecret](), reflect.TypeFor[Grants](), reflect.TypeFor[Users](), reflect.TypeFor[SQL](), reflect.TypeFor[HTTP](), reflect.TypeFor[User](), reflect.TypeFor[Limits](), reflect.TypeFor[Log](),
-			reflect.TypeFor[Audit](), reflect.TypeFor[Metrics](), reflect.TypeFor[Tracing](), reflect.TypeFor[Admin](), reflect.TypeFor[CORS]()} {
+			reflect.TypeFor[Audit](), reflect.TypeFor[MetricsListener](), reflect.TypeFor[Tracing](), reflect.TypeFor[Admin](), reflect.TypeFor[CORS]()} {
 			for _, key := range keysOf(typ) {
 				require.Contains(t, string(text), strings.TrimSuffix(key, "_file"))
 			}

@@ -66,12 +66,12 @@ func (d *decoder) issuers() {
 }
 
 // keySet reads a JWK set from a table.
-func keySet(t JSONTable) (*jwt.Set, error) {
+func keySet(t JSONTable) (*jwt.KeySet, error) {
 	text, err := json.Marshal(t)
 	if err != nil {
 		return nil, err
 	}
-	return jwt.ParseSet(text)
+	return jwt.ParseKeySet(text)
 }
 
 // SigningAlgorithms returns every alg that JWT access tokens have here, the server's first.

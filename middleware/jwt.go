@@ -34,7 +34,7 @@ type JWTConfig struct {
 // about a token, so a revoked one is good until its exp: where that is too long, see HighRisk.
 type JWT struct {
 	cfg     JWTConfig
-	rules   jwt.Rules
+	rules   jwt.Profile
 	fetcher *jwt.Fetcher
 	keys    jwt.Source
 }
@@ -52,7 +52,7 @@ func NewJWT(cfg JWTConfig) (*JWT, error) {
 		return nil, err
 	}
 	v := &JWT{cfg: cfg, fetcher: jwt.NewFetcher(cfg.fetching()),
-		rules: jwt.Rules{Algorithms: cfg.Algorithms, Types: []string{"at+jwt"}, MaxBytes: MaxTokenBytes}}
+		rules: jwt.Profile{Algorithms: cfg.Algorithms, Types: []string{"at+jwt"}, MaxBytes: MaxTokenBytes}}
 	var err error
 	if cfg.JWKSURI == "" {
 		v.keys, err = v.fetcher.Issuer(cfg.Issuer)
@@ -110,7 +110,7 @@ func (v *JWT) Verify(ctx context.Context, token string) (*Token, error) {
 			return t, nil
 		}
 	}
-	var refusal jwt.Refusal
+	var refusal jwt.TokenError
 	if errors.As(err, &refusal) {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidToken, err)
 	}

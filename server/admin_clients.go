@@ -102,7 +102,7 @@ func (s *Server) createClient(x *exchange) error {
 }
 
 // tellPassedOver says which keys of a registered set are not taken (RFC 7517 §5): the answer shows those that are.
-func (s *Server) tellPassedOver(x *exchange, id string, set *jwt.Set) {
+func (s *Server) tellPassedOver(x *exchange, id string, set *jwt.KeySet) {
 	if passed := set.PassedOver(); len(passed) > 0 {
 		s.log.WarnContext(x, "registered keys that cannot be used are passed over", "request_id", x.id, "client_id", id, "keys", strings.Join(passed, "; "))
 	}

@@ -36,7 +36,7 @@ func (s *Server) authenticate(x *exchange, creds clients.Credentials) (*clients.
 		return clients.Authenticate(x, s.cfg.Clients, creds, s.now())
 	}
 	c, err := s.proveByAssertion(x, creds)
-	if refused, ok := errors.AsType[*assertions.Refusal](err); ok {
+	if refused, ok := errors.AsType[*assertions.Rejection](err); ok {
 		if clients.CheckID(refused.ID) == nil {
 			x.claimed = refused.ID
 		}

@@ -287,7 +287,7 @@ func startSigning(t *testing.T) signing {
 	require.NoError(t, err)
 	text, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: public, KeyID: "1", Algorithm: "EdDSA", Use: "sig"}}})
 	require.NoError(t, err)
-	set, err := jwt.ParseSet(text)
+	set, err := jwt.ParseKeySet(text)
 	require.NoError(t, err)
 	f := start(t, func(c *Config) {
 		c.Assertions, err = assertions.New(assertions.Config{Issuer: c.Issuer, TokenEndpoint: c.Issuer + PathToken, Once: c.Store.Once})

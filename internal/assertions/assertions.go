@@ -34,22 +34,22 @@ const (
 	clockGap = time.Minute // between the clocks of our nodes: one that lags accepts for so much longer
 )
 
-// Config is what a Verifier is made of.
+// Config is what a Authenticator is made of.
 type Config struct {
 	Issuer        string // ours: the aud that assertions must have
 	TokenEndpoint string // the URL that clients of the older habit put in aud
 	// Once remembers a key for ttl on all nodes, atomically, and says whether it is the first to do so. The key is 43
 	// characters of base64url. An error means that it cannot know: the client is then neither let in nor refused.
 	Once    func(ctx context.Context, key string, ttl time.Duration) (first bool, err error)
-	MaxTTL  time.Duration   // how far exp may lie ahead of what a client signs itself; 0: 5 minutes. So long is its jti remembered
-	Remote  *jwt.Fetcher    // of clients' jwks_uri; nil: one of our own, which asks public addresses alone
-	Issuers []TrustedIssuer // of workload identity
+	MaxTTL  time.Duration // how far exp may lie ahead of what a client signs itself; 0: 5 minutes. So long is its jti remembered
+	Remote  *jwt.Fetcher  // of clients' jwks_uri; nil: one of our own, which asks public addresses alone
+	Issuers []Issuer      // of workload identity
 	Now     func() time.Time
 	Log     *slog.Logger // of published keys that cannot be used; nil: slog.Default()
 }
 
-// TrustedIssuer is a platform that signs for the workloads that run on it.
-type TrustedIssuer struct {
+// Issuer is a platform that signs for the workloads that run on it.
+type Issuer struct {
 	Issuer    string     // as iss has it
 	JWKSURI   string     // "": its metadata names it (RFC 8414, OpenID Connect Discovery)
 	CAFile    string     // PEM; "": the system's authorities
@@ -60,7 +60,7 @@ type TrustedIssuer struct {
 // Registration is what is known of a client.
 type Registration struct {
 	ID                          string
-	Keys                        *jwt.Set // jwks; nil: JWKSURI
+	Keys                        *jwt.KeySet // jwks; nil: JWKSURI
 	JWKSURI                     string
 	Algorithms                  []string // allowed values of alg; nil: all that jwt.Algorithms lists
 	AcceptTokenEndpointAudience bool     // aud may be the token endpoint's URL, for older clients
@@ -74,17 +74,17 @@ type Find func(ctx context.Context, id string) (Registration, error)
 // ErrUnknownClient is a Find's "no".
 var ErrUnknownClient = errors.New("unknown client")
 
-// Verifier verifies assertions. It may be used by any number of goroutines.
-type Verifier struct {
+// Authenticator verifies assertions. It may be used by any number of goroutines.
+type Authenticator struct {
 	cfg      Config
-	rules    jwt.Rules
+	rules    jwt.Profile
 	issuers  map[string]jwt.Source
 	spend    func(*jwt.Unverified)
 	fetchers []*jwt.Fetcher // to close
 }
 
-// New checks cfg and returns a Verifier. Close ends it. Keys are fetched when they are first needed.
-func New(cfg Config) (*Verifier, error) {
+// New checks cfg and returns a Authenticator. Close ends it. Keys are fetched when they are first needed.
+func New(cfg Config) (*Authenticator, error) {
 	if cfg.Issuer == "" || cfg.Once == nil {
 		return nil, errors.New("assertions: Issuer and Once are required")
 	}
@@ -98,8 +98,8 @@ func New(cfg Config) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Verifier{cfg: cfg, issuers: map[string]jwt.Source{}, spend: decoy.Spend,
-		rules: jwt.Rules{Algorithms: jwt.Algorithms(), Now: cfg.Now}}
+	v := &Authenticator{cfg: cfg, issuers: map[string]jwt.Source{}, spend: decoy.Spend,
+		rules: jwt.Profile{Algorithms: jwt.Algorithms(), Now: cfg.Now}}
 	if cfg.Remote == nil {
 		v.cfg.Remote = v.fetcher(jwt.Options{})
 	}
@@ -113,7 +113,7 @@ func New(cfg Config) (*Verifier, error) {
 }
 
 // Close ends fetches that are under way, except those of Config.Remote.
-func (v *Verifier) Close() {
+func (v *Authenticator) Close() {
 	for _, f := range v.fetchers {
 		f.Close()
 	}
@@ -123,7 +123,7 @@ func (v *Verifier) Close() {
 // to others.
 const maxWaiting = 128
 
-func (v *Verifier) fetcher(opts jwt.Options) *jwt.Fetcher {
+func (v *Authenticator) fetcher(opts jwt.Options) *jwt.Fetcher {
 	opts.MaxWaiting = maxWaiting
 	opts.Log = v.cfg.Log
 	f := jwt.NewFetcher(opts)
@@ -132,7 +132,7 @@ func (v *Verifier) fetcher(opts jwt.Options) *jwt.Fetcher {
 }
 
 // trust adds an issuer. Its addresses may be private, as those of a cluster are: the operator has named them.
-func (v *Verifier) trust(t TrustedIssuer) error {
+func (v *Authenticator) trust(t Issuer) error {
 	switch _, twice := v.issuers[t.Issuer]; {
 	case t.Issuer == "" || t.Issuer == v.cfg.Issuer:
 		return errors.New("it must be named, and not be this server itself")
@@ -155,7 +155,7 @@ func (v *Verifier) trust(t TrustedIssuer) error {
 	return err
 }
 
-func (t *TrustedIssuer) fetching() (jwt.Options, error) {
+func (t *Issuer) fetching() (jwt.Options, error) {
 	opts := jwt.Options{AllowPrivate: true}
 	if t.CAFile != "" {
 		text, err := os.ReadFile(t.CAFile)

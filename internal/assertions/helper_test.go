@@ -45,11 +45,11 @@ var keys = sync.OnceValue(func() (r ring) {
 })
 
 // setOf is a registered key set.
-func setOf(t testing.TB, public ...jose.JSONWebKey) *jwt.Set {
+func setOf(t testing.TB, public ...jose.JSONWebKey) *jwt.KeySet {
 	t.Helper()
 	text, err := json.Marshal(jose.JSONWebKeySet{Keys: public})
 	require.NoError(t, err)
-	s, err := jwt.ParseSet(text)
+	s, err := jwt.ParseKeySet(text)
 	require.NoError(t, err)
 	return s
 }
@@ -79,7 +79,7 @@ func (m *memory) once(_ context.Context, key string, ttl time.Duration) (bool, e
 // world is a server with clients "billing" (keys), "older" (token endpoint as aud), "es256" (one algorithm), "rsa", "bare" (no
 // keys) and "pod" (a workload), in a clock of its own.
 type world struct {
-	*Verifier
+	*Authenticator
 	memory  *memory
 	clock   time.Time
 	spent   int
@@ -93,12 +93,12 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 	now := func() time.Time { return w.clock }
 	w.memory = &memory{now: now, ends: map[string]time.Time{}}
 	cfg := Config{Issuer: us, TokenEndpoint: endpoint, Once: w.memory.once, Now: now,
-		Issuers: []TrustedIssuer{{Issuer: platform, Keys: setOf(t, jose.JSONWebKey{Key: k.platform.Public(), KeyID: "p"})}}}
+		Issuers: []Issuer{{Issuer: platform, Keys: setOf(t, jose.JSONWebKey{Key: k.platform.Public(), KeyID: "p"})}}}
 	for _, c := range change {
 		c(&cfg)
 	}
 	var err error
-	w.Verifier, err = New(cfg)
+	w.Authenticator, err = New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(w.Close)
 	spend := w.spend
@@ -118,14 +118,14 @@ func (w *world) find(_ context.Context, id string) (Registration, error) {
 }
 
 // verify asks and returns the reason of a refusal, "" when it is none.
-func (w *world) verify(t *testing.T, assertion, clientID string) Reason {
+func (w *world) verify(t *testing.T, assertion, clientID string) RejectionReason {
 	t.Helper()
 	id, err := w.Verify(t.Context(), assertion, clientID, w.find)
 	if err == nil {
 		require.NotEmpty(t, id)
 		return ""
 	}
-	var refusal *Refusal
+	var refusal *Rejection
 	require.ErrorAs(t, err, &refusal)
 	if refusal.Reason != ReasonTooLong { // which is told after the signature was found good
 		require.Equal(t, "client authentication failed", err.Error())

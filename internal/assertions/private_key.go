@@ -62,7 +62,7 @@ func (p *proof) keysOf(reg *Registration) (jwt.Source, error) {
 	keys, err := p.v.cfg.Remote.Remote(reg.JWKSURI)
 	if err != nil {
 		p.v.spend(p.u)
-		return nil, &Refusal{ID: p.id, Reason: ReasonKeysUnavailable, Err: err}
+		return nil, &Rejection{ID: p.id, Reason: ReasonKeysUnavailable, Err: err}
 	}
 	return keys, nil
 }
@@ -70,12 +70,12 @@ func (p *proof) keysOf(reg *Registration) (jwt.Source, error) {
 // notVerified refuses. A client whose own jwks_uri fails is refused like any other: its server is its matter.
 func (p *proof) notVerified(ctx context.Context, err error) error {
 	err = p.refusedBy(err)
-	var refusal *Refusal
+	var refusal *Rejection
 	if errors.As(err, &refusal) || errors.Is(err, jwt.ErrCrowded) || ctx.Err() != nil {
 		return err
 	}
 	p.v.spend(p.u)
-	return &Refusal{ID: p.id, Reason: ReasonKeysUnavailable, Err: err}
+	return &Rejection{ID: p.id, Reason: ReasonKeysUnavailable, Err: err}
 }
 
 // fresh demands an assertion that is for us alone, and of now (RFC 7523 §3 items 3 to 6; draft-ietf-oauth-rfc7523bis).
@@ -92,7 +92,7 @@ func (p *proof) fresh(c *jwt.Claims, reg *Registration) error {
 		return p.refusedBy(err)
 	}
 	if c.Expires.After(now.Add(p.v.cfg.MaxTTL + skew)) {
-		return &Refusal{ID: p.id, Reason: ReasonTooLong, // whoever holds the key is told, so that they can mend it
+		return &Rejection{ID: p.id, Reason: ReasonTooLong, // whoever holds the key is told, so that they can mend it
 			Sentence: fmt.Sprintf("the assertion lives longer than %s: its exp must be no further ahead", p.v.cfg.MaxTTL)}
 	}
 	if c.ID == "" || len(c.ID) > maxJTI {

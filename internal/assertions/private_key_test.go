@@ -57,7 +57,7 @@ func TestPrivateKey(t *testing.T) {
 	}
 	type row struct {
 		change map[string]any
-		want   Reason
+		want   RejectionReason
 	}
 	for name, r := range map[string]row{
 		"CJ-02 iss is another":                                   {map[string]any{"iss": "older"}, ReasonIssuer},
@@ -155,7 +155,7 @@ func TestAttacks(t *testing.T) {
 	parts := strings.Split(genuine, ".")
 	type row struct {
 		assertion string
-		want      Reason
+		want      RejectionReason
 	}
 	rows := map[string]row{
 		"V-19 HS256 by the public key in PEM":        {forged(`{"alg":"HS256","kid":"r1"}`, hs256(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))), ReasonAlgorithm},
@@ -228,7 +228,7 @@ func TestOnce(t *testing.T) {
 			v := []*world{w, other}[i%2]
 			wg.Go(func() {
 				_, err := v.Verify(t.Context(), assertion, "", v.find)
-				var refusal *Refusal
+				var refusal *Rejection
 				if err == nil {
 					ok.Add(1)
 				} else if require.ErrorAs(t, err, &refusal); refusal.Reason == ReasonReplayed {
@@ -245,7 +245,7 @@ func TestOnce(t *testing.T) {
 		assertion := w.assertion(t, nil) // exp in 60 s
 		require.Empty(t, w.verify(t, assertion, ""))
 		start := w.clock
-		for after, want := range map[time.Duration]Reason{0: ReasonReplayed, 59 * time.Second: ReasonReplayed, 119 * time.Second: ReasonReplayed, 120 * time.Second: ReasonExpired, time.Hour: ReasonExpired} {
+		for after, want := range map[time.Duration]RejectionReason{0: ReasonReplayed, 59 * time.Second: ReasonReplayed, 119 * time.Second: ReasonReplayed, 120 * time.Second: ReasonExpired, time.Hour: ReasonExpired} {
 			w.clock = start.Add(after)
 			require.Equal(t, want, w.verify(t, assertion, ""), after)
 		}
@@ -288,7 +288,7 @@ func TestOnce(t *testing.T) {
 // published is a client's jwks_uri without a network.
 type published struct {
 	asked atomic.Int32
-	set   *jwt.Set
+	set   *jwt.KeySet
 	down  atomic.Bool
 }
 
@@ -326,7 +326,7 @@ func TestJWKSURI(t *testing.T) {
 		w, p := remote(t)
 		p.down.Store(true)
 		_, err := w.Verify(t.Context(), w.assertion(t, nil), "", w.find)
-		var refusal *Refusal
+		var refusal *Rejection
 		require.ErrorAs(t, err, &refusal)
 		require.Equal(t, ReasonKeysUnavailable, refusal.Reason)
 		require.ErrorIs(t, err, errDown)
@@ -338,7 +338,7 @@ func TestJWKSURI(t *testing.T) {
 		cancel()
 		_, err := w.Verify(gone, w.assertion(t, nil), "", w.find)
 		require.Error(t, err)
-		require.NotErrorAs(t, err, new(*Refusal))
+		require.NotErrorAs(t, err, new(*Rejection))
 	})
 	for _, where := range []string{"http://127.0.0.1:1/jwks", "http://169.254.169.254/", "https://169.254.169.254/", "https://localhost/", "https://[::1]/"} {
 		t.Run("S-51 a jwks_uri at "+where+" is not fetched", func(t *testing.T) {
@@ -364,6 +364,6 @@ func FuzzVerify(f *testing.F) {
 			return
 		}
 		require.Empty(t, id)
-		require.ErrorAs(t, err, new(*Refusal))
+		require.ErrorAs(t, err, new(*Rejection))
 	})
 }

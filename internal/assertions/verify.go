@@ -9,12 +9,12 @@ import (
 )
 
 // Verify returns the id of the client that the assertion proves. clientID is the form's client_id, "" without one. It returns
-// a *Refusal for an assertion that proves nothing; any other error means that it cannot know. To an unknown client, a
+// a *Rejection for an assertion that proves nothing; any other error means that it cannot know. To an unknown client, a
 // wrong key and a wrong signature it does the same work.
-func (v *Verifier) Verify(ctx context.Context, assertion, clientID string, find Find) (string, error) {
+func (v *Authenticator) Verify(ctx context.Context, assertion, clientID string, find Find) (string, error) {
 	u, err := jwt.Parse(assertion, v.rules)
 	if err != nil {
-		return "", &Refusal{ID: clientID, Reason: reasonOf(err)}
+		return "", &Rejection{ID: clientID, Reason: reasonOf(err)}
 	}
 	p := &proof{v: v, u: u, id: clientID}
 	if keys, ok := v.issuers[u.Issuer()]; ok {
@@ -30,15 +30,15 @@ func (v *Verifier) Verify(ctx context.Context, assertion, clientID string, find 
 
 // proof is one assertion on its way.
 type proof struct {
-	v  *Verifier
+	v  *Authenticator
 	u  *jwt.Unverified
 	id string // of the client that is claimed
 }
 
-func (p *proof) refuse(r Reason) error { return &Refusal{ID: p.id, Reason: r} }
+func (p *proof) refuse(r RejectionReason) error { return &Rejection{ID: p.id, Reason: r} }
 
 // refuseLate refuses where a signature would have been checked, after the same work.
-func (p *proof) refuseLate(r Reason) error {
+func (p *proof) refuseLate(r RejectionReason) error {
 	p.v.spend(p.u)
 	return p.refuse(r)
 }

@@ -28,7 +28,7 @@ func (p *proof) workload(ctx context.Context, keys jwt.Source, find Find) error 
 	claims, err := p.signed(ctx, &reg, keys)
 	if err != nil {
 		err = p.refusedBy(err)
-		if _, refused := errors.AsType[*Refusal](err); refused || ctx.Err() != nil {
+		if _, refused := errors.AsType[*Rejection](err); refused || ctx.Err() != nil {
 			return err
 		}
 		return fmt.Errorf("%w: %w", ErrKeysUnavailable, err)

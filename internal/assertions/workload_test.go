@@ -42,7 +42,7 @@ func TestWorkload(t *testing.T) {
 	type row struct {
 		change   map[string]any
 		clientID string
-		want     Reason
+		want     RejectionReason
 	}
 	for name, r := range map[string]row{
 		"RFC 7521 §4.2 no client_id to say which client": {nil, "", ReasonClientID},
@@ -77,21 +77,21 @@ func TestWorkload(t *testing.T) {
 	})
 	t.Run("CJ-07 the same subject at another trusted issuer is another workload", func(t *testing.T) {
 		const second = "https://token.actions.githubusercontent.com"
-		w := newWorld(t, func(c *Config) { c.Issuers = append(c.Issuers, TrustedIssuer{Issuer: second, Keys: c.Issuers[0].Keys}) })
+		w := newWorld(t, func(c *Config) { c.Issuers = append(c.Issuers, Issuer{Issuer: second, Keys: c.Issuers[0].Keys}) })
 		require.Equal(t, ReasonSubject, w.verify(t, sign(t, "ES256", "p", k.platform, w.workload(map[string]any{"iss": second})), "pod"))
 	})
 	t.Run("keys of an issuer that cannot be had are an error and no refusal", func(t *testing.T) {
-		w := newWorld(t, func(c *Config) { c.Issuers = []TrustedIssuer{{Issuer: platform, Keys: failing{}}} })
+		w := newWorld(t, func(c *Config) { c.Issuers = []Issuer{{Issuer: platform, Keys: failing{}}} })
 		_, err := w.Verify(t.Context(), token(nil), "pod", w.find)
 		require.ErrorIs(t, err, errDown)
 		require.ErrorIs(t, err, ErrKeysUnavailable)
-		require.NotErrorAs(t, err, new(*Refusal))
+		require.NotErrorAs(t, err, new(*Rejection))
 	})
 }
 
 type failing struct{}
 
-func (failing) Keys(context.Context, string) (*jwt.Set, error) { return nil, errDown }
+func (failing) Keys(context.Context, string) (*jwt.KeySet, error) { return nil, errDown }
 
 // TestDiscovery plays a cluster's issuer: its own authority, and a token without which it answers nothing.
 func TestDiscovery(t *testing.T) {
@@ -118,20 +118,20 @@ func TestDiscovery(t *testing.T) {
 	for name, uri := range map[string]string{"discovered": "", "given": s.URL + "/openid/v1/jwks"} {
 		t.Run("[[trusted_issuers]] keys "+name+", with ca_file and token_file", func(t *testing.T) {
 			w := newWorld(t, func(c *Config) {
-				c.Issuers = []TrustedIssuer{{Issuer: s.URL, JWKSURI: uri, CAFile: ca, TokenFile: node}}
+				c.Issuers = []Issuer{{Issuer: s.URL, JWKSURI: uri, CAFile: ca, TokenFile: node}}
 			})
 			w.clients["pod"] = Registration{ID: "pod", Issuer: s.URL, Subject: pod}
 			require.Empty(t, w.verify(t, sign(t, "ES256", "p", k.platform, w.workload(map[string]any{"iss": s.URL})), "pod"))
 		})
 	}
-	for name, broken := range map[string]TrustedIssuer{"without its authority": {Issuer: s.URL, TokenFile: node}, "without the token": {Issuer: s.URL, CAFile: ca},
+	for name, broken := range map[string]Issuer{"without its authority": {Issuer: s.URL, TokenFile: node}, "without the token": {Issuer: s.URL, CAFile: ca},
 		"the token's file is gone": {Issuer: s.URL, CAFile: ca, TokenFile: node + "x"}} {
 		t.Run("[[trusted_issuers]] "+name+": an error and no refusal", func(t *testing.T) {
-			w := newWorld(t, func(c *Config) { c.Issuers = []TrustedIssuer{broken} })
+			w := newWorld(t, func(c *Config) { c.Issuers = []Issuer{broken} })
 			w.clients["pod"] = Registration{ID: "pod", Issuer: s.URL, Subject: pod}
 			_, err := w.Verify(t.Context(), sign(t, "ES256", "p", k.platform, w.workload(map[string]any{"iss": s.URL})), "pod", w.find)
 			require.Error(t, err)
-			require.NotErrorAs(t, err, new(*Refusal))
+			require.NotErrorAs(t, err, new(*Rejection))
 		})
 	}
 }
@@ -195,7 +195,7 @@ func TestTokenFile(t *testing.T) {
 			named, redirect = c.named, c.redirect
 			before := due.Load()
 			w := newWorld(t, func(cfg *Config) {
-				cfg.Issuers = []TrustedIssuer{{Issuer: issuer.URL, JWKSURI: c.configured, CAFile: ca, TokenFile: node}}
+				cfg.Issuers = []Issuer{{Issuer: issuer.URL, JWKSURI: c.configured, CAFile: ca, TokenFile: node}}
 			})
 			w.clients["pod"] = Registration{ID: "pod", Issuer: issuer.URL, Subject: pod}
 			_, err := w.Verify(t.Context(), sign(t, "ES256", "p", k.platform, w.workload(map[string]any{"iss": issuer.URL})), "pod", w.find)
@@ -211,13 +211,13 @@ func TestNew(t *testing.T) {
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty")
 	require.NoError(t, os.WriteFile(empty, nil, 0o600))
-	one := TrustedIssuer{Issuer: platform}
-	for name, cfg := range map[string]Config{"no issuer": {Once: once}, "no Once": {Issuer: us}, "an issuer without a name": {Issuer: us, Once: once, Issuers: []TrustedIssuer{{}}},
-		"this server itself": {Issuer: us, Once: once, Issuers: []TrustedIssuer{{Issuer: us}}}, "an issuer twice": {Issuer: us, Once: once, Issuers: []TrustedIssuer{one, one}},
-		"an issuer without TLS":    {Issuer: us, Once: once, Issuers: []TrustedIssuer{{Issuer: "http://kubernetes.default.svc"}}},
-		"a jwks_uri without TLS":   {Issuer: us, Once: once, Issuers: []TrustedIssuer{{Issuer: platform, JWKSURI: "http://kubernetes.default.svc/jwks"}}},
-		"no file of authorities":   {Issuer: us, Once: once, Issuers: []TrustedIssuer{{Issuer: platform, CAFile: filepath.Join(dir, "no")}}},
-		"no authority in the file": {Issuer: us, Once: once, Issuers: []TrustedIssuer{{Issuer: platform, CAFile: empty}}}} {
+	one := Issuer{Issuer: platform}
+	for name, cfg := range map[string]Config{"no issuer": {Once: once}, "no Once": {Issuer: us}, "an issuer without a name": {Issuer: us, Once: once, Issuers: []Issuer{{}}},
+		"this server itself": {Issuer: us, Once: once, Issuers: []Issuer{{Issuer: us}}}, "an issuer twice": {Issuer: us, Once: once, Issuers: []Issuer{one, one}},
+		"an issuer without TLS":    {Issuer: us, Once: once, Issuers: []Issuer{{Issuer: "http://kubernetes.default.svc"}}},
+		"a jwks_uri without TLS":   {Issuer: us, Once: once, Issuers: []Issuer{{Issuer: platform, JWKSURI: "http://kubernetes.default.svc/jwks"}}},
+		"no file of authorities":   {Issuer: us, Once: once, Issuers: []Issuer{{Issuer: platform, CAFile: filepath.Join(dir, "no")}}},
+		"no authority in the file": {Issuer: us, Once: once, Issuers: []Issuer{{Issuer: platform, CAFile: empty}}}} {
 		t.Run("a mistake of the configuration: "+name, func(t *testing.T) {
 			_, err := New(cfg)
 			require.Error(t, err)

@@ -136,7 +136,7 @@ func (b *base) openTracer(ctx context.Context, cfg config.Tracing) error {
 }
 
 // operator serves /metrics, health, and where it is switched on /debug/pprof.
-func (b *base) operator(cfg config.Metrics, sw *switcher) http.Handler {
+func (b *base) operator(cfg config.MetricsListener, sw *switcher) http.Handler {
 	mux := http.NewServeMux()
 	hosts := append([]string{hostOf(cfg.Listen)}, cfg.Hosts...)
 	mux.Handle("GET /metrics", b.metrics.Handler())

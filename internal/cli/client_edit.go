@@ -24,7 +24,7 @@ import (
 type clientEdit struct {
 	id, name, scope, defaultScope, method, resource, introspect string
 	jwksFile, jwksURI, workloadIssuer, workloadSubject          string
-	jwks                                                        *jwt.Set // what jwksFile holds
+	jwks                                                        *jwt.KeySet // what jwksFile holds
 	grants, audience                                            []string
 	access, refresh, most, retry                                time.Duration
 }
@@ -100,7 +100,7 @@ func (e *clientEdit) readKeys() error {
 	}
 	text, err := readWhole(e.jwksFile)
 	if err == nil {
-		e.jwks, err = jwt.ParseSet(text)
+		e.jwks, err = jwt.ParseKeySet(text)
 	}
 	if err != nil {
 		return usageError{fmt.Errorf("--jwks: %w", err)}

@@ -179,7 +179,7 @@ func (b *base) manage(sc *server.Config, in *instance) {
 }
 
 // assertions opens what verifies clients' JWTs.
-func (b *base) assertions(cfg *config.Config) (*assertions.Verifier, error) {
+func (b *base) assertions(cfg *config.Config) (*assertions.Authenticator, error) {
 	c := assertionsConfig(cfg, b.stores.tokens.Once, cfg.Issuers...)
 	c.Now, c.MaxTTL, c.Log = b.stores.tokens.Now, cfg.Limits.AssertionMaxTTL, b.log
 	v, err := assertions.New(c)
@@ -192,7 +192,7 @@ func (b *base) assertions(cfg *config.Config) (*assertions.Verifier, error) {
 func assertionsConfig(cfg *config.Config, once func(context.Context, string, time.Duration) (bool, error), issuers ...config.TrustedIssuer) assertions.Config {
 	c := assertions.Config{Issuer: cfg.Issuer, TokenEndpoint: cfg.Issuer + server.PathToken, Once: once}
 	for _, t := range issuers {
-		c.Issuers = append(c.Issuers, assertions.TrustedIssuer{Issuer: t.Issuer, JWKSURI: t.JWKSURI, CAFile: t.CAFile, TokenFile: t.TokenFile})
+		c.Issuers = append(c.Issuers, assertions.Issuer{Issuer: t.Issuer, JWKSURI: t.JWKSURI, CAFile: t.CAFile, TokenFile: t.TokenFile})
 	}
 	return c
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // set fetches a key set and says how long it is fresh.
-func (f *Fetcher) set(ctx context.Context, jwksURI string) (*Set, time.Duration, error) {
+func (f *Fetcher) set(ctx context.Context, jwksURI string) (*KeySet, time.Duration, error) {
 	body, header, err := f.get(ctx, jwksURI)
 	if err != nil {
 		return nil, 0, err
@@ -79,7 +79,7 @@ func (f *Fetcher) get(ctx context.Context, where string) ([]byte, http.Header, e
 	if res.StatusCode != http.StatusOK {
 		return nil, nil, f.notOK(req, res)
 	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxSetBytes+1)) // one byte more than ParseSet takes
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxSetBytes+1)) // one byte more than ParseKeySet takes
 	return body, res.Header, err
 }
 

@@ -133,13 +133,13 @@ func (f *Fetcher) Check(text string) error {
 
 // Remote returns the source of the key set at a URL.
 func (f *Fetcher) Remote(jwksURI string) (*Remote, error) {
-	return f.source(jwksURI, "", func(ctx context.Context) (*Set, time.Duration, error) { return f.set(ctx, jwksURI) })
+	return f.source(jwksURI, "", func(ctx context.Context) (*KeySet, time.Duration, error) { return f.set(ctx, jwksURI) })
 }
 
 // Issuer returns the source of the keys of an authorization server, whose metadata names the URL (RFC 8414 §2,
 // OpenID Connect Discovery 1.0 §4). The metadata is read again with each fetch.
 func (f *Fetcher) Issuer(issuer string) (*Remote, error) {
-	return f.source(issuer, "issuer ", func(ctx context.Context) (*Set, time.Duration, error) {
+	return f.source(issuer, "issuer ", func(ctx context.Context) (*KeySet, time.Duration, error) {
 		jwksURI, err := f.discover(ctx, issuer)
 		if err != nil {
 			return nil, 0, err

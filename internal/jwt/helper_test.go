@@ -24,7 +24,7 @@ type ring struct {
 	p256, p384, p521, foreign *ecdsa.PrivateKey
 	rsa                       *rsa.PrivateKey
 	ed                        ed25519.PrivateKey
-	set                       *Set
+	set                       *KeySet
 }
 
 var keys = sync.OnceValue(func() *ring {
@@ -35,7 +35,7 @@ var keys = sync.OnceValue(func() *ring {
 	r.foreign, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	r.rsa, _ = rsa.GenerateKey(rand.Reader, 2048)
 	_, r.ed, _ = ed25519.GenerateKey(rand.Reader)
-	r.set = &Set{keys: []key{
+	r.set = &KeySet{keys: []key{
 		{id: "p256", public: r.p256.Public()}, {id: "p384", public: r.p384.Public()}, {id: "p521", public: r.p521.Public()},
 		{id: "rsa", public: r.rsa.Public()}, {id: "ed", public: r.ed.Public()},
 	}}
@@ -100,11 +100,11 @@ func payload(change map[string]any) string {
 	return string(text)
 }
 
-var all = Rules{Algorithms: Algorithms()}
+var all = Profile{Algorithms: Algorithms()}
 
-func verify(t *testing.T, token string, rules Rules, src Source) (*Claims, error) {
+func verify(t *testing.T, token string, profile Profile, src Source) (*Claims, error) {
 	t.Helper()
-	u, err := Parse(token, rules)
+	u, err := Parse(token, profile)
 	if err != nil {
 		return nil, err
 	}

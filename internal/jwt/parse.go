@@ -9,8 +9,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Rules say what a token may look like.
-type Rules struct {
+// Profile say what a token may look like.
+type Profile struct {
 	Algorithms []string         // allowed values of alg (RFC 8725 §3.1); none given: every token is refused
 	Types      []string         // allowed values of typ, "" for none (RFC 8725 §3.11); nil: typ is not looked at
 	MaxBytes   int              // 0: 8 kB
@@ -46,32 +46,32 @@ func (u *Unverified) Issuer() string { return u.claims.Issuer }
 // Subject returns sub as the token has it, unverified.
 func (u *Unverified) Subject() string { return u.claims.Subject }
 
-// Parse takes a token apart and refuses what no signature could make good. It does no cryptography. Errors are Refusals.
-func Parse(token string, rules Rules) (*Unverified, error) {
-	if rules.MaxBytes == 0 {
-		rules.MaxBytes = defaultMaxBytes
+// Parse takes a token apart and refuses what no signature could make good. It does no cryptography. Errors are TokenErrors.
+func Parse(token string, profile Profile) (*Unverified, error) {
+	if profile.MaxBytes == 0 {
+		profile.MaxBytes = defaultMaxBytes
 	}
-	if rules.Now == nil {
-		rules.Now = time.Now
+	if profile.Now == nil {
+		profile.Now = time.Now
 	}
-	if len(token) > rules.MaxBytes {
+	if len(token) > profile.MaxBytes {
 		return nil, TooLong
 	}
 	if strings.Count(token, ".") != 2 { // counted, not split: memory for 20,000 dots is not spent (CVE-2025-27144)
 		return nil, Malformed
 	}
-	return parse(token, rules)
+	return parse(token, profile)
 }
 
-func parse(token string, rules Rules) (*Unverified, error) {
+func parse(token string, profile Profile) (*Unverified, error) {
 	end := strings.LastIndexByte(token, '.')
 	first, second, _ := strings.Cut(token[:end], ".")
 	header, err := decode(first)
 	if err != nil {
 		return nil, err
 	}
-	u := &Unverified{input: token[:end], now: rules.Now}
-	if u.header, err = parseHeader(header, rules); err != nil {
+	u := &Unverified{input: token[:end], now: profile.Now}
+	if u.header, err = parseHeader(header, profile); err != nil {
 		return nil, err
 	}
 	if u.signature, err = decode(token[end+1:]); err != nil {
@@ -103,8 +103,8 @@ func decode(text string) ([]byte, error) {
 	return out, nil
 }
 
-// parseHeader reads the header and holds it against the rules.
-func parseHeader(text []byte, rules Rules) (h Header, err error) {
+// parseHeader reads the header and holds it against the profile.
+func parseHeader(text []byte, profile Profile) (h Header, err error) {
 	o, err := parseObject(text)
 	if err != nil {
 		return h, err
@@ -115,11 +115,11 @@ func parseHeader(text []byte, rules Rules) (h Header, err error) {
 		}
 	}
 	h.Type = mediaType(h.Type)
-	return h, h.check(o, rules)
+	return h, h.check(o, profile)
 }
 
-func (h *Header) check(o object, rules Rules) error {
-	if !slices.Contains(rules.Algorithms, h.Algorithm) || !slices.Contains(Algorithms(), h.Algorithm) {
+func (h *Header) check(o object, profile Profile) error {
+	if !slices.Contains(profile.Algorithms, h.Algorithm) || !slices.Contains(Algorithms(), h.Algorithm) {
 		return BadAlgorithm
 	}
 	for _, extension := range []string{"crit", "b64"} { // RFC 7515 §4.1.11; RFC 7797 §7: no JWT has b64
@@ -128,7 +128,7 @@ func (h *Header) check(o object, rules Rules) error {
 		}
 	}
 	same := func(want string) bool { return mediaType(want) == h.Type }
-	if rules.Types != nil && !slices.ContainsFunc(rules.Types, same) {
+	if profile.Types != nil && !slices.ContainsFunc(profile.Types, same) {
 		return BadType
 	}
 	return nil

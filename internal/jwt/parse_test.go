@@ -68,7 +68,7 @@ func TestAttacks(t *testing.T) {
 	parts := strings.Split(token, ".")
 	type row struct {
 		name, token string
-		want        Refusal
+		want        TokenError
 	}
 	rows := []row{
 		{"AT-14 empty", "", Malformed},
@@ -152,12 +152,12 @@ func TestAttacks(t *testing.T) {
 	})
 	t.Run("AT-11 none is refused even where the caller allows it", func(t *testing.T) {
 		for _, alg := range []string{"none", "HS256"} {
-			_, err := Parse(compact(`{"alg":"`+alg+`"}`, payload(nil), hs256(nil)), Rules{Algorithms: []string{alg}})
+			_, err := Parse(compact(`{"alg":"`+alg+`"}`, payload(nil), hs256(nil)), Profile{Algorithms: []string{alg}})
 			require.ErrorIs(t, err, BadAlgorithm)
 		}
 	})
 	t.Run("RFC 8725 §3.1 no algorithm allowed: nothing passes", func(t *testing.T) {
-		_, err := Parse(token, Rules{})
+		_, err := Parse(token, Profile{})
 		require.ErrorIs(t, err, BadAlgorithm)
 	})
 }
@@ -188,18 +188,18 @@ func TestType(t *testing.T) {
 		return compact(`{"alg":"ES256"`+typ+`}`, payload(nil), es256(k.p256))
 	}
 	t.Run("AT-05 AT-15 RFC 8725 §3.11 typ is compared without case and without application/", func(t *testing.T) {
-		rules := Rules{Algorithms: Algorithms(), Types: []string{"at+jwt"}}
+		profile := Profile{Algorithms: Algorithms(), Types: []string{"at+jwt"}}
 		for _, typ := range []string{"at+jwt", "AT+JWT", "application/at+jwt", "Application/at+JWT"} {
-			_, err := Parse(with(`,"typ":"`+typ+`"`), rules)
+			_, err := Parse(with(`,"typ":"`+typ+`"`), profile)
 			require.NoError(t, err, typ)
 		}
 		for _, typ := range []string{"", `,"typ":""`, `,"typ":"JWT"`, `,"typ":"token-introspection+jwt"`, `,"typ":"application/x/at+jwt"`, `,"typ":"at+jwt "`} {
-			_, err := Parse(with(typ), rules)
+			_, err := Parse(with(typ), profile)
 			require.ErrorIs(t, err, BadType, typ)
 		}
 	})
 	t.Run("an absent typ passes where it is allowed", func(t *testing.T) {
-		_, err := Parse(with(""), Rules{Algorithms: Algorithms(), Types: []string{"", "JWT"}})
+		_, err := Parse(with(""), Profile{Algorithms: Algorithms(), Types: []string{"", "JWT"}})
 		require.NoError(t, err)
 	})
 }
@@ -265,7 +265,7 @@ func TestClaims(t *testing.T) {
 
 func TestVerify(t *testing.T) {
 	t.Run("a source that cannot know is an error and no refusal", func(t *testing.T) {
-		var refusal Refusal
+		var refusal TokenError
 		_, err := verify(t, signed(t, "ES256", "x", keys().p256, payload(nil)), all, failing{})
 		require.Error(t, err)
 		require.False(t, errors.As(err, &refusal))
@@ -287,7 +287,7 @@ func TestVerify(t *testing.T) {
 
 type failing struct{}
 
-func (failing) Keys(context.Context, string) (*Set, error) {
+func (failing) Keys(context.Context, string) (*KeySet, error) {
 	return nil, errors.New("connection refused")
 }
 
@@ -301,7 +301,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, token string) {
 		u, err := Parse(token, all)
 		if err != nil {
-			var refusal Refusal
+			var refusal TokenError
 			require.ErrorAs(t, err, &refusal)
 			return
 		}

@@ -20,7 +20,7 @@ const (
 	firstRetry    = 5 * time.Second
 )
 
-type fetchFunc func(context.Context) (*Set, time.Duration, error)
+type fetchFunc func(context.Context) (*KeySet, time.Duration, error)
 
 // Remote is a key set that is fetched when it is first asked for, refreshed behind the back of those who ask, and kept
 // for Options.Keep while its source fails. It fetches once at a time, and for unknown kids once a minute, however many ask.
@@ -30,8 +30,8 @@ type Remote struct {
 	where   string // for the log
 
 	mu       sync.Mutex
-	told     string // of keys that cannot be used
-	set      *Set   // nil: never had
+	told     string  // of keys that cannot be used
+	set      *KeySet // nil: never had
 	loaded   time.Time
 	fresh    time.Duration
 	tried    time.Time // when the last fetch began
@@ -46,7 +46,7 @@ type Remote struct {
 var ErrCrowded = errors.New("too many wait for a key set that is being fetched")
 
 // Keys implements Source.
-func (r *Remote) Keys(ctx context.Context, kid string) (*Set, error) {
+func (r *Remote) Keys(ctx context.Context, kid string) (*KeySet, error) {
 	if wait := r.start(kid); wait != nil {
 		defer r.waiting.Add(-1)
 		defer r.fetcher.waiting.Add(-1)
@@ -64,7 +64,7 @@ func (r *Remote) Keys(ctx context.Context, kid string) (*Set, error) {
 }
 
 // current returns what there is. A kid that is not in it is an error, not a "no", while the source fails.
-func (r *Remote) current(kid string) (*Set, error) {
+func (r *Remote) current(kid string) (*KeySet, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	usable := r.set != nil && time.Since(r.loaded) < r.fetcher.opts.Keep
@@ -146,7 +146,7 @@ func (r *Remote) load() {
 }
 
 // guarded turns a panic into an error: a stranger's document is parsed here, outside of any request (CVE-2026-34986).
-func (r *Remote) guarded(ctx context.Context) (set *Set, fresh time.Duration, err error) {
+func (r *Remote) guarded(ctx context.Context) (set *KeySet, fresh time.Duration, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the key set cannot be read: %v", p)

@@ -26,7 +26,7 @@ const where = "https://client.example.com/jwks"
 type publisher struct {
 	mu       sync.Mutex
 	asked    map[string]int
-	set      *Set
+	set      *KeySet
 	header   string
 	err      error
 	slow     time.Duration
@@ -77,7 +77,7 @@ func remote(t *testing.T, name string, test func(t *testing.T, p *publisher, r *
 	k := keys()
 	t.Run(name, func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			p := &publisher{set: &Set{keys: []key{{id: "old", public: k.p256.Public()}}}}
+			p := &publisher{set: &KeySet{keys: []key{{id: "old", public: k.p256.Public()}}}}
 			f := NewFetcher(Options{Transport: p})
 			defer f.Close()
 			r, err := f.Remote(where)
@@ -95,7 +95,7 @@ func known(t *testing.T, r *Remote, kid string) bool {
 }
 
 func (p *publisher) rotate() {
-	p.change(func() { p.set = &Set{keys: []key{{id: "new", public: keys().p256.Public()}}} })
+	p.change(func() { p.set = &KeySet{keys: []key{{id: "new", public: keys().p256.Public()}}} })
 }
 
 func TestRemote(t *testing.T) {
@@ -168,7 +168,7 @@ func TestRemote(t *testing.T) {
 			f.opts.Log.Info("begin")
 			r, err := f.Remote(where)
 			require.NoError(t, err)
-			r.fetch = func(context.Context) (*Set, time.Duration, error) {
+			r.fetch = func(context.Context) (*KeySet, time.Duration, error) {
 				s, err := parsePublished([]byte(setOf(jwkOf(t, keys().p256.Public(), "old", nil), jwkOf(t, keys().p256.Public(), "e", map[string]any{"use": "enc"}))))
 				return s, time.Minute, err
 			}
@@ -251,7 +251,7 @@ func TestRemote(t *testing.T) {
 		require.Equal(t, 1, p.fetches())
 	})
 	remote(t, "a panic of the parser is an error", func(t *testing.T, _ *publisher, r *Remote) {
-		r.fetch = func(context.Context) (*Set, time.Duration, error) { panic("index out of range") }
+		r.fetch = func(context.Context) (*KeySet, time.Duration, error) { panic("index out of range") }
 		_, err := r.Keys(t.Context(), "")
 		require.ErrorContains(t, err, "index out of range")
 	})

@@ -18,14 +18,14 @@ const (
 	maxTried    = 4 // keys that one signature is held against
 )
 
-// Set is public signing keys. It does not change. It is its own Source.
-type Set struct {
+// KeySet is public signing keys. It does not change. It is its own Source.
+type KeySet struct {
 	keys   []key
 	passed []string
 }
 
-// PassedOver says of which keys of the text nothing was taken, and why; a Set that is written and read again does not know.
-func (s *Set) PassedOver() []string {
+// PassedOver says of which keys of the text nothing was taken, and why; a KeySet that is written and read again does not know.
+func (s *KeySet) PassedOver() []string {
 	if s == nil {
 		return nil
 	}
@@ -33,20 +33,20 @@ func (s *Set) PassedOver() []string {
 }
 
 // Keys implements Source.
-func (s *Set) Keys(context.Context, string) (*Set, error) { return s, nil }
+func (s *KeySet) Keys(context.Context, string) (*KeySet, error) { return s, nil }
 
 // Len returns how many keys there are.
-func (s *Set) Len() int { return len(s.keys) }
+func (s *KeySet) Len() int { return len(s.keys) }
 
-// ParseSet reads a JWK Set that somebody registers: every key must be public and strong enough. Those that are for something else, or of
+// ParseKeySet reads a JWK Set that somebody registers: every key must be public and strong enough. Those that are for something else, or of
 // a kind that is not known here, are passed over (RFC 7517 §5), and one must be left. The error names the key by its place and
 // says what would be right.
-func ParseSet(text []byte) (*Set, error) {
+func ParseKeySet(text []byte) (*KeySet, error) {
 	list, err := keysOf(text)
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{}
+	s := &KeySet{}
 	for i, one := range list {
 		k, err := parseKey(one)
 		if _, other := errors.AsType[otherUse](err); err != nil && !other {
@@ -65,12 +65,12 @@ func ParseSet(text []byte) (*Set, error) {
 
 // parsePublished reads a JWK Set that somebody else publishes: keys that cannot be used are passed over (RFC 7517 §5),
 // and so is one whose private half is published.
-func parsePublished(text []byte) (*Set, error) {
+func parsePublished(text []byte) (*KeySet, error) {
 	list, err := keysOf(text)
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{}
+	s := &KeySet{}
 	for i, one := range list {
 		k, err := parseKey(one)
 		s.add(i, k, err)
@@ -79,7 +79,7 @@ func parsePublished(text []byte) (*Set, error) {
 }
 
 // add takes the key at place i, or notes why not.
-func (s *Set) add(i int, k key, err error) {
+func (s *KeySet) add(i int, k key, err error) {
 	if err != nil {
 		s.passed = append(s.passed, fmt.Sprintf("keys[%d]: %s", i, err))
 		return
@@ -106,7 +106,7 @@ func keysOf(text []byte) ([]json.RawMessage, error) {
 }
 
 // has says whether a key has this kid.
-func (s *Set) has(kid string) bool {
+func (s *KeySet) has(kid string) bool {
 	for i := range s.keys {
 		if s.keys[i].id == kid {
 			return true
@@ -117,7 +117,7 @@ func (s *Set) has(kid string) bool {
 
 // candidates returns the keys that a token may have been signed with: those of its kid, or, when it names none, all
 // that fit its algorithm. A kid is compared with known ones and nothing else is done with it.
-func (s *Set) candidates(h Header, now time.Time) (public []any) {
+func (s *KeySet) candidates(h Header, now time.Time) (public []any) {
 	for i := range s.keys {
 		k := &s.keys[i]
 		over := !k.until.IsZero() && !now.Before(k.until)
@@ -128,9 +128,9 @@ func (s *Set) candidates(h Header, now time.Time) (public []any) {
 	return public
 }
 
-// UnmarshalJSON is ParseSet.
-func (s *Set) UnmarshalJSON(text []byte) error {
-	parsed, err := ParseSet(text)
+// UnmarshalJSON is ParseKeySet.
+func (s *KeySet) UnmarshalJSON(text []byte) error {
+	parsed, err := ParseKeySet(text)
 	if err != nil {
 		return err
 	}
@@ -138,8 +138,8 @@ func (s *Set) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// MarshalJSON writes the set as ParseSet reads it.
-func (s *Set) MarshalJSON() ([]byte, error) {
+// MarshalJSON writes the set as ParseKeySet reads it.
+func (s *KeySet) MarshalJSON() ([]byte, error) {
 	out := struct {
 		Keys []json.RawMessage `json:"keys"`
 	}{Keys: []json.RawMessage{}}

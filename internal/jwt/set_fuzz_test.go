@@ -14,7 +14,7 @@ func FuzzParseSet(f *testing.F) {
 	require.NoError(f, err)
 	f.Add(all)
 	f.Fuzz(func(t *testing.T, text []byte) {
-		s, err := ParseSet(text)
+		s, err := ParseKeySet(text)
 		if err != nil {
 			require.Nil(t, s)
 			return
@@ -29,7 +29,7 @@ func FuzzParseSet(f *testing.F) {
 		require.Equal(t, s.keys, published.keys)
 		out, err := json.Marshal(s)
 		require.NoError(t, err)
-		again, err := ParseSet(out)
+		again, err := ParseKeySet(out)
 		require.NoError(t, err)
 		for i := range s.keys {
 			require.Equal(t, s.keys[i].public, again.keys[i].public)

@@ -43,7 +43,7 @@ func TestParseSet(t *testing.T) {
 	}
 	for name, o := range other {
 		t.Run("RFC 7517 §5 passed over beside another, and said: "+name, func(t *testing.T) {
-			for _, parse := range []func([]byte) (*Set, error){ParseSet, parsePublished} {
+			for _, parse := range []func([]byte) (*KeySet, error){ParseKeySet, parsePublished} {
 				s, err := parse([]byte(setOf(p256(nil), o.key)))
 				require.NoError(t, err)
 				require.Equal(t, 1, s.Len())
@@ -53,20 +53,20 @@ func TestParseSet(t *testing.T) {
 			}
 		})
 		t.Run("RFC 7517 §5 alone it is refused, with the reason: "+name, func(t *testing.T) {
-			_, err := ParseSet([]byte(setOf(o.key)))
+			_, err := ParseKeySet([]byte(setOf(o.key)))
 			require.ErrorContains(t, err, "no key in it that can be used: keys[0]: ")
 			require.ErrorContains(t, err, o.says)
 		})
 	}
 	for _, secret := range []string{`{"kty":"AKP","alg":"ML-DSA-44","pub":"AAAA","priv":"AAAA"}`, jwkOf(t, k.p256, "", map[string]any{"use": "enc"})} {
 		t.Run("JK-02 a private key is refused, whatever it is for", func(t *testing.T) {
-			_, err := ParseSet([]byte(setOf(p256(nil), secret)))
+			_, err := ParseKeySet([]byte(setOf(p256(nil), secret)))
 			require.ErrorContains(t, err, "register public keys alone")
 		})
 	}
 	for name, b := range bad {
 		t.Run(name+" is refused with a sentence", func(t *testing.T) {
-			_, err := ParseSet([]byte(setOf(p256(nil), b.key)))
+			_, err := ParseKeySet([]byte(setOf(p256(nil), b.key)))
 			require.ErrorContains(t, err, b.says)
 			require.ErrorContains(t, err, "keys[1]")
 		})
@@ -79,23 +79,23 @@ func TestParseSet(t *testing.T) {
 	for name, text := range map[string]string{"no set": `{}`, "keys no list": `{"keys":{}}`, "empty": ``, "more behind it": `{"keys":[]}x`, "no key": `{"keys":[]}`,
 		"101 keys": setOf(make101(p256(nil))...), "larger than 256 kB": `{"keys":[],"x":"` + strings.Repeat("a", 256<<10) + `"}`} {
 		t.Run("RFC 7517 §5 "+name, func(t *testing.T) {
-			_, err := ParseSet([]byte(text))
+			_, err := ParseKeySet([]byte(text))
 			require.Error(t, err)
 		})
 	}
 	t.Run("JK-05 RSA of 2048 bits, P-256, P-384, P-521 and Ed25519 pass and are written back as read", func(t *testing.T) {
-		s, err := ParseSet([]byte(setOf(jwkOf(t, k.rsa.Public(), "r", map[string]any{"alg": "PS256", "use": "sig"}), p256(map[string]any{"exp": 4000000000}),
+		s, err := ParseKeySet([]byte(setOf(jwkOf(t, k.rsa.Public(), "r", map[string]any{"alg": "PS256", "use": "sig"}), p256(map[string]any{"exp": 4000000000}),
 			jwkOf(t, k.p384.Public(), "", nil), jwkOf(t, k.p521.Public(), "", nil), jwkOf(t, k.ed.Public(), "", nil))))
 		require.NoError(t, err)
 		text, err := json.Marshal(s)
 		require.NoError(t, err)
-		var again Set
+		var again KeySet
 		require.NoError(t, json.Unmarshal(text, &again))
 		require.Equal(t, s.keys, again.keys)
 		require.NotContains(t, string(text), `"d"`)
 	})
 	t.Run("an error quotes no key", func(t *testing.T) {
-		_, err := ParseSet([]byte(setOf(`{"kty":"oct","k":"c2VjcmV0c2VjcmV0"}`)))
+		_, err := ParseKeySet([]byte(setOf(`{"kty":"oct","k":"c2VjcmV0c2VjcmV0"}`)))
 		require.NotContains(t, err.Error(), "c2VjcmV0c2VjcmV0")
 	})
 }
@@ -110,7 +110,7 @@ func make101(k string) (list []string) {
 func TestCandidates(t *testing.T) {
 	k := keys()
 	t.Run("RFC 8725 §3.1 a key that names its alg verifies no other", func(t *testing.T) {
-		s, err := ParseSet([]byte(setOf(jwkOf(t, k.rsa.Public(), "r", map[string]any{"alg": "PS256"}))))
+		s, err := ParseKeySet([]byte(setOf(jwkOf(t, k.rsa.Public(), "r", map[string]any{"alg": "PS256"}))))
 		require.NoError(t, err)
 		_, err = verify(t, signed(t, "PS256", "r", k.rsa, payload(nil)), all, s)
 		require.NoError(t, err)
@@ -122,7 +122,7 @@ func TestCandidates(t *testing.T) {
 		require.ErrorIs(t, err, NoKey)
 	})
 	t.Run("without a kid at most 4 keys are tried", func(t *testing.T) {
-		s := &Set{}
+		s := &KeySet{}
 		for range 50 {
 			s.keys = append(s.keys, key{public: k.p256.Public()})
 		}
@@ -130,7 +130,7 @@ func TestCandidates(t *testing.T) {
 	})
 	t.Run("V-24 a client's key past its end is refused", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s, err := ParseSet([]byte(setOf(jwkOf(t, k.p256.Public(), "a", map[string]any{"exp": time.Now().Add(time.Minute).Unix()}))))
+			s, err := ParseKeySet([]byte(setOf(jwkOf(t, k.p256.Public(), "a", map[string]any{"exp": time.Now().Add(time.Minute).Unix()}))))
 			require.NoError(t, err)
 			token := signed(t, "ES256", "a", k.p256, payload(nil))
 			_, err = verify(t, token, all, s)
@@ -142,7 +142,7 @@ func TestCandidates(t *testing.T) {
 	})
 	t.Run("V-24 a key whose end is 0 or below is past it, and not without one", func(t *testing.T) {
 		for _, exp := range []float64{0, -1, -1e300} {
-			s, err := ParseSet([]byte(setOf(jwkOf(t, k.p256.Public(), "a", map[string]any{"exp": exp}))))
+			s, err := ParseKeySet([]byte(setOf(jwkOf(t, k.p256.Public(), "a", map[string]any{"exp": exp}))))
 			require.NoError(t, err)
 			_, err = verify(t, signed(t, "ES256", "a", k.p256, payload(nil)), all, s)
 			require.ErrorIs(t, err, NoKey, "%v", exp)

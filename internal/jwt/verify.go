@@ -7,7 +7,7 @@ import (
 )
 
 // Verify checks the signature by the keys of src and returns the claims, of which nothing is checked yet. It returns
-// NoKey or BadSignature, or src's error, which is no Refusal.
+// NoKey or BadSignature, or src's error, which is no TokenError.
 func (u *Unverified) Verify(ctx context.Context, src Source) (*Claims, error) {
 	if u.nullSignature() {
 		return nil, BadSignature

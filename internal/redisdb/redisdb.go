@@ -40,7 +40,7 @@ const (
 // What becomes of a durable write that too few replicas confirm.
 const (
 	Refuse  = "refuse"  // it ends in ErrNotDurable
-	Degrade = "degrade" // it counts, and is counted in Stats.Unconfirmed
+	Degrade = "degrade" // it counts, and is counted in DBStats.Unconfirmed
 )
 
 // Config is [redis] of config.toml.

@@ -1,7 +1,7 @@
 package redisdb
 
-// Stats are counts since Open, and of now, for metrics.
-type Stats struct {
+// DBStats are counts since Open, and of now, for metrics.
+type DBStats struct {
 	Batches     uint64 // pipelines that carried commands of several callers
 	Batched     uint64 // commands in them
 	Refused     uint64 // commands refused because the queue was full
@@ -17,7 +17,7 @@ type Stats struct {
 }
 
 // Stats returns the counts.
-func (d *DB) Stats() (s Stats) {
+func (d *DB) Stats() (s DBStats) {
 	list := []*node{d.single}
 	if d.single == nil {
 		list = d.nodes.all()
