@@ -276,7 +276,7 @@ type shownSession struct {
 }
 
 func (s *Server) listSessions(x *exchange) error {
-	found, err := s.cfg.Store.Families(x, s.codec.Tag(x.gin.Param("sub")))
+	found, err := s.cfg.Store.Sessions(x, s.codec.Tag(x.gin.Param("sub")))
 	if err != nil {
 		return err
 	}
@@ -295,12 +295,12 @@ func (s *Server) endSessions(x *exchange) error {
 }
 
 func (s *Server) endSession(x *exchange) error {
-	family, ok := tokens.ParseFamilyID(x.gin.Param("session"))
+	family, ok := tokens.ParseSessionID(x.gin.Param("session"))
 	if !ok {
 		return refusal(codeInvalidRequest, "this is no session id: a list of sessions shows them")
 	}
 	tag := s.codec.Tag(x.gin.Param("sub"))
-	ended, err := s.cfg.Store.EndFamily(x, tag, family)
+	ended, err := s.cfg.Store.EndSession(x, tag, family)
 	switch {
 	case !ended && err != nil:
 		return adminError(err)

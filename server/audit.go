@@ -27,7 +27,7 @@ func (s *Server) recordIssue(x *exchange, scope string) {
 		e.Event = audit.TokenRefreshed
 	}
 	if x.issued.Kind == tokens.UserAccess {
-		e.Subject, e.Session = x.issued.Tag.String(), x.issued.Family.String()
+		e.Subject, e.Session = x.issued.Tag.String(), x.issued.Session.String()
 	}
 	s.record(x, e)
 }

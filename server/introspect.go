@@ -65,7 +65,7 @@ func (s *Server) introspect(x *exchange) error {
 // introspectRefresh shows a refresh token to its own client, and to nobody else: resource servers that look
 // at "active" alone must never take it for an access token.
 func (s *Server) introspectRefresh(x *exchange, t tokens.Token) error {
-	f, err := s.cfg.Store.Family(x, t)
+	f, err := s.cfg.Store.Session(x, t)
 	if err != nil && !errors.Is(err, tokens.ErrNotFound) {
 		return err
 	}
@@ -83,7 +83,7 @@ func (s *Server) introspectRefresh(x *exchange, t tokens.Token) error {
 }
 
 // endOf is the second in which a session ends if it is not used: by its idle life or its absolute one.
-func (s *Server) endOf(f *tokens.Family, c *clients.Client) time.Time {
+func (s *Server) endOf(f *tokens.Session, c *clients.Client) time.Time {
 	ends := f.LastUsed.Add(s.idle(c))
 	if f.Expires.Before(ends) {
 		ends = f.Expires

@@ -99,7 +99,7 @@ func (s *Server) mintClient(x *exchange, scope string, issued time.Time, life ti
 }
 
 // mintUser mints an access token of a family.
-func (s *Server) mintUser(x *exchange, tag tokens.Tag, family tokens.FamilyID, subject string, r *tokens.Record) (string, tokens.Token, error) {
+func (s *Server) mintUser(x *exchange, tag tokens.Tag, family tokens.SessionID, subject string, r *tokens.Record) (string, tokens.Token, error) {
 	if !s.wantsJWT(x.client) {
 		text, t := s.codec.NewUserAccess(tag, family)
 		return text, t, nil

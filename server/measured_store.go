@@ -73,18 +73,18 @@ func (m *measuredStore) Revoke(ctx context.Context, t tokens.Token, clientID str
 	return ended, err
 }
 
-// Login implements tokens.Store.
-func (m *measuredStore) Login(ctx context.Context, l *tokens.Login) error {
+// StartSession implements tokens.Store.
+func (m *measuredStore) StartSession(ctx context.Context, l *tokens.SessionStart) error {
 	ctx, o := m.begin(ctx, "login")
-	err := m.Store.Login(ctx, l)
+	err := m.Store.StartSession(ctx, l)
 	o.end(err)
 	return err
 }
 
-// Family implements tokens.Store.
-func (m *measuredStore) Family(ctx context.Context, t tokens.Token) (*tokens.Family, error) {
+// Session implements tokens.Store.
+func (m *measuredStore) Session(ctx context.Context, t tokens.Token) (*tokens.Session, error) {
 	ctx, o := m.begin(ctx, "family")
-	f, err := m.Store.Family(ctx, t)
+	f, err := m.Store.Session(ctx, t)
 	o.end(err)
 	return f, err
 }

@@ -18,7 +18,7 @@ import (
 type login struct {
 	user    *users.User
 	epoch   tokens.Epoch // read before the directory was asked for the last time
-	family  tokens.FamilyID
+	family  tokens.SessionID
 	refresh tokens.Token
 	record  *tokens.Record // of the access token
 }
@@ -101,7 +101,7 @@ func (s *Server) proved(x *exchange, user *users.User) (*login, error) {
 	if now.Username == "" {
 		now.Username = user.Username
 	}
-	return &login{user: now, epoch: epoch, family: tokens.NewFamilyID()}, nil
+	return &login{user: now, epoch: epoch, family: tokens.NewSessionID()}, nil
 }
 
 // epochLife is longer than any family lives.
@@ -138,10 +138,10 @@ func (s *Server) storeLogin(x *exchange, scope string, ttl time.Duration) error 
 	if x.login.refresh.Kind == 0 { // without refresh the family is the access token's alone
 		idle, most = ttl, ttl
 	}
-	return s.cfg.Store.Login(x, &tokens.Login{
-		Access: x.issued, Refresh: x.login.refresh, Idle: idle, Max: most, EpochLife: s.epochLife(),
+	return s.cfg.Store.StartSession(x, &tokens.SessionStart{
+		Access: x.issued, Refresh: x.login.refresh, IdleTTL: idle, MaxTTL: most, EpochTTL: s.epochLife(),
 		Record: x.login.record,
-		Family: tokens.Family{
+		Session: tokens.Session{
 			Tag: s.codec.Tag(u.ID), ID: x.login.family, ClientID: x.client.ID, ClientEpoch: x.client.Epoch, UserEpoch: x.login.epoch,
 			Subject: u.ID, Username: u.Username, Scope: scope, Audience: x.audience, Credential: [16]byte(fingerprint[:16]),
 			Address: x.coarseNetwork(),

@@ -560,15 +560,15 @@ func TestUserTokens(t *testing.T) {
 func TestBox(t *testing.T) {
 	t.Run("a box is opened by the token itself and by nothing that Redis holds", func(t *testing.T) {
 		codec := tokens.NewCodec(tokens.NewServerKey())
-		text, tok := codec.NewRefresh(tokens.Tag{}, tokens.FamilyID{}, 0)
-		box, err := codec.Seal(text, append(make([]byte, tokens.BoxHead), "answer"...))
+		text, tok := codec.NewRefresh(tokens.Tag{}, tokens.SessionID{}, 0)
+		box, err := codec.SealRetryResponse(text, append(make([]byte, tokens.RetryResponseHead), "answer"...))
 		require.NoError(t, err)
-		plain, err := codec.Unseal(text, box)
+		plain, err := codec.OpenRetryResponse(text, box)
 		require.NoError(t, err)
 		require.Equal(t, "answer", string(plain))
 		for _, other := range []string{"", text + "x", string(tok.Hash[:])} {
-			_, err := codec.Unseal(other, box)
-			require.ErrorIs(t, err, tokens.ErrBox)
+			_, err := codec.OpenRetryResponse(other, box)
+			require.ErrorIs(t, err, tokens.ErrRetryResponse)
 		}
 	})
 }

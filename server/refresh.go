@@ -29,7 +29,7 @@ type sealed struct {
 
 // box is the answer as Seal takes it.
 func (a sealed) box() []byte {
-	b := append(make(jsonobject.Object, tokens.BoxHead, 512), '{') // Name would take what is before for members
+	b := append(make(jsonobject.Object, tokens.RetryResponseHead, 512), '{') // Name would take what is before for members
 	b = jsonobject.AppendText(append(b, `"r":`...), a.Refresh)
 	b = jsonobject.AppendText(append(b, `,"a":`...), a.Access)
 	b = jsonobject.AppendText(append(b, `,"s":`...), a.Scope)
@@ -55,7 +55,7 @@ func (s *Server) refresh(x *exchange, text, scope string) (oauth2.TokenInfo, err
 
 // judgeRefresh says what a refresh may carry, by what is remembered of its family or else by the store. What it is refused for here
 // has used nothing up: it may be asked again.
-func (s *Server) judgeRefresh(x *exchange, old tokens.Token, scope string) (*tokens.Family, scopes.Set, []string, error) {
+func (s *Server) judgeRefresh(x *exchange, old tokens.Token, scope string) (*tokens.Session, scopes.Set, []string, error) {
 	defer s.shed.leaveRefresh()
 	if err := s.shed.enterRefresh(); err != nil {
 		return nil, scopes.Set{}, nil, err
@@ -65,11 +65,11 @@ func (s *Server) judgeRefresh(x *exchange, old tokens.Token, scope string) (*tok
 		if err == nil || !isRefusal(err) {
 			return f, granted, audience, err
 		}
-		s.facts.Remove(old.Family)
+		s.facts.Remove(old.Session)
 	}
-	f, err := s.cfg.Store.Family(x, old)
+	f, err := s.cfg.Store.Session(x, old)
 	if errors.Is(err, tokens.ErrNotFound) {
-		return nil, scopes.Set{}, nil, &tokens.GrantError{Reason: tokens.ReasonNoFamily}
+		return nil, scopes.Set{}, nil, &tokens.GrantError{Reason: tokens.ReasonNoSession}
 	}
 	if err != nil {
 		return nil, scopes.Set{}, nil, err
@@ -83,7 +83,7 @@ func (s *Server) judgeRefresh(x *exchange, old tokens.Token, scope string) (*tok
 }
 
 // mayRefresh says what a refresh may carry by all that the store does not judge, and changes nothing.
-func (s *Server) mayRefresh(x *exchange, f *tokens.Family, scope string) (scopes.Set, []string, error) {
+func (s *Server) mayRefresh(x *exchange, f *tokens.Session, scope string) (scopes.Set, []string, error) {
 	switch {
 	case f.ClientID != x.client.ID:
 		return scopes.Set{}, nil, &tokens.GrantError{Reason: tokens.ReasonOtherClient}
@@ -105,7 +105,7 @@ const (
 
 // recheckUser asks the directory anew: a user who is gone or disabled, or whose password changed, ends the
 // family. A directory that cannot say ends nothing.
-func (s *Server) recheckUser(x *exchange, f *tokens.Family) (*users.User, error) {
+func (s *Server) recheckUser(x *exchange, f *tokens.Session) (*users.User, error) {
 	user, err := s.cfg.Users.Recheck(x, f.Subject)
 	s.away.note(err)
 	switch {
@@ -123,18 +123,18 @@ func (s *Server) recheckUser(x *exchange, f *tokens.Family) (*users.User, error)
 
 // endedBy ends the family where the directory's word does, and returns the refusal that says why: it holds whether or not the end
 // is confirmed, which is asked for again until it is.
-func (s *Server) endedBy(x *exchange, f *tokens.Family, why error) error {
+func (s *Server) endedBy(x *exchange, f *tokens.Session, why error) error {
 	g, ok := errors.AsType[*tokens.GrantError](why)
 	if !ok || g.Reason != reasonUserDisabled && g.Reason != reasonPasswordChanged {
 		return why
 	}
-	_, g.Unconfirmed = s.cfg.Store.EndFamily(x, f.Tag, f.ID)
+	_, g.Unconfirmed = s.cfg.Store.EndSession(x, f.Tag, f.ID)
 	return why
 }
 
 // refreshScope returns what the new access token may carry: within the original grant (RFC 6749 §6), and of that what
 // client and user may still have.
-func (s *Server) refreshScope(x *exchange, f *tokens.Family, u *users.User, scope string) (scopes.Set, []string, error) {
+func (s *Server) refreshScope(x *exchange, f *tokens.Session, u *users.User, scope string) (scopes.Set, []string, error) {
 	original, err := scopes.ParseGranted(f.Scope)
 	if err != nil {
 		return scopes.Set{}, nil, fmt.Errorf("%w: scope", tokens.ErrRecord)
@@ -172,51 +172,51 @@ func (s *Server) refreshScope(x *exchange, f *tokens.Family, u *users.User, scop
 }
 
 // rotate draws the new pair, seals it for a retry, and lets the store decide.
-func (s *Server) rotate(x *exchange, text string, old tokens.Token, f *tokens.Family, granted scopes.Set, audience []string, asked string) (oauth2.TokenInfo, error) {
+func (s *Server) rotate(x *exchange, text string, old tokens.Token, f *tokens.Session, granted scopes.Set, audience []string, asked string) (oauth2.TokenInfo, error) {
 	answer := sealed{Scope: granted.String()}
 	issued := s.now().Truncate(time.Second)
 	life := max(min(s.accessTTL(x.client), f.Expires.Sub(issued).Truncate(time.Second)), 0) // no access token outlives its session
 	r := &tokens.Rotation{
-		Old: old, ClientID: x.client.ID, ClientEpoch: x.client.Epoch, Idle: s.idle(x.client), Window: s.retryWindow(x.client),
-		Record:  &tokens.Record{Scope: answer.Scope, Audience: audience, IssuedAt: issued, TTL: life},
-		Ask:     askOf(asked, x.form["resource"]),
-		Address: x.coarseNetwork(), Outage: s.away.last(),
+		Old: old, ClientID: x.client.ID, ClientEpoch: x.client.Epoch, IdleTTL: s.idle(x.client), RetryWindow: s.retryWindow(x.client),
+		Record:      &tokens.Record{Scope: answer.Scope, Audience: audience, IssuedAt: issued, TTL: life},
+		RequestHash: askOf(asked, x.form["resource"]),
+		Address:     x.coarseNetwork(), Outage: s.away.last(),
 	}
-	answer.Refresh, r.New = s.codec.NewRefresh(old.Tag, old.Family, old.Generation+1)
+	answer.Refresh, r.New = s.codec.NewRefresh(old.Tag, old.Session, old.Generation+1)
 	var err error
-	if answer.Access, r.Access, err = s.mintUser(x, old.Tag, old.Family, f.Subject, r.Record); err != nil {
+	if answer.Access, r.Access, err = s.mintUser(x, old.Tag, old.Session, f.Subject, r.Record); err != nil {
 		return nil, err
 	}
-	if r.Box, err = s.codec.Seal(text, answer.box()); err != nil {
+	if r.RetryResponse, err = s.codec.SealRetryResponse(text, answer.box()); err != nil {
 		return nil, err
 	}
 	out, err := s.cfg.Store.Rotate(x, r)
 	if err != nil {
-		s.facts.Remove(old.Family)
+		s.facts.Remove(old.Session)
 		s.reportTheft(x, old, err)
 		return nil, err
 	}
 	x.issued = r.Access
 	s.reportRotation(x, old, out)
-	if out.Box != nil {
-		first, err := s.open(text, out.Box)
+	if out.RetryResponse != nil {
+		first, err := s.open(text, out.RetryResponse)
 		if err != nil {
 			return nil, err
 		}
 		answer.Refresh = first.Refresh
-		if !out.Own {
+		if !out.NewAccess {
 			answer = first
 			if x.issued, err = s.read(x, first.Access); err != nil {
 				return nil, err
 			}
 		}
 	}
-	x.left = out.Left
+	x.left = out.AccessTTL
 	return tokenInfo(answer, r.Record.TTL), nil
 }
 
 func (s *Server) open(text string, box []byte) (answer sealed, err error) {
-	plain, err := s.codec.Unseal(text, box)
+	plain, err := s.codec.OpenRetryResponse(text, box)
 	if err != nil {
 		return answer, err
 	}
@@ -229,15 +229,15 @@ func (s *Server) reportRotation(x *exchange, old tokens.Token, out *tokens.Rotat
 	case out.Reissued:
 		s.cfg.Metrics.Refreshed(metrics.RefreshReissued)
 		x.note = "retry_after_outage"
-	case out.Box == nil:
+	case out.RetryResponse == nil:
 		s.cfg.Metrics.Refreshed(metrics.RefreshRotated)
 	case !out.Suspicious:
 		s.cfg.Metrics.Refreshed(metrics.RefreshRetried)
 	default:
 		s.cfg.Metrics.Refreshed(metrics.RefreshSuspicious)
-		s.record(x, audit.Event{Event: audit.RetrySuspicious, Subject: old.Tag.String(), Session: old.Family.String()})
+		s.record(x, audit.Event{Event: audit.RetrySuspicious, Subject: old.Tag.String(), Session: old.Session.String()})
 		s.log.WarnContext(x, "suspicious retry of a refresh: from another network, or late", "request_id", x.id, "client_id", x.client.ID,
-			"session", old.Family.String(), "peer", x.clientIP())
+			"session", old.Session.String(), "peer", x.clientIP())
 	}
 }
 
@@ -254,9 +254,9 @@ func (s *Server) reportTheft(x *exchange, old tokens.Token, err error) {
 	if g.Reason == tokens.ReasonLostRotation {
 		event = audit.RotationLost
 	}
-	s.record(x, audit.Event{Event: event, Reason: string(g.Reason), Subject: old.Tag.String(), Session: old.Family.String()})
+	s.record(x, audit.Event{Event: event, Reason: string(g.Reason), Subject: old.Tag.String(), Session: old.Session.String()})
 	s.log.WarnContext(x, "a session was ended", "reason", string(g.Reason), "request_id", x.id,
-		"client_id", x.client.ID, "session", old.Family.String(), "peer", x.clientIP(), "end_confirmed", g.Unconfirmed == nil)
+		"client_id", x.client.ID, "session", old.Session.String(), "peer", x.clientIP(), "end_confirmed", g.Unconfirmed == nil)
 }
 
 // askOf names what a refresh asked for: a retry gets the same answer only for the same question.

@@ -39,7 +39,7 @@ func (s *Server) recordRevocation(x *exchange, t tokens.Token, ended bool) {
 	}
 	e := audit.Event{Event: audit.TokenRevoked}
 	if t.Kind == tokens.Refresh {
-		e.Session = t.Family.String()
+		e.Session = t.Session.String()
 	} else {
 		e.Token = t.Name()
 	}

@@ -174,7 +174,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		cfg.Store = &measuredStore{cfg.Store, cfg.Metrics, cfg.Tracer != nil}
 	}
 	if cfg.Key == nil {
-		if cfg.Key, err = tokens.OpenKey(ctx, cfg.Store, tokens.KeyPatience, cfg.Log); err != nil {
+		if cfg.Key, err = tokens.OpenKey(ctx, cfg.Store, tokens.KeyWait, cfg.Log); err != nil {
 			return nil, fmt.Errorf("server: the store gave no server key: %w", err)
 		}
 	}

@@ -18,9 +18,9 @@ type readings struct {
 	n atomic.Int64
 }
 
-func (r *readings) Family(ctx context.Context, t tokens.Token) (*tokens.Family, error) {
+func (r *readings) Session(ctx context.Context, t tokens.Token) (*tokens.Session, error) {
 	r.n.Add(1)
-	return r.Store.Family(ctx, t)
+	return r.Store.Session(ctx, t)
 }
 
 func TestFacts(t *testing.T) {
@@ -95,7 +95,7 @@ func TestFacts(t *testing.T) {
 		require.Zero(t, known.UserEpoch)
 		require.Zero(t, known.ClientEpoch)
 		require.Empty(t, known.Address)
-		_, ok = f.server.facts.of(tokens.Token{Family: old.Family})
+		_, ok = f.server.facts.of(tokens.Token{Session: old.Session})
 		require.False(t, ok, "another user's tag")
 	})
 }

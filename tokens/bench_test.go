@@ -34,7 +34,7 @@ func BenchmarkRotate(b *testing.B) {
 			require.NoError(b, s.Client().ConfigResetStat(b.Context()).Err())
 			for b.Loop() {
 				r := c.rotation(node, c.refresh)
-				r.Box, r.Window = box, window
+				r.RetryResponse, r.RetryWindow = box, window
 				_, err := node.Rotate(b.Context(), r)
 				require.NoError(b, err)
 				c.refresh = r.New
@@ -51,14 +51,14 @@ func BenchmarkRotate(b *testing.B) {
 }
 
 func (d *skewed) benchLogin(b *testing.B, node tokens.Store) *chain {
-	c := &chain{skewed: d, family: tokens.NewFamilyID(), tag: d.codec.Tag("u-1")}
+	c := &chain{skewed: d, family: tokens.NewSessionID(), tag: d.codec.Tag("u-1")}
 	_, c.access = d.codec.NewUserAccess(c.tag, c.family)
 	_, c.refresh = d.codec.NewRefresh(c.tag, c.family, 0)
 	epoch, err := node.UserEpoch(b.Context(), c.tag, time.Hour)
 	require.NoError(b, err)
-	require.NoError(b, node.Login(b.Context(), &tokens.Login{Refresh: c.refresh, Access: c.access, Record: issuedNow(node),
-		Idle: time.Hour, Max: time.Hour, EpochLife: 2 * time.Hour,
-		Family: tokens.Family{Tag: c.tag, ID: c.family, ClientID: "app", UserEpoch: epoch, Subject: "0190-user-1", Username: "alice@example.com",
+	require.NoError(b, node.StartSession(b.Context(), &tokens.SessionStart{Refresh: c.refresh, Access: c.access, Record: issuedNow(node),
+		IdleTTL: time.Hour, MaxTTL: time.Hour, EpochTTL: 2 * time.Hour,
+		Session: tokens.Session{Tag: c.tag, ID: c.family, ClientID: "app", UserEpoch: epoch, Subject: "0190-user-1", Username: "alice@example.com",
 			Scope: "orders:read orders:write", Audience: []string{"https://orders.example.com"}}}))
 	return c
 }

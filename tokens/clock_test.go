@@ -68,7 +68,7 @@ const retryLife, accessLife, idleLife, familyEnd = 30 * time.Second, 32 * time.S
 type chain struct {
 	*skewed
 	tag     tokens.Tag
-	family  tokens.FamilyID
+	family  tokens.SessionID
 	access  tokens.Token
 	refresh tokens.Token
 }
@@ -76,15 +76,15 @@ type chain struct {
 // login logs in on a node; the record carries that node's time.
 func (d *skewed) login(t *testing.T, node tokens.Store) *chain {
 	t.Helper()
-	c := &chain{skewed: d, family: tokens.NewFamilyID()}
+	c := &chain{skewed: d, family: tokens.NewSessionID()}
 	c.tag = d.codec.Tag(fmt.Sprintf("u-%x", c.family))
 	_, c.access = d.codec.NewUserAccess(c.tag, c.family)
 	_, c.refresh = d.codec.NewRefresh(c.tag, c.family, 0)
 	epoch, err := node.UserEpoch(t.Context(), c.tag, time.Minute)
 	require.NoError(t, err)
-	require.NoError(t, node.Login(t.Context(), &tokens.Login{Refresh: c.refresh, Access: c.access, Record: issuedNow(node),
-		Idle: idleLife, Max: familyEnd, EpochLife: time.Minute,
-		Family: tokens.Family{Tag: c.tag, ID: c.family, ClientID: "app", UserEpoch: epoch, Subject: "u", Scope: "a"}}))
+	require.NoError(t, node.StartSession(t.Context(), &tokens.SessionStart{Refresh: c.refresh, Access: c.access, Record: issuedNow(node),
+		IdleTTL: idleLife, MaxTTL: familyEnd, EpochTTL: time.Minute,
+		Session: tokens.Session{Tag: c.tag, ID: c.family, ClientID: "app", UserEpoch: epoch, Subject: "u", Scope: "a"}}))
 	return c
 }
 
@@ -96,8 +96,8 @@ func issuedNow(node tokens.Store) *tokens.Record {
 func (c *chain) rotation(node tokens.Store, old tokens.Token) *tokens.Rotation {
 	_, next := c.codec.NewRefresh(c.tag, c.family, old.Generation+1)
 	_, access := c.codec.NewUserAccess(c.tag, c.family)
-	return &tokens.Rotation{Old: old, New: next, ClientID: "app", Idle: idleLife, Window: retryLife, Access: access, Record: issuedNow(node),
-		Box: next.Hash[:]}
+	return &tokens.Rotation{Old: old, New: next, ClientID: "app", IdleTTL: idleLife, RetryWindow: retryLife, Access: access, Record: issuedNow(node),
+		RetryResponse: next.Hash[:]}
 }
 
 func (c *chain) alive(t *testing.T, node tokens.Store, access tokens.Token) bool {
@@ -128,7 +128,7 @@ func (d *skewed) timesAreRedis(t *testing.T) {
 		require.NoError(t, err)
 	})
 	after := look.Time(ctx).Val()
-	f, err := d.right.Family(ctx, c.access)
+	f, err := d.right.Session(ctx, c.access)
 	require.NoError(t, err)
 	require.WithinRange(t, f.Created, before, after)
 	require.WithinRange(t, f.LastUsed, f.Created, after)
@@ -159,19 +159,19 @@ func (d *skewed) decidesAsOthers(t *testing.T) {
 		lost = c.rotation(node, c.refresh)
 		out, err := node.Rotate(t.Context(), lost)
 		require.NoError(t, err)
-		require.Nil(t, out.Box, "it rotated")
-		require.InDelta(t, accessLife, out.Left, float64(time.Second))
+		require.Nil(t, out.RetryResponse, "it rotated")
+		require.InDelta(t, accessLife, out.AccessTTL, float64(time.Second))
 	})
 	require.True(t, c.alive(t, d.right, lost.Access))
 	again, err := d.right.Rotate(ctx, c.rotation(d.right, c.refresh))
 	require.NoError(t, err)
-	require.Equal(t, lost.Box, again.Box, "a retry on the other node gets the same answer")
+	require.Equal(t, lost.RetryResponse, again.RetryResponse, "a retry on the other node gets the same answer")
 	require.False(t, again.Suspicious)
 	d.wrong(t, func(t *testing.T, node tokens.Store) {
 		again, err := node.Rotate(t.Context(), c.rotation(node, c.refresh))
 		require.NoError(t, err)
-		require.Equal(t, lost.Box, again.Box, "and on this one")
-		require.LessOrEqual(t, again.Left, accessLife)
+		require.Equal(t, lost.RetryResponse, again.RetryResponse, "and on this one")
+		require.LessOrEqual(t, again.AccessTTL, accessLife)
 		next = c.rotation(node, lost.New)
 		_, err = node.Rotate(t.Context(), next)
 		require.NoError(t, err)
@@ -190,12 +190,12 @@ func (d *skewed) decidesAsOthers(t *testing.T) {
 func (d *skewed) expiryIsRedis(t *testing.T) {
 	const idle = 50 * time.Millisecond
 	c := d.login(t, d.right)
-	f, err := d.right.Family(t.Context(), c.refresh)
+	f, err := d.right.Session(t.Context(), c.refresh)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return d.redis.Client().Time(t.Context()).Val().Sub(f.LastUsed) > idle }, 20*time.Second, 10*time.Millisecond)
 	d.wrong(t, func(t *testing.T, node tokens.Store) {
 		late := c.rotation(node, c.refresh)
-		late.Idle = idle
+		late.IdleTTL = idle
 		refusedFor(t, tokens.ReasonEnded, node, late)
 	})
 	require.False(t, c.alive(t, d.right, c.access), "it ended for all")

@@ -10,19 +10,19 @@ import (
 // DB is the Redis under the store.
 func (s *Redis) DB() *redisdb.DB { return s.db }
 
-// BoxKey is where Redis keeps the retry response of a family.
-func BoxKey(tag Tag, id FamilyID) string { return boxKey(tag, id) }
+// RetryResponseKey is where Redis keeps the retry response of a family.
+func RetryResponseKey(tag Tag, id SessionID) string { return boxKey(tag, id) }
 
-// LoseBox forgets the retry response of a family.
-func (m *Memory) LoseBox(tag Tag, id FamilyID) {
+// LoseRetryResponse forgets the retry response of a family.
+func (m *Memory) LoseRetryResponse(tag Tag, id SessionID) {
 	s := m.userShard(tag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.items, boxKey(tag, id))
 }
 
-// Stood says that the process stood still until this moment.
-func (m *Memory) Stood(length time.Duration) {
+// StoodStill says that the process stood still until this moment.
+func (m *Memory) StoodStill(length time.Duration) {
 	m.pulse.mu.Lock()
 	defer m.pulse.mu.Unlock()
 	m.pulse.end = time.Now()

@@ -26,8 +26,8 @@ type KeyHolder struct {
 }
 
 const (
-	// KeyPatience is how long a node without a key waits, on a store without one, for a node that holds one: four looks.
-	KeyPatience = time.Second
+	// KeyWait is how long a node without a key waits, on a store without one, for a node that holds one: four looks.
+	KeyWait     = time.Second
 	holderEvery = 250 * time.Millisecond
 	claimEvery  = 50 * time.Millisecond
 	keyRenewed  = 24 * time.Hour // far more often than it ends

@@ -65,7 +65,7 @@ func (s *keyStore) wrote() int {
 // running opens a holder and runs it until the test ends.
 func running(t *testing.T, s *keyStore) *tokens.KeyHolder {
 	t.Helper()
-	h, err := tokens.OpenKey(t.Context(), s, tokens.KeyPatience, slog.New(slog.DiscardHandler))
+	h, err := tokens.OpenKey(t.Context(), s, tokens.KeyWait, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
@@ -103,7 +103,7 @@ func TestKeyHolder(t *testing.T) {
 			found := make(chan tokens.ServerKey, 8)
 			for range cap(found) {
 				go func() {
-					key, _ := tokens.ClaimServerKey(t.Context(), s, tokens.KeyPatience)
+					key, _ := tokens.ClaimServerKey(t.Context(), s, tokens.KeyWait)
 					found <- key
 				}()
 			}

@@ -20,9 +20,9 @@ func (c *Codec) NewClientJTI() (string, Token) {
 }
 
 // NewUserJTI draws the jti of a family's token.
-func (c *Codec) NewUserJTI(tag Tag, family FamilyID) (string, Token) {
+func (c *Codec) NewUserJTI(tag Tag, family SessionID) (string, Token) {
 	t := tokenOfJTI(drawID())
-	t.Kind, t.Tag, t.Family = UserAccess, tag, family
+	t.Kind, t.Tag, t.Session = UserAccess, tag, family
 	hidden := c.hideFamily(t.ID(), family)
 	t.JTI = t.ID().String() + hidden.String()
 	return t.JTI, t
@@ -44,11 +44,11 @@ func (c *Codec) ParseJTI(jti, subject string) (Token, error) {
 	if subject == "" {
 		return t, nil
 	}
-	var hidden FamilyID
+	var hidden SessionID
 	if !decodeBase62(hidden[:], jti[jtiDigits:]) {
 		return Token{}, ErrNotOurs
 	}
-	t.Kind, t.Tag, t.Family = UserAccess, c.Tag(subject), c.hideFamily(id, hidden)
+	t.Kind, t.Tag, t.Session = UserAccess, c.Tag(subject), c.hideFamily(id, hidden)
 	return t, nil
 }
 
@@ -66,7 +66,7 @@ func drawID() (id ID) {
 }
 
 // hideFamily turns a family's id into noise and back.
-func (c *Codec) hideFamily(id ID, f FamilyID) FamilyID {
+func (c *Codec) hideFamily(id ID, f SessionID) SessionID {
 	pad := c.now.Load().locator.sum2("jti", id[:])
 	for i := range f {
 		f[i] ^= pad[i]

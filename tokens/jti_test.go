@@ -17,7 +17,7 @@ func TestJTI(t *testing.T) {
 		require.ErrorIs(t, err, ErrNotOurs, "it is nobody else's")
 	})
 	t.Run("and that of a user's its family, which it does not show", func(t *testing.T) {
-		tag, family := c.Tag("u-1"), NewFamilyID()
+		tag, family := c.Tag("u-1"), NewSessionID()
 		one, made := c.NewUserJTI(tag, family)
 		two, _ := c.NewUserJTI(tag, family)
 		require.NotEqual(t, one, two)

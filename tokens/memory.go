@@ -180,7 +180,7 @@ func (m *Memory) Revoke(_ context.Context, t Token, clientID string) (bool, erro
 	case UserAccess:
 		return m.revokeUser(t, clientID), nil
 	case Refresh:
-		return m.endFamily(t.Tag, t.Family, clientID), nil
+		return m.endFamily(t.Tag, t.Session, clientID), nil
 	}
 	s := m.shardFor(t)
 	s.mu.Lock()

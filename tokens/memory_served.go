@@ -8,15 +8,15 @@ import (
 // served is what the one node of a Memory serves, and what it was without since.
 type served struct {
 	mu          sync.Mutex
-	now, absent map[Name]bool
+	now, absent map[ServedName]bool
 }
 
 // BeginServing implements Store.
-func (m *Memory) BeginServing(_ context.Context, names []Name) (back, gone []Name, err error) {
+func (m *Memory) BeginServing(_ context.Context, names []ServedName) (back, gone []ServedName, err error) {
 	s := &m.served
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	mine := map[Name]bool{}
+	mine := map[ServedName]bool{}
 	for _, n := range names {
 		if mine[n] = true; s.absent[n] && !s.now[n] {
 			back = append(back, n)
@@ -32,14 +32,14 @@ func (m *Memory) BeginServing(_ context.Context, names []Name) (back, gone []Nam
 }
 
 // Serving implements Store.
-func (m *Memory) Serving(_ context.Context, names []Name) error {
+func (m *Memory) Serving(_ context.Context, names []ServedName) error {
 	s := &m.served
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.absent == nil {
-		s.absent = map[Name]bool{}
+		s.absent = map[ServedName]bool{}
 	}
-	s.now = map[Name]bool{}
+	s.now = map[ServedName]bool{}
 	for _, n := range names {
 		s.now[n] = true
 		delete(s.absent, n)

@@ -36,13 +36,13 @@ type machine struct {
 	world
 	codec *tokens.Codec
 	tag   tokens.Tag
-	fam   tokens.FamilyID
+	fam   tokens.SessionID
 	m     model
 }
 
 // world is what happens around a store.
 type world struct {
-	loseBox func(t *rapid.T, tag tokens.Tag, id tokens.FamilyID)
+	loseBox func(t *rapid.T, tag tokens.Tag, id tokens.SessionID)
 	outage  func(length time.Duration) // one that has just ended; 0: none
 }
 
@@ -53,8 +53,8 @@ func (w *machine) node(t *rapid.T) tokens.Store {
 func (w *machine) rotation(old tokens.Token) *tokens.Rotation {
 	_, next := w.codec.NewRefresh(w.tag, w.fam, old.Generation+1)
 	_, access := w.codec.NewUserAccess(w.tag, w.fam)
-	return &tokens.Rotation{Old: old, New: next, ClientID: "app", ClientEpoch: w.m.clientEpoch, Idle: time.Hour, Window: time.Hour, Access: access,
-		Record: &tokens.Record{Scope: "s", IssuedAt: time.Now().Truncate(time.Second), TTL: time.Hour}, Box: append([]byte("box"), access.Hash[:]...)}
+	return &tokens.Rotation{Old: old, New: next, ClientID: "app", ClientEpoch: w.m.clientEpoch, IdleTTL: time.Hour, RetryWindow: time.Hour, Access: access,
+		Record: &tokens.Record{Scope: "s", IssuedAt: time.Now().Truncate(time.Second), TTL: time.Hour}, RetryResponse: append([]byte("box"), access.Hash[:]...)}
 }
 
 // call rotates, and says the reason of a refusal, "" for success.
@@ -72,7 +72,7 @@ func (w *machine) call(t *rapid.T, r *tokens.Rotation) (*tokens.Rotated, tokens.
 
 func (w *machine) want(t *rapid.T, got, want tokens.Reason) {
 	if w.m.dead {
-		want = tokens.ReasonNoFamily
+		want = tokens.ReasonNoSession
 	}
 	if got != want {
 		t.Fatalf("refused with %q, the model says %q", got, want)
@@ -100,10 +100,10 @@ func (w *machine) retry(t *rapid.T, r *tokens.Rotation) {
 	if out == nil {
 		return
 	}
-	if string(out.Box) != string(w.m.previous.Box) || out.Own != (r.Ask != w.m.previous.Ask) {
+	if string(out.RetryResponse) != string(w.m.previous.RetryResponse) || out.NewAccess != (r.RequestHash != w.m.previous.RequestHash) {
 		t.Fatal("a retry got another answer")
 	}
-	if out.Own {
+	if out.NewAccess {
 		w.m.live[r.Access] = true
 	}
 }
@@ -123,7 +123,7 @@ func (w *machine) late(t *rapid.T, r *tokens.Rotation) {
 		return
 	}
 	w.want(t, why, "")
-	if out.Box != nil || !out.Reissued {
+	if out.RetryResponse != nil || !out.Reissued {
 		t.Fatal("a late retry was not answered by a new pair")
 	}
 	w.m.superseded = append(w.m.superseded, w.m.current)
@@ -153,7 +153,7 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 			}
 			out, why := w.call(t, w.m.last)
 			w.want(t, why, "")
-			if out != nil && out.Box != nil {
+			if out != nil && out.RetryResponse != nil {
 				t.Fatal("a repeated call was taken for a retry")
 			}
 		},
@@ -165,7 +165,7 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 		"retry with another scope": func(t *rapid.T) {
 			if w.m.previous != nil {
 				r := w.rotation(w.m.previous.Old)
-				r.Ask = [16]byte{1}
+				r.RequestHash = [16]byte{1}
 				w.retry(t, r)
 			}
 		},
@@ -263,7 +263,7 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 					t.Fatalf("a token that should be dead: %v", err)
 				}
 			}
-			if _, err := s.Family(t.Context(), w.m.current); (err == nil) == w.m.dead && !errors.Is(err, tokens.ErrNotFound) {
+			if _, err := s.Session(t.Context(), w.m.current); (err == nil) == w.m.dead && !errors.Is(err, tokens.ErrNotFound) {
 				t.Fatalf("family: dead %v, %v", w.m.dead, err)
 			}
 		},
@@ -278,7 +278,7 @@ func testModel(t *testing.T, around world, nodes ...tokens.Store) {
 	}
 	codec := tokens.NewCodec(key)
 	rapid.Check(t, func(t *rapid.T) {
-		w := &machine{nodes: nodes, world: around, codec: codec, fam: tokens.NewFamilyID()}
+		w := &machine{nodes: nodes, world: around, codec: codec, fam: tokens.NewSessionID()}
 		w.tag = codec.Tag(w.fam.String())
 		w.m = model{live: map[tokens.Token]bool{}, clientEpoch: tokens.Epoch{1}}
 		epoch, err := nodes[0].UserEpoch(t.Context(), w.tag, time.Hour)
@@ -287,9 +287,9 @@ func testModel(t *testing.T, around world, nodes ...tokens.Store) {
 		}
 		_, refresh := codec.NewRefresh(w.tag, w.fam, 0)
 		_, access := codec.NewUserAccess(w.tag, w.fam)
-		err = nodes[0].Login(t.Context(), &tokens.Login{Refresh: refresh, Access: access, Idle: time.Hour, Max: 2 * time.Hour, EpochLife: 3 * time.Hour,
-			Record: &tokens.Record{Scope: "s", IssuedAt: time.Now().Truncate(time.Second), TTL: time.Hour},
-			Family: tokens.Family{Tag: w.tag, ID: w.fam, ClientID: "app", ClientEpoch: w.m.clientEpoch, UserEpoch: epoch, Subject: "u", Scope: "s"}})
+		err = nodes[0].StartSession(t.Context(), &tokens.SessionStart{Refresh: refresh, Access: access, IdleTTL: time.Hour, MaxTTL: 2 * time.Hour, EpochTTL: 3 * time.Hour,
+			Record:  &tokens.Record{Scope: "s", IssuedAt: time.Now().Truncate(time.Second), TTL: time.Hour},
+			Session: tokens.Session{Tag: w.tag, ID: w.fam, ClientID: "app", ClientEpoch: w.m.clientEpoch, UserEpoch: epoch, Subject: "u", Scope: "s"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -301,7 +301,7 @@ func testModel(t *testing.T, around world, nodes ...tokens.Store) {
 func TestModelMemory(t *testing.T) {
 	m := tokens.NewMemory(0)
 	defer m.Close()
-	around := world{func(_ *rapid.T, tag tokens.Tag, id tokens.FamilyID) { m.LoseBox(tag, id) }, m.Stood}
+	around := world{func(_ *rapid.T, tag tokens.Tag, id tokens.SessionID) { m.LoseRetryResponse(tag, id) }, m.StoodStill}
 	t.Run("RT-16 V-02 random interleavings agree with the model", func(t *testing.T) { testModel(t, around, m) })
 }
 
@@ -309,8 +309,8 @@ func TestModelRedis(t *testing.T) {
 	s := redistest.Start(t)
 	var nodes []tokens.Store
 	p, look := &fakePulse{}, s.Client()
-	around := world{func(t *rapid.T, tag tokens.Tag, id tokens.FamilyID) {
-		if err := look.Del(t.Context(), tokens.BoxKey(tag, id)).Err(); err != nil {
+	around := world{func(t *rapid.T, tag tokens.Tag, id tokens.SessionID) {
+		if err := look.Del(t.Context(), tokens.RetryResponseKey(tag, id)).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}, p.set}

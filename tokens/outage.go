@@ -41,18 +41,18 @@ func (o Outage) forgives(age, window time.Duration) bool {
 // forgives says whether a retry came too late through an outage. It looks before it judges: a
 // request may come sooner after an outage than the next beat.
 func (s *Redis) forgives(ctx context.Context, r *Rotation, age time.Duration) (bool, error) {
-	if r.Outage.forgives(age, r.Window) || s.pulse == nil {
-		return r.Outage.forgives(age, r.Window), nil
+	if r.Outage.forgives(age, r.RetryWindow) || s.pulse == nil {
+		return r.Outage.forgives(age, r.RetryWindow), nil
 	}
 	if err := s.pulse.Once(ctx); err != nil {
 		return false, err
 	}
-	return lastOutage(s.pulse).forgives(age, r.Window), nil
+	return lastOutage(s.pulse).forgives(age, r.RetryWindow), nil
 }
 
 // excuses is forgives by what is known already.
 func (s *Redis) excuses(r *Rotation, age time.Duration) bool {
-	return r.Outage.forgives(age, r.Window) || lastOutage(s.pulse).forgives(age, r.Window)
+	return r.Outage.forgives(age, r.RetryWindow) || lastOutage(s.pulse).forgives(age, r.RetryWindow)
 }
 
 // memoryPulse is that of a Memory: its process may stand still.
@@ -81,7 +81,7 @@ func (p *memoryPulse) look(now time.Time) {
 
 // excuses says whether a retry came late through an outage. The shard must be locked.
 func (m *Memory) excuses(r *Rotation, now time.Time, age time.Duration) bool {
-	return r.Outage.forgives(age, r.Window) || m.pulse.at(now).forgives(age, r.Window)
+	return r.Outage.forgives(age, r.RetryWindow) || m.pulse.at(now).forgives(age, r.RetryWindow)
 }
 
 // at returns the last outage as seen at a moment.

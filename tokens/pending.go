@@ -88,18 +88,18 @@ func (p *Pending) Revoke(ctx context.Context, t Token, clientID string) (bool, e
 	return ended, err
 }
 
-// EndFamily implements Store.
-func (p *Pending) EndFamily(ctx context.Context, tag Tag, id FamilyID) (bool, error) {
-	ended, err := p.Store.EndFamily(ctx, tag, id)
+// EndSession implements Store.
+func (p *Pending) EndSession(ctx context.Context, tag Tag, id SessionID) (bool, error) {
+	ended, err := p.Store.EndSession(ctx, tag, id)
 	if err != nil {
 		p.endFamilyAgain(tag, id)
 	}
 	return ended, err
 }
 
-func (p *Pending) endFamilyAgain(tag Tag, id FamilyID) {
-	p.Again(revocation{token: Token{Tag: tag, Family: id}, family: true}, func(ctx context.Context) error {
-		_, err := p.Store.EndFamily(ctx, tag, id)
+func (p *Pending) endFamilyAgain(tag Tag, id SessionID) {
+	p.Again(revocation{token: Token{Tag: tag, Session: id}, family: true}, func(ctx context.Context) error {
+		_, err := p.Store.EndSession(ctx, tag, id)
 		return err
 	})
 }
@@ -133,7 +133,7 @@ func (p *Pending) RenewClient(ctx context.Context, id string, e Epoch) error {
 func (p *Pending) Rotate(ctx context.Context, r *Rotation) (*Rotated, error) {
 	out, err := p.Store.Rotate(ctx, r)
 	if g, ok := errors.AsType[*GrantError](err); ok && g.Unconfirmed != nil {
-		p.endFamilyAgain(r.Old.Tag, r.Old.Family)
+		p.endFamilyAgain(r.Old.Tag, r.Old.Session)
 	}
 	return out, err
 }

@@ -37,12 +37,12 @@ func (a *away) Revoke(ctx context.Context, t tokens.Token, clientID string) (boo
 	return false, errAway
 }
 
-func (a *away) EndFamily(ctx context.Context, tag tokens.Tag, id tokens.FamilyID) (bool, error) {
+func (a *away) EndSession(ctx context.Context, tag tokens.Tag, id tokens.SessionID) (bool, error) {
 	a.asked.Add(1)
 	if a.gone.Load() {
 		return false, errAway
 	}
-	return a.Store.EndFamily(ctx, tag, id)
+	return a.Store.EndSession(ctx, tag, id)
 }
 
 func (a *away) EndUserOnce(ctx context.Context, tag tokens.Tag, call tokens.Call) error {
@@ -122,15 +122,15 @@ func TestPending(t *testing.T) {
 	t.Run("a family that could not be ended is ended; what was done although the answer was lost is no error", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a, p, codec := start(t)
-			tag, id := codec.Tag("u"), tokens.NewFamilyID()
+			tag, id := codec.Tag("u"), tokens.NewSessionID()
 			_, refresh := codec.NewRefresh(tag, id, 0)
 			_, access := codec.NewUserAccess(tag, id)
 			epoch, err := p.UserEpoch(t.Context(), tag, time.Hour)
 			require.NoError(t, err)
-			require.NoError(t, p.Login(t.Context(), &tokens.Login{Refresh: refresh, Access: access, Record: record(), Idle: time.Hour, Max: time.Hour,
-				EpochLife: 2 * time.Hour, Family: tokens.Family{Tag: tag, ID: id, ClientID: "app", UserEpoch: epoch, Subject: "u", Scope: "a"}}))
+			require.NoError(t, p.StartSession(t.Context(), &tokens.SessionStart{Refresh: refresh, Access: access, Record: record(), IdleTTL: time.Hour, MaxTTL: time.Hour,
+				EpochTTL: 2 * time.Hour, Session: tokens.Session{Tag: tag, ID: id, ClientID: "app", UserEpoch: epoch, Subject: "u", Scope: "a"}}))
 			a.gone.Store(true)
-			_, err = p.EndFamily(t.Context(), tag, id)
+			_, err = p.EndSession(t.Context(), tag, id)
 			require.Error(t, err)
 			a.does.Store(true)
 			_, err = p.Revoke(t.Context(), refresh, "app")
@@ -139,7 +139,7 @@ func TestPending(t *testing.T) {
 			a.gone.Store(false)
 			time.Sleep(2 * time.Second)
 			require.Zero(t, p.Len())
-			_, err = p.Family(t.Context(), refresh)
+			_, err = p.Session(t.Context(), refresh)
 			require.ErrorIs(t, err, tokens.ErrNotFound)
 		})
 	})

@@ -24,7 +24,7 @@ type Record struct {
 	// Of users' tokens alone.
 	Subject  string // the user's immutable id
 	Username string // the name of the log-in, for display
-	Family   FamilyID
+	Session  SessionID
 }
 
 // ExpiresAt is when the token ends by itself, by the store's clock: at this second, neither before nor after.

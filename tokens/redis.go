@@ -81,9 +81,9 @@ return redis.call('DEL', KEYS[1])`)
 func (s *Redis) Revoke(ctx context.Context, t Token, clientID string) (bool, error) {
 	switch t.Kind {
 	case Refresh:
-		return s.endFamily(ctx, t.Tag, t.Family, clientID)
+		return s.endFamily(ctx, t.Tag, t.Session, clientID)
 	case UserAccess:
-		n, err := s.db.EvalDurable(ctx, revokeUserToken, []string{userTokenKey(t), familyKey(t.Tag, t.Family)}, t.Hash[16:], clientID)
+		n, err := s.db.EvalDurable(ctx, revokeUserToken, []string{userTokenKey(t), familyKey(t.Tag, t.Session)}, t.Hash[16:], clientID)
 		return n == int64(1), err
 	}
 	n, err := s.db.EvalDurable(ctx, revokeToken, []string{clientTokenKey(t)}, t.Hash[16:], appendText(make([]byte, 0, 64), clientID))

@@ -23,7 +23,7 @@ var rotate = redisdb.NewScript(`
 local call, sub, K, A = redis.call, string.sub, KEYS, ARGV
 local v, head, owner = call('MGET', K[1], K[2]), A[1], A[2]
 local f = v[1]
-if not f then return {'` + string(ReasonNoFamily) + `'} end
+if not f then return {'` + string(ReasonNoSession) + `'} end
 if string.byte(f) ~= 1 then return redis.error_reply('ERR unreadable family record') end
 if sub(f, 156, 128 + #owner) ~= sub(owner, 28) then
   if tonumber(sub(f, 156, 159)) then return {'` + string(ReasonOtherClient) + `'} end
@@ -82,7 +82,7 @@ func (s *Redis) Rotate(ctx context.Context, r *Rotation) (*Rotated, error) {
 			if found, err = s.rotate(ctx, keys, args); err != nil {
 				return nil, err
 			}
-			found.Reissued = found.Box == nil
+			found.Reissued = found.RetryResponse == nil
 		}
 	}
 	if found.reason != "" {
@@ -96,7 +96,7 @@ func (s *Redis) Rotate(ctx context.Context, r *Rotation) (*Rotated, error) {
 func (s *Redis) refused(ctx context.Context, r *Rotation, why Reason) error {
 	g := &GrantError{Reason: why}
 	if why.ends() {
-		_, g.Unconfirmed = s.EndFamily(ctx, r.Old.Tag, r.Old.Family)
+		_, g.Unconfirmed = s.EndSession(ctx, r.Old.Tag, r.Old.Session)
 	}
 	return g
 }
@@ -122,20 +122,20 @@ func (s *Redis) rotate(ctx context.Context, keys []string, args []any) (*rotatio
 
 // rotationArgs writes most of the arguments into one buffer.
 func rotationArgs(r *Rotation, life time.Duration) []any {
-	window := max(r.Window, 0).Milliseconds()
-	b := appendRotatedHead(make([]byte, 0, 384+len(r.Box)), r)
+	window := max(r.RetryWindow, 0).Milliseconds()
+	b := appendRotatedHead(make([]byte, 0, 384+len(r.RetryResponse)), r)
 	head := len(b)
 	b = appendRotatedOwner(b, r)
 	owner := len(b)
 	b = appendUserRecord(b, r.Access.Hash, r.Record)
 	record := len(b)
 	b = appendStoredBox(b, r, window > 0)
-	return []any{b[:head], b[head:owner], r.ClientEpoch[:], r.Idle.Milliseconds(), life.Milliseconds(), window, b[owner:record], b[record:], ""}
+	return []any{b[:head], b[head:owner], r.ClientEpoch[:], r.IdleTTL.Milliseconds(), life.Milliseconds(), window, b[owner:record], b[record:], ""}
 }
 
 // rotationKeys is four names in one slot, which is written out once.
 func rotationKeys(r *Rotation) []string {
-	at, id := userKey("", r.Old.Tag, nil), r.Old.Family
+	at, id := userKey("", r.Old.Tag, nil), r.Old.Session
 	family := at + string(id[:])
 	return []string{"f" + family, "u" + at, "w" + family, "t" + at + string(r.Access.Hash[:16])}
 }
@@ -165,9 +165,9 @@ func appendPadded(dst []byte, n uint64, base, width int) []byte {
 // the answer, where it is kept.
 func appendStoredBox(dst []byte, r *Rotation, kept bool) []byte {
 	id := r.Access.ID()
-	dst = append(append(append(dst, '0'), id[:]...), r.Ask[:]...)
+	dst = append(append(append(dst, '0'), id[:]...), r.RequestHash[:]...)
 	if kept {
-		dst = append(dst, r.Box...)
+		dst = append(dst, r.RetryResponse...)
 	}
 	return dst
 }
@@ -175,7 +175,7 @@ func appendStoredBox(dst []byte, r *Rotation, kept bool) []byte {
 func readRotation(v any) (*rotation, error) {
 	left, rotated := v.(int64)
 	if rotated {
-		return &rotation{Rotated: Rotated{Left: time.Duration(left) * time.Millisecond}}, nil
+		return &rotation{Rotated: Rotated{AccessTTL: time.Duration(left) * time.Millisecond}}, nil
 	}
 	list, _ := v.([]any)
 	number := func(i int) time.Duration { n, _ := list[i].(int64); return time.Duration(n) }
@@ -187,7 +187,7 @@ func readRotation(v any) (*rotation, error) {
 		return &rotation{reason: lateRetry, age: number(1) * time.Millisecond}, nil
 	case 5:
 		box, _ := list[2].(string)
-		return &rotation{Rotated: Rotated{Box: []byte(box), Own: list[0] == "own", Left: number(1) * time.Millisecond},
+		return &rotation{Rotated: Rotated{RetryResponse: []byte(box), NewAccess: list[0] == "own", AccessTTL: number(1) * time.Millisecond},
 			age: number(3) * time.Millisecond, moved: number(4) == 1}, nil
 	}
 	return nil, fmt.Errorf("%w: unexpected answer of the rotation", ErrRecord)

@@ -98,7 +98,7 @@ return 1`)
 
 // BeginServing implements Store. Where a node without a name began a moment ago, others that go on with it may not have said so
 // since. So a name comes back only if none of them says so within a while.
-func (s *Redis) BeginServing(ctx context.Context, names []Name) (back, gone []Name, err error) {
+func (s *Redis) BeginServing(ctx context.Context, names []ServedName) (back, gone []ServedName, err error) {
 	list, _ := joined(names)
 	v, err := s.db.EvalDurable(ctx, beginServing, []string{servedLists, servedTimes, servedAbsent}, list, foundationLife.Milliseconds())
 	answer, _ := v.([]any)
@@ -119,15 +119,15 @@ func (s *Redis) BeginServing(ctx context.Context, names []Name) (back, gone []Na
 	if lookErr != nil {
 		return nil, nil, lookErr
 	}
-	live := map[Name]bool{}
+	live := map[ServedName]bool{}
 	served, _ := lists.([]any)
 	for _, one := range served {
 		text, _ := one.(string)
-		for ; len(text) >= len(Name{}); text = text[len(Name{}):] {
-			live[Name([]byte(text[:len(Name{})]))] = true
+		for ; len(text) >= len(ServedName{}); text = text[len(ServedName{}):] {
+			live[ServedName([]byte(text[:len(ServedName{})]))] = true
 		}
 	}
-	return slices.DeleteFunc(back, func(n Name) bool { return live[n] }), gone, err
+	return slices.DeleteFunc(back, func(n ServedName) bool { return live[n] }), gone, err
 }
 
 func orUnexpected(err error) error {
@@ -137,18 +137,18 @@ func orUnexpected(err error) error {
 	return err
 }
 
-func readNames(v any) (names []Name) {
+func readNames(v any) (names []ServedName) {
 	list, _ := v.([]any)
 	for _, one := range list {
-		if text, ok := one.(string); ok && len(text) == len(Name{}) {
-			names = append(names, Name([]byte(text)))
+		if text, ok := one.(string); ok && len(text) == len(ServedName{}) {
+			names = append(names, ServedName([]byte(text)))
 		}
 	}
 	return names
 }
 
 // Serving implements Store. The list itself travels only where Redis does not know it.
-func (s *Redis) Serving(ctx context.Context, names []Name) error {
+func (s *Redis) Serving(ctx context.Context, names []ServedName) error {
 	list, digest := joined(names)
 	for _, text := range [][]byte{nil, list} {
 		v, err := s.db.Eval(ctx, serving, []string{servedLists, servedTimes}, digest, text, foundationLife.Milliseconds(), servedLife.Milliseconds())

@@ -16,14 +16,14 @@ import (
 func loggedIn(t *testing.T, s *redistest.Server, end time.Duration) (*chain, tokens.Store) {
 	t.Helper()
 	node := tokens.NewRedis(openRedis(t, s, ""))
-	c := &chain{skewed: &skewed{codec: tokens.NewCodec(tokens.NewServerKey())}, family: tokens.NewFamilyID()}
+	c := &chain{skewed: &skewed{codec: tokens.NewCodec(tokens.NewServerKey())}, family: tokens.NewSessionID()}
 	c.tag = c.codec.Tag("u")
 	_, c.access = c.codec.NewUserAccess(c.tag, c.family)
 	_, c.refresh = c.codec.NewRefresh(c.tag, c.family, 0)
 	epoch, err := node.UserEpoch(t.Context(), c.tag, 3*time.Hour)
 	require.NoError(t, err)
-	require.NoError(t, node.Login(t.Context(), &tokens.Login{Refresh: c.refresh, Access: c.access, Record: issuedNow(node), Idle: time.Hour, Max: end,
-		EpochLife: 3 * time.Hour, Family: tokens.Family{Tag: c.tag, ID: c.family, ClientID: "app", UserEpoch: epoch, Subject: "u"}}))
+	require.NoError(t, node.StartSession(t.Context(), &tokens.SessionStart{Refresh: c.refresh, Access: c.access, Record: issuedNow(node), IdleTTL: time.Hour, MaxTTL: end,
+		EpochTTL: 3 * time.Hour, Session: tokens.Session{Tag: c.tag, ID: c.family, ClientID: "app", UserEpoch: epoch, Subject: "u"}}))
 	return c, node
 }
 
@@ -41,11 +41,11 @@ func TestRotationLifetimes(t *testing.T) {
 			require.NoError(t, s.Client().FlushAll(t.Context()).Err())
 			chain, node := loggedIn(t, s, c.end)
 			r := chain.rotation(node, chain.refresh)
-			r.Idle, r.Record.TTL = c.idle, c.ttl
+			r.IdleTTL, r.Record.TTL = c.idle, c.ttl
 			out, err := node.Rotate(t.Context(), r)
 			require.NoError(t, err)
 			const within = float64(10 * time.Second)
-			require.InDelta(t, c.access, out.Left, within)
+			require.InDelta(t, c.access, out.AccessTTL, within)
 			id := r.Access.ID()
 			for kind, want := range map[string]time.Duration{"f": c.family, "t": c.access, "w": retryLife} {
 				seen := false

@@ -39,10 +39,10 @@ func TestReplicaHangs(t *testing.T) {
 		first := before.rotation(store, before.refresh)
 		out, err := store.Rotate(ctx, first)
 		require.NoError(t, err)
-		require.Nil(t, out.Box)
+		require.Nil(t, out.RetryResponse)
 		out, err = store.Rotate(ctx, before.rotation(store, before.refresh))
 		require.NoError(t, err)
-		require.Equal(t, first.Box, out.Box, "a retry has the same answer")
+		require.Equal(t, first.RetryResponse, out.RetryResponse, "a retry has the same answer")
 		require.EqualValues(t, 2, store.Unconfirmed(tokens.UnconfirmedRotation))
 		before.refresh = first.New
 		c := d.login(t, store)
@@ -68,7 +68,7 @@ func TestReplicaHangs(t *testing.T) {
 		ended, err := store.Revoke(ctx, machine, "app")
 		require.ErrorIs(t, err, redisdb.ErrNotDurable)
 		require.True(t, ended)
-		ended, err = store.EndFamily(ctx, other.tag, other.family)
+		ended, err = store.EndSession(ctx, other.tag, other.family)
 		require.ErrorIs(t, err, redisdb.ErrNotDurable)
 		require.True(t, ended)
 		require.ErrorIs(t, store.EndUser(ctx, other.tag), redisdb.ErrNotDurable)
@@ -88,7 +88,7 @@ func TestReplicaHangs(t *testing.T) {
 		require.Equal(t, tokens.ReasonReuse, g.Reason)
 		require.ErrorIs(t, g.Unconfirmed, redisdb.ErrNotDurable)
 		require.Equal(t, 1, p.Len())
-		refusedFor(t, tokens.ReasonNoFamily, p, before.rotation(store, before.refresh))
+		refusedFor(t, tokens.ReasonNoSession, p, before.rotation(store, before.refresh))
 	})
 }
 
@@ -139,7 +139,7 @@ func TestLateRetry(t *testing.T) {
 			first := c.rotation(node, c.refresh)
 			_, err := node.Rotate(t.Context(), first)
 			require.NoError(t, err)
-			require.NoError(t, s.Client().Del(t.Context(), tokens.BoxKey(c.tag, c.family)).Err())
+			require.NoError(t, s.Client().Del(t.Context(), tokens.RetryResponseKey(c.tag, c.family)).Err())
 			time.Sleep(15 * time.Millisecond) // by Redis's clock
 			p.set(max(a.length, 0))
 			p.returned = p.returned.Add(-a.since)
@@ -148,7 +148,7 @@ func TestLateRetry(t *testing.T) {
 				p.err = redisdb.ErrUnavailable
 			}
 			retry := c.rotation(node, c.refresh)
-			retry.Window = a.window
+			retry.RetryWindow = a.window
 			out, err := node.Rotate(t.Context(), retry)
 			switch {
 			case p.err != nil:
@@ -159,8 +159,8 @@ func TestLateRetry(t *testing.T) {
 				require.True(t, out.Reissued)
 				again, err := node.Rotate(t.Context(), c.rotation(node, c.refresh))
 				require.NoError(t, err)
-				require.Equal(t, retry.Box, again.Box, "from here on it is the one answer")
-				f, err := node.Family(t.Context(), c.refresh)
+				require.Equal(t, retry.RetryResponse, again.RetryResponse, "from here on it is the one answer")
+				f, err := node.Session(t.Context(), c.refresh)
 				require.NoError(t, err)
 				require.EqualValues(t, 1, f.Generation)
 				refusedFor(t, tokens.ReasonReuse, node, c.rotation(node, first.New)) // the pair that it replaced
@@ -184,8 +184,8 @@ func TestMemoryStoodStill(t *testing.T) {
 			first := c.rotation(m, c.refresh)
 			_, err := m.Rotate(context.Background(), first)
 			require.NoError(t, err)
-			m.LoseBox(c.tag, c.family)
-			m.Stood(stood)
+			m.LoseRetryResponse(c.tag, c.family)
+			m.StoodStill(stood)
 			if stood == 0 {
 				refusedFor(t, tokens.ReasonReuse, m, c.rotation(m, c.refresh))
 				continue

@@ -60,13 +60,13 @@ type Store interface {
 	// now. Log-ins read it before they ask the directory for the last time.
 	UserEpoch(ctx context.Context, tag Tag, life time.Duration) (Epoch, error)
 
-	// Login stores a family with its first tokens if the user's epoch is still Family.UserEpoch; else it
+	// StartSession stores a session with its first tokens if the user's epoch is still Session.UserEpoch; else it
 	// is a *GrantError: somebody logged the user out meanwhile.
-	Login(ctx context.Context, l *Login) error
+	StartSession(ctx context.Context, l *SessionStart) error
 
-	// Family returns the family of a user's token under the user's epoch, or ErrNotFound. It changes nothing and judges
+	// Session returns the family of a user's token under the user's epoch, or ErrNotFound. It changes nothing and judges
 	// neither times nor the client's epoch; Rotate does.
-	Family(ctx context.Context, t Token) (*Family, error)
+	Session(ctx context.Context, t Token) (*Session, error)
 
 	// Rotate uses a refresh token. In this order: no family; another client's (no effect); epochs and
 	// expiry (family ended); this very call again (same success); the current token (rotated); the previous one while its
@@ -74,8 +74,8 @@ type Store interface {
 	// family's (Redis lost a rotation: family ended); anything else is reuse (family ended). Refusals are *GrantError, whether or not the end is confirmed.
 	Rotate(ctx context.Context, r *Rotation) (*Rotated, error)
 
-	// EndFamily ends one family of a user, as Revoke does, whoever's it is, and reports whether it lived.
-	EndFamily(ctx context.Context, tag Tag, id FamilyID) (bool, error)
+	// EndSession ends one family of a user, as Revoke does, whoever's it is, and reports whether it lived.
+	EndSession(ctx context.Context, tag Tag, id SessionID) (bool, error)
 
 	// EndUser ends everything of a user at once: every token and family under the present epoch.
 	EndUser(ctx context.Context, tag Tag) error
@@ -84,8 +84,8 @@ type Store interface {
 	// after the first.
 	EndUserOnce(ctx context.Context, tag Tag, call Call) error
 
-	// Families returns the live families of a user, the newest first.
-	Families(ctx context.Context, tag Tag) ([]*Family, error)
+	// Sessions returns the live families of a user, the newest first.
+	Sessions(ctx context.Context, tag Tag) ([]*Session, error)
 
 	// ClientEpochs returns the epoch of each client id. A missing one becomes that of held, or is drawn: a store that came back empty gets
 	// what nodes knew. With a *redisdb.PartialError the epochs that it calls answered are good.
@@ -108,11 +108,11 @@ type Store interface {
 	// returns those that come back: some node was without them since they were served last, so nothing of them from before may
 	// live. And those that go: they were served until now, and not by this configuration. Where something may come back it waits
 	// until nodes that go on with it have had the time to say so.
-	BeginServing(ctx context.Context, names []Name) (back, gone []Name, err error)
+	BeginServing(ctx context.Context, names []ServedName) (back, gone []ServedName, err error)
 
 	// Serving says that this node serves these names now. Nodes say so every few seconds: whose configuration differs takes nothing
 	// away from another that goes on.
-	Serving(ctx context.Context, names []Name) error
+	Serving(ctx context.Context, names []ServedName) error
 
 	// Once remembers a key for ttl and says whether this call is the first to do so on any node, by the word of what answers. The key
 	// holds nothing that a caller chose.

@@ -81,7 +81,7 @@ func TestServedSideBySide(t *testing.T) {
 	s := redistest.Start(t)
 	node := func() *tokens.Redis { return tokens.NewRedis(openRedis(t, s, "")).Settling(nobodyElse) }
 	x, y := tokens.ClientName("x"), tokens.ClientName("y")
-	begin := func(s *tokens.Redis, names ...tokens.Name) []tokens.Name {
+	begin := func(s *tokens.Redis, names ...tokens.ServedName) []tokens.ServedName {
 		time.Sleep(2 * time.Millisecond) // times are in milliseconds
 		back, _, err := s.BeginServing(t.Context(), names)
 		require.NoError(t, err)
@@ -89,12 +89,12 @@ func TestServedSideBySide(t *testing.T) {
 	}
 	goesOn := node()
 	begin(goesOn, x)
-	require.NoError(t, goesOn.Serving(t.Context(), []tokens.Name{x}))
+	require.NoError(t, goesOn.Serving(t.Context(), []tokens.ServedName{x}))
 	t.Run("V-34 a node begins beside others that serve the same: nothing comes back", func(t *testing.T) {
 		require.Empty(t, begin(node(), y), "of the other group")
 		fresh := node().Settling(func(ctx context.Context) error {
 			time.Sleep(2 * time.Millisecond)
-			return goesOn.Serving(ctx, []tokens.Name{x})
+			return goesOn.Serving(ctx, []tokens.ServedName{x})
 		})
 		require.Empty(t, begin(fresh, x))
 	})
@@ -102,11 +102,11 @@ func TestServedSideBySide(t *testing.T) {
 		begin(node(), y)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, _, err := node().Settling(func(ctx context.Context) error { return ctx.Err() }).BeginServing(ctx, []tokens.Name{x})
+		_, _, err := node().Settling(func(ctx context.Context) error { return ctx.Err() }).BeginServing(ctx, []tokens.ServedName{x})
 		require.ErrorIs(t, err, context.Canceled)
 	})
 	t.Run("V-34 nobody serves it any more: it comes back", func(t *testing.T) {
-		require.Equal(t, []tokens.Name{x}, begin(node(), x))
+		require.Equal(t, []tokens.ServedName{x}, begin(node(), x))
 	})
 }
 
@@ -251,13 +251,13 @@ func TestRedisRefusesWhatItCannotRead(t *testing.T) {
 	})
 	t.Run("S-65 a session of an unknown version is not ended by guess", func(t *testing.T) {
 		codec := tokens.NewCodec(tokens.NewServerKey())
-		tag, family := codec.Tag("u"), tokens.NewFamilyID()
+		tag, family := codec.Tag("u"), tokens.NewSessionID()
 		_, refresh := codec.NewRefresh(tag, family, 0)
 		_, access := codec.NewUserAccess(tag, family)
 		epoch, err := store.UserEpoch(ctx, tag, time.Hour)
 		require.NoError(t, err)
-		require.NoError(t, store.Login(ctx, &tokens.Login{Refresh: refresh, Access: access, Record: &tokens.Record{IssuedAt: time.Now(), TTL: time.Minute},
-			Idle: time.Minute, Max: time.Minute, EpochLife: time.Hour, Family: tokens.Family{Tag: tag, ID: family, ClientID: "c", UserEpoch: epoch, Subject: "u"}}))
+		require.NoError(t, store.StartSession(ctx, &tokens.SessionStart{Refresh: refresh, Access: access, Record: &tokens.Record{IssuedAt: time.Now(), TTL: time.Minute},
+			IdleTTL: time.Minute, MaxTTL: time.Minute, EpochTTL: time.Hour, Session: tokens.Session{Tag: tag, ID: family, ClientID: "c", UserEpoch: epoch, Subject: "u"}}))
 		keys, err := s.Client().Keys(ctx, "f:*").Result()
 		require.NoError(t, err)
 		require.Len(t, keys, 1)
@@ -266,7 +266,7 @@ func TestRedisRefusesWhatItCannotRead(t *testing.T) {
 		require.Error(t, err)
 		_, err = store.Revoke(ctx, access, "c")
 		require.Error(t, err)
-		_, err = store.EndFamily(ctx, tag, family)
+		_, err = store.EndSession(ctx, tag, family)
 		require.Error(t, err)
 		require.Equal(t, int64(1), s.Client().Exists(ctx, keys[0]).Val())
 	})

@@ -81,15 +81,15 @@ type Tag [8]byte
 // String returns 11 base62 digits: a user's name where the id itself must not stand.
 func (t Tag) String() string { return string(appendBase62(make([]byte, 0, 11), t[:])) }
 
-// FamilyID names one log-in of a user: the tokens that descend from it by refresh.
-type FamilyID [16]byte
+// SessionID names one log-in of a user: the tokens that descend from it by refresh.
+type SessionID [16]byte
 
 // String returns 22 base62 digits: the session's name for people and tools.
-func (f FamilyID) String() string { return string(appendBase62(make([]byte, 0, 22), f[:])) }
+func (f SessionID) String() string { return string(appendBase62(make([]byte, 0, 22), f[:])) }
 
-// ParseFamilyID reads what FamilyID.String wrote.
-func ParseFamilyID(text string) (FamilyID, bool) {
-	var f FamilyID
+// ParseSessionID reads what SessionID.String wrote.
+func ParseSessionID(text string) (SessionID, bool) {
+	var f SessionID
 	ok := decodeBase62(f[:], text)
 	return f, ok
 }
@@ -98,10 +98,10 @@ func ParseFamilyID(text string) (FamilyID, bool) {
 type Token struct {
 	Kind       Kind
 	Hash       Hash
-	Tag        Tag      // of a user's token
-	Family     FamilyID // of a user's token
-	Generation uint32   // of a refresh token: how many rotations came before it
-	JTI        string   // of a JWT; "" for an opaque token
+	Tag        Tag       // of a user's token
+	Session    SessionID // of a user's token
+	Generation uint32    // of a refresh token: how many rotations came before it
+	JTI        string    // of a JWT; "" for an opaque token
 }
 
 // Name is what an access token is called to its holders: its jti.
@@ -165,17 +165,17 @@ func (c *Codec) NewClientAccess() (string, Token) {
 }
 
 // NewUserAccess mints an access token of a family.
-func (c *Codec) NewUserAccess(tag Tag, family FamilyID) (string, Token) {
-	return c.mint(layouts[1], Token{Kind: UserAccess, Tag: tag, Family: family})
+func (c *Codec) NewUserAccess(tag Tag, family SessionID) (string, Token) {
+	return c.mint(layouts[1], Token{Kind: UserAccess, Tag: tag, Session: family})
 }
 
 // NewRefresh mints a refresh token of a family.
-func (c *Codec) NewRefresh(tag Tag, family FamilyID, generation uint32) (string, Token) {
-	return c.mint(layouts[2], Token{Kind: Refresh, Tag: tag, Family: family, Generation: generation})
+func (c *Codec) NewRefresh(tag Tag, family SessionID, generation uint32) (string, Token) {
+	return c.mint(layouts[2], Token{Kind: Refresh, Tag: tag, Session: family, Generation: generation})
 }
 
-// NewFamilyID draws the name of a new family.
-func NewFamilyID() (f FamilyID) {
+// NewSessionID draws the name of a new family.
+func NewSessionID() (f SessionID) {
 	rand.Read(f[:]) //nolint:errcheck // crypto/rand.Read never returns an error since Go 1.24
 	return f
 }
@@ -197,7 +197,7 @@ func (c *Codec) mint(l layout, t Token) (string, Token) {
 	if l.locator > 0 {
 		where := body[1 : 1+locatorSize]
 		copy(where, t.Tag[:])
-		copy(where[len(t.Tag):], t.Family[:])
+		copy(where[len(t.Tag):], t.Session[:])
 		keys.hide(where, random)
 	}
 	body = keys.appendMAC(body, l.prefix)
@@ -248,7 +248,7 @@ func (c *Codec) parse(l layout, text string) (Token, error) {
 	if l.locator > 0 {
 		where := body[1 : 1+locatorSize]
 		keys.hide(where, body[open-randomSize:open])
-		t.Tag, t.Family = Tag(where[:8]), FamilyID(where[8:])
+		t.Tag, t.Session = Tag(where[:8]), SessionID(where[8:])
 	}
 	if l.generation > 0 {
 		t.Generation = binary.BigEndian.Uint32(body[1+l.locator:])

@@ -12,7 +12,7 @@ import (
 func testCodec() *Codec { return NewCodec(ServerKey{1, 2, 3}) }
 
 func mintAll(c *Codec) map[Kind]string {
-	tag, fam := c.Tag("u-1"), NewFamilyID()
+	tag, fam := c.Tag("u-1"), NewSessionID()
 	ca, _ := c.NewClientAccess()
 	ua, _ := c.NewUserAccess(tag, fam)
 	rt, _ := c.NewRefresh(tag, fam, 7)
@@ -39,12 +39,12 @@ func TestBase62(t *testing.T) {
 
 func TestCodecRoundTrip(t *testing.T) {
 	c := testCodec()
-	tag, fam := c.Tag("u-1"), NewFamilyID()
+	tag, fam := c.Tag("u-1"), NewSessionID()
 	text, minted := c.NewRefresh(tag, fam, 7)
 	parsed, err := c.Parse(text)
 	require.NoError(t, err)
 	require.Equal(t, minted, parsed)
-	require.Equal(t, Token{Kind: Refresh, Hash: HashText(text), Tag: tag, Family: fam, Generation: 7}, parsed)
+	require.Equal(t, Token{Kind: Refresh, Hash: HashText(text), Tag: tag, Session: fam, Generation: 7}, parsed)
 
 	text, minted = c.NewUserAccess(tag, fam)
 	parsed, err = c.Parse(text)
@@ -75,7 +75,7 @@ func TestTokenTexts(t *testing.T) {
 		}
 	})
 	t.Run("two tokens of one user share no visible part", func(t *testing.T) {
-		tag, fam := c.Tag("u-1"), NewFamilyID()
+		tag, fam := c.Tag("u-1"), NewSessionID()
 		a, _ := c.NewUserAccess(tag, fam)
 		b, _ := c.NewUserAccess(tag, fam)
 		require.Less(t, longestCommon(a[prefixLen+2:], b[prefixLen+2:]), 6)

@@ -70,7 +70,7 @@ func (p Program) openBase(ctx context.Context, cfg *config.Config, log *slog.Log
 		b.trail, b.closers = audit.New(sink, log, b.metrics.Audited), append(b.closers, closeSink)
 	}
 	if err == nil {
-		b.key, err = tokens.OpenKey(ctx, st.tokens, tokens.KeyPatience, log)
+		b.key, err = tokens.OpenKey(ctx, st.tokens, tokens.KeyWait, log)
 	}
 	if err == nil {
 		b.served = &served{store: st.tokens, codec: b.key.Codec(), log: log}

@@ -21,7 +21,7 @@ type served struct {
 	log   *slog.Logger
 
 	mu   sync.Mutex
-	now  []tokens.Name
+	now  []tokens.ServedName
 	late bool // the beginning could not be noted
 }
 
@@ -59,7 +59,7 @@ func (s *served) begin(ctx context.Context, cfg *config.Config) (undo func(), er
 	names, ids := namesOf(cfg)
 	s.mu.Lock()
 	before := s.now
-	s.now = slices.DeleteFunc(slices.Clone(before), func(n tokens.Name) bool { return !slices.Contains(names, n) })
+	s.now = slices.DeleteFunc(slices.Clone(before), func(n tokens.ServedName) bool { return !slices.Contains(names, n) })
 	s.mu.Unlock() // what goes on is said meanwhile: others may wait for that
 	undo = func() {
 		s.mu.Lock()
@@ -123,9 +123,9 @@ func (s *served) end(ctx context.Context, who known) error {
 }
 
 // namesOf returns the names that a configuration serves, and whose names there are, also of those that it disables.
-func namesOf(cfg *config.Config) (names []tokens.Name, ids map[tokens.Name]known) {
-	ids = map[tokens.Name]known{}
-	add := func(n tokens.Name, who known, disabled bool) {
+func namesOf(cfg *config.Config) (names []tokens.ServedName, ids map[tokens.ServedName]known) {
+	ids = map[tokens.ServedName]known{}
+	add := func(n tokens.ServedName, who known, disabled bool) {
 		if ids[n] = who; !disabled {
 			names = append(names, n)
 		}

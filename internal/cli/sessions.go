@@ -24,7 +24,7 @@ func (p Program) userSessions(u *userRun) error {
 	if err != nil {
 		return err
 	}
-	found, err := u.tokens.Families(u.ctx, u.codec.Tag(id))
+	found, err := u.tokens.Sessions(u.ctx, u.codec.Tag(id))
 	if err != nil {
 		return err
 	}
@@ -51,11 +51,11 @@ func (p Program) userLogout(u *userRun) error {
 		}
 		return u.done(id, u.endAll(id), audit.SessionsEnded, "every session has ended")
 	}
-	family, ok := tokens.ParseFamilyID(u.session)
+	family, ok := tokens.ParseSessionID(u.session)
 	if !ok {
 		return usageError{errors.New("this is no session id; \"grantor user sessions\" lists them")}
 	}
-	ended, err := u.tokens.EndFamily(u.ctx, u.codec.Tag(id), family)
+	ended, err := u.tokens.EndSession(u.ctx, u.codec.Tag(id), family)
 	switch {
 	case !ended && err == nil:
 		return errors.New("the user has no such session")

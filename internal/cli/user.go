@@ -109,7 +109,7 @@ func (p Program) withUsers(c *cobra.Command, cfg *config.Config, f *userFlags, n
 	}
 	defer dir.close()
 	store := tokens.NewRedis(db)
-	key, err := tokens.ClaimServerKey(c.Context(), store, tokens.KeyPatience)
+	key, err := tokens.ClaimServerKey(c.Context(), store, tokens.KeyWait)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func TestRedact(t *testing.T) {
 	t.Run("S-30 a secret or token, whole or cut, is taken out of a text", func(t *testing.T) {
 		key := tokens.NewCodec(tokens.NewServerKey())
 		access, _ := key.NewClientAccess()
-		refresh, _ := key.NewRefresh(tokens.Tag{1}, tokens.FamilyID{2}, 3)
+		refresh, _ := key.NewRefresh(tokens.Tag{1}, tokens.SessionID{2}, 3)
 		for _, secret := range []string{tokens.NewSecret(), tokens.NewRegistrationToken(), access, refresh} {
 			for _, typed := range []string{secret, secret[:20], secret[:9]} {
 				for _, text := range []string{typed, "there is no client \"" + typed + "\"", typed + " and " + typed, "x" + typed} {

@@ -16,7 +16,7 @@ type world struct {
 	store tokens.Store
 	codec *tokens.Codec
 	tag   tokens.Tag
-	fam   tokens.FamilyID
+	fam   tokens.SessionID
 	epoch tokens.Epoch
 }
 
@@ -31,7 +31,7 @@ func newWorld(t *testing.T, s tokens.Store) *world {
 	t.Helper()
 	key, err := tokens.ClaimServerKey(t.Context(), s, 0)
 	require.NoError(t, err)
-	w := &world{t: t, store: s, codec: tokens.NewCodec(key), fam: tokens.NewFamilyID()}
+	w := &world{t: t, store: s, codec: tokens.NewCodec(key), fam: tokens.NewSessionID()}
 	w.tag = w.codec.Tag(fmt.Sprintf("u-%s-%x", t.Name(), w.fam))
 	w.epoch, err = s.UserEpoch(t.Context(), w.tag, time.Hour)
 	require.NoError(t, err)
@@ -44,17 +44,17 @@ func userRecord() *tokens.Record {
 }
 
 // login stores a family and returns its first tokens.
-func (w *world) login(change ...func(*tokens.Login)) (access, refresh tokens.Token) {
+func (w *world) login(change ...func(*tokens.SessionStart)) (access, refresh tokens.Token) {
 	w.t.Helper()
 	_, access = w.codec.NewUserAccess(w.tag, w.fam)
 	_, refresh = w.codec.NewRefresh(w.tag, w.fam, 0)
-	l := &tokens.Login{Refresh: refresh, Access: access, Record: userRecord(), Idle: 30 * time.Minute, Max: time.Hour, EpochLife: 2 * time.Hour,
-		Family: tokens.Family{Tag: w.tag, ID: w.fam, ClientID: client, ClientEpoch: clientEpoch, UserEpoch: w.epoch, Subject: "u-1", Username: "ada",
+	l := &tokens.SessionStart{Refresh: refresh, Access: access, Record: userRecord(), IdleTTL: 30 * time.Minute, MaxTTL: time.Hour, EpochTTL: 2 * time.Hour,
+		Session: tokens.Session{Tag: w.tag, ID: w.fam, ClientID: client, ClientEpoch: clientEpoch, UserEpoch: w.epoch, Subject: "u-1", Username: "ada",
 			Scope: "orders:read orders:write", Audience: []string{"https://orders.example.com"}, Credential: [16]byte{1}, Address: address}}
 	for _, c := range change {
 		c(l)
 	}
-	require.NoError(w.t, w.store.Login(w.t.Context(), l))
+	require.NoError(w.t, w.store.StartSession(w.t.Context(), l))
 	return access, refresh
 }
 
@@ -62,8 +62,8 @@ func (w *world) login(change ...func(*tokens.Login)) (access, refresh tokens.Tok
 func (w *world) rotation(old tokens.Token, change ...func(*tokens.Rotation)) *tokens.Rotation {
 	_, next := w.codec.NewRefresh(w.tag, w.fam, old.Generation+1)
 	_, access := w.codec.NewUserAccess(w.tag, w.fam)
-	r := &tokens.Rotation{Old: old, New: next, ClientID: client, ClientEpoch: clientEpoch, Idle: 30 * time.Minute, Window: 10 * time.Second,
-		Access: access, Record: userRecord(), Box: []byte("sealed" + string(access.Hash[:])), Address: address}
+	r := &tokens.Rotation{Old: old, New: next, ClientID: client, ClientEpoch: clientEpoch, IdleTTL: 30 * time.Minute, RetryWindow: 10 * time.Second,
+		Access: access, Record: userRecord(), RetryResponse: []byte("sealed" + string(access.Hash[:])), Address: address}
 	for _, c := range change {
 		c(r)
 	}
@@ -96,7 +96,7 @@ func (w *world) alive(access tokens.Token) bool {
 
 func (w *world) family(any tokens.Token) bool {
 	w.t.Helper()
-	_, err := w.store.Family(w.t.Context(), any)
+	_, err := w.store.Session(w.t.Context(), any)
 	if err != nil {
 		require.ErrorIs(w.t, err, tokens.ErrNotFound)
 	}

@@ -17,16 +17,16 @@ func testRotations(t *testing.T, begin func(t *testing.T) *world) {
 		a0, r0 := w.login()
 		r := w.rotation(r0)
 		out := w.rotate(r)
-		require.Nil(t, out.Box)
-		require.InDelta(t, time.Minute, out.Left, float64(time.Second))
+		require.Nil(t, out.RetryResponse)
+		require.InDelta(t, time.Minute, out.AccessTTL, float64(time.Second))
 		require.True(t, w.alive(a0))
 		require.True(t, w.alive(r.Access))
-		require.Nil(t, w.rotate(w.rotation(r.New)).Box)
+		require.Nil(t, w.rotate(w.rotation(r.New)).RetryResponse)
 	})
 	t.Run("row 1: no family", func(t *testing.T) {
 		w := begin(t)
 		_, tok := w.codec.NewRefresh(w.tag, w.fam, 0)
-		w.refused(w.rotation(tok), tokens.ReasonNoFamily)
+		w.refused(w.rotation(tok), tokens.ReasonNoSession)
 	})
 	t.Run("row 2: RT-07 RT-08 V-05 another client's token, without effect", func(t *testing.T) {
 		w := begin(t)
@@ -44,7 +44,7 @@ func testRotations(t *testing.T, begin func(t *testing.T) *world) {
 		require.True(t, w.alive(a0))
 		first := w.rotation(r0)
 		w.rotate(first)
-		w.refused(w.rotation(r0, func(r *tokens.Rotation) { r.ClientID, r.Window = "other", 0 }), tokens.ReasonOtherClient)
+		w.refused(w.rotation(r0, func(r *tokens.Rotation) { r.ClientID, r.RetryWindow = "other", 0 }), tokens.ReasonOtherClient)
 		_, beside := w.codec.NewRefresh(w.tag, w.fam, 7)
 		w.refused(w.rotation(beside, func(r *tokens.Rotation) { r.ClientID = "other" }), tokens.ReasonOtherClient)
 		w.rotate(w.rotation(first.New))
@@ -60,7 +60,7 @@ func testRotations(t *testing.T, begin func(t *testing.T) *world) {
 			}
 			first.ClientEpoch = tokens.Epoch{9}
 			w.refused(first, tokens.ReasonEnded)
-			w.refused(w.rotation(r0), tokens.ReasonNoFamily)
+			w.refused(w.rotation(r0), tokens.ReasonNoSession)
 		}
 	})
 	t.Run("row 3: the client's epoch changed: family ended", func(t *testing.T) {
@@ -68,7 +68,7 @@ func testRotations(t *testing.T, begin func(t *testing.T) *world) {
 		a0, r0 := w.login()
 		w.refused(w.rotation(r0, func(r *tokens.Rotation) { r.ClientEpoch = tokens.Epoch{9} }), tokens.ReasonEnded)
 		require.False(t, w.alive(a0))
-		w.refused(w.rotation(r0), tokens.ReasonNoFamily)
+		w.refused(w.rotation(r0), tokens.ReasonNoSession)
 	})
 	t.Run("row 3: the user's epoch changed: family ended", func(t *testing.T) {
 		w := begin(t)
@@ -84,15 +84,15 @@ func testRotations(t *testing.T, begin func(t *testing.T) *world) {
 		w := begin(t)
 		_, r0 := w.login()
 		require.Eventually(t, func() bool {
-			_, err := w.store.Rotate(t.Context(), w.rotation(r0, func(r *tokens.Rotation) { r.Idle, r.ClientID = 50*time.Millisecond, client }))
+			_, err := w.store.Rotate(t.Context(), w.rotation(r0, func(r *tokens.Rotation) { r.IdleTTL, r.ClientID = 50*time.Millisecond, client }))
 			return err != nil
 		}, 3*time.Second, 60*time.Millisecond)
 	})
 	t.Run("row 3: RT-17 absolute expiry; no access token outlives it", func(t *testing.T) {
 		w := begin(t)
-		a0, r0 := w.login(func(l *tokens.Login) { l.Max = 1500 * time.Millisecond })
+		a0, r0 := w.login(func(l *tokens.SessionStart) { l.MaxTTL = 1500 * time.Millisecond })
 		r := w.rotation(r0)
-		require.LessOrEqual(t, w.rotate(r).Left, 1500*time.Millisecond)
+		require.LessOrEqual(t, w.rotate(r).AccessTTL, 1500*time.Millisecond)
 		require.Eventually(t, func() bool { return !w.alive(a0) && !w.alive(r.Access) }, 4*time.Second, 20*time.Millisecond)
 	})
 	t.Run("row 4: a call executed twice by the network layer succeeds twice", func(t *testing.T) {
@@ -100,7 +100,7 @@ func testRotations(t *testing.T, begin func(t *testing.T) *world) {
 		_, r0 := w.login()
 		r := w.rotation(r0)
 		for range 3 {
-			require.Nil(t, w.rotate(r).Box)
+			require.Nil(t, w.rotate(r).RetryResponse)
 		}
 		require.True(t, w.alive(r.Access))
 		w.rotate(w.rotation(r.New))
@@ -117,8 +117,8 @@ func testRetries(t *testing.T, begin func(t *testing.T) *world) {
 		w.rotate(first)
 		again := w.rotation(r0)
 		out := w.rotate(again)
-		require.Equal(t, first.Box, out.Box)
-		require.False(t, out.Own)
+		require.Equal(t, first.RetryResponse, out.RetryResponse)
+		require.False(t, out.NewAccess)
 		require.False(t, w.alive(again.Access))
 		w.rotate(w.rotation(first.New))
 	})
@@ -140,10 +140,10 @@ func testRetries(t *testing.T, begin func(t *testing.T) *world) {
 		first := w.rotation(r0)
 		w.rotate(first)
 		for i := range 12 {
-			other := w.rotation(r0, func(r *tokens.Rotation) { r.Ask = [16]byte{byte(i + 1)} })
+			other := w.rotation(r0, func(r *tokens.Rotation) { r.RequestHash = [16]byte{byte(i + 1)} })
 			out := w.rotate(other)
-			require.True(t, out.Own)
-			require.Equal(t, first.Box, out.Box)
+			require.True(t, out.NewAccess)
+			require.Equal(t, first.RetryResponse, out.RetryResponse)
 			require.True(t, w.alive(other.Access))
 		}
 		w.rotate(w.rotation(first.New))
@@ -159,7 +159,7 @@ func testRetries(t *testing.T, begin func(t *testing.T) *world) {
 			for range 2 {
 				out := w.rotate(w.rotation(now, elsewhere))
 				require.True(t, out.Suspicious)
-				require.Equal(t, first.Box, out.Box)
+				require.Equal(t, first.RetryResponse, out.RetryResponse)
 			}
 			now = first.New
 		}
@@ -192,7 +192,7 @@ func testReuses(t *testing.T, begin func(t *testing.T) *world) {
 		second := w.rotation(first.New)
 		w.rotate(second)
 		w.refused(w.rotation(r0), tokens.ReasonReuse)
-		w.refused(w.rotation(second.New), tokens.ReasonNoFamily)
+		w.refused(w.rotation(second.New), tokens.ReasonNoSession)
 		for _, a := range []tokens.Token{a0, first.Access, second.Access} {
 			require.False(t, w.alive(a))
 		}
@@ -200,7 +200,7 @@ func testReuses(t *testing.T, begin func(t *testing.T) *world) {
 	t.Run("row 8: RT-12 a replay after the window ends the family", func(t *testing.T) {
 		w := begin(t)
 		_, r0 := w.login()
-		w.rotate(w.rotation(r0, func(r *tokens.Rotation) { r.Window = 20 * time.Millisecond }))
+		w.rotate(w.rotation(r0, func(r *tokens.Rotation) { r.RetryWindow = 20 * time.Millisecond }))
 		require.Eventually(t, func() bool {
 			_, err := w.store.Rotate(t.Context(), w.rotation(r0))
 			return err != nil
@@ -210,7 +210,7 @@ func testReuses(t *testing.T, begin func(t *testing.T) *world) {
 	t.Run("row 8: retry_window 0 is strict from the start", func(t *testing.T) {
 		w := begin(t)
 		_, r0 := w.login()
-		w.rotate(w.rotation(r0, func(r *tokens.Rotation) { r.Window = 0 }))
+		w.rotate(w.rotation(r0, func(r *tokens.Rotation) { r.RetryWindow = 0 }))
 		w.refused(w.rotation(r0), tokens.ReasonReuse)
 	})
 }

@@ -13,7 +13,7 @@ import (
 func RunServed(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
 	x, y, z := tokens.ClientName("x"), tokens.ClientName("y"), tokens.UserName("x")
 	// serve has a node serve some names, and returns what came back and what went.
-	serve := func(t *testing.T, s tokens.Store, names ...tokens.Name) (back, gone []tokens.Name) {
+	serve := func(t *testing.T, s tokens.Store, names ...tokens.ServedName) (back, gone []tokens.ServedName) {
 		t.Helper()
 		time.Sleep(2 * time.Millisecond) // times are in milliseconds
 		back, gone, err := s.BeginServing(t.Context(), names)
@@ -21,7 +21,7 @@ func RunServed(t *testing.T, open func(t *testing.T) (node func() tokens.Store))
 		require.NoError(t, s.Serving(t.Context(), names))
 		return back, gone
 	}
-	none := func(t *testing.T, back, gone []tokens.Name) {
+	none := func(t *testing.T, back, gone []tokens.ServedName) {
 		t.Helper()
 		require.Empty(t, back)
 		require.Empty(t, gone)
@@ -32,11 +32,11 @@ func RunServed(t *testing.T, open func(t *testing.T) (node func() tokens.Store))
 		none(t, back, gone)
 		back, gone = serve(t, s, y)
 		require.Empty(t, back)
-		require.ElementsMatch(t, []tokens.Name{x, z}, gone)
+		require.ElementsMatch(t, []tokens.ServedName{x, z}, gone)
 		back, gone = serve(t, s, y)
 		none(t, back, gone)
 		back, gone = serve(t, s, z, y, x)
-		require.ElementsMatch(t, []tokens.Name{x, z}, back)
+		require.ElementsMatch(t, []tokens.ServedName{x, z}, back)
 		require.Empty(t, gone)
 		back, gone = serve(t, s, x, y, z)
 		none(t, back, gone)
@@ -45,23 +45,23 @@ func RunServed(t *testing.T, open func(t *testing.T) (node func() tokens.Store))
 		s := open(t)()
 		serve(t, s, x)
 		_, gone := serve(t, s)
-		require.Equal(t, []tokens.Name{x}, gone)
+		require.Equal(t, []tokens.ServedName{x}, gone)
 		back, _ := serve(t, s, x)
-		require.Equal(t, []tokens.Name{x}, back)
+		require.Equal(t, []tokens.ServedName{x}, back)
 	})
 }
 
 // RunServedByMany is about nodes with different configurations: stores of one node have none.
 func RunServedByMany(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
 	x, y, z := tokens.ClientName("x"), tokens.ClientName("y"), tokens.ClientName("z")
-	begin := func(t *testing.T, s tokens.Store, names ...tokens.Name) []tokens.Name {
+	begin := func(t *testing.T, s tokens.Store, names ...tokens.ServedName) []tokens.ServedName {
 		t.Helper()
 		time.Sleep(2 * time.Millisecond)
 		back, _, err := s.BeginServing(t.Context(), names)
 		require.NoError(t, err)
 		return back
 	}
-	beat := func(t *testing.T, s tokens.Store, names ...tokens.Name) {
+	beat := func(t *testing.T, s tokens.Store, names ...tokens.ServedName) {
 		t.Helper()
 		time.Sleep(2 * time.Millisecond)
 		require.NoError(t, s.Serving(t.Context(), names))
@@ -117,7 +117,7 @@ func RunServedByMany(t *testing.T, open func(t *testing.T) (node func() tokens.S
 		beat(t, b, x, y) // b has the old file still, and issues for y
 		begin(t, b, x)
 		beat(t, b, x)
-		require.Equal(t, []tokens.Name{y}, begin(t, a, x, y))
+		require.Equal(t, []tokens.ServedName{y}, begin(t, a, x, y))
 		beat(t, a, x, y)
 		require.Empty(t, begin(t, b, x, y))
 	})
@@ -130,7 +130,7 @@ func RunServedByMany(t *testing.T, open func(t *testing.T) (node func() tokens.S
 		begin(t, s, x)
 		beat(t, s, x)
 		s = node()
-		require.Equal(t, []tokens.Name{y}, begin(t, s, x, y))
+		require.Equal(t, []tokens.ServedName{y}, begin(t, s, x, y))
 	})
 	t.Run("V-34 a node that fails between the two steps: it comes back again", func(t *testing.T) {
 		node := open(t)
@@ -139,7 +139,7 @@ func RunServedByMany(t *testing.T, open func(t *testing.T) (node func() tokens.S
 		beat(t, s, x, y)
 		begin(t, s, x)
 		beat(t, s, x)
-		require.Equal(t, []tokens.Name{y}, begin(t, s, x, y))
-		require.Equal(t, []tokens.Name{y}, begin(t, node(), x, y))
+		require.Equal(t, []tokens.ServedName{y}, begin(t, s, x, y))
+		require.Equal(t, []tokens.ServedName{y}, begin(t, node(), x, y))
 	})
 }

@@ -23,8 +23,8 @@ func testLogins(t *testing.T, begin func(t *testing.T) *world) {
 		require.Equal(t, client, r.ClientID)
 		require.Equal(t, clientEpoch, r.ClientEpoch)
 		require.Equal(t, "orders:read", r.Scope)
-		require.Equal(t, w.fam, r.Family)
-		f, err := w.store.Family(t.Context(), refresh)
+		require.Equal(t, w.fam, r.Session)
+		f, err := w.store.Session(t.Context(), refresh)
 		require.NoError(t, err)
 		require.Equal(t, "orders:read orders:write", f.Scope)
 		require.Equal(t, [16]byte{1}, f.Credential)
@@ -36,13 +36,13 @@ func testLogins(t *testing.T, begin func(t *testing.T) *world) {
 		w := begin(t)
 		require.NoError(t, w.store.EndUser(t.Context(), w.tag))
 		_, access := w.codec.NewUserAccess(w.tag, w.fam)
-		l := &tokens.Login{Access: access, Record: userRecord(), Idle: time.Minute, Max: time.Hour, EpochLife: time.Hour,
-			Family: tokens.Family{Tag: w.tag, ID: w.fam, ClientID: client, UserEpoch: w.epoch}}
+		l := &tokens.SessionStart{Access: access, Record: userRecord(), IdleTTL: time.Minute, MaxTTL: time.Hour, EpochTTL: time.Hour,
+			Session: tokens.Session{Tag: w.tag, ID: w.fam, ClientID: client, UserEpoch: w.epoch}}
 		var g *tokens.GrantError
-		require.ErrorAs(t, w.store.Login(t.Context(), l), &g)
+		require.ErrorAs(t, w.store.StartSession(t.Context(), l), &g)
 		_, err := w.store.UserEpoch(t.Context(), w.tag, time.Hour)
 		require.NoError(t, err)
-		require.ErrorAs(t, w.store.Login(t.Context(), l), &g, "nor under an epoch that came after")
+		require.ErrorAs(t, w.store.StartSession(t.Context(), l), &g, "nor under an epoch that came after")
 		require.False(t, w.alive(access))
 	})
 }
@@ -71,16 +71,16 @@ func testRaces(t *testing.T, open func(t *testing.T) func() tokens.Store) {
 						boxes["error "+err.Error()]++
 						return
 					}
-					if out.Box == nil {
+					if out.RetryResponse == nil {
 						own, winner = own+1, r
 						return
 					}
-					boxes[string(out.Box)]++
+					boxes[string(out.RetryResponse)]++
 				})
 			}
 			wg.Wait()
 			require.Equal(t, 1, own)
-			require.Equal(t, map[string]int{string(winner.Box): 63}, boxes)
+			require.Equal(t, map[string]int{string(winner.RetryResponse): 63}, boxes)
 			now = winner.New
 		}
 		require.True(t, a.family(now))
@@ -88,7 +88,7 @@ func testRaces(t *testing.T, open func(t *testing.T) func() tokens.Store) {
 	t.Run("RV-17 a revocation that races sixteen refreshes leaves nothing alive", func(t *testing.T) {
 		w := begin(t)
 		for range 16 {
-			w.fam = tokens.NewFamilyID()
+			w.fam = tokens.NewSessionID()
 			a0, r0 := w.login()
 			access := []tokens.Token{a0}
 			var wg sync.WaitGroup
@@ -126,7 +126,7 @@ func testEnds(t *testing.T, begin func(t *testing.T) *world) {
 		require.NoError(t, err)
 		require.True(t, ended)
 		require.False(t, w.alive(a0))
-		w.refused(w.rotation(first.New), tokens.ReasonNoFamily)
+		w.refused(w.rotation(first.New), tokens.ReasonNoSession)
 	})
 	t.Run("RV-12 revoking an access token leaves the refresh token alive; another client's try has no effect", func(t *testing.T) {
 		w := begin(t)
@@ -144,24 +144,24 @@ func testEnds(t *testing.T, begin func(t *testing.T) *world) {
 		w := begin(t)
 		a1, _ := w.login()
 		first := w.fam
-		w.fam = tokens.NewFamilyID()
+		w.fam = tokens.NewSessionID()
 		a2, _ := w.login()
-		list, err := w.store.Families(t.Context(), w.tag)
+		list, err := w.store.Sessions(t.Context(), w.tag)
 		require.NoError(t, err)
 		require.Len(t, list, 2)
 		require.False(t, list[0].Created.Before(list[1].Created))
-		ended, err := w.store.EndFamily(t.Context(), w.tag, first)
+		ended, err := w.store.EndSession(t.Context(), w.tag, first)
 		require.NoError(t, err)
 		require.True(t, ended)
 		require.False(t, w.alive(a1))
 		require.True(t, w.alive(a2))
-		list, err = w.store.Families(t.Context(), w.tag)
+		list, err = w.store.Sessions(t.Context(), w.tag)
 		require.NoError(t, err)
 		require.Len(t, list, 1)
 		require.Equal(t, w.fam, list[0].ID)
 		require.NoError(t, w.store.EndUser(t.Context(), w.tag))
 		require.False(t, w.alive(a2))
-		list, err = w.store.Families(t.Context(), w.tag)
+		list, err = w.store.Sessions(t.Context(), w.tag)
 		require.NoError(t, err)
 		require.Empty(t, list)
 	})

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// Family is one log-in of a user and all tokens that descend from it.
-type Family struct {
+// Session is one log-in of a user and all tokens that descend from it.
+type Session struct {
 	Tag         Tag
-	ID          FamilyID
+	ID          SessionID
 	ClientID    string
 	ClientEpoch Epoch
 	UserEpoch   Epoch
@@ -31,38 +31,38 @@ type Family struct {
 // MaxAddress is the room for a coarse address, in bytes.
 const MaxAddress = 24
 
-// Login is a new family with its first tokens.
-type Login struct {
-	Family    Family // without times
-	Refresh   Token  // zero: the client has no refresh grant
-	Access    Token
-	Record    *Record       // of Access
-	Idle      time.Duration // how long the family lives unused
-	Max       time.Duration // how long it lives at all
-	EpochLife time.Duration // how long a user's epoch lives: longer than any family
+// SessionStart is a new session with its first tokens.
+type SessionStart struct {
+	Session  Session // without times
+	Refresh  Token   // zero: the client has no refresh grant
+	Access   Token
+	Record   *Record       // of Access
+	IdleTTL  time.Duration // how long the family lives unused
+	MaxTTL   time.Duration // how long it lives at all
+	EpochTTL time.Duration // how long a user's epoch lives: longer than any family
 }
 
 // Rotation is one use of a refresh token. New, Access and Box are drawn before the store is
 // asked, so a repeated call is the same call.
 type Rotation struct {
-	Old, New    Token
-	ClientID    string
-	ClientEpoch Epoch
-	Idle        time.Duration
-	Window      time.Duration // how long a repetition gets the same answer; 0: never
-	Access      Token
-	Record      *Record  // of Access
-	Ask         [16]byte // hash of what was asked for: scope and resources
-	Box         []byte   // the answer, sealed so that Old alone opens it
-	Address     string
-	Outage      Outage // of what the caller asks beside the store: it forgives a late retry as one of the store's does
+	Old, New      Token
+	ClientID      string
+	ClientEpoch   Epoch
+	IdleTTL       time.Duration
+	RetryWindow   time.Duration // how long a repetition gets the same answer; 0: never
+	Access        Token
+	Record        *Record  // of Access
+	RequestHash   [16]byte // hash of what was asked for: scope and resources
+	RetryResponse []byte   // the answer, sealed so that Old alone opens it
+	Address       string
+	Outage        Outage // of what the caller asks beside the store: it forgives a late retry as one of the store's does
 }
 
 // Rotated is what became of a Rotation.
 type Rotated struct {
-	Box  []byte        // nil: this call's own tokens are the answer. Else a retry: the answer is in here
-	Own  bool          // with Box: another scope was asked for, so only the refresh token comes from the box
-	Left time.Duration // what is left of the access token's life
+	RetryResponse []byte        // nil: this call's own tokens are the answer. Else a retry: the answer is in here
+	NewAccess     bool          // with Box: another scope was asked for, so only the refresh token comes from the box
+	AccessTTL     time.Duration // what is left of the access token's life
 	// Reissued says that a retry came after the retry response was gone, through an outage of the store: it got a new
 	// pair in the place of one that nobody is believed to have.
 	Reissued bool
@@ -75,7 +75,7 @@ type Reason string
 
 // The reasons, in the order in which they are looked for.
 const (
-	ReasonNoFamily     Reason = "family_gone"
+	ReasonNoSession    Reason = "family_gone"
 	ReasonOtherClient  Reason = "other_clients_token" // no effect
 	ReasonEnded        Reason = "family_expired"      // expired, or an epoch of client or user changed: family ended
 	ReasonAccessGone   Reason = "retry_after_revocation"
@@ -121,7 +121,7 @@ const (
 const marksV1 = "000"
 
 // appendFamilyBody writes what no script looks at.
-func appendFamilyBody(dst []byte, f *Family) []byte {
+func appendFamilyBody(dst []byte, f *Session) []byte {
 	dst = append(dst, f.Credential[:]...)
 	dst = appendText(dst, f.Subject)
 	dst = appendText(dst, f.Username)
@@ -134,12 +134,12 @@ func appendFamilyBody(dst []byte, f *Family) []byte {
 }
 
 // parseFamily reads a family's value. It returns an error that wraps ErrRecord.
-func parseFamily(value []byte, tag Tag, id FamilyID) (*Family, error) {
+func parseFamily(value []byte, tag Tag, id SessionID) (*Session, error) {
 	bad := func(what string) error { return fmt.Errorf("%w: family: %s", ErrRecord, what) }
 	if len(value) < atName+4 || value[0] != familyV1 {
 		return nil, bad("version or length")
 	}
-	f := &Family{Tag: tag, ID: id, UserEpoch: Epoch(value[atUser:]), ClientEpoch: Epoch(value[atClient:]),
+	f := &Session{Tag: tag, ID: id, UserEpoch: Epoch(value[atUser:]), ClientEpoch: Epoch(value[atClient:]),
 		Address: strings.TrimRight(string(value[atAddress:atName]), " ")}
 	gen, err0 := strconv.ParseUint(string(value[atGen:atUser]), 16, 32)
 	var times [3]int64
@@ -183,7 +183,7 @@ func appendUserRecord(dst []byte, h Hash, r *Record) []byte {
 }
 
 // parseUserRecord puts a user's record together with its family's.
-func parseUserRecord(value []byte, h Hash, f *Family) (*Record, error) {
+func parseUserRecord(value []byte, h Hash, f *Session) (*Record, error) {
 	d := decoder{rest: value}
 	if v := d.byte(); v != recordUserV1 {
 		return nil, fmt.Errorf("%w: version %d", ErrRecord, v)
@@ -202,9 +202,9 @@ func parseUserRecord(value []byte, h Hash, f *Family) (*Record, error) {
 }
 
 // complete fills a record with what the family knows; no access token outlives its family.
-func (f *Family) complete(r *Record) {
+func (f *Session) complete(r *Record) {
 	r.ClientID, r.ClientEpoch = f.ClientID, f.ClientEpoch
-	r.Subject, r.Username, r.Family = f.Subject, f.Username, f.ID
+	r.Subject, r.Username, r.Session = f.Subject, f.Username, f.ID
 	if left := f.Expires.Sub(r.IssuedAt).Truncate(time.Second); left < r.TTL {
 		r.TTL = max(left, 0)
 	}

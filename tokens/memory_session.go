@@ -10,7 +10,7 @@ import (
 
 // kept is a family as Memory holds it. Values in shards are immutable: changes replace them.
 type kept struct {
-	Family
+	Session
 	current, previous Hash
 }
 
@@ -36,26 +36,26 @@ func (m *Memory) UserEpoch(_ context.Context, tag Tag, life time.Duration) (Epoc
 	return e, m.set(s, userEpochKey(tag), e, now.Add(life))
 }
 
-// Login implements Store.
-func (m *Memory) Login(_ context.Context, l *Login) error {
-	tag := l.Family.Tag
+// StartSession implements Store.
+func (m *Memory) StartSession(_ context.Context, l *SessionStart) error {
+	tag := l.Session.Tag
 	s := m.userShard(tag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if e, ok := s.get(userEpochKey(tag), now).(Epoch); !ok || e != l.Family.UserEpoch {
+	if e, ok := s.get(userEpochKey(tag), now).(Epoch); !ok || e != l.Session.UserEpoch {
 		return &GrantError{Reason: ReasonLogout}
 	}
-	k := kept{Family: l.Family, current: l.Refresh.Hash}
+	k := kept{Session: l.Session, current: l.Refresh.Hash}
 	k.Scope = strings.Clone(k.Scope) // see own
-	k.Created, k.LastUsed, k.Expires = now, now, now.Add(l.Max)
-	if err := m.set(s, userTokenKey(l.Access), own(l.Record), now.Add(min(l.Record.left(now), l.Max))); err != nil {
+	k.Created, k.LastUsed, k.Expires = now, now, now.Add(l.MaxTTL)
+	if err := m.set(s, userTokenKey(l.Access), own(l.Record), now.Add(min(l.Record.left(now), l.MaxTTL))); err != nil {
 		return err
 	}
-	if err := m.set(s, familyKey(tag, k.ID), k, now.Add(familyLife(l.Idle, l.Record.TTL, l.Max))); err != nil {
+	if err := m.set(s, familyKey(tag, k.ID), k, now.Add(familyLife(l.IdleTTL, l.Record.TTL, l.MaxTTL))); err != nil {
 		return err
 	}
-	return m.set(s, userEpochKey(tag), l.Family.UserEpoch, now.Add(l.EpochLife))
+	return m.set(s, userEpochKey(tag), l.Session.UserEpoch, now.Add(l.EpochTTL))
 }
 
 // loadUser looks a user's access token up.
@@ -65,7 +65,7 @@ func (m *Memory) loadUser(t Token) (*Record, error) {
 	defer s.mu.Unlock()
 	now := time.Now()
 	r, ok1 := s.get(userTokenKey(t), now).(Record)
-	k, ok2 := s.get(familyKey(t.Tag, t.Family), now).(kept)
+	k, ok2 := s.get(familyKey(t.Tag, t.Session), now).(kept)
 	e, ok3 := s.get(userEpochKey(t.Tag), now).(Epoch)
 	if !ok1 || !ok2 || !ok3 || e != k.UserEpoch {
 		return nil, ErrNotFound
@@ -74,41 +74,41 @@ func (m *Memory) loadUser(t Token) (*Record, error) {
 	return &r, nil
 }
 
-// Family implements Store.
-func (m *Memory) Family(_ context.Context, t Token) (*Family, error) {
+// Session implements Store.
+func (m *Memory) Session(_ context.Context, t Token) (*Session, error) {
 	s := m.userShard(t.Tag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	k, ok := s.get(familyKey(t.Tag, t.Family), now).(kept)
+	k, ok := s.get(familyKey(t.Tag, t.Session), now).(kept)
 	if e, there := s.get(userEpochKey(t.Tag), now).(Epoch); !ok || !there || e != k.UserEpoch {
 		return nil, ErrNotFound
 	}
-	return &k.Family, nil
+	return &k.Session, nil
 }
 
 // Rotate implements Store.
 func (m *Memory) Rotate(_ context.Context, r *Rotation) (*Rotated, error) {
-	tag, id := r.Old.Tag, r.Old.Family
+	tag, id := r.Old.Tag, r.Old.Session
 	s := m.userShard(tag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	k, ok := s.get(familyKey(tag, id), now).(kept)
 	if !ok {
-		return nil, &GrantError{Reason: ReasonNoFamily}
+		return nil, &GrantError{Reason: ReasonNoSession}
 	}
 	if k.ClientID != r.ClientID {
 		return nil, &GrantError{Reason: ReasonOtherClient}
 	}
 	e, _ := s.get(userEpochKey(tag), now).(Epoch)
-	if k.ClientEpoch != r.ClientEpoch || e != k.UserEpoch || !now.Before(k.Expires) || !now.Before(k.LastUsed.Add(r.Idle)) {
+	if k.ClientEpoch != r.ClientEpoch || e != k.UserEpoch || !now.Before(k.Expires) || !now.Before(k.LastUsed.Add(r.IdleTTL)) {
 		return nil, s.finish(tag, id, ReasonEnded)
 	}
 	access := min(r.Record.left(now), k.Expires.Sub(now))
 	switch {
 	case k.current == r.New.Hash:
-		return &Rotated{Left: access}, nil
+		return &Rotated{AccessTTL: access}, nil
 	case k.current == r.Old.Hash:
 		return m.rotate(s, k, r, now, access)
 	}
@@ -134,7 +134,7 @@ func (m *Memory) Rotate(_ context.Context, r *Rotation) (*Rotated, error) {
 }
 
 // finish ends a family. The shard must be locked.
-func (s *shard) finish(tag Tag, id FamilyID, why Reason) error {
+func (s *shard) finish(tag Tag, id SessionID, why Reason) error {
 	delete(s.items, familyKey(tag, id))
 	delete(s.items, boxKey(tag, id))
 	return &GrantError{Reason: why}
@@ -147,12 +147,12 @@ func (m *Memory) rotate(s *shard, k kept, r *Rotation, now time.Time, access tim
 	k.previous, k.current = k.current, r.New.Hash
 	k.Generation++
 	k.LastUsed, k.Address = now, r.Address
-	s.items[familyKey(k.Tag, k.ID)] = item{k, now.Add(familyLife(r.Idle, r.Record.TTL, k.Expires.Sub(now)))}
+	s.items[familyKey(k.Tag, k.ID)] = item{k, now.Add(familyLife(r.IdleTTL, r.Record.TTL, k.Expires.Sub(now)))}
 	delete(s.items, boxKey(k.Tag, k.ID))
-	if r.Window > 0 {
-		s.items[boxKey(k.Tag, k.ID)] = item{box{r.Access, r.Ask, r.Box}, now.Add(r.Window)}
+	if r.RetryWindow > 0 {
+		s.items[boxKey(k.Tag, k.ID)] = item{box{r.Access, r.RequestHash, r.RetryResponse}, now.Add(r.RetryWindow)}
 	}
-	return &Rotated{Left: access}, nil
+	return &Rotated{AccessTTL: access}, nil
 }
 
 func (m *Memory) retry(s *shard, k kept, b box, r *Rotation, now time.Time, access time.Duration) (*Rotated, error) {
@@ -160,25 +160,25 @@ func (m *Memory) retry(s *shard, k kept, b box, r *Rotation, now time.Time, acce
 	if !ok || !now.Before(first.expires) {
 		return nil, &GrantError{Reason: ReasonAccessGone}
 	}
-	out := &Rotated{Box: b.sealed, Left: first.expires.Sub(now)}
+	out := &Rotated{RetryResponse: b.sealed, AccessTTL: first.expires.Sub(now)}
 	age := now.Sub(k.LastUsed)
 	out.Suspicious = k.Address != r.Address || age > suspiciousAge && !m.excuses(r, now, age)
-	if b.ask == r.Ask {
+	if b.ask == r.RequestHash {
 		return out, nil
 	}
 	if err := m.set(s, userTokenKey(r.Access), own(r.Record), now.Add(access)); err != nil {
 		return nil, err
 	}
-	out.Own, out.Left = true, access
+	out.NewAccess, out.AccessTTL = true, access
 	return out, nil
 }
 
-// EndFamily implements Store.
-func (m *Memory) EndFamily(_ context.Context, tag Tag, id FamilyID) (bool, error) {
+// EndSession implements Store.
+func (m *Memory) EndSession(_ context.Context, tag Tag, id SessionID) (bool, error) {
 	return m.endFamily(tag, id, ""), nil
 }
 
-func (m *Memory) endFamily(tag Tag, id FamilyID, clientID string) bool {
+func (m *Memory) endFamily(tag Tag, id SessionID, clientID string) bool {
 	s := m.userShard(tag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,7 +196,7 @@ func (m *Memory) revokeUser(t Token, clientID string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	k, ok := s.get(familyKey(t.Tag, t.Family), now).(kept)
+	k, ok := s.get(familyKey(t.Tag, t.Session), now).(kept)
 	if !ok || k.ClientID != clientID || s.get(userTokenKey(t), now) == nil {
 		return false
 	}
@@ -223,25 +223,25 @@ func (m *Memory) EndUserOnce(_ context.Context, tag Tag, call Call) error {
 	return nil
 }
 
-// Families implements Store. It walks over a shard: this store is for trials.
-func (m *Memory) Families(_ context.Context, tag Tag) ([]*Family, error) {
+// Sessions implements Store. It walks over a shard: this store is for trials.
+func (m *Memory) Sessions(_ context.Context, tag Tag) ([]*Session, error) {
 	s := m.userShard(tag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	e, ok := s.get(userEpochKey(tag), now).(Epoch)
-	var found []*Family
+	var found []*Session
 	for _, it := range s.items {
 		if k, isFamily := it.value.(kept); ok && isFamily && k.Tag == tag && k.UserEpoch == e && now.Before(it.expires) {
-			found = append(found, &k.Family)
+			found = append(found, &k.Session)
 		}
 	}
 	newestFirst(found)
 	return found, nil
 }
 
-func newestFirst(list []*Family) {
-	slices.SortFunc(list, func(a, b *Family) int {
+func newestFirst(list []*Session) {
+	slices.SortFunc(list, func(a, b *Session) int {
 		if c := b.Created.Compare(a.Created); c != 0 {
 			return c
 		}

@@ -10,7 +10,7 @@ import (
 
 // FuzzParseFamily: what Redis holds is a family, whose body is written back as it was read, or ErrRecord.
 func FuzzParseFamily(f *testing.F) {
-	tag, id := Tag{1}, FamilyID{2}
+	tag, id := Tag{1}, SessionID{2}
 	f.Fuzz(func(t *testing.T, value []byte) {
 		a, err := parseFamily(value, tag, id)
 		if err != nil {
@@ -30,7 +30,7 @@ func FuzzParseFamily(f *testing.F) {
 // FuzzParseUserRecord: a user's access token is its family's, and does not outlive it.
 func FuzzParseUserRecord(f *testing.F) {
 	h := HashText("x")
-	family := &Family{ID: FamilyID{2}, ClientID: "app", Subject: "u-1", Username: "ada", Expires: time.Unix(1_800_003_600, 0)}
+	family := &Session{ID: SessionID{2}, ClientID: "app", Subject: "u-1", Username: "ada", Expires: time.Unix(1_800_003_600, 0)}
 	f.Fuzz(func(t *testing.T, value []byte) {
 		r, err := parseUserRecord(value, h, family)
 		if err != nil {
@@ -64,6 +64,6 @@ func FuzzParseJTI(f *testing.F) {
 		}
 		require.Equal(t, UserAccess, tok.Kind)
 		require.Equal(t, c.Tag(subject), tok.Tag)
-		require.Equal(t, jti[jtiDigits:], c.hideFamily(tok.ID(), tok.Family).String())
+		require.Equal(t, jti[jtiDigits:], c.hideFamily(tok.ID(), tok.Session).String())
 	})
 }

@@ -83,14 +83,14 @@ func (s *Redis) UserEpoch(ctx context.Context, tag Tag, life time.Duration) (Epo
 	return Epoch(value), nil
 }
 
-// Login implements Store: one script.
-func (s *Redis) Login(ctx context.Context, l *Login) error {
-	f := &l.Family
+// StartSession implements Store: one script.
+func (s *Redis) StartSession(ctx context.Context, l *SessionStart) error {
+	f := &l.Session
 	n, err := s.softly(ctx, UnconfirmedLogin, login,
 		[]string{userEpochKey(f.Tag), familyKey(f.Tag, f.ID), userTokenKey(l.Access), sessionsKey(f.Tag)},
-		f.UserEpoch[:], l.Refresh.Hash[:], f.ClientEpoch[:], l.Max.Milliseconds(), paddedAddress(f.Address), nameAndBody(f),
-		familyLife(l.Idle, l.Record.TTL, l.Max).Milliseconds(), appendUserRecord(nil, l.Access.Hash, l.Record),
-		min(l.Record.left(s.Now()), l.Max).Milliseconds(), f.ID[:], l.EpochLife.Milliseconds())
+		f.UserEpoch[:], l.Refresh.Hash[:], f.ClientEpoch[:], l.MaxTTL.Milliseconds(), paddedAddress(f.Address), nameAndBody(f),
+		familyLife(l.IdleTTL, l.Record.TTL, l.MaxTTL).Milliseconds(), appendUserRecord(nil, l.Access.Hash, l.Record),
+		min(l.Record.left(s.Now()), l.MaxTTL).Milliseconds(), f.ID[:], l.EpochTTL.Milliseconds())
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (s *Redis) Login(ctx context.Context, l *Login) error {
 	return nil
 }
 
-func nameAndBody(f *Family) []byte {
+func nameAndBody(f *Session) []byte {
 	return appendFamilyBody(fmt.Appendf(nil, "%04d%s", len(f.ClientID), f.ClientID), f)
 }
 
@@ -111,14 +111,14 @@ func paddedAddress(address string) string {
 
 // loadUser looks a user's access token up: MGET of record, user epoch and family, one slot.
 func (s *Redis) loadUser(ctx context.Context, t Token) (*Record, error) {
-	v, err := s.db.MGet(ctx, userTokenKey(t), userEpochKey(t.Tag), familyKey(t.Tag, t.Family))
+	v, err := s.db.MGet(ctx, userTokenKey(t), userEpochKey(t.Tag), familyKey(t.Tag, t.Session))
 	if err != nil {
 		return nil, err
 	}
 	if v[0] == nil || v[1] == nil || v[2] == nil {
 		return nil, ErrNotFound
 	}
-	f, err := parseFamily(v[2], t.Tag, t.Family)
+	f, err := parseFamily(v[2], t.Tag, t.Session)
 	if err != nil {
 		return nil, err
 	}
@@ -128,28 +128,28 @@ func (s *Redis) loadUser(ctx context.Context, t Token) (*Record, error) {
 	return parseUserRecord(v[0], t.Hash, f)
 }
 
-// Family implements Store.
-func (s *Redis) Family(ctx context.Context, t Token) (*Family, error) {
-	v, err := s.db.MGet(ctx, userEpochKey(t.Tag), familyKey(t.Tag, t.Family))
+// Session implements Store.
+func (s *Redis) Session(ctx context.Context, t Token) (*Session, error) {
+	v, err := s.db.MGet(ctx, userEpochKey(t.Tag), familyKey(t.Tag, t.Session))
 	if err != nil {
 		return nil, err
 	}
 	if v[0] == nil || v[1] == nil {
 		return nil, ErrNotFound
 	}
-	f, err := parseFamily(v[1], t.Tag, t.Family)
+	f, err := parseFamily(v[1], t.Tag, t.Session)
 	if err == nil && string(v[0]) != string(f.UserEpoch[:]) {
 		return nil, ErrNotFound // logged out; the next log-in drew another epoch
 	}
 	return f, err
 }
 
-// EndFamily implements Store.
-func (s *Redis) EndFamily(ctx context.Context, tag Tag, id FamilyID) (bool, error) {
+// EndSession implements Store.
+func (s *Redis) EndSession(ctx context.Context, tag Tag, id SessionID) (bool, error) {
 	return s.endFamily(ctx, tag, id, "")
 }
 
-func (s *Redis) endFamily(ctx context.Context, tag Tag, id FamilyID, clientID string) (bool, error) {
+func (s *Redis) endFamily(ctx context.Context, tag Tag, id SessionID, clientID string) (bool, error) {
 	n, err := s.db.EvalDurable(ctx, endFamily, []string{familyKey(tag, id), boxKey(tag, id), sessionsKey(tag)}, clientID, id[:])
 	return n == int64(1), err
 }
@@ -165,21 +165,21 @@ func (s *Redis) EndUserOnce(ctx context.Context, tag Tag, call Call) error {
 	return err
 }
 
-// Families implements Store.
-func (s *Redis) Families(ctx context.Context, tag Tag) ([]*Family, error) {
+// Sessions implements Store.
+func (s *Redis) Sessions(ctx context.Context, tag Tag) ([]*Session, error) {
 	v, err := s.db.Eval(ctx, families, []string{userEpochKey(tag), sessionsKey(tag)}, s.db.Key(userKey("f", tag, nil)))
 	if err != nil {
 		return nil, err
 	}
 	list, _ := v.([]any)
-	var found []*Family
+	var found []*Session
 	for i := 0; i+1 < len(list); i += 2 {
 		id, ok1 := list[i].(string)
 		value, ok2 := list[i+1].(string)
-		if !ok1 || !ok2 || len(id) != len(FamilyID{}) {
+		if !ok1 || !ok2 || len(id) != len(SessionID{}) {
 			return nil, errors.Join(ErrRecord)
 		}
-		f, err := parseFamily([]byte(value), tag, FamilyID([]byte(id)))
+		f, err := parseFamily([]byte(value), tag, SessionID([]byte(id)))
 		if err != nil {
 			return nil, err
 		}
