@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/internal/loopback"
 	"github.com/grantor-auth/grantor/scopes"
 )
 
@@ -71,18 +72,9 @@ func (d *decoder) issuer() {
 		d.bad("issuer", "must not end in a slash: clients compare it byte for byte")
 	case u.Scheme != "https" && u.Scheme != "http":
 		d.bad("issuer", "must begin with https://")
-	case u.Scheme == "http" && !LoopbackHost(u.Hostname()):
+	case !loopback.Secure(u):
 		d.bad("issuer", "must begin with https:// off loopback: tokens must not travel in clear (RFC 6749 §3.2)")
 	}
-}
-
-// LoopbackHost says whether a host name or address is this machine.
-func LoopbackHost(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
 }
 
 // adminAudience is server.AdminAudience.
@@ -254,7 +246,7 @@ func (d *decoder) registration(key string, in *Client) (c *clients.Client, unrea
 func (d *decoder) demo() {
 	u, err := url.Parse(d.cfg.Issuer)
 	alone := d.cfg.TLS.Mode != "proxy" && len(d.cfg.TrustedProxies) == 0
-	if err != nil || alone && onLoopback(d.cfg.Listen) && LoopbackHost(u.Hostname()) || d.cfg.Trial {
+	if err != nil || alone && onLoopback(d.cfg.Listen) && loopback.Host(u.Hostname()) || d.cfg.Trial {
 		return
 	}
 	for i, u := range d.cfg.people {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/internal/jwt"
+	"github.com/grantor-auth/grantor/internal/loopback"
 )
 
 // minEncryptionKey is the shortest encryption_key, in characters.
@@ -49,8 +50,8 @@ func (d *decoder) issuers() {
 		key := fmt.Sprintf("trusted_issuers[%d]", i)
 		for field, text := range map[string]string{"issuer": t.Issuer, "jwks_uri": t.JWKSURI} {
 			u, err := url.Parse(text)
-			if (text != "" || field == "issuer") && (err != nil || u.Host == "" || u.Scheme != "https" && !LoopbackHost(u.Hostname())) {
-				d.bad(key+"."+field, "must be an https URL")
+			if (text != "" || field == "issuer") && (err != nil || u.Host == "" || !loopback.Secure(u)) {
+				d.bad(key+"."+field, "must be an absolute URL that begins with https://, or with http:// on loopback")
 			}
 		}
 		if slices.Contains(known, t.Issuer) {

@@ -6,12 +6,14 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/grantor-auth/grantor/internal/loopback"
 )
 
 // onLoopback says whether only this machine can reach a listener.
 func onLoopback(listen string) bool {
 	host, _, err := net.SplitHostPort(listen)
-	return err == nil && LoopbackHost(host)
+	return err == nil && loopback.Host(host)
 }
 
 func (d *decoder) listener() {

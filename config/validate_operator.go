@@ -7,6 +7,8 @@ import (
 	"os"
 	"runtime"
 	"strings"
+
+	"github.com/grantor-auth/grantor/internal/loopback"
 )
 
 // operator checks what is there for the operator: listeners, trail, traces.
@@ -120,7 +122,7 @@ func (d *decoder) adminURL() {
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.ContainsAny(text, "?#") || u.User != nil || strings.HasSuffix(text, "/"):
 		d.bad("admin.url", `must be a URL without query, fragment and final slash, such as "https://grantor-admin.example.com"`)
-	case u.Scheme == "http" && !LoopbackHost(u.Hostname()):
+	case !loopback.Secure(u):
 		d.bad("admin.url", "must begin with https:// off loopback: tokens must not travel in clear (RFC 7591 §5)")
 	}
 }

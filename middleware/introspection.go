@@ -9,12 +9,12 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/grantor-auth/grantor/internal/loopback"
 	"github.com/grantor-auth/grantor/scopes"
 )
 
@@ -84,9 +84,7 @@ func secureURL(text string, insecure bool) error {
 	if err != nil || u.Host == "" {
 		return errors.New("middleware: the server's URL must be absolute, such as https://auth.example.com")
 	}
-	addr, err := netip.ParseAddr(u.Hostname())
-	loopback := u.Hostname() == "localhost" || err == nil && addr.IsLoopback()
-	if u.Scheme != "https" && !(u.Scheme == "http" && (loopback || insecure)) {
+	if !loopback.Secure(u) && !(insecure && u.Scheme == "http") {
 		return errors.New("middleware: the server's URL must begin with https:// off loopback (RFC 7662 §4); inside a cluster see AllowInsecureHTTP")
 	}
 	return nil

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/grantor-auth/grantor/internal/loopback"
 )
 
 // HTTPConfig says where the application is that knows the users.
@@ -103,15 +104,10 @@ func checkURL(text string) error {
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
 		return errors.New(`url must be absolute, without user and fragment, as in "https://app.example.com/grantor"`)
 	}
-	if u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()) {
+	if loopback.Secure(u) {
 		return nil
 	}
 	return errors.New("url must be https, or http on loopback: a password travels there")
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Lookup implements Authenticator. The application is not asked yet: failures count by the name, or

@@ -23,6 +23,7 @@ import (
 
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/internal/lockout"
+	"github.com/grantor-auth/grantor/internal/loopback"
 	"github.com/grantor-auth/grantor/internal/printable"
 	"github.com/grantor-auth/grantor/internal/redisdb"
 	"github.com/grantor-auth/grantor/server"
@@ -158,7 +159,7 @@ func (b *base) listen(cfg *config.Config, sw *switcher) ([]listener, error) {
 		certificate = nil
 	}
 	ofMetrics := certificate
-	if config.LoopbackHost(hostOf(cfg.Metrics.Listen)) { // what never leaves this machine needs no TLS
+	if loopback.Host(hostOf(cfg.Metrics.Listen)) { // what never leaves this machine needs no TLS
 		ofMetrics = nil
 	}
 	var list []listener

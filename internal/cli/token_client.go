@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/internal/loopback"
 	"github.com/grantor-auth/grantor/internal/printable"
 )
 
@@ -82,7 +82,7 @@ func secureURL(text string) (*url.URL, error) {
 	switch {
 	case err != nil || u.Host == "" || u.User != nil:
 		return nil, errors.New("must be an absolute URL")
-	case u.Scheme == "https", u.Scheme == "http" && config.LoopbackHost(u.Hostname()):
+	case loopback.Secure(u):
 		return u, nil
 	}
 	return nil, errors.New("must begin with https:// off loopback")

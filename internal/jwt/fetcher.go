@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/grantor-auth/grantor/internal/loopback"
 )
 
 // Options say how key sets are fetched.
@@ -113,20 +115,18 @@ func (f *Fetcher) Check(text string) error {
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || len(text) > 2048 {
 		return errors.New("the URL of keys must be absolute, such as https://client.example.com/jwks.json, without user and fragment")
 	}
-	addr, err := netip.ParseAddr(u.Hostname())
-	literal := err == nil
-	loopback := u.Hostname() == "localhost" || literal && addr.IsLoopback()
 	switch {
-	case u.Scheme == "http" && (loopback && f.opts.AllowPrivate || f.opts.AllowHTTP):
+	case u.Scheme == "http" && f.opts.AllowHTTP:
 		return nil
-	case u.Scheme != "https":
+	case u.Scheme != "https" && !(f.opts.AllowPrivate && loopback.Secure(u)):
 		return errors.New("the URL of keys must begin with https://")
 	case f.opts.AllowPrivate:
 		return nil
-	case literal:
-		return checkAddress(addr, f.refuse)
-	case loopback:
+	case loopback.Host(u.Hostname()):
 		return checkAddress(netip.IPv6Loopback(), f.refuse)
+	}
+	if addr, err := netip.ParseAddr(u.Hostname()); err == nil {
+		return checkAddress(addr, f.refuse)
 	}
 	return nil
 }
