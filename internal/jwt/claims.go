@@ -28,15 +28,17 @@ func parseClaims(text []byte) (*Claims, error) {
 		return nil, err
 	}
 	c := &Claims{all: o}
-	for name, into := range map[string]*string{"iss": &c.Issuer, "sub": &c.Subject, "jti": &c.ID} {
-		if *into, err = o.text(name); err != nil {
-			return nil, err
-		}
+	if err := o.readTexts(named{"iss", &c.Issuer}, named{"sub", &c.Subject}, named{"jti", &c.ID}); err != nil {
+		return nil, err
 	}
-	for name, into := range map[string]*time.Time{"exp": &c.Expires, "nbf": &c.NotBefore, "iat": &c.IssuedAt} {
-		if *into, err = o.date(name); err != nil {
-			return nil, err
-		}
+	if c.Expires, err = o.date("exp"); err != nil {
+		return nil, err
+	}
+	if c.NotBefore, err = o.date("nbf"); err != nil {
+		return nil, err
+	}
+	if c.IssuedAt, err = o.date("iat"); err != nil {
+		return nil, err
 	}
 	if c.Audience, err = o.texts("aud"); err != nil {
 		return nil, err

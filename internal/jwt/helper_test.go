@@ -73,7 +73,7 @@ func hs256(secret []byte) func([]byte) []byte {
 func raw(signature []byte) func([]byte) []byte { return func([]byte) []byte { return signature } }
 
 // signed is a token of go-jose's own making.
-func signed(t *testing.T, alg, kid string, k crypto.Signer, payload string) string {
+func signed(t testing.TB, alg, kid string, k crypto.Signer, payload string) string {
 	t.Helper()
 	opts := (&jose.SignerOptions{}).WithType("at+jwt")
 	if kid != "" {

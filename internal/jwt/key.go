@@ -70,7 +70,7 @@ func parseKey(text []byte) (key, error) {
 // public refuses a private key.
 func public(members object) error {
 	for _, secret := range []string{"k", "d", "p", "q", "dp", "dq", "qi", "oth", "priv"} {
-		if _, ok := members[secret]; ok {
+		if members.has(secret) {
 			return fmt.Errorf("it has the member %q: register public keys alone, and replace this one, it is no secret any more", secret)
 		}
 	}

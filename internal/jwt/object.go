@@ -3,92 +3,199 @@ package jwt
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"math"
+	"strconv"
 	"time"
 	"unicode/utf8"
 )
 
 // object is one JSON object, its members as they were written. Names are case-sensitive and unique (RFC 7515 §4,
 // RFC 7519 §4): a parser that takes the first and one that takes the last would read two different tokens.
-type object map[string]json.RawMessage
+type object []member
 
-// parseObject reads exactly one JSON object.
+type member struct {
+	name  []byte // what the name says; without escapes a part of the parsed text
+	value []byte // a part of the parsed text
+}
+
+// fewMembers is how many names are compared one by one; beyond, a map finds duplicates in linear time.
+const fewMembers = 16
+
+// parseObject reads exactly one JSON object. encoding/json judges the grammar; the loop takes apart what passed.
 func parseObject(text []byte) (object, error) {
-	if !utf8.Valid(text) {
+	text = trimSpace(text)
+	if len(text) == 0 || text[0] != '{' || !utf8.Valid(text) || !json.Valid(text) {
 		return nil, Malformed
 	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, Malformed
-	}
-	o := object{}
-	for d.More() {
-		if err := o.member(d); err != nil {
-			return nil, err
+	o := make(object, 0, fewMembers)
+	var many map[string]bool
+	for rest := trimSpace(text[1:]); rest[0] != '}'; {
+		m, after := cutMember(rest)
+		if len(o) == fewMembers {
+			many = o.names()
 		}
-	}
-	if _, err := d.Token(); err != nil {
-		return nil, Malformed
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, Malformed
+		if many == nil && o.has(string(m.name)) || many[string(m.name)] {
+			return nil, Malformed
+		}
+		if many != nil {
+			many[string(m.name)] = true
+		}
+		o, rest = append(o, m), after
 	}
 	return o, nil
 }
 
-// member reads the next name and value.
-func (o object) member(d *json.Decoder) error {
-	name, err := d.Token()
-	key, ok := name.(string)
-	if err != nil || !ok {
-		return Malformed
+func (o object) names() map[string]bool {
+	names := make(map[string]bool, 4*len(o))
+	for _, m := range o {
+		names[string(m.name)] = true
 	}
-	if _, twice := o[key]; twice {
-		return Malformed
+	return names
+}
+
+// cutMember cuts the first name and value, with the comma behind them, off the rest of a valid object.
+func cutMember(rest []byte) (member, []byte) {
+	end := valueEnd(rest)
+	m := member{name: unescape(rest[:end])}
+	m.value, rest = cutValue(trimSpace(rest[end:])[1:]) // behind the colon
+	return m, rest
+}
+
+// cutValue cuts the first value, with the comma behind it, off the rest of a valid object or list.
+func cutValue(rest []byte) (value, after []byte) {
+	rest = trimSpace(rest)
+	end := valueEnd(rest)
+	value, rest = rest[:end], trimSpace(rest[end:])
+	if rest[0] == ',' {
+		rest = trimSpace(rest[1:])
 	}
-	var value json.RawMessage
-	if d.Decode(&value) != nil {
-		return Malformed
+	return value, rest
+}
+
+// valueEnd returns where the value ends with which a valid text begins.
+func valueEnd(text []byte) int {
+	switch text[0] {
+	case '"':
+		return stringEnd(text)
+	case '{', '[':
+		return nestedEnd(text)
 	}
-	o[key] = value
-	return nil
+	return bytes.IndexAny(text, ",]} \t\r\n")
+}
+
+func stringEnd(text []byte) int {
+	for i := 1; ; i++ {
+		switch text[i] {
+		case '"':
+			return i + 1
+		case '\\':
+			i++ // what an escape stands for is of no matter here
+		}
+	}
+}
+
+func nestedEnd(text []byte) int {
+	depth := 0
+	for i := 0; ; i++ {
+		switch text[i] {
+		case '"':
+			i += stringEnd(text[i:]) - 1
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+}
+
+// trimSpace cuts the white space of JSON off the front (RFC 8259 §2).
+func trimSpace(text []byte) []byte {
+	for len(text) > 0 && (text[0] == ' ' || text[0] == '\n' || text[0] == '\t' || text[0] == '\r') {
+		text = text[1:]
+	}
+	return text
+}
+
+// unescape returns what a valid JSON string says: a part of it where nothing is escaped.
+func unescape(quoted []byte) []byte {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1]
+	}
+	var s string
+	_ = json.Unmarshal(quoted, &s) // it is valid
+	return []byte(s)
+}
+
+// unquote returns a copy of what a valid JSON string says.
+func unquote(quoted []byte) string { return string(unescape(quoted)) }
+
+// get returns a member's value as it was written.
+func (o object) get(name string) ([]byte, bool) {
+	for i := range o {
+		if string(o[i].name) == name {
+			return o[i].value, true
+		}
+	}
+	return nil, false
+}
+
+func (o object) has(name string) bool {
+	_, ok := o.get(name)
+	return ok
 }
 
 // text returns a member that is a string; "" when it is absent. null is no string.
 func (o object) text(name string) (string, error) {
-	raw, ok := o[name]
-	if !ok {
+	value, ok := o.get(name)
+	switch {
+	case !ok:
 		return "", nil
-	}
-	var s *string
-	if json.Unmarshal(raw, &s) != nil || s == nil {
+	case value[0] != '"':
 		return "", Malformed
 	}
-	return *s, nil
+	return unquote(value), nil
+}
+
+// named is a member that is a string, and where to put it.
+type named struct {
+	name string
+	into *string
+}
+
+func (m member) isNamed(n named) bool { return string(m.name) == n.name }
+
+// readTexts reads members that are strings, as text does.
+func (o object) readTexts(list ...named) (err error) {
+	for _, n := range list {
+		if *n.into, err = o.text(n.name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // texts returns a member that is one string or a list of strings (RFC 7519 §4.1.3); nil when it is absent.
 func (o object) texts(name string) ([]string, error) {
-	raw, ok := o[name]
-	if !ok {
+	value, ok := o.get(name)
+	switch {
+	case !ok:
 		return nil, nil
-	}
-	if one, err := o.text(name); err == nil {
-		return []string{one}, nil
-	}
-	var list []*string
-	if json.Unmarshal(raw, &list) != nil || list == nil {
+	case value[0] == '"':
+		return []string{unquote(value)}, nil
+	case value[0] != '[':
 		return nil, Malformed
 	}
-	out := make([]string, len(list))
-	for i, s := range list {
-		if s == nil {
+	list := []string{}
+	for rest := trimSpace(value[1:]); rest[0] != ']'; {
+		var one []byte
+		if one, rest = cutValue(rest); one[0] != '"' {
 			return nil, Malformed
 		}
-		out[i] = *s
+		list = append(list, unquote(one))
 	}
-	return out, nil
+	return list, nil
 }
 
 // maxDate is the end of the year 9999, in seconds since 1970.
@@ -96,14 +203,14 @@ const maxDate = 253402300799
 
 // date returns a member that is a NumericDate (RFC 7519 §2); zero when it is absent.
 func (o object) date(name string) (time.Time, error) {
-	raw, ok := o[name]
+	value, ok := o.get(name)
 	if !ok {
 		return time.Time{}, nil
 	}
-	var seconds *float64
-	if json.Unmarshal(raw, &seconds) != nil || seconds == nil || *seconds < 0 || *seconds > maxDate {
+	seconds, err := strconv.ParseFloat(string(value), 64) // a number, since the text is valid JSON
+	if err != nil || value[0] == '"' || seconds < 0 || seconds > maxDate {
 		return time.Time{}, Malformed
 	}
-	whole, part := math.Modf(*seconds)
+	whole, part := math.Modf(seconds)
 	return time.Unix(int64(whole), int64(part*1e9)), nil
 }

@@ -32,7 +32,6 @@ type Unverified struct {
 	header    Header
 	input     string // what was signed
 	signature []byte
-	jws       *jose.JSONWebSignature
 	claims    *Claims
 	now       func() time.Time
 }
@@ -71,7 +70,8 @@ func parse(token string, profile Profile) (*Unverified, error) {
 		return nil, err
 	}
 	u := &Unverified{input: token[:end], now: profile.Now}
-	if u.header, err = parseHeader(header, profile); err != nil {
+	var others bool
+	if u.header, others, err = parseHeader(header, profile); err != nil {
 		return nil, err
 	}
 	if u.signature, err = decode(token[end+1:]); err != nil {
@@ -84,38 +84,50 @@ func parse(token string, profile Profile) (*Unverified, error) {
 	if u.claims, err = parseClaims(payload); err != nil {
 		return nil, err
 	}
-	u.jws, err = jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(u.header.Algorithm)})
-	if err != nil {
-		return nil, Malformed // its own words may quote the token
+	if others {
+		if err := u.checkOthers(token); err != nil {
+			return nil, err
+		}
 	}
 	return u, nil
 }
+
+// checkOthers refuses a token whose header has a key or certificate that cannot be read. Nothing of them is used.
+func (u *Unverified) checkOthers(token string) error {
+	if _, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(u.header.Algorithm)}); err != nil {
+		return Malformed // its own words may quote the token
+	}
+	return nil
+}
+
+// strict refuses a last letter with bits that mean nothing.
+var strict = base64.RawURLEncoding.Strict()
 
 // decode reads base64url as RFC 7515 §2 has it: no padding, no white space, no second spelling of the same bytes.
 func decode(text string) ([]byte, error) {
 	if text == "" || strings.ContainsAny(text, "\r\n") { // which Go's decoder passes over
 		return nil, Malformed
 	}
-	out, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	out, err := strict.DecodeString(text)
 	if err != nil {
 		return nil, Malformed
 	}
 	return out, nil
 }
 
-// parseHeader reads the header and holds it against the profile.
-func parseHeader(text []byte, profile Profile) (h Header, err error) {
+// parseHeader reads the header and holds it against the profile. others says whether it has more members than Header.
+func parseHeader(text []byte, profile Profile) (h Header, others bool, err error) {
 	o, err := parseObject(text)
 	if err != nil {
-		return h, err
+		return h, false, err
 	}
-	for name, into := range map[string]*string{"alg": &h.Algorithm, "typ": &h.Type, "kid": &h.KeyID} {
-		if *into, err = o.text(name); err != nil {
-			return h, err
-		}
+	known := []named{{"alg", &h.Algorithm}, {"typ", &h.Type}, {"kid", &h.KeyID}}
+	if err = o.readTexts(known...); err != nil {
+		return h, false, err
 	}
 	h.Type = mediaType(h.Type)
-	return h, h.check(o, profile)
+	others = slices.ContainsFunc(o, func(m member) bool { return !slices.ContainsFunc(known, m.isNamed) })
+	return h, others, h.check(o, profile)
 }
 
 func (h *Header) check(o object, profile Profile) error {
@@ -123,7 +135,7 @@ func (h *Header) check(o object, profile Profile) error {
 		return BadAlgorithm
 	}
 	for _, extension := range []string{"crit", "b64"} { // RFC 7515 §4.1.11; RFC 7797 §7: no JWT has b64
-		if _, ok := o[extension]; ok {
+		if o.has(extension) {
 			return Critical
 		}
 	}

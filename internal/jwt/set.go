@@ -1,6 +1,7 @@
 package jwt
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -92,11 +93,12 @@ func keysOf(text []byte) ([]json.RawMessage, error) {
 		return nil, errors.New("a JWK Set has at most 256 kB")
 	}
 	o, err := parseObject(text)
-	if err != nil || o["keys"] == nil {
+	value, ok := o.get("keys")
+	if err != nil || !ok {
 		return nil, errors.New(`a JWK Set is a JSON object {"keys": […]} (RFC 7517 §5)`)
 	}
 	var list []json.RawMessage
-	if json.Unmarshal(o["keys"], &list) != nil {
+	if json.Unmarshal(value, &list) != nil {
 		return nil, errors.New("keys must be a list (RFC 7517 §5.1)")
 	}
 	if len(list) > maxKeys {
@@ -158,10 +160,5 @@ func (k *key) marshal() ([]byte, error) {
 	if err != nil || k.until.IsZero() {
 		return text, err
 	}
-	o, err := parseObject(text)
-	if err != nil {
-		return nil, err
-	}
-	o["exp"] = fmt.Appendf(nil, "%d", k.until.Unix())
-	return json.Marshal(o)
+	return fmt.Appendf(bytes.TrimSuffix(text, []byte("}")), `,"exp":%d}`, k.until.Unix()), nil
 }

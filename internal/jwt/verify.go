@@ -2,7 +2,6 @@ package jwt
 
 import (
 	"context"
-	"crypto/ed25519"
 	"fmt"
 )
 
@@ -45,14 +44,4 @@ func allZero(b []byte) bool {
 		}
 	}
 	return true
-}
-
-// signedBy holds the signature against one key, whose kind is known to fit alg.
-func (u *Unverified) signedBy(public any) bool {
-	if u.header.Algorithm == "Ed25519" { // RFC 9864, which go-jose does not know
-		k, ok := public.(ed25519.PublicKey)
-		return ok && ed25519.Verify(k, []byte(u.input), u.signature)
-	}
-	_, err := u.jws.Verify(public)
-	return err == nil
 }
