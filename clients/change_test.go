@@ -140,7 +140,7 @@ func hung(t *testing.T) (m *clients.Manager, again repeater, srv, replica *redis
 	again = repeater{}
 	registry := clients.NewRedis(db)
 	registry.Again = again
-	m = &clients.Manager{Redis: registry, Epochs: tokens.NewRedis(db), Catalogue: catalogue(t), MaxLife: time.Hour}
+	m = &clients.Manager{Redis: registry, Epochs: tokens.NewRedis(db), Catalogue: catalogue(t), MaxTTL: time.Hour}
 	return m, again, srv, replica
 }
 
@@ -202,7 +202,7 @@ func TestUnconfirmedChanges(t *testing.T) {
 		require.ErrorIs(t, m.Create(ctx, machine("third")), clients.ErrNotConfirmed)
 		replica.Resume()
 		soon(t, func() bool { return m.Epochs.RenewClient(ctx, "x", clients.NewEpoch()) == nil })
-		elsewhere := &clients.Manager{Redis: clients.NewRedis(open(t, srv.URL)), Catalogue: catalogue(t), MaxLife: time.Hour}
+		elsewhere := &clients.Manager{Redis: clients.NewRedis(open(t, srv.URL)), Catalogue: catalogue(t), MaxTTL: time.Hour}
 		require.NoError(t, elsewhere.Create(ctx, machine("other")))
 		require.NoError(t, elsewhere.Delete(ctx, "third"))
 		again.all(t)
@@ -231,7 +231,7 @@ func TestFullRedisTakesChanges(t *testing.T) {
 
 func dynamic(id, registrar string, most int) *clients.Stored {
 	s := machine(id)
-	s.Dynamic, s.Registrar, s.Most, s.Token = true, registrar, most, clients.HashSecret("token")
+	s.Dynamic, s.Registrar, s.MaxOfRegistrar, s.Token = true, registrar, most, clients.HashSecret("token")
 	return s
 }
 

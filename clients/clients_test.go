@@ -67,7 +67,7 @@ func TestStatic(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			source := &slow{epochs: epochs{now: map[string]Epoch{"a": {1}}}, stop: make(chan struct{})}
 			defer close(source.stop)
-			s, err := NewStatic(t.Context(), []*Client{{ID: "a"}}, source)
+			s, err := NewConfigured(t.Context(), []*Client{{ID: "a"}}, source)
 			require.NoError(t, err)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
@@ -75,7 +75,7 @@ func TestStatic(t *testing.T) {
 			go s.Housekeep(ctx, slog.New(slog.DiscardHandler))
 			for range 100 {
 				time.Sleep(time.Hour)
-				require.NoError(t, s.Following())
+				require.NoError(t, s.Fresh())
 			}
 			require.EqualValues(t, 1, source.renewals.Load())
 		})
@@ -83,7 +83,7 @@ func TestStatic(t *testing.T) {
 	t.Run("a node that cannot confirm its epochs for two seconds refuses, and recovers", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			source := &epochs{now: map[string]Epoch{"a": {1}}}
-			s, err := NewStatic(t.Context(), []*Client{{ID: "a"}}, source)
+			s, err := NewConfigured(t.Context(), []*Client{{ID: "a"}}, source)
 			require.NoError(t, err)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
@@ -111,20 +111,20 @@ func TestStatic(t *testing.T) {
 		})
 	})
 	t.Run("an id that is there twice is refused", func(t *testing.T) {
-		_, err := NewStatic(t.Context(), []*Client{{ID: "a"}, {ID: "a"}}, &epochs{})
+		_, err := NewConfigured(t.Context(), []*Client{{ID: "a"}, {ID: "a"}}, &epochs{})
 		require.Error(t, err)
 	})
 }
 
 func TestAuthenticate(t *testing.T) {
-	s, err := NewStatic(t.Context(), []*Client{
+	s, err := NewConfigured(t.Context(), []*Client{
 		{ID: "app", Secrets: []Secret{{Hash: HashSecret("one")}, {Hash: HashSecret("two")}}},
 		{ID: "public", Method: MethodNone},
 	}, &epochs{})
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		creds Credentials
-		want  Reason
+		want  AuthReason
 	}{
 		"CA-17 the first secret":                   {Credentials{ID: "app", Secret: "one", Method: MethodBasic}, ""},
 		"CA-17 the second secret":                  {Credentials{ID: "app", Secret: "two", Method: MethodPost}, ""},
@@ -142,7 +142,7 @@ func TestAuthenticate(t *testing.T) {
 				require.Equal(t, c.creds.ID, got.ID)
 				return
 			}
-			var refusal *Refusal
+			var refusal *AuthError
 			require.ErrorAs(t, err, &refusal)
 			require.Equal(t, c.want, refusal.Reason)
 			require.Nil(t, got)
@@ -153,7 +153,7 @@ func TestAuthenticate(t *testing.T) {
 // TestTiming compares the work, not one measurement against a wall clock: the medians of interleaved
 // samples, and generously.
 func TestTiming(t *testing.T) {
-	s, err := NewStatic(t.Context(), []*Client{{ID: "app", Secrets: []Secret{{Hash: HashSecret("one")}}}}, &epochs{})
+	s, err := NewConfigured(t.Context(), []*Client{{ID: "app", Secrets: []Secret{{Hash: HashSecret("one")}}}}, &epochs{})
 	require.NoError(t, err)
 	t.Run("S-01 CA-10 an unknown client costs what a wrong secret costs", func(t *testing.T) {
 		var unknown, wrong []time.Duration

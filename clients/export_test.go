@@ -3,8 +3,8 @@ package clients
 import "context"
 
 // Tell is a turn of Housekeep.
-func (l *Live) Tell(ctx context.Context) error {
-	return l.redis.tell(ctx, append(l.static.List(), l.cache.Values()...))
+func (l *Cached) Tell(ctx context.Context) error {
+	return l.redis.storeLastUses(ctx, append(l.configured.List(), l.cache.Values()...))
 }
 
 // Used notes that every secret of a client is used now.
@@ -15,7 +15,10 @@ func (c *Client) Used() {
 }
 
 // Keep is a turn of Housekeep.
-func (s *Static) Keep(ctx context.Context) error { return s.source.KeepClientEpochs(ctx, s.ids) }
+func (s *Configured) Keep(ctx context.Context) error { return s.source.KeepClientEpochs(ctx, s.ids) }
 
 // TellMost is how many secrets a turn of Tell tells of.
-const TellMost = tellMost
+const TellMost = maxUsesStored
+
+// ReadChanges reads the client change stream to its end, as each turn of Run does.
+func (l *Cached) ReadChanges(ctx context.Context) error { return l.readChanges(ctx) }

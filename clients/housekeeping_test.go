@@ -33,9 +33,9 @@ func TestHousekeeping(t *testing.T) {
 		each(n, func(id string) error { return near.Create(t.Context(), machine(id)) })(t)
 
 		db, slow := far(t, srv)
-		static, err := clients.NewStatic(t.Context(), nil, tokens.NewRedis(db))
+		static, err := clients.NewConfigured(t.Context(), nil, tokens.NewRedis(db))
 		require.NoError(t, err)
-		live, err := clients.NewLive(t.Context(), static, clients.NewRedis(db), 0)
+		live, err := clients.NewCached(t.Context(), static, clients.NewRedis(db), 0)
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -51,7 +51,7 @@ func TestHousekeeping(t *testing.T) {
 		before := slow.Answers.Load()
 		for range (n + clients.TellMost - 1) / clients.TellMost {
 			require.NoError(t, live.Tell(t.Context()))
-			require.NoError(t, live.Following())
+			require.NoError(t, live.Fresh())
 		}
 		require.Less(t, slow.Answers.Load()-before, int64(n/20), "pipelines, not one SET for each secret")
 		for _, id := range []string{idOf(0), idOf(n / 2), idOf(n - 1)} {
@@ -68,11 +68,11 @@ func TestHousekeeping(t *testing.T) {
 		for i := range list {
 			list[i] = &clients.Client{ID: idOf(i)}
 		}
-		static, err := clients.NewStatic(t.Context(), list, tokens.NewRedis(db))
+		static, err := clients.NewConfigured(t.Context(), list, tokens.NewRedis(db))
 		require.NoError(t, err)
 		require.NoError(t, static.Keep(t.Context()))
 		require.Less(t, slow.Answers.Load(), int64(n/20))
-		require.NoError(t, static.Following())
+		require.NoError(t, static.Fresh())
 		keys, err := srv.Client().DBSize(t.Context()).Result()
 		require.NoError(t, err)
 		require.EqualValues(t, n, keys)

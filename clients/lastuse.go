@@ -11,21 +11,21 @@ import (
 )
 
 // When a secret was last used is noted in memory, to the minute, and told to Redis at most once an hour for a secret and node:
-// enough to know which one can go, and nothing on the way of a request. A turn tells of tellMost secrets at most, in pipelines.
+// enough to know which one can go, and nothing on the way of a request. A turn tells of maxUsesStored secrets at most, in pipelines.
 const (
-	tellEvery    = time.Minute
-	tellAgain    = 60 // minutes
-	tellMost     = 2000
-	lastUseLives = 400 * 24 * time.Hour
+	storeUsesEvery       = time.Minute
+	storeUseAgainMinutes = 60 // minutes
+	maxUsesStored        = 2000
+	lastUseTTL           = 400 * 24 * time.Hour
 )
 
-func lastUseKey(id string, h Hash) string {
+func lastUseKey(id string, h SecretHash) string {
 	sum := sha256.Sum256(append(append([]byte(id), 0), h[:]...))
 	return "clients:used:" + string(sum[:16])
 }
 
-// tell writes down the last uses that this node has seen of these clients.
-func (d *Redis) tell(ctx context.Context, list []*Client) error {
+// storeLastUses writes down the last uses that this node has seen of these clients.
+func (d *Redis) storeLastUses(ctx context.Context, list []*Client) error {
 	var entries []redisdb.Entry
 	var told []func()
 	for _, c := range list {
@@ -33,19 +33,19 @@ func (d *Redis) tell(ctx context.Context, list []*Client) error {
 			continue
 		}
 		for _, s := range c.Secrets {
-			if len(entries) == tellMost {
+			if len(entries) == maxUsesStored {
 				break
 			}
-			minute := s.untold()
+			minute := s.unstored()
 			if minute == 0 {
 				continue
 			}
 			value := binary.BigEndian.AppendUint64(nil, uint64(minute*60)) // #nosec G115 -- after 1970
 			entries = append(entries, redisdb.Entry{Key: lastUseKey(c.ID, s.Hash), Value: value})
-			told = append(told, func() { s.used.told.Store(minute) })
+			told = append(told, func() { s.used.stored.Store(minute) })
 		}
 	}
-	err := d.db.SetEach(ctx, entries, lastUseLives)
+	err := d.db.SetEach(ctx, entries, lastUseTTL)
 	partial, partly := errors.AsType[*redisdb.PartialError](err)
 	for i, note := range told {
 		if err == nil || partly && partial.Answered[i] {
@@ -55,20 +55,20 @@ func (d *Redis) tell(ctx context.Context, list []*Client) error {
 	return err
 }
 
-// untold returns the minute of a last use that Redis should know; 0: of none.
-func (s *Secret) untold() int64 {
+// unstored returns the minute of a last use that Redis should know; 0: of none.
+func (s *Secret) unstored() int64 {
 	if s.used == nil {
 		return 0
 	}
-	minute, told := s.used.minute.Load(), s.used.told.Load()
-	if minute == 0 || minute-told < tellAgain {
+	minute, told := s.used.minute.Load(), s.used.stored.Load()
+	if minute == 0 || minute-told < storeUseAgainMinutes {
 		return 0
 	}
 	return minute
 }
 
 // LastUsed returns about when a secret was last used, within an hour; zero: never, as far as anybody knows.
-func (d *Redis) LastUsed(ctx context.Context, id string, h Hash) (time.Time, error) {
+func (d *Redis) LastUsed(ctx context.Context, id string, h SecretHash) (time.Time, error) {
 	v, err := d.db.Get(ctx, lastUseKey(id, h))
 	switch {
 	case errors.Is(err, redisdb.ErrNil):

@@ -26,12 +26,12 @@ type Epochs interface {
 // change before the method returns, the others within a second. An error that is ErrNotConfirmed comes with the result: the change was
 // made, and too few replicas have confirmed it.
 type Manager struct {
-	Redis     *Redis
-	Node      *Live     // of this process; nil: it serves nothing
-	Static    []*Client // of config.toml: they win over those of Redis, and can only be disabled, enabled and rid of their tokens
-	Epochs    Epochs
-	Catalogue *scopes.Catalogue
-	MaxLife   time.Duration // the longest refresh_max_ttl that a client may have
+	Redis      *Redis
+	Node       *Cached   // of this process; nil: it serves nothing
+	Configured []*Client // of config.toml: they win over those of Redis, and can only be disabled, enabled and rid of their tokens
+	Epochs     Epochs
+	Catalogue  *scopes.Catalogue
+	MaxTTL     time.Duration // the longest refresh_max_ttl that a client may have
 
 	Algorithms []string           // that this server signs JWTs with; none: it signs none
 	Issuers    []string           // of workloads that are trusted here
@@ -57,16 +57,16 @@ func describeStored(s *Stored) *Described {
 	return d
 }
 
-// static returns the client of config.toml with this id, nil if it is none.
-func (m *Manager) static(id string) *Client {
-	i := slices.IndexFunc(m.Static, func(c *Client) bool { return c.ID == id })
+// configured returns the client of config.toml with this id, nil if it is none.
+func (m *Manager) configured(id string) *Client {
+	i := slices.IndexFunc(m.Configured, func(c *Client) bool { return c.ID == id })
 	if i < 0 {
 		return nil
 	}
-	return m.Static[i]
+	return m.Configured[i]
 }
 
-func (m *Manager) describeStatic(ctx context.Context, list ...*Client) ([]*Described, error) {
+func (m *Manager) describeConfigured(ctx context.Context, list ...*Client) ([]*Described, error) {
 	ids := make([]string, len(list))
 	for i, c := range list {
 		ids[i] = c.ID
@@ -85,8 +85,8 @@ func (m *Manager) describeStatic(ctx context.Context, list ...*Client) ([]*Descr
 
 // Get returns a client as it is registered now, or ErrUnknown.
 func (m *Manager) Get(ctx context.Context, id string) (*Described, error) {
-	if c := m.static(id); c != nil {
-		found, err := m.describeStatic(ctx, c)
+	if c := m.configured(id); c != nil {
+		found, err := m.describeConfigured(ctx, c)
 		if err != nil {
 			return nil, err
 		}
@@ -104,13 +104,13 @@ func (m *Manager) List(ctx context.Context, cursor string, size int) ([]*Describ
 	var list []*Described
 	if cursor == "" {
 		var err error
-		if list, err = m.describeStatic(ctx, m.Static...); err != nil {
+		if list, err = m.describeConfigured(ctx, m.Configured...); err != nil {
 			return nil, "", err
 		}
 	}
 	page, next, err := m.Redis.List(ctx, cursor, size)
 	for _, s := range page {
-		if m.static(s.ClientID) == nil {
+		if m.configured(s.ClientID) == nil {
 			list = append(list, describeStored(s))
 		}
 	}
@@ -123,7 +123,7 @@ func (m *Manager) Check(r *Registration) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.Check(m.Catalogue), c.checkLives(m.MaxLife), m.checkServed(c))
+	return errors.Join(c.Check(m.Catalogue), c.checkLifetimes(m.MaxTTL), m.checkServed(c))
 }
 
 // checkServed says what of a registration this server does not do.
@@ -156,7 +156,7 @@ func (m *Manager) Create(ctx context.Context, s *Stored) error {
 	if err := m.Check(&s.Registration); err != nil {
 		return err
 	}
-	if m.static(s.ClientID) != nil {
+	if m.configured(s.ClientID) != nil {
 		return fmt.Errorf("%w, in config.toml", ErrExists)
 	}
 	s.Epoch, s.CreatedAt, s.UpdatedAt = NewEpoch(), time.Now(), time.Now()
@@ -190,7 +190,7 @@ func (m *Manager) Update(ctx context.Context, id string, edit func(*Stored) erro
 }
 
 func (m *Manager) update(ctx context.Context, id string, edit func(*Stored) error) (*Described, error) {
-	if m.static(id) != nil {
+	if m.configured(id) != nil {
 		return nil, ErrReadOnly
 	}
 	defer m.changed(ctx, id)
@@ -211,7 +211,7 @@ func (m *Manager) update(ctx context.Context, id string, edit func(*Stored) erro
 
 // Delete removes a client of Redis and ends its tokens. ErrUnknown where there is none, once that is confirmed.
 func (m *Manager) Delete(ctx context.Context, id string) error {
-	if m.static(id) != nil {
+	if m.configured(id) != nil {
 		return ErrReadOnly
 	}
 	defer m.changed(ctx, id)

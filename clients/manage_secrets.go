@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Rotation is what rotating a secret did.
-type Rotation struct {
+// SecretRotation is what rotating a secret did.
+type SecretRotation struct {
 	SecretID string   // of the new one
 	Ended    []string // ids of those that ended at once
 }
@@ -38,15 +38,15 @@ func (e *InUseError) Error() string {
 // RotateSecret gives a client another secret beside those that live, which end after overlap; 0: at once. A repetition with the same
 // secret changes nothing. Where two live already, one that nobody ever used goes, the newest of them; where both are used it is an
 // *InUseError, unless force lets the one go that was not used for longer. A result beside an error: it was, or may have been, done.
-func (m *Manager) RotateSecret(ctx context.Context, id string, fresh Hash, overlap time.Duration, force bool) (*Rotation, error) {
+func (m *Manager) RotateSecret(ctx context.Context, id string, fresh SecretHash, overlap time.Duration, force bool) (*SecretRotation, error) {
 	now := time.Now().UTC().Truncate(time.Second)
-	var out *Rotation
+	var out *SecretRotation
 	_, err := m.Update(ctx, id, func(s *Stored) error {
 		out = nil
 		if s.AuthMethod == MethodNone || len(s.Secrets) == 0 {
 			return &FieldError{Field: "token_endpoint_auth_method", Err: errors.New("this client has no secret to rotate")}
 		}
-		next := &Rotation{SecretID: fresh.id()}
+		next := &SecretRotation{SecretID: fresh.id()}
 		if slices.ContainsFunc(s.Secrets, func(e SecretEntry) bool { return e.Hash == fresh }) {
 			out = next
 			return nil // this very change, repeated
@@ -98,7 +98,7 @@ func (m *Manager) dispensable(ctx context.Context, id string, live []SecretEntry
 }
 
 // lastUsed is what Redis knows, and what this node has not told yet.
-func (m *Manager) lastUsed(ctx context.Context, id string, h Hash) (time.Time, error) {
+func (m *Manager) lastUsed(ctx context.Context, id string, h SecretHash) (time.Time, error) {
 	used, err := m.Redis.LastUsed(ctx, id, h)
 	if m.Node != nil && err == nil {
 		if here := m.Node.lastUse(id, h); here.After(used) {

@@ -8,7 +8,7 @@ import (
 // SetDisabled disables or enables a client. Disabling ends its tokens for ever; who is enabled again must ask for new ones.
 func (m *Manager) SetDisabled(ctx context.Context, id string, disabled bool) error {
 	defer m.changed(ctx, id)
-	if c := m.static(id); c != nil {
+	if c := m.configured(id); c != nil {
 		switch {
 		case disabled:
 			return m.Epochs.DisableClient(ctx, c.ID, NewEpoch())
@@ -30,7 +30,7 @@ func (m *Manager) SetDisabled(ctx context.Context, id string, disabled bool) err
 // none, and stays disabled.
 func (m *Manager) RevokeTokens(ctx context.Context, id string) error {
 	defer m.changed(ctx, id)
-	if m.static(id) != nil {
+	if m.configured(id) != nil {
 		return m.Epochs.RenewClient(ctx, id, NewEpoch())
 	}
 	_, err := m.Redis.Change(ctx, id, func(s *Stored) error { s.Epoch = NewEpoch(); return nil })

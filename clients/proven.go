@@ -20,13 +20,13 @@ func (p *Proven) Get(ctx context.Context, id string) (*Client, error) {
 	return p.Registry.Get(ctx, id)
 }
 
-// Following returns why this node cannot know of all changes.
-func (p *Proven) Following() error {
+// Fresh returns why this node cannot know of all changes.
+func (p *Proven) Fresh() error {
 	if err := p.Proof(); err != nil {
 		return fmt.Errorf("%w: %w", ErrStale, err)
 	}
-	if f, ok := p.Registry.(interface{ Following() error }); ok {
-		return f.Following()
+	if f, ok := p.Registry.(interface{ Fresh() error }); ok {
+		return f.Fresh()
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 type oneClient struct{ following error }
 
 func (oneClient) Get(context.Context, string) (*Client, error) { return &Client{ID: "app"}, nil }
-func (o oneClient) Following() error                           { return o.following }
+func (o oneClient) Fresh() error                               { return o.following }
 
 func TestProven(t *testing.T) {
 	cutOff := errors.New("cut off")
@@ -20,15 +20,15 @@ func TestProven(t *testing.T) {
 	c, err := p.Get(t.Context(), "app")
 	require.NoError(t, err)
 	require.Equal(t, "app", c.ID)
-	require.NoError(t, p.Following())
+	require.NoError(t, p.Fresh())
 	t.Run("S-23 what cannot be proven is refused, however fresh it looks", func(t *testing.T) {
 		doubt = cutOff
 		_, err := p.Get(t.Context(), "app")
 		require.ErrorIs(t, err, ErrStale)
-		require.ErrorIs(t, p.Following(), ErrStale)
-		require.ErrorIs(t, p.Following(), cutOff, "for the log")
+		require.ErrorIs(t, p.Fresh(), ErrStale)
+		require.ErrorIs(t, p.Fresh(), cutOff, "for the log")
 	})
 	doubt = nil
 	p.Registry = oneClient{ErrStale}
-	require.ErrorIs(t, p.Following(), ErrStale, "and what is proven may be behind")
+	require.ErrorIs(t, p.Fresh(), ErrStale, "and what is proven may be behind")
 }

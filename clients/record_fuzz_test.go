@@ -87,11 +87,11 @@ func FuzzReadCursor(f *testing.F) {
 // FuzzParseLife: a duration is written so that the same one is read.
 func FuzzParseLife(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
-		l, err := ParseLife(text)
+		l, err := ParseDuration(text)
 		if err != nil {
 			return
 		}
-		again, err := ParseLife(l.String())
+		again, err := ParseDuration(l.String())
 		require.NoError(t, err)
 		require.Equal(t, l, again)
 	})

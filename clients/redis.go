@@ -163,7 +163,7 @@ func (d *Redis) replace(ctx context.Context, s *Stored, before, after string) (s
 	if s.Registrar != "" {
 		registrar = 1
 	}
-	nonce, most := newNonce(), s.Most
+	nonce, most := newNonce(), s.MaxOfRegistrar
 	keys := []string{shardKey(shardOf(s.ClientID)), endsKey, feedKey, registrarKey(s.Registrar)}
 	run := func(ctx context.Context) (string, error) {
 		v, err := d.db.EvalDurable(ctx, replace, keys, s.ClientID, before, after, ends, nonce, registrar, most)

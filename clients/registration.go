@@ -28,10 +28,10 @@ type Registration struct {
 	Audience        []string      `json:"audience,omitempty"`
 	Resource        string        `json:"resource,omitempty"`
 	Introspect      Sight         `json:"introspect,omitempty"`
-	AccessTTL       Life          `json:"access_ttl,omitzero"`
-	RefreshTTL      Life          `json:"refresh_ttl,omitzero"`
-	RefreshMaxTTL   Life          `json:"refresh_max_ttl,omitzero"`
-	RetryWindow     *Life         `json:"retry_window,omitempty"` // absent: the server's; 0: none, strict rotation
+	AccessTTL       Duration      `json:"access_ttl,omitzero"`
+	RefreshTTL      Duration      `json:"refresh_ttl,omitzero"`
+	RefreshMaxTTL   Duration      `json:"refresh_max_ttl,omitzero"`
+	RetryWindow     *Duration     `json:"retry_window,omitempty"` // absent: the server's; 0: none, strict rotation
 	Disabled        bool          `json:"disabled,omitempty"`
 	Format          string        `json:"access_token_format,omitempty"`
 	SigningAlg      string        `json:"signing_alg,omitempty"`
@@ -49,15 +49,15 @@ type Registration struct {
 
 // SecretEntry is a secret as it is written down.
 type SecretEntry struct {
-	Hash      Hash      `json:"hash"`
-	CreatedAt time.Time `json:"created_at,omitzero"`
-	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	Hash      SecretHash `json:"hash"`
+	CreatedAt time.Time  `json:"created_at,omitzero"`
+	ExpiresAt time.Time  `json:"expires_at,omitzero"`
 }
 
 // ID names a secret among those of its client, for people and tools: the first eight digits of its hash.
 func (e SecretEntry) ID() string { return e.Hash.id() }
 
-func (h Hash) id() string { return fmt.Sprintf("%x", h[:4]) }
+func (h SecretHash) id() string { return fmt.Sprintf("%x", h[:4]) }
 
 // ReadRegistrations reads JSON: one registration, a list of them, or {"clients": […]}. A member that does not exist is an
 // error.
@@ -142,12 +142,12 @@ func Describe(c *Client) *Registration {
 	r := &Registration{
 		ClientID: c.ID, ClientName: c.Name, AuthMethod: c.Method, GrantTypes: slices.Clone(c.Grants), Scope: c.Scope.String(),
 		DefaultScope: c.DefaultScope.String(), Audience: slices.Clone(c.Audience), Resource: c.Resource, Introspect: c.Introspect,
-		AccessTTL: Life(c.AccessTTL), RefreshTTL: Life(c.RefreshTTL), RefreshMaxTTL: Life(c.MaxTTL), Disabled: c.Disabled,
+		AccessTTL: Duration(c.AccessTTL), RefreshTTL: Duration(c.RefreshTTL), RefreshMaxTTL: Duration(c.MaxTTL), Disabled: c.Disabled,
 		Format: c.Format, SigningAlg: c.SigningAlg, JWKS: c.JWKS, JWKSURI: c.JWKSURI, AssertionAlg: c.AssertionAlg,
 		LenientAudience: c.LenientAudience, Workload: c.Workload, ResponseAlg: c.ResponseAlg,
 	}
 	if c.RetryWindow != 0 {
-		r.RetryWindow = new(Life(max(c.RetryWindow, 0)))
+		r.RetryWindow = new(Duration(max(c.RetryWindow, 0)))
 	}
 	for _, s := range c.Secrets {
 		r.Secrets = append(r.Secrets, SecretEntry{Hash: s.Hash, CreatedAt: s.CreatedAt, ExpiresAt: s.ExpiresAt})

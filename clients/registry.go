@@ -23,31 +23,31 @@ type Registry interface {
 	Get(ctx context.Context, id string) (*Client, error)
 }
 
-// Reason says in the log why a client was refused; the client is told nothing of it.
-type Reason string
+// AuthReason says in the log why a client was refused; the client is told nothing of it.
+type AuthReason string
 
 // The reasons.
 const (
-	ReasonUnknown       Reason = "unknown_client"
-	ReasonWrongSecret   Reason = "wrong_secret"
-	ReasonSecretExpired Reason = "secret_expired"
-	ReasonDisabled      Reason = "client_disabled"
-	ReasonMethod        Reason = "auth_method_not_allowed"
+	ReasonUnknown       AuthReason = "unknown_client"
+	ReasonWrongSecret   AuthReason = "wrong_secret"
+	ReasonSecretExpired AuthReason = "secret_expired"
+	ReasonDisabled      AuthReason = "client_disabled"
+	ReasonMethod        AuthReason = "auth_method_not_allowed"
 )
 
-// Refusal is the error of Authenticate for a client that did not prove itself. Its
+// AuthError is the error of Authenticate for a client that did not prove itself. Its
 // text is the same for every reason (docs/conformance.md CA-10).
-type Refusal struct {
-	ID       string // as presented
-	Reason   Reason // for the log
-	Public   bool   // the client has no secret: nothing was guessed
-	Sentence string // for the client; "": the one for everybody
+type AuthError struct {
+	ID       string     // as presented
+	Reason   AuthReason // for the log
+	Public   bool       // the client has no secret: nothing was guessed
+	Sentence string     // for the client; "": the one for everybody
 }
 
-func (e *Refusal) Error() string { return cmp.Or(e.Sentence, "client authentication failed") }
+func (e *AuthError) Error() string { return cmp.Or(e.Sentence, "client authentication failed") }
 
 // Authenticate returns the client that creds prove. It does the same work whether
-// the client is unknown, disabled or has another secret, and returns a *Refusal for
+// the client is unknown, disabled or has another secret, and returns an *AuthError for
 // each; other errors are the registry's.
 func Authenticate(ctx context.Context, reg Registry, creds Credentials, now time.Time) (*Client, error) {
 	c, err := reg.Get(ctx, creds.ID)
@@ -69,7 +69,7 @@ func Authenticate(ctx context.Context, reg Registry, creds Credentials, now time
 		reason = ReasonDisabled
 	}
 	if reason != "" {
-		return nil, &Refusal{ID: creds.ID, Reason: reason, Public: c != nil && c.Public()}
+		return nil, &AuthError{ID: creds.ID, Reason: reason, Public: c != nil && c.Public()}
 	}
 	return c, nil
 }

@@ -12,7 +12,7 @@ import (
 
 // Secret is one client secret as it is kept: its hash, never its text.
 type Secret struct {
-	Hash      Hash
+	Hash      SecretHash
 	CreatedAt time.Time // zero: not known
 	ExpiresAt time.Time // zero: does not expire
 
@@ -22,14 +22,14 @@ type Secret struct {
 // lastUse is the minute in which a secret was last used on this node, in minutes since 1970: coarse, and one atomic
 // store at most a minute.
 type lastUse struct {
-	minute, told atomic.Int64
-	first        chan struct{} // told of a first use that Redis should know soon; nil: any turn will do
+	minute, stored atomic.Int64
+	first          chan struct{} // told of a first use that Redis should know soon; nil: any turn will do
 }
 
 func (u *lastUse) note(now time.Time) {
 	if m := now.Unix() / 60; u != nil && u.minute.Load() != m {
 		u.minute.Store(m)
-		if u.first != nil && u.told.Load() == 0 {
+		if u.first != nil && u.stored.Load() == 0 {
 			signal(u.first)
 		}
 	}
@@ -43,19 +43,19 @@ func signal(wake chan struct{}) {
 	}
 }
 
-// Hash is the SHA-256 of a secret's bytes: enough for 256 random bits, and not for a
+// SecretHash is the SHA-256 of a secret's bytes: enough for 256 random bits, and not for a
 // word that somebody chose (RFC 6749 §10.10).
-type Hash [sha256.Size]byte
+type SecretHash [sha256.Size]byte
 
-// HashPrefix begins the text of a Hash.
+// HashPrefix begins the text of a SecretHash.
 const HashPrefix = "sha256:"
 
 // HashSecret returns the hash of a secret's text.
-func HashSecret(secret string) Hash { return sha256.Sum256([]byte(secret)) }
+func HashSecret(secret string) SecretHash { return sha256.Sum256([]byte(secret)) }
 
 // ParseHash reads "sha256:" and 64 lower-case hexadecimal digits.
-func ParseHash(text string) (Hash, error) {
-	var h Hash
+func ParseHash(text string) (SecretHash, error) {
+	var h SecretHash
 	digits, ok := strings.CutPrefix(text, HashPrefix)
 	if !ok || len(digits) != 2*len(h) || strings.ToLower(digits) != digits {
 		return h, errHash
@@ -70,13 +70,13 @@ func ParseHash(text string) (Hash, error) {
 var errHash = errors.New(`a secret's hash is "sha256:" and 64 lower-case hexadecimal digits: "grantor secret new" prints a fresh secret and its hash, "grantor hash-secret" the hash of one that you have`)
 
 // String returns the form that ParseHash reads.
-func (h Hash) String() string { return HashPrefix + hex.EncodeToString(h[:]) }
+func (h SecretHash) String() string { return HashPrefix + hex.EncodeToString(h[:]) }
 
 // MarshalText is String.
-func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+func (h SecretHash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
 // UnmarshalText is ParseHash.
-func (h *Hash) UnmarshalText(text []byte) (err error) {
+func (h *SecretHash) UnmarshalText(text []byte) (err error) {
 	*h, err = ParseHash(string(text))
 	return err
 }
@@ -84,7 +84,7 @@ func (h *Hash) UnmarshalText(text []byte) (err error) {
 // check compares a presented secret's hash with each of the client's, live or not,
 // always MaxSecrets times, so that time tells nothing (RFC 6749 §10.10). c may be nil:
 // an unknown client costs the same.
-func (c *Client) check(presented Hash, now time.Time) Reason {
+func (c *Client) check(presented SecretHash, now time.Time) AuthReason {
 	var stored [MaxSecrets]Secret
 	n := 0
 	if c != nil {

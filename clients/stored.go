@@ -13,34 +13,34 @@ type Stored struct {
 	Epoch     Epoch
 	CreatedAt time.Time
 	UpdatedAt time.Time
-	Token     Hash   // of the registration access token (RFC 7592); zero: it has none
-	Dynamic   bool   // made by RFC 7591, with the limits of such a client
-	Registrar string // the client whose token opened the registration
-	Given     *Given // the most that its own token can make of it; nil: what it is
+	Token     SecretHash // of the registration access token (RFC 7592); zero: it has none
+	Dynamic   bool       // made by RFC 7591, with the limits of such a client
+	Registrar string     // the client whose token opened the registration
+	Given     *Given     // the most that its own token can make of it; nil: what it is
 
-	Stated []string // members that a change names: set by Manager.Update's edit
-	Most   int      // of the registrar's live registrations, for Create; 0: no bound
+	Stated         []string // members that a change names: set by Manager.Update's edit
+	MaxOfRegistrar int      // of the registrar's live registrations, for Create; 0: no bound
 }
 
-// record is the JSON of a Stored.
-type record struct {
+// clientRecord is the JSON of a Stored.
+type clientRecord struct {
 	Version int `json:"v"`
 	Registration
-	Epoch     string    `json:"epoch"`
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
-	Token     *Hash     `json:"registration_token,omitempty"`
-	Dynamic   bool      `json:"dynamic,omitempty"`
-	Registrar string    `json:"registrar,omitempty"`
-	Given     *Given    `json:"given,omitempty"`
+	Epoch     string      `json:"epoch"`
+	CreatedAt time.Time   `json:"created_at"`
+	UpdatedAt time.Time   `json:"updated_at"`
+	Token     *SecretHash `json:"registration_token,omitempty"`
+	Dynamic   bool        `json:"dynamic,omitempty"`
+	Registrar string      `json:"registrar,omitempty"`
+	Given     *Given      `json:"given,omitempty"`
 }
 
 const recordVersion = 1
 
 func (s *Stored) text() (string, error) {
-	r := record{Version: recordVersion, Registration: s.Registration, Epoch: hex.EncodeToString(s.Epoch[:]),
+	r := clientRecord{Version: recordVersion, Registration: s.Registration, Epoch: hex.EncodeToString(s.Epoch[:]),
 		CreatedAt: s.CreatedAt.UTC().Truncate(time.Second), UpdatedAt: s.UpdatedAt.UTC().Truncate(time.Second), Dynamic: s.Dynamic, Registrar: s.Registrar, Given: s.Given}
-	if s.Token != (Hash{}) {
+	if s.Token != (SecretHash{}) {
 		r.Token = &s.Token
 	}
 	text, err := json.Marshal(r)
@@ -49,7 +49,7 @@ func (s *Stored) text() (string, error) {
 
 // readStored reads what text wrote for the client id.
 func readStored(id, text string) (*Stored, error) {
-	var r record
+	var r clientRecord
 	if err := json.Unmarshal([]byte(text), &r); err != nil || r.Version != recordVersion {
 		return nil, fmt.Errorf("%w: version %d", ErrRecord, r.Version)
 	}

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// uses is what a node has seen of secrets and not told yet. Of a client with two secrets the first use of each is told soon: by it a
+// useLog is what a node has seen of secrets and not told yet. Of a client with two secrets the first use of each is told soon: by it a
 // rotation knows which one can go.
-type uses struct {
+type useLog struct {
 	first chan struct{}
 
 	mu      sync.Mutex
@@ -18,12 +18,12 @@ type uses struct {
 }
 
 const (
-	tellSoon    = 500 * time.Millisecond // after a first use, with others that come meanwhile
-	mostLeaving = 1000
+	firstUseDelay = 500 * time.Millisecond // after a first use, with others that come meanwhile
+	maxLeaving    = 1000
 )
 
 // enter is told of each client that comes into the cache.
-func (u *uses) enter(c *Client) {
+func (u *useLog) enter(c *Client) {
 	if len(c.Secrets) < MaxSecrets {
 		return
 	}
@@ -35,16 +35,16 @@ func (u *uses) enter(c *Client) {
 }
 
 // leave is told of each client that goes, because it changed or others came.
-func (u *uses) leave(c *Client) {
+func (u *useLog) leave(c *Client) {
 	if c == nil {
 		return
 	}
 	for i := range c.Secrets {
-		if c.Secrets[i].untold() == 0 {
+		if c.Secrets[i].unstored() == 0 {
 			continue
 		}
 		u.mu.Lock()
-		if len(u.leaving) < mostLeaving {
+		if len(u.leaving) < maxLeaving {
 			u.leaving = append(u.leaving, c)
 		}
 		u.mu.Unlock()
@@ -53,7 +53,7 @@ func (u *uses) leave(c *Client) {
 	}
 }
 
-func (u *uses) take() []*Client {
+func (u *useLog) take() []*Client {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	list := u.leaving
@@ -62,36 +62,36 @@ func (u *uses) take() []*Client {
 }
 
 // wait returns after about a minute, or soon after a first use, and reports whether ctx goes on.
-func (u *uses) wait(ctx context.Context) bool {
-	t := time.NewTimer(tellEvery/2 + rand.N(tellEvery)) // #nosec G404 -- nodes that start together do not come together
+func (u *useLog) wait(ctx context.Context) bool {
+	t := time.NewTimer(storeUsesEvery/2 + rand.N(storeUsesEvery)) // #nosec G404 -- nodes that start together do not come together
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
 		return false
 	case <-u.first:
-		return pause(ctx, tellSoon)
+		return pause(ctx, firstUseDelay)
 	case <-t.C:
 		return true
 	}
 }
 
 // Housekeep tells Redis which secrets were used, until ctx ends: some a minute, so that no node and no hour has them all.
-func (l *Live) Housekeep(ctx context.Context, log *slog.Logger) {
+func (l *Cached) Housekeep(ctx context.Context, log *slog.Logger) {
 	for l.uses.wait(ctx) {
 		left := l.uses.take()
-		list := append(append(left, l.static.List()...), l.cache.Values()...)
-		if err := l.redis.tell(context.WithoutCancel(ctx), list); err != nil {
+		list := append(append(left, l.configured.List()...), l.cache.Values()...)
+		if err := l.redis.storeLastUses(context.WithoutCancel(ctx), list); err != nil {
 			log.Warn("last uses of client secrets could not be stored; it is tried again", "error", err.Error())
 			for _, c := range left {
 				l.uses.leave(c)
 			}
-			_ = pause(ctx, tellEvery) // the next use must not make it a loop
+			_ = pause(ctx, storeUsesEvery) // the next use must not make it a loop
 		}
 	}
 }
 
 // lastUse returns when this node last saw a secret in use; zero: it did not.
-func (l *Live) lastUse(id string, h Hash) time.Time {
+func (l *Cached) lastUse(id string, h SecretHash) time.Time {
 	c, ok := l.cache.Peek(id)
 	if !ok || c == nil {
 		return time.Time{}

@@ -11,12 +11,12 @@ import (
 	"github.com/grantor-auth/grantor/users"
 )
 
-// Secret is a text that is never shown. Wherever a key k is a Secret, k_file names a file that holds
+// SecretText is a text that is never shown. Wherever a key k is a SecretText, k_file names a file that holds
 // it; one newline at its end is cut.
-type Secret string
+type SecretText string
 
 // String keeps the secret out of logs and listings.
-func (s Secret) String() string {
+func (s SecretText) String() string {
 	if s == "" {
 		return ""
 	}
@@ -37,9 +37,9 @@ type Config struct {
 	Tokens Tokens `toml:"tokens"`
 	Keys   Keys   `toml:"keys"`
 
-	Scopes  map[string]Scope `toml:"scopes"`  // every scope that exists
-	Clients []Client         `toml:"clients"` // who may ask (RFC 7591 §2 names)
-	Issuers []TrustedIssuer  `toml:"trusted_issuers"`
+	Scopes  map[string]ScopeEntry `toml:"scopes"`  // every scope that exists
+	Clients []Client              `toml:"clients"` // who may ask (RFC 7591 §2 names)
+	Issuers []TrustedIssuer       `toml:"trusted_issuers"`
 
 	Grants Grants `toml:"grants"`
 	Users  Users  `toml:"users"`
@@ -59,7 +59,7 @@ type Config struct {
 
 	catalogue *scopes.Catalogue
 	clients   []*clients.Client
-	people    []users.StaticUser
+	users     []users.ConfigUser
 	userScope scopes.Rules
 	origin    map[string]string // key → where its value came from
 	where     map[string]*file
@@ -84,13 +84,13 @@ type Server struct {
 // Redis says where tokens live.
 type Redis struct {
 	Mode             string        `toml:"mode"`   // "single", "sentinel", "cluster"
-	URL              Secret        `toml:"url"`    // single: redis://host:port/db, rediss://…, unix:///path; it may hold a password
+	URL              SecretText    `toml:"url"`    // single: redis://host:port/db, rediss://…, unix:///path; it may hold a password
 	Addrs            []string      `toml:"addrs"`  // sentinel, cluster: host:port
 	Master           string        `toml:"master"` // sentinel: the primary's name
 	Username         string        `toml:"username"`
-	Password         Secret        `toml:"password"`
+	Password         SecretText    `toml:"password"`
 	SentinelUsername string        `toml:"sentinel_username"`
-	SentinelPassword Secret        `toml:"sentinel_password"`
+	SentinelPassword SecretText    `toml:"sentinel_password"`
 	TLS              bool          `toml:"tls"`
 	CAFile           string        `toml:"ca_file"`   // PEM; "": the system's
 	CertFile         string        `toml:"cert_file"` // PEM, shown to a Redis that asks for it; with key_file
@@ -116,8 +116,8 @@ type Tokens struct {
 
 // Keys says how the signing keys of JWT access tokens are kept.
 type Keys struct {
-	EncryptionKey Secret        `toml:"encryption_key"`           // wraps them in Redis: 32 random characters at least
-	Previous      []Secret      `toml:"previous_encryption_keys"` // earlier ones
+	EncryptionKey SecretText    `toml:"encryption_key"`           // wraps them in Redis: 32 random characters at least
+	Previous      []SecretText  `toml:"previous_encryption_keys"` // earlier ones
 	RotateEvery   time.Duration `toml:"rotate_every"`
 }
 
@@ -138,8 +138,8 @@ type Workload struct {
 	Subject string `toml:"subject"`
 }
 
-// Scope is one entry of [scopes].
-type Scope struct {
+// ScopeEntry is one entry of [scopes].
+type ScopeEntry struct {
 	Description string   `toml:"description"`
 	Resource    string   `toml:"resource"` // the audience of tokens with this scope (RFC 8707)
 	Implies     []string `toml:"implies"`
@@ -186,29 +186,29 @@ type Grants struct {
 
 // Users says who may use the password grant.
 type Users struct {
-	Source string `toml:"source"` // "config", "redis", "sql", "http"
-	Scope  string `toml:"scope"`  // the most that a token may carry of a user without a scope of their own; "": nothing
-	SQL    SQL    `toml:"sql"`
-	HTTP   HTTP   `toml:"http"`
-	Config []User `toml:"config"`
+	Source string      `toml:"source"` // "config", "redis", "sql", "http"
+	Scope  string      `toml:"scope"`  // the most that a token may carry of a user without a scope of their own; "": nothing
+	SQL    SQLSource   `toml:"sql"`
+	HTTP   HTTPSource  `toml:"http"`
+	Config []UserEntry `toml:"config"`
 }
 
-// SQL reads the table of an existing application; nothing is ever written to it.
-type SQL struct {
-	Driver  string `toml:"driver"` // "postgres", "mysql", "sqlite"
-	DSN     Secret `toml:"dsn"`
-	Query   string `toml:"query"`   // finds by login name; one parameter, columns id, username, password
-	Recheck string `toml:"recheck"` // finds by id, at each refresh
+// SQLSource reads the table of an existing application; nothing is ever written to it.
+type SQLSource struct {
+	Driver  string     `toml:"driver"` // "postgres", "mysql", "sqlite"
+	DSN     SecretText `toml:"dsn"`
+	Query   string     `toml:"query"`   // finds by login name; one parameter, columns id, username, password
+	Recheck string     `toml:"recheck"` // finds by id, at each refresh
 }
 
-// HTTP lets the application answer for itself.
-type HTTP struct {
-	URL    string `toml:"url"`    // POST {username, password} → 200 {sub, username, scope} or 401
-	Secret Secret `toml:"secret"` // signs the request
+// HTTPSource lets the application answer for itself.
+type HTTPSource struct {
+	URL    string     `toml:"url"`    // POST {username, password} → 200 {sub, username, scope} or 401
+	Secret SecretText `toml:"secret"` // signs the request
 }
 
-// User is one entry of [[users.config]].
-type User struct {
+// UserEntry is one entry of [[users.config]].
+type UserEntry struct {
 	ID           string `toml:"id"` // immutable: the token's sub
 	Username     string `toml:"username"`
 	PasswordHash string `toml:"password_hash"` // argon2id, bcrypt, and what Django writes
@@ -296,14 +296,14 @@ func (c *Config) Catalogue() *scopes.Catalogue { return c.catalogue }
 // Registrations returns the clients, checked.
 func (c *Config) Registrations() []*clients.Client { return c.clients }
 
-// People returns the users of [[users.config]], checked.
-func (c *Config) People() []users.StaticUser { return c.people }
+// ConfigUsers returns the users of [[users.config]], checked.
+func (c *Config) ConfigUsers() []users.ConfigUser { return c.users }
 
 // UserScope returns the most that a token may carry of a user without a scope of their own.
 func (c *Config) UserScope() scopes.Rules { return c.userScope }
 
-// LongestLogin returns the longest absolute life of a log-in that any client here has.
-func (c *Config) LongestLogin() time.Duration {
+// LongestSession returns the longest absolute life of a log-in that any client here has.
+func (c *Config) LongestSession() time.Duration {
 	most := c.Tokens.RefreshMaxTTL
 	for _, cl := range c.clients {
 		most = max(most, cl.MaxTTL)
@@ -314,7 +314,7 @@ func (c *Config) LongestLogin() time.Duration {
 // DemoUsers returns the ids of users whose password the README prints.
 func (c *Config) DemoUsers() map[string]bool {
 	found := map[string]bool{}
-	for _, u := range c.people {
+	for _, u := range c.users {
 		if u.PasswordHash == demoUserHash {
 			found[u.ID] = true
 		}

@@ -17,7 +17,7 @@ import (
 var (
 	durationType = reflect.TypeFor[time.Duration]()
 	timeType     = reflect.TypeFor[time.Time]()
-	secretType   = reflect.TypeFor[Secret]()
+	secretType   = reflect.TypeFor[SecretText]()
 
 	jsonTableType = reflect.TypeFor[JSONTable]()
 )
@@ -251,7 +251,7 @@ func (d *decoder) time(dst reflect.Value, src any, key string) {
 	}
 }
 
-// secretFile reads a Secret from the file that k_file names.
+// secretFile reads a SecretText from the file that k_file names.
 func (d *decoder) secretFile(dst reflect.Value, src any, key string) {
 	name, ok := src.(string)
 	switch {
@@ -284,6 +284,6 @@ func (d *decoder) secretFile(dst reflect.Value, src any, key string) {
 
 // ParseDuration reads Go's durations and whole days: "15m", "30d".
 func ParseDuration(text string) (time.Duration, error) {
-	v, err := clients.ParseLife(text)
+	v, err := clients.ParseDuration(text)
 	return time.Duration(v), err
 }

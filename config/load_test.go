@@ -175,7 +175,7 @@ func TestEnvironment(t *testing.T) {
 	t.Run("a secret from a file, its last newline cut", func(t *testing.T) {
 		secret := filepath.Join(t.TempDir(), "s")
 		require.NoError(t, os.WriteFile(secret, []byte("pass word\n"), 0o600))
-		require.Equal(t, Secret("pass word"), load(t, "GRANTOR_REDIS__PASSWORD_FILE="+secret).Redis.Password)
+		require.Equal(t, SecretText("pass word"), load(t, "GRANTOR_REDIS__PASSWORD_FILE="+secret).Redis.Password)
 	})
 	t.Run("names of Kubernetes and of commands are left alone", func(t *testing.T) {
 		load(t, "GRANTOR_PORT=tcp://10.0.0.1:80", "GRANTOR_PORT_80_TCP=tcp://x", "GRANTOR_SERVICE_HOST=x", "GRANTOR_TEST_X=1",
@@ -301,7 +301,7 @@ func TestShippedFile(t *testing.T) {
 		text, err := os.ReadFile(shipped)
 		require.NoError(t, err)
 		for _, typ := range []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[TLS](), reflect.TypeFor[Server](), reflect.TypeFor[Redis](),
-			reflect.TypeFor[Tokens](), reflect.TypeFor[Scope](), reflect.TypeFor[Client](), reflect.TypeFor[ClientSecret](), reflect.TypeFor[Grants](), reflect.TypeFor[Users](), reflect.TypeFor[SQL](), reflect.TypeFor[HTTP](), reflect.TypeFor[User](), reflect.TypeFor[Limits](), reflect.TypeFor[Log](),
+			reflect.TypeFor[Tokens](), reflect.TypeFor[ScopeEntry](), reflect.TypeFor[Client](), reflect.TypeFor[ClientSecret](), reflect.TypeFor[Grants](), reflect.TypeFor[Users](), reflect.TypeFor[SQLSource](), reflect.TypeFor[HTTPSource](), reflect.TypeFor[UserEntry](), reflect.TypeFor[Limits](), reflect.TypeFor[Log](),
 			reflect.TypeFor[Audit](), reflect.TypeFor[MetricsListener](), reflect.TypeFor[Tracing](), reflect.TypeFor[Admin](), reflect.TypeFor[CORS]()} {
 			for _, key := range keysOf(typ) {
 				require.Contains(t, string(text), strings.TrimSuffix(key, "_file"))
@@ -388,7 +388,7 @@ func TestByteOrderMark(t *testing.T) {
 		require.NoError(t, os.WriteFile(secret, []byte(mark+"pass word\r\n"), 0o600))
 		c, _, err := Load(Options{Path: write(t, mark+minimal), Environ: []string{"GRANTOR_REDIS__PASSWORD_FILE=" + secret}})
 		require.NoError(t, err)
-		require.Equal(t, Secret("pass word"), c.Redis.Password)
+		require.Equal(t, SecretText("pass word"), c.Redis.Password)
 		require.Contains(t, mistakes(t, mark+"lisen = 1\n"), "config.toml:1:1: lisen: ")
 	})
 	t.Run("another encoding is refused by its name", func(t *testing.T) {
@@ -427,7 +427,7 @@ func TestRead(t *testing.T) {
 			}
 			if !slices.Contains(c.broken, "redis") {
 				require.Empty(t, cfg.Problems("redis", "store", "tokens"))
-				require.Equal(t, Secret("redis://r"), cfg.Redis.URL)
+				require.Equal(t, SecretText("redis://r"), cfg.Redis.URL)
 				require.Equal(t, "p:", cfg.Redis.Prefix)
 				require.Equal(t, 5*time.Minute, cfg.Tokens.AccessTTL)
 			}

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// fieldFor finds the field of a key, or of a Secret whose key_file it is.
+// fieldFor finds the field of a key, or of a SecretText whose key_file it is.
 func fieldFor(dst reflect.Value, name string) (field reflect.Value, isFile, ok bool) {
 	for i := range dst.NumField() {
 		tag := dst.Type().Field(i).Tag.Get("toml")

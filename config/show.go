@@ -87,10 +87,10 @@ func inline(v reflect.Value) string {
 func literal(v reflect.Value, tag string) string {
 	switch x := v.Interface().(type) {
 	case time.Duration:
-		return strconv.Quote(clients.Life(x).String())
+		return strconv.Quote(clients.Duration(x).String())
 	case time.Time:
 		return x.Format(time.RFC3339)
-	case Secret:
+	case SecretText:
 		return strconv.Quote(x.String())
 	case []string:
 		quoted := make([]string, len(x))
@@ -98,7 +98,7 @@ func literal(v reflect.Value, tag string) string {
 			quoted[i] = strconv.Quote(s)
 		}
 		return "[" + strings.Join(quoted, ", ") + "]"
-	case []Secret:
+	case []SecretText:
 		quoted := make([]string, len(x))
 		for i, s := range x {
 			quoted[i] = strconv.Quote(s.String())

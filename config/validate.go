@@ -249,7 +249,7 @@ func (d *decoder) demo() {
 	if err != nil || alone && onLoopback(d.cfg.Listen) && loopback.Host(u.Hostname()) || d.cfg.Trial {
 		return
 	}
-	for i, u := range d.cfg.people {
+	for i, u := range d.cfg.users {
 		if u.PasswordHash == demoUserHash {
 			d.bad(fmt.Sprintf("users.config[%d].password_hash", i), "is of a demo password that everyone can read; with a proxy in front, or a listener or issuer off loopback, make another: grantor hash-password")
 		}

@@ -20,7 +20,7 @@ func (d *decoder) signing() {
 	c := d.cfg
 	d.choice("tokens.access_token_format", c.Tokens.AccessFormat, clients.FormatOpaque, clients.FormatJWT)
 	d.choice("tokens.signing_alg", c.Tokens.SigningAlg, "ES256", "EdDSA", "RS256")
-	for i, k := range append([]Secret{c.Keys.EncryptionKey}, c.Keys.Previous...) {
+	for i, k := range append([]SecretText{c.Keys.EncryptionKey}, c.Keys.Previous...) {
 		if key := "keys.encryption_key"; k != "" && len(k) < minEncryptionKey {
 			if i > 0 {
 				key = fmt.Sprintf("keys.previous_encryption_keys[%d]", i-1)

@@ -68,10 +68,10 @@ func (d *decoder) users() {
 		d.directory(u)
 	}
 	for i, entry := range u.Config {
-		person := users.StaticUser{ID: entry.ID, Username: entry.Username, PasswordHash: entry.PasswordHash, Disabled: entry.Disabled}
+		person := users.ConfigUser{ID: entry.ID, Username: entry.Username, PasswordHash: entry.PasswordHash, Disabled: entry.Disabled}
 		if entry.Scope != "" {
 			rules, err := scopes.ParseRules(entry.Scope)
-			if err == nil && users.CheckScope(rules) == nil { // NewStatic tells the rest
+			if err == nil && users.CheckScope(rules) == nil { // NewConfigDirectory tells the rest
 				err = d.checkUserScope(rules)
 			}
 			if err != nil {
@@ -79,11 +79,11 @@ func (d *decoder) users() {
 			}
 			person.Scope = &rules
 		}
-		d.cfg.people = append(d.cfg.people, person)
+		d.cfg.users = append(d.cfg.users, person)
 	}
-	_, err = users.NewStatic(d.cfg.people)
+	_, err = users.NewConfigDirectory(d.cfg.users)
 	for _, e := range flatten(err) {
-		if f, ok := errors.AsType[*users.FieldError](e); ok {
+		if f, ok := errors.AsType[*users.EntryError](e); ok {
 			d.bad(fmt.Sprintf("users.config[%d].%s", f.Index, f.Field), "%s", f.Err)
 		}
 	}
@@ -141,7 +141,7 @@ func (d *decoder) passwordWarnings() (list []string) {
 	if d.cfg.Grants.Password && d.cfg.Limits.PasswordFailures == -1 {
 		list = append(list, "limits.password_failures is off: guessing passwords is not slowed down")
 	}
-	for _, p := range d.cfg.people {
+	for _, p := range d.cfg.users {
 		if d.cfg.Grants.Password && d.cfg.catalogue != nil {
 			if nothing := users.MayNothing(&users.User{Scope: p.Scope}, d.cfg.userScope, d.cfg.catalogue); nothing != "" {
 				list = append(list, fmt.Sprintf("user %q: %s", p.Username, nothing))

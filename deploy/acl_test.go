@@ -53,13 +53,13 @@ func TestACL(t *testing.T) {
 		require.NoError(t, db.Ping(ctx))
 
 		store := tokens.NewRedis(db)
-		static, err := clients.NewStatic(ctx, nil, store)
+		static, err := clients.NewConfigured(ctx, nil, store)
 		require.NoError(t, err)
-		live, err := clients.NewLive(ctx, static, clients.NewRedis(db), 10)
+		live, err := clients.NewCached(ctx, static, clients.NewRedis(db), 10)
 		require.NoError(t, err)
 		catalogue, err := scopes.NewCatalogue(map[string]scopes.Scope{"orders:read": {}})
 		require.NoError(t, err)
-		m := &clients.Manager{Redis: clients.NewRedis(db), Epochs: store, Catalogue: catalogue, MaxLife: time.Hour}
+		m := &clients.Manager{Redis: clients.NewRedis(db), Epochs: store, Catalogue: catalogue, MaxTTL: time.Hour}
 		require.NoError(t, m.Create(ctx, &clients.Stored{Registration: clients.Registration{ClientID: "job", Scope: "orders:read",
 			Secrets: []clients.SecretEntry{{Hash: clients.HashSecret("x"), ExpiresAt: time.Now().Add(time.Hour)}}}}))
 		_, err = live.Get(ctx, "job")

@@ -202,9 +202,9 @@ func (s *Server) listSecrets(x *exchange) error {
 // call may be repeated.
 func (s *Server) rotateSecret(x *exchange) error {
 	var ask struct {
-		Overlap *clients.Life `json:"overlap"`
-		Hash    *clients.Hash `json:"secret_hash"`
-		Force   bool          `json:"force"`
+		Overlap *clients.Duration   `json:"overlap"`
+		Hash    *clients.SecretHash `json:"secret_hash"`
+		Force   bool                `json:"force"`
 	}
 	if err := x.decode(&ask); err != nil {
 		return err
@@ -212,7 +212,7 @@ func (s *Server) rotateSecret(x *exchange) error {
 	if ask.Overlap == nil || *ask.Overlap < 0 {
 		return refusal(codeInvalidRequest, `overlap is required: how long the old secret lives, such as "24h"; "0s" ends it at once`)
 	}
-	answer, hash := made{ClientID: x.gin.Param("id")}, clients.Hash{}
+	answer, hash := made{ClientID: x.gin.Param("id")}, clients.SecretHash{}
 	if ask.Hash != nil {
 		hash = *ask.Hash
 	} else {

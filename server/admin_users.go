@@ -204,8 +204,8 @@ func (s *Server) changeUser(x *exchange) error {
 // editUser makes each change that is asked for, and then ends what the user had, whatever the confirmation of an earlier step says. It
 // reports whether something was, or may have been, changed.
 func (s *Server) editUser(x *exchange, id, hash string, rules *scopes.Rules, disabled *bool) (edited bool, err error) {
-	people, ends := s.cfg.UserDirectory, false
-	if _, err := people.ByID(x, id); err != nil {
+	ends := false
+	if _, err := s.cfg.UserDirectory.ByID(x, id); err != nil {
 		return false, err
 	}
 	var unconfirmed error
@@ -220,10 +220,10 @@ func (s *Server) editUser(x *exchange, id, hash string, rules *scopes.Rules, dis
 			err = e
 		}
 	}
-	step(rules != nil, false, func() error { return people.SetScope(x, id, rules) })
-	step(hash != "", true, func() error { return people.SetPassword(x, id, hash) })
-	step(disabled != nil && *disabled, true, func() error { return people.Disable(x, id) })
-	step(disabled != nil && !*disabled, false, func() error { return people.Enable(x, id) })
+	step(rules != nil, false, func() error { return s.cfg.UserDirectory.SetScope(x, id, rules) })
+	step(hash != "", true, func() error { return s.cfg.UserDirectory.SetPassword(x, id, hash) })
+	step(disabled != nil && *disabled, true, func() error { return s.cfg.UserDirectory.Disable(x, id) })
+	step(disabled != nil && !*disabled, false, func() error { return s.cfg.UserDirectory.Enable(x, id) })
 	if ends {
 		unconfirmed = errors.Join(unconfirmed, s.cfg.Store.EndUser(x, s.codec.Tag(id)))
 	}

@@ -40,10 +40,10 @@ func (s *Server) authenticate(x *exchange, creds clients.Credentials) (*clients.
 		if clients.CheckID(refused.ID) == nil {
 			x.claimed = refused.ID
 		}
-		return nil, &clients.Refusal{ID: refused.ID, Reason: clients.Reason(refused.Reason), Sentence: refused.Sentence}
+		return nil, &clients.AuthError{ID: refused.ID, Reason: clients.AuthReason(refused.Reason), Sentence: refused.Sentence}
 	}
 	if errors.Is(err, errNoAssertions) {
-		return nil, &clients.Refusal{ID: creds.ID, Reason: clients.ReasonMethod}
+		return nil, &clients.AuthError{ID: creds.ID, Reason: clients.ReasonMethod}
 	}
 	return c, err
 }

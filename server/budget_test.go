@@ -40,9 +40,9 @@ func hot(tb testing.TB) *Server {
 	store := tokens.NewMemory(10_000_000)
 	app := &clients.Client{ID: "phone", Method: clients.MethodNone, Grants: []string{clients.GrantPassword, clients.GrantRefreshToken},
 		Scope: rules("orders:*"), DefaultScope: scopes.MustParse("orders:read")}
-	registry, err := clients.NewStatic(tb.Context(), append(testClients(), app), store)
+	registry, err := clients.NewConfigured(tb.Context(), append(testClients(), app), store)
 	require.NoError(tb, err)
-	directory, err := users.NewStatic([]users.StaticUser{{ID: "u-1", Username: "ada", PasswordHash: adaHash(), Scope: scopeRules("orders:read orders:write")}})
+	directory, err := users.NewConfigDirectory([]users.ConfigUser{{ID: "u-1", Username: "ada", PasswordHash: adaHash(), Scope: scopeRules("orders:read orders:write")}})
 	require.NoError(tb, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	log := slog.New(slog.NewJSONHandler(io.Discard, nil))

@@ -10,7 +10,7 @@ import (
 // clientRefused answers who did not prove a client. Failures are counted when a credential was found wrong and not before: a
 // right one always passes, so that nobody locks a client out who shares an address with it. A client without a secret has
 // none to guess, and nothing is counted for it.
-func (s *Server) clientRefused(x *exchange, refused *clients.Refusal) error {
+func (s *Server) clientRefused(x *exchange, refused *clients.AuthError) error {
 	if s.cfg.ClientFailures == nil || refused.Public {
 		return refused
 	}

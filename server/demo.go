@@ -14,7 +14,7 @@ import (
 )
 
 // reasonDemo is the reason of a refusal of the shipped secrets, which everybody can read.
-const reasonDemo clients.Reason = "demo_client_off_loopback"
+const reasonDemo clients.AuthReason = "demo_client_off_loopback"
 
 // straight says whether a request comes straight from this machine, as curl sends it to the address that serve prints. It is
 // true for what looks exactly so and for nothing else: proxies name another host, speak HTTP/1.0, close their connections, add

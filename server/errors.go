@@ -76,7 +76,7 @@ func asError(err error) *Error {
 	if e := faultOf(err); e != nil {
 		return e
 	}
-	if e, ok := errors.AsType[*clients.Refusal](err); ok {
+	if e, ok := errors.AsType[*clients.AuthError](err); ok {
 		return &Error{Code: codeInvalidClient, Description: e.Error(), Reason: string(e.Reason)}
 	}
 	if errors.Is(err, clients.ErrStale) || errors.Is(err, keys.ErrUnconfirmed) {

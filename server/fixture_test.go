@@ -33,7 +33,7 @@ type fixture struct {
 	*httptest.Server
 	server   *Server
 	store    *flakyStore
-	registry *clients.Static
+	registry *clients.Configured
 	clients  []*clients.Client
 	log      *lines
 }
@@ -156,7 +156,7 @@ func start(t *testing.T, change ...func(*Config)) *fixture {
 		require.NoError(t, c.Check(testCatalogue()), c.ID)
 	}
 	var err error
-	f.registry, err = clients.NewStatic(t.Context(), f.clients, f.store)
+	f.registry, err = clients.NewConfigured(t.Context(), f.clients, f.store)
 	require.NoError(t, err)
 	log := slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ctx, cancel := context.WithCancel(t.Context())

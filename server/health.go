@@ -43,8 +43,8 @@ func (s *Server) Ready(ctx context.Context) error {
 	if err := s.key.Ready(ctx); errors.Is(err, tokens.ErrNoServerKey) {
 		return err
 	}
-	if f, ok := s.cfg.Clients.(interface{ Following() error }); ok {
-		if err := f.Following(); err != nil {
+	if f, ok := s.cfg.Clients.(interface{ Fresh() error }); ok {
+		if err := f.Fresh(); err != nil {
 			return err
 		}
 	}

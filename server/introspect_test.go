@@ -122,7 +122,7 @@ func TestIntrospectionConsultsAllState(t *testing.T) {
 					change(c)
 				}
 			}
-			fresh, err := clients.NewStatic(context.Background(), f.clients, freshEpochs{f.store})
+			fresh, err := clients.NewConfigured(context.Background(), f.clients, freshEpochs{f.store})
 			if err != nil {
 				panic(err)
 			}
@@ -136,7 +136,7 @@ func TestIntrospectionConsultsAllState(t *testing.T) {
 		"IN-24 every scope was taken":             changeClient(func(c *clients.Client) { c.Scope, c.DefaultScope = rules("plain"), scopes.Set{} }),
 		"IN-24 V-07 not_before of the deployment": func(f *fixture) { f.server.cfg.NotBefore = time.Now().Add(2 * time.Second) },
 		"IN-24 V-07 another epoch of the client": func(f *fixture) {
-			fresh, err := clients.NewStatic(context.Background(), f.clients, drawnEpochs{})
+			fresh, err := clients.NewConfigured(context.Background(), f.clients, drawnEpochs{})
 			if err != nil {
 				panic(err)
 			}
@@ -162,7 +162,7 @@ func TestIntrospectionConsultsAllState(t *testing.T) {
 		for _, c := range f.clients {
 			c.AccessTTL = time.Second
 		}
-		fresh, err := clients.NewStatic(t.Context(), f.clients, f.store)
+		fresh, err := clients.NewConfigured(t.Context(), f.clients, f.store)
 		require.NoError(t, err)
 		f.server.cfg.Clients = fresh
 		token := f.issue(t, "")

@@ -297,7 +297,7 @@ func startSigning(t *testing.T) signing {
 	signer := &clients.Client{ID: "signer", Method: clients.MethodJWT, JWKS: set, Grants: []string{clients.GrantClientCredentials}, Scope: rules("plain"), DefaultScope: testClients()[1].Scope.Exact()}
 	require.NoError(t, signer.Check(testCatalogue()))
 	f.clients = append(f.clients, signer)
-	f.registry, err = clients.NewStatic(t.Context(), f.clients, f.store)
+	f.registry, err = clients.NewConfigured(t.Context(), f.clients, f.store)
 	require.NoError(t, err)
 	f.server.cfg.Clients = f.registry
 	return signing{f, private}

@@ -84,7 +84,7 @@ func (g *guess) judge(verdict lockout.Verdict, left time.Duration) error {
 
 // refused ends the attempt as Verify did: a refusal counts, a directory that cannot say does not.
 func (g *guess) refused(a *users.Attempt, err error) error {
-	refusal, ok := errors.AsType[*users.Refusal](err)
+	refusal, ok := errors.AsType[*users.LoginError](err)
 	if !ok {
 		return errors.Join(err, g.giveBack())
 	}

@@ -105,7 +105,7 @@ func (c *counted) Find(ctx contextT, name string) (*users.User, error) {
 
 func TestLocked(t *testing.T) {
 	t.Run("S-13 a locked address asks no directory and hashes nothing", func(t *testing.T) {
-		static, err := users.NewStatic([]users.StaticUser{{ID: "u-1", Username: "ada", PasswordHash: adaHash()}})
+		static, err := users.NewConfigDirectory([]users.ConfigUser{{ID: "u-1", Username: "ada", PasswordHash: adaHash()}})
 		require.NoError(t, err)
 		dir := &counted{Directory: static}
 		slots := users.NewSlots(1)
@@ -132,7 +132,7 @@ func TestLocked(t *testing.T) {
 		f.loginAs(t, "nobody", "wrong-s3cr3t")
 		hash, err := users.Hash(adaPassword)
 		require.NoError(t, err)
-		p.change(t, func(list []users.StaticUser) { list[0].PasswordHash = hash })
+		p.change(t, func(list []users.ConfigUser) { list[0].PasswordHash = hash })
 		require.Equal(t, 200, f.login(t, "").status, "a new password has no failures")
 		require.NotContains(t, f.log.String(), "s3cr3t")
 		lines := read()

@@ -21,7 +21,7 @@ import (
 // people is a directory that a test can change.
 type people struct {
 	mu   sync.Mutex
-	list []users.StaticUser
+	list []users.ConfigUser
 	users.Authenticator
 	slots *users.Slots
 }
@@ -33,24 +33,24 @@ var adaHash = sync.OnceValue(func() string { h, _ := users.Hash(adaPassword); re
 
 func newPeople(t *testing.T) *people {
 	t.Helper()
-	p := &people{slots: users.NewSlots(0), list: []users.StaticUser{
+	p := &people{slots: users.NewSlots(0), list: []users.ConfigUser{
 		{ID: "u-1", Username: "ada", PasswordHash: adaHash(), Scope: scopeRules("orders:read orders:write invoices:read plain")},
 		{ID: "u-2", Username: "bob", PasswordHash: adaHash(), Disabled: true},
 		{ID: "u-3", Username: "eve", PasswordHash: adaHash(), Scope: scopeRules("orders:read")},
 		{ID: "u-4", Username: "nil", PasswordHash: adaHash()},
 	}}
-	p.change(t, func([]users.StaticUser) {})
+	p.change(t, func([]users.ConfigUser) {})
 	return p
 }
 
 func scopeRules(text string) *scopes.Rules { r := rules(text); return &r }
 
-func (p *people) change(t *testing.T, f func([]users.StaticUser)) {
+func (p *people) change(t *testing.T, f func([]users.ConfigUser)) {
 	t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f(p.list)
-	dir, err := users.NewStatic(p.list)
+	dir, err := users.NewConfigDirectory(p.list)
 	require.NoError(t, err)
 	p.Authenticator = users.NewHashing(dir, p.slots)
 }
@@ -89,7 +89,7 @@ func (f *fixture) clientNamed(id string) *clients.Client {
 type keptFresh struct{ f *fixture }
 
 func (k keptFresh) Get(ctx contextT, id string) (*clients.Client, error) {
-	fresh, err := clients.NewStatic(ctx, k.f.clients, k.f.store)
+	fresh, err := clients.NewConfigured(ctx, k.f.clients, k.f.store)
 	if err != nil {
 		return nil, err
 	}
@@ -411,12 +411,12 @@ func TestRefresh(t *testing.T) {
 		code   string
 	}{
 		"RT-18 PW-10 V-09 the user is disabled": {func(t *testing.T, _ *fixture, p *people) {
-			p.change(t, func(l []users.StaticUser) { l[0].Disabled = true })
+			p.change(t, func(l []users.ConfigUser) { l[0].Disabled = true })
 		}, 400, codeInvalidGrant},
 		"RT-18 SB-08 the password changed": {func(t *testing.T, _ *fixture, p *people) {
 			h, err := users.Hash("another")
 			require.NoError(t, err)
-			p.change(t, func(l []users.StaticUser) { l[0].PasswordHash = h })
+			p.change(t, func(l []users.ConfigUser) { l[0].PasswordHash = h })
 		}, 400, codeInvalidGrant},
 		"RT-18 V-09 the client is disabled": {func(t *testing.T, f *fixture, _ *people) {
 			f.clientNamed("mobile").Disabled = true

@@ -181,7 +181,7 @@ func (s *Server) register(x *exchange) error {
 		return err
 	}
 	secret, token := tokens.NewSecret(), tokens.NewRegistrationToken()
-	st := &clients.Stored{Dynamic: true, Registrar: opener.ID, Most: s.cfg.Registrations, Token: clients.HashSecret(token)}
+	st := &clients.Stored{Dynamic: true, Registrar: opener.ID, MaxOfRegistrar: s.cfg.Registrations, Token: clients.HashSecret(token)}
 	m.into(&st.Registration)
 	st.ClientID = clients.NewID()
 	st.Secrets = []clients.SecretEntry{{Hash: clients.HashSecret(secret), CreatedAt: time.Now().UTC().Truncate(time.Second)}}
@@ -220,7 +220,7 @@ func (s *Server) registrationToken(x *exchange) error {
 	if err != nil && !errors.Is(err, clients.ErrUnknown) {
 		return err
 	}
-	presented, stored := clients.HashSecret(token), clients.Hash{}
+	presented, stored := clients.HashSecret(token), clients.SecretHash{}
 	if st != nil {
 		stored = st.Token
 	}

@@ -40,7 +40,7 @@ func TestKeyRotation(t *testing.T) {
 			go ring.Run(ctx)
 			store := tokens.NewMemory(0)
 			defer store.Close() //nolint:errcheck // it returns nil
-			registry, err := clients.NewStatic(ctx, testClients(), store)
+			registry, err := clients.NewConfigured(ctx, testClients(), store)
 			require.NoError(t, err)
 			log := slog.New(slog.DiscardHandler)
 			go registry.Run(ctx, log)

@@ -63,11 +63,11 @@ func TestFacts(t *testing.T) {
 	})
 	t.Run("RT-18 PW-10 a disabled user's remembered session is read again and ended", func(t *testing.T) {
 		f, p, store, token := begin(t)
-		p.change(t, func(list []users.StaticUser) { list[0].Disabled = true })
+		p.change(t, func(list []users.ConfigUser) { list[0].Disabled = true })
 		refused(t, f.refresh(t, token), 400, codeInvalidGrant)
 		require.Equal(t, int64(2), store.n.Load())
 		require.Contains(t, f.log.String(), `"reason":"user_disabled"`)
-		p.change(t, func(list []users.StaticUser) { list[0].Disabled = false })
+		p.change(t, func(list []users.ConfigUser) { list[0].Disabled = false })
 		refused(t, f.refresh(t, token), 400, codeInvalidGrant)
 	})
 	t.Run("RT-08 a stranger's try at a remembered session changes nothing", func(t *testing.T) {

@@ -135,9 +135,9 @@ func (s *Server) authenticateClient(x *exchange) error {
 	}
 	client, err := s.authenticate(x, creds)
 	if err == nil && client.Demo && !straight(x.gin.Request) {
-		err = &clients.Refusal{ID: creds.ID, Reason: reasonDemo}
+		err = &clients.AuthError{ID: creds.ID, Reason: reasonDemo}
 	}
-	if refused, ok := errors.AsType[*clients.Refusal](err); ok {
+	if refused, ok := errors.AsType[*clients.AuthError](err); ok {
 		return s.clientRefused(x, refused)
 	}
 	if err != nil {

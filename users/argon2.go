@@ -46,7 +46,7 @@ func newArgon2(password string) *argon2Hash {
 }
 
 // parseArgon2 reads "argon2id$v=19$m=…,t=…,p=…$salt$hash".
-func parseArgon2(text string) (stored, error) {
+func parseArgon2(text string) (passwordHash, error) {
 	part := strings.Split(text, "$")
 	if len(part) != 5 || part[0] != "argon2id" && part[0] != "argon2i" {
 		return nil, formError("argon2", `must read "$argon2id$v=19$m=…,t=…,p=…$salt$hash"; argon2i is accepted too, argon2d is not`)
@@ -116,7 +116,7 @@ func (h *argon2Hash) form() string {
 	return fmt.Sprintf("%s m=%d t=%d p=%d", h.name(), h.memoryKiB, h.time, h.threads)
 }
 
-func (h *argon2Hash) blank() stored {
+func (h *argon2Hash) blank() passwordHash {
 	b := *h
 	b.salt, b.digest = make([]byte, len(h.salt)), make([]byte, len(h.digest))
 	return &b

@@ -16,7 +16,7 @@ type Authenticator interface {
 	Lookup(ctx context.Context, login Login) (*Attempt, error)
 
 	// Verify compares the password and returns the user. It does the same work whatever it
-	// answers: a *Refusal for unknown, wrong and disabled alike, ErrBusy when no
+	// answers: a *LoginError for unknown, wrong and disabled alike, ErrBusy when no
 	// slot was free within MaxWait, or an error that wraps ErrUnavailable. A context that ends
 	// while it waits ends it with the context's error.
 	Verify(ctx context.Context, attempt *Attempt) (*User, error)
@@ -36,9 +36,9 @@ type Authenticator interface {
 // Attempt is one log-in between Lookup and Verify. It never prints the password.
 type Attempt struct {
 	login   Login
-	user    *User  // nil: none was found, or the directory is asked with the password only
-	refused Reason // set where Lookup knows already that Verify will refuse
-	late    bool   // see Late
+	user    *User       // nil: none was found, or the directory is asked with the password only
+	refused LoginReason // set where Lookup knows already that Verify will refuse
+	late    bool        // see Late
 	cause   error
 }
 
@@ -93,6 +93,6 @@ func (a *Attempt) LogValue() slog.Value {
 }
 
 // refuse is the one way to say no.
-func (a *Attempt) refuse(reason Reason) error {
-	return &Refusal{Subject: a.Subject(), Reason: reason, Cause: a.cause}
+func (a *Attempt) refuse(reason LoginReason) error {
+	return &LoginError{Subject: a.Subject(), Reason: reason, Cause: a.cause}
 }

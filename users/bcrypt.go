@@ -22,7 +22,7 @@ type bcryptHash struct {
 	prehash bool
 }
 
-func parseBcrypt(text string, prehash bool) (stored, error) {
+func parseBcrypt(text string, prehash bool) (passwordHash, error) {
 	const form = `must read "$2b$12$" and 53 characters; $2a$ and $2y$ are accepted too`
 	if len(text) != bcryptLength || text[0] != '$' || text[3] != '$' || text[6] != '$' {
 		return nil, formError("bcrypt", form)
@@ -61,6 +61,6 @@ func (h *bcryptHash) memory() uint64 { return 0 }
 
 func (h *bcryptHash) form() string { return fmt.Sprintf("bcrypt %s", h.text[4:6]) }
 
-func (h *bcryptHash) blank() stored {
+func (h *bcryptHash) blank() passwordHash {
 	return &bcryptHash{h.text[:7] + strings.Repeat(".", bcryptLength-7), h.prehash}
 }

@@ -12,12 +12,12 @@ type census struct {
 	ring   []string          // the same ids in order of arrival
 	oldest int               // index in ring, once it is full
 	forms  map[string]*votes
-	leader stored // the blank hash of the most frequent form
+	leader passwordHash // the blank hash of the most frequent form
 }
 
 type votes struct {
 	users int
-	blank stored
+	blank passwordHash
 }
 
 // censusSize is how many users are remembered: enough to know what is usual.
@@ -28,14 +28,14 @@ func newCensus() *census {
 }
 
 // dummy returns a hash that costs what is usual here and that no password matches.
-func (c *census) dummy() stored {
+func (c *census) dummy() passwordHash {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.leader
 }
 
 // count notes the form of one user's hash.
-func (c *census) count(id string, hash stored) {
+func (c *census) count(id string, hash passwordHash) {
 	form := hash.form()
 	c.mu.Lock()
 	defer c.mu.Unlock()

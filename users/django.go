@@ -23,7 +23,7 @@ type pbkdf2Hash struct {
 	digest     []byte
 }
 
-func parsePBKDF2(scheme, text string) (stored, error) {
+func parsePBKDF2(scheme, text string) (passwordHash, error) {
 	part := strings.Split(text, "$")
 	if len(part) != 3 {
 		return nil, formError(scheme, `must read "%s$iterations$salt$hash"`, scheme)
@@ -55,7 +55,7 @@ func (h *pbkdf2Hash) memory() uint64 { return 0 }
 
 func (h *pbkdf2Hash) form() string { return fmt.Sprintf("%s %d", h.scheme, h.iterations) }
 
-func (h *pbkdf2Hash) blank() stored {
+func (h *pbkdf2Hash) blank() passwordHash {
 	b := *h
 	b.salt, b.digest = strings.Repeat("0", len(h.salt)), make([]byte, len(h.digest))
 	return &b
@@ -69,7 +69,7 @@ type scryptHash struct {
 	digest  []byte
 }
 
-func parseScrypt(text string) (stored, error) {
+func parseScrypt(text string) (passwordHash, error) {
 	part := strings.Split(text, "$")
 	if len(part) != 5 {
 		return nil, formError("scrypt", `must read "scrypt$n$salt$r$p$hash"`)
@@ -102,7 +102,7 @@ func (h *scryptHash) memory() uint64 { return 128 * uint64(h.n) * uint64(h.r) } 
 
 func (h *scryptHash) form() string { return fmt.Sprintf("scrypt n=%d r=%d p=%d", h.n, h.r, h.p) }
 
-func (h *scryptHash) blank() stored {
+func (h *scryptHash) blank() passwordHash {
 	b := *h
 	b.salt, b.digest = strings.Repeat("0", len(h.salt)), make([]byte, len(h.digest))
 	return &b

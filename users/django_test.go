@@ -44,7 +44,7 @@ func TestDjangoHashes(t *testing.T) {
 	require.GreaterOrEqual(t, len(lines), 2)
 	t.Logf("%d forms", len(lines))
 	for _, hash := range lines {
-		dir, err := users.NewStatic([]users.StaticUser{{ID: "u-1", Username: "ada", PasswordHash: hash}})
+		dir, err := users.NewConfigDirectory([]users.ConfigUser{{ID: "u-1", Username: "ada", PasswordHash: hash}})
 		require.NoError(t, err, hash)
 		auth := users.NewHashing(dir, users.NewSlots(0))
 		_, err = verify(t.Context(), auth, "ada", umlaut)

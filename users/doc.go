@@ -2,7 +2,7 @@
 // a name and a password (RFC 6749 §4.3).
 //
 // [Authenticator] is the seam to the rest of the server. [Hashing] implements it on
-// any [Directory] that hands out password hashes: [Static] (config.toml), [Redis]
+// any [Directory] that hands out password hashes: [ConfigDirectory] (config.toml), [Redis]
 // (managed by Grantor), [SQL] (an application's own table). [HTTP] implements it by
 // asking the application, which compares the password itself.
 //

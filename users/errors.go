@@ -10,7 +10,7 @@ import (
 // ErrUnavailable or is the context's.
 var (
 	// ErrRefused: the name and password prove nobody who may log in. It is one error for unknown
-	// names, wrong passwords and disabled users; errors.As with *Refusal gives the log's reason.
+	// names, wrong passwords and disabled users; errors.As with *LoginError gives the log's reason.
 	ErrRefused = errors.New("the user name or the password is wrong")
 	// ErrBusy: no slot became free in time; the password was not looked at. Answer 503.
 	ErrBusy = errors.New("too many passwords are being checked at this moment")
@@ -28,30 +28,30 @@ var (
 	ErrExists = errors.New("the user exists already")
 )
 
-// Reason says in the log why a log-in was refused; the client is told nothing of it.
-type Reason string
+// LoginReason says in the log why a log-in was refused; the client is told nothing of it.
+type LoginReason string
 
 // The reasons.
 const (
-	ReasonUnknown    Reason = "unknown_user"
-	ReasonPassword   Reason = "wrong_password"
-	ReasonDisabled   Reason = "user_disabled"
-	ReasonNoPassword Reason = "no_usable_password" // NULL, empty, Django's "!…", or a form that is not supported
+	ReasonUnknown    LoginReason = "unknown_user"
+	ReasonPassword   LoginReason = "wrong_password"
+	ReasonDisabled   LoginReason = "user_disabled"
+	ReasonNoPassword LoginReason = "no_usable_password" // NULL, empty, Django's "!…", or a form that is not supported
 )
 
-// Refusal is the error of Verify for a log-in that proved nobody. Its text is the same
+// LoginError is the error of Verify for a log-in that proved nobody. Its text is the same
 // for every reason (docs/conformance.md PW-04); errors.Is(err, ErrRefused) holds.
-type Refusal struct {
+type LoginError struct {
 	Subject string // the user's id, "" where none was found
-	Reason  Reason
+	Reason  LoginReason
 	Cause   error // what was wrong with the directory's entry, for the log; mostly nil
 }
 
-func (e *Refusal) Error() string { return ErrRefused.Error() }
+func (e *LoginError) Error() string { return ErrRefused.Error() }
 
-// Is makes a Refusal an ErrRefused. The cause is not unwrapped: no error inside it may turn a
+// Is makes a LoginError an ErrRefused. The cause is not unwrapped: no error inside it may turn a
 // refusal into something else.
-func (e *Refusal) Is(target error) bool { return target == ErrRefused }
+func (e *LoginError) Is(target error) bool { return target == ErrRefused }
 
 // MalformedError is a name or password that no directory is asked about (RFC 6749 App. A.15,
 // A.16). Its text may be shown to the client's developer.

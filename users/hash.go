@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// stored is one parsed password hash: parameters, salt and digest.
-type stored interface {
+// passwordHash is one parsed password hash: parameters, salt and digest.
+type passwordHash interface {
 	// matches computes the hash of password at full cost and compares in constant time.
 	matches(password string) bool
 	// memory is how many bytes matches takes; 0 where it is next to nothing.
@@ -16,7 +16,7 @@ type stored interface {
 	// form names all that its cost depends on.
 	form() string
 	// blank returns a hash of the same cost with nobody's salt and digest.
-	blank() stored
+	blank() passwordHash
 }
 
 // Bounds of what a stored hash may cost, so that whoever can write one into a table cannot stop
@@ -57,7 +57,7 @@ const hashForms = `"$argon2id$v=19$m=…,t=…,p=…$salt$hash" ("grantor hash-p
 	`or what Django writes: pbkdf2_sha256$…, pbkdf2_sha1$…, scrypt$…, argon2$…, bcrypt_sha256$…, bcrypt$…`
 
 // parseHash reads every supported form, by its beginning.
-func parseHash(text string) (stored, error) {
+func parseHash(text string) (passwordHash, error) {
 	if text == "" || text[0] == '!' {
 		return nil, errNoPassword
 	}

@@ -30,7 +30,9 @@ type Hashing struct {
 // Authenticator the same. It computes one hash, so that Decline knows its pace from the start.
 func NewHashing(dir Directory, slots *Slots) *Hashing {
 	h := &Hashing{dir: dir, slots: slots, usual: newCensus()}
-	if known, ok := dir.(interface{ hashes() map[string]stored }); ok {
+	if known, ok := dir.(interface {
+		hashes() map[string]passwordHash
+	}); ok {
 		for id, hash := range known.hashes() {
 			h.usual.count(id, hash)
 		}
@@ -78,7 +80,7 @@ func (h *Hashing) Verify(ctx context.Context, a *Attempt) (*User, error) {
 }
 
 // hashOf returns what Verify compares with. Where that is a dummy, a.refused says why.
-func (h *Hashing) hashOf(a *Attempt) stored {
+func (h *Hashing) hashOf(a *Attempt) passwordHash {
 	if a.user == nil {
 		return h.usual.dummy()
 	}

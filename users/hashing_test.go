@@ -15,9 +15,9 @@ import (
 // cheap is bcrypt at its lowest cost, for tests: the hash of staple.
 const cheap = "$2b$04$7tjnEc3F52BlPmwHXLGVveR.iNojxNxYQWPiPZeLnKE.7c.sd0tv2"
 
-func staticUsers(t *testing.T, list ...StaticUser) *Hashing {
+func staticUsers(t *testing.T, list ...ConfigUser) *Hashing {
 	t.Helper()
-	s, err := NewStatic(list)
+	s, err := NewConfigDirectory(list)
 	require.NoError(t, err)
 	return NewHashing(s, NewSlots(0))
 }
@@ -37,8 +37,8 @@ func verify(ctx context.Context, auth Authenticator, name, password string) (*Us
 
 func TestHashing(t *testing.T) {
 	h := staticUsers(t,
-		StaticUser{ID: "u-1", Username: "ada", PasswordHash: cheap},
-		StaticUser{ID: "u-2", Username: "eve", PasswordHash: cheap, Disabled: true},
+		ConfigUser{ID: "u-1", Username: "ada", PasswordHash: cheap},
+		ConfigUser{ID: "u-2", Username: "eve", PasswordHash: cheap, Disabled: true},
 	)
 	t.Run("PW-01 the right password", func(t *testing.T) {
 		u, err := verify(t.Context(), h, "ada", staple)
@@ -48,7 +48,7 @@ func TestHashing(t *testing.T) {
 	})
 	for name, c := range map[string]struct {
 		username, password string
-		reason             Reason
+		reason             LoginReason
 	}{
 		"unknown":                    {"nobody", staple, ReasonUnknown},
 		"the id is no name":          {"u-1", staple, ReasonUnknown},
@@ -63,7 +63,7 @@ func TestHashing(t *testing.T) {
 			require.ErrorIs(t, err, ErrRefused)
 			require.Equal(t, ErrRefused.Error(), err.Error(), "the same words")
 			require.Equal(t, before+1, h.Slots().PasswordChecks(), "S-02 the same work")
-			var refusal *Refusal
+			var refusal *LoginError
 			require.ErrorAs(t, err, &refusal)
 			require.Equal(t, c.reason, refusal.Reason)
 		})
@@ -72,8 +72,8 @@ func TestHashing(t *testing.T) {
 
 func TestRecheck(t *testing.T) {
 	h := staticUsers(t,
-		StaticUser{ID: "u-1", Username: "ada", PasswordHash: cheap},
-		StaticUser{ID: "u-2", Username: "eve", PasswordHash: cheap, Disabled: true},
+		ConfigUser{ID: "u-1", Username: "ada", PasswordHash: cheap},
+		ConfigUser{ID: "u-2", Username: "eve", PasswordHash: cheap, Disabled: true},
 	)
 	u, err := h.Recheck(t.Context(), "u-1")
 	require.NoError(t, err)
@@ -119,7 +119,7 @@ func TestDirectoryErrors(t *testing.T) {
 				return &User{ID: "u-1", Credential: NewCredential(hash)}, nil
 			}), NewSlots(1))
 			_, err := verify(t.Context(), h, "ada", "plaintext")
-			var refusal *Refusal
+			var refusal *LoginError
 			require.ErrorAs(t, err, &refusal)
 			require.Equal(t, ReasonNoPassword, refusal.Reason)
 			require.EqualValues(t, 1, h.Slots().PasswordChecks(), "S-02 a dummy was computed")
@@ -128,7 +128,7 @@ func TestDirectoryErrors(t *testing.T) {
 }
 
 func TestKey(t *testing.T) {
-	h := staticUsers(t, StaticUser{ID: "u-1", Username: "ada", PasswordHash: cheap})
+	h := staticUsers(t, ConfigUser{ID: "u-1", Username: "ada", PasswordHash: cheap})
 	key := func(name string) string {
 		login, err := NewLogin(name, "x")
 		require.NoError(t, err)
@@ -143,7 +143,7 @@ func TestKey(t *testing.T) {
 }
 
 func TestCensus(t *testing.T) {
-	parse := func(text string) stored {
+	parse := func(text string) passwordHash {
 		h, err := parseHash(text)
 		require.NoError(t, err)
 		return h
@@ -186,14 +186,14 @@ func TestCensus(t *testing.T) {
 		require.Equal(t, bcrypt.form(), c.dummy().form())
 	})
 	t.Run("S-02 config.toml is counted from the start", func(t *testing.T) {
-		h := staticUsers(t, StaticUser{ID: "u-1", Username: "ada", PasswordHash: cheap})
+		h := staticUsers(t, ConfigUser{ID: "u-1", Username: "ada", PasswordHash: cheap})
 		require.Equal(t, bcrypt.form(), h.usual.dummy().form())
 	})
 }
 
 func TestDecline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := staticUsers(t, StaticUser{ID: "u-1", Username: "ada", PasswordHash: cheap})
+		h := staticUsers(t, ConfigUser{ID: "u-1", Username: "ada", PasswordHash: cheap})
 		for range len(h.pace.last) {
 			h.pace.note(40 * time.Millisecond)
 		}
@@ -272,7 +272,7 @@ func TestSlots(t *testing.T) {
 		require.Positive(t, NewSlots(0).Size())
 	})
 	t.Run("S-16 a busy server says so before it hashes", func(t *testing.T) {
-		h := staticUsers(t, StaticUser{ID: "u-1", Username: "ada", PasswordHash: cheap})
+		h := staticUsers(t, ConfigUser{ID: "u-1", Username: "ada", PasswordHash: cheap})
 		synctest.Test(t, func(t *testing.T) {
 			h := NewHashing(h.dir, NewSlots(1))
 			release := make(chan struct{})
@@ -287,28 +287,28 @@ func TestSlots(t *testing.T) {
 }
 
 func TestStaticRefuses(t *testing.T) {
-	good := StaticUser{ID: "u-1", Username: "ada", PasswordHash: cheap}
-	with := func(edit func(*StaticUser)) []StaticUser {
+	good := ConfigUser{ID: "u-1", Username: "ada", PasswordHash: cheap}
+	with := func(edit func(*ConfigUser)) []ConfigUser {
 		u := good
 		edit(&u)
-		return []StaticUser{u}
+		return []ConfigUser{u}
 	}
 	for name, c := range map[string]struct {
-		list  []StaticUser
+		list  []ConfigUser
 		index int
 		field string
 	}{
-		"no id":          {with(func(u *StaticUser) { u.ID = "" }), 0, "id"},
-		"an odd id":      {with(func(u *StaticUser) { u.ID = "u 1" }), 0, "id"},
-		"no name":        {with(func(u *StaticUser) { u.Username = "" }), 0, "username"},
-		"a password":     {with(func(u *StaticUser) { u.PasswordHash = "hunter2" }), 0, "password_hash"},
-		"two of one id":  {[]StaticUser{good, {ID: "u-1", Username: "bob", PasswordHash: cheap}}, 1, "id"},
-		"two of a name":  {[]StaticUser{good, {ID: "u-2", Username: "\uff41da", PasswordHash: cheap}}, 1, "username"},
-		"no usable hash": {with(func(u *StaticUser) { u.PasswordHash = "!" }), 0, "password_hash"},
+		"no id":          {with(func(u *ConfigUser) { u.ID = "" }), 0, "id"},
+		"an odd id":      {with(func(u *ConfigUser) { u.ID = "u 1" }), 0, "id"},
+		"no name":        {with(func(u *ConfigUser) { u.Username = "" }), 0, "username"},
+		"a password":     {with(func(u *ConfigUser) { u.PasswordHash = "hunter2" }), 0, "password_hash"},
+		"two of one id":  {[]ConfigUser{good, {ID: "u-1", Username: "bob", PasswordHash: cheap}}, 1, "id"},
+		"two of a name":  {[]ConfigUser{good, {ID: "u-2", Username: "\uff41da", PasswordHash: cheap}}, 1, "username"},
+		"no usable hash": {with(func(u *ConfigUser) { u.PasswordHash = "!" }), 0, "password_hash"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := NewStatic(c.list)
-			var field *FieldError
+			_, err := NewConfigDirectory(c.list)
+			var field *EntryError
 			require.ErrorAs(t, err, &field)
 			require.Equal(t, c.index, field.Index)
 			require.Equal(t, c.field, field.Field)

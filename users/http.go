@@ -135,7 +135,7 @@ func (h *HTTP) Verify(ctx context.Context, a *Attempt) (*User, error) {
 	var failed error
 	start := time.Now()
 	err := h.slots.Do(ctx, func() {
-		u, failed = h.ask(ctx, question{Username: a.login.name, Password: a.login.password})
+		u, failed = h.ask(ctx, appQuestion{Username: a.login.name, Password: a.login.password})
 	})
 	if err != nil {
 		return nil, err
@@ -143,7 +143,7 @@ func (h *HTTP) Verify(ctx context.Context, a *Attempt) (*User, error) {
 	if errors.Is(failed, ErrUnknown) {
 		h.pace.note(time.Since(start))
 		h.remember(a.login.name, u)
-		refusal := &Refusal{Reason: ReasonPassword}
+		refusal := &LoginError{Reason: ReasonPassword}
 		if u != nil {
 			refusal.Subject = u.ID
 		}
@@ -167,7 +167,7 @@ func (h *HTTP) Slots() *Slots { return h.slots }
 
 // Recheck implements Authenticator.
 func (h *HTTP) Recheck(ctx context.Context, id string) (*User, error) {
-	u, err := h.ask(ctx, question{Subject: id})
+	u, err := h.ask(ctx, appQuestion{Subject: id})
 	switch {
 	case errors.Is(err, ErrUnknown):
 		return nil, ErrGone

@@ -96,7 +96,7 @@ func TestHTTP(t *testing.T) {
 				_, _ = io.WriteString(w, body)
 			})
 			_, err := verify(t.Context(), auth, "ada", "wrong")
-			var refusal *users.Refusal
+			var refusal *users.LoginError
 			require.ErrorAs(t, err, &refusal)
 			require.Equal(t, want, refusal.Subject, body)
 			_, err = auth.Recheck(t.Context(), "u-7")

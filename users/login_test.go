@@ -168,7 +168,7 @@ func TestNormalPassword(t *testing.T) {
 func TestPasswordsOfTwoKeyboards(t *testing.T) {
 	const nfc, nfd = "\u00e9t\u00e9 \u00e0 la plage", "e\u0301te\u0301 a\u0300 la plage"
 	check := func(hash, password string) error {
-		h := staticUsers(t, StaticUser{ID: "u-1", Username: "ada", PasswordHash: hash})
+		h := staticUsers(t, ConfigUser{ID: "u-1", Username: "ada", PasswordHash: hash})
 		before := h.Slots().PasswordChecks()
 		_, err := verify(t.Context(), h, "ada", password)
 		require.Equal(t, before+1, h.Slots().PasswordChecks(), "one attempt")

@@ -49,7 +49,7 @@ func (d *Redis) Add(ctx context.Context, n NewUser) (*User, error) {
 
 // claimName makes the name point to r, also where it points to a record that Redis has lost.
 // ErrExists where the holder lives.
-func (d *Redis) claimName(ctx context.Context, r *record) error {
+func (d *Redis) claimName(ctx context.Context, r *userRecord) error {
 	key := nameKey(r.Username)
 	holder, err := d.write(ctx, claim, key, r.Username, r.ID)
 	if failed(err) || holder == r.ID {
@@ -70,7 +70,7 @@ func (d *Redis) SetPassword(ctx context.Context, id, hash string) error {
 	if err := CheckHash(hash); err != nil {
 		return err
 	}
-	return d.change(ctx, id, func(r *record) { r.Password = hash })
+	return d.change(ctx, id, func(r *userRecord) { r.Password = hash })
 }
 
 // SetScope sets the most that the user's tokens may carry; nil: none of the user's own.
@@ -79,24 +79,24 @@ func (d *Redis) SetScope(ctx context.Context, id string, scope *scopes.Rules) er
 	if err != nil {
 		return err
 	}
-	return d.change(ctx, id, func(r *record) { r.Scope = text })
+	return d.change(ctx, id, func(r *userRecord) { r.Scope = text })
 }
 
 // Disable stops log-ins and refreshes. ErrUnknown where there is no such user.
 func (d *Redis) Disable(ctx context.Context, id string) error {
-	return d.change(ctx, id, func(r *record) { r.Disabled = true })
+	return d.change(ctx, id, func(r *userRecord) { r.Disabled = true })
 }
 
 // Enable undoes Disable.
 func (d *Redis) Enable(ctx context.Context, id string) error {
-	return d.change(ctx, id, func(r *record) { r.Disabled = false })
+	return d.change(ctx, id, func(r *userRecord) { r.Disabled = false })
 }
 
 // changeTries bounds the repetitions of a change that others overtake.
 const changeTries = 16
 
 // change edits a record by compare-and-swap.
-func (d *Redis) change(ctx context.Context, id string, edit func(*record)) error {
+func (d *Redis) change(ctx context.Context, id string, edit func(*userRecord)) error {
 	for range changeTries {
 		before, err := d.read(ctx, idKey(id), id)
 		if err != nil {

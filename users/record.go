@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// record is a user as Redis keeps it: JSON, with a version in front of everything.
-type record struct {
+// userRecord is a user as Redis keeps it: JSON, with a version in front of everything.
+type userRecord struct {
 	Version  int       `json:"v"`
 	ID       string    `json:"id"`
 	Username string    `json:"username"`
@@ -24,8 +24,8 @@ const recordVersion = 1
 
 // parseRecord reads a record. An unreadable one and one of a later version are errors that wrap
 // ErrRecord: never guessed at.
-func parseRecord(text string) (*record, error) {
-	var r record
+func parseRecord(text string) (*userRecord, error) {
+	var r userRecord
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		return nil, unusable("it is not JSON")
 	}
@@ -35,7 +35,7 @@ func parseRecord(text string) (*record, error) {
 	return &r, nil
 }
 
-func (r *record) String() string {
+func (r *userRecord) String() string {
 	text, err := json.Marshal(r) // #nosec G117 -- a hash
 	if err != nil {
 		panic(err) // strings, a boolean and a time always marshal
@@ -52,7 +52,7 @@ func userOf(text string) (*User, error) {
 	return r.user()
 }
 
-func (r *record) user() (*User, error) {
+func (r *userRecord) user() (*User, error) {
 	scope, err := readScope(r.Scope)
 	if err != nil {
 		return nil, err
@@ -61,12 +61,12 @@ func (r *record) user() (*User, error) {
 }
 
 // newRecord checks what Add was given and draws an id where there is none.
-func newRecord(n NewUser) (*record, error) {
+func newRecord(n NewUser) (*userRecord, error) {
 	name, err := NormalizeName(n.Username)
 	if err != nil {
 		return nil, err
 	}
-	r := &record{Version: recordVersion, ID: n.ID, Username: name, Password: n.PasswordHash, Disabled: n.Disabled, Created: time.Now().UTC()}
+	r := &userRecord{Version: recordVersion, ID: n.ID, Username: name, Password: n.PasswordHash, Disabled: n.Disabled, Created: time.Now().UTC()}
 	if r.ID == "" {
 		r.ID = "u-" + strings.ToLower(rand.Text())
 	}

@@ -74,7 +74,7 @@ func (s *Slots) acquire(ctx context.Context) error {
 // match compares a password in a slot: as it was typed, which is how other programs hash, and then
 // as RFC 8265 §4.2 normalises it where that is another text. Whether there are two comparisons is
 // told by what was typed alone.
-func (s *Slots) match(ctx context.Context, hash stored, password string) (ok bool, err error) {
+func (s *Slots) match(ctx context.Context, hash passwordHash, password string) (ok bool, err error) {
 	err = s.Do(ctx, func() {
 		ok = s.matches(hash, password)
 		if normal := normalPassword(password); !ok && normal != password {
@@ -84,7 +84,7 @@ func (s *Slots) match(ctx context.Context, hash stored, password string) (ok boo
 	return ok, err
 }
 
-func (s *Slots) matches(hash stored, password string) bool {
+func (s *Slots) matches(hash passwordHash, password string) bool {
 	s.garbage.collect(hash.memory())
 	defer s.garbage.drop(hash.memory())
 	return hash.matches(password)

@@ -49,14 +49,14 @@ func checkPeople(t *testing.T, dir *users.SQL) {
 		require.NoError(t, err)
 		require.Nil(t, u.Scope)
 	})
-	for name, reason := range map[string]users.Reason{
+	for name, reason := range map[string]users.LoginReason{
 		"nobody": users.ReasonUnknown, "eve": users.ReasonDisabled, "unsure": users.ReasonDisabled,
 		"nil":         users.ReasonNoPassword,
 		"' OR '1'='1": users.ReasonUnknown, "ada'; DROP TABLE people; --": users.ReasonUnknown, "%": users.ReasonUnknown,
 	} {
 		t.Run("PW-04 "+string(reason)+" "+name, func(t *testing.T) {
 			_, err := verify(t.Context(), auth, name, staple)
-			var refusal *users.Refusal
+			var refusal *users.LoginError
 			require.ErrorAs(t, err, &refusal)
 			require.Equal(t, reason, refusal.Reason)
 			require.Equal(t, users.ErrRefused.Error(), err.Error())

@@ -186,7 +186,7 @@ func (b *base) observe(sw *switcher) {
 	m.Gauge("grantor_password_slots", "How many passwords may be hashed at once.", func() float64 { return float64(b.slots.Size()) })
 	m.Gauge("grantor_password_slots_busy", "How many passwords are being hashed.", func() float64 { return float64(b.slots.InUse()) })
 	m.Gauge("grantor_client_secrets_expiring", "Clients whose last secret ends within 14 days.", func() float64 { return float64(sw.expiring.Load()) })
-	feed := func() *clients.Live { return sw.now.Load().live }
+	feed := func() *clients.Cached { return sw.now.Load().live }
 	m.Gauge("grantor_registry_feed_up", "1: this node follows all changes of clients.", func() float64 {
 		return truth(sw.now.Load().following() == nil)
 	})
@@ -212,10 +212,10 @@ func (b *base) observe(sw *switcher) {
 		stats("grantor_redis_shared_commands_total", "Commands in such pipelines.", func() float64 { return float64(db.Stats().Batched) })
 		stats("grantor_redis_refused_total", "Commands refused because too many waited.", func() float64 { return float64(db.Stats().Refused) })
 		m.Gauge("grantor_registry_clients_cached", "Clients of Redis that this node keeps in memory.", func() float64 { return float64(feed().Stats().Cached) })
-		for result, value := range map[string]func(clients.Stats) uint64{
-			"hit":     func(s clients.Stats) uint64 { return s.Hits },
-			"miss":    func(s clients.Stats) uint64 { return s.Misses - s.Unknown },
-			"unknown": func(s clients.Stats) uint64 { return s.Unknown },
+		for result, value := range map[string]func(clients.CacheStats) uint64{
+			"hit":     func(s clients.CacheStats) uint64 { return s.Hits },
+			"miss":    func(s clients.CacheStats) uint64 { return s.Misses - s.Unknown },
+			"unknown": func(s clients.CacheStats) uint64 { return s.Unknown },
 		} {
 			m.Counter("grantor_registry_lookups_total", "Look-ups of clients of Redis since the last reload.", func() float64 { return float64(value(feed().Stats())) }, "result", result)
 		}

@@ -87,11 +87,11 @@ func (l lifeFlag) String() string {
 	if l.v == nil || *l.v == 0 {
 		return ""
 	}
-	return clients.Life(*l.v).String()
+	return clients.Duration(*l.v).String()
 }
 
 func (l lifeFlag) Set(text string) error {
-	v, err := clients.ParseLife(text)
+	v, err := clients.ParseDuration(text)
 	*l.v = time.Duration(v)
 	return err
 }
@@ -143,7 +143,7 @@ func (p Program) withClients(c *cobra.Command, cfg *config.Config, f *clientFlag
 
 // manager is the one place behind commands and APIs that change clients.
 func manager(cfg *config.Config, d *clients.Redis, epochs clients.Epochs) *clients.Manager {
-	m := &clients.Manager{Redis: d, Static: cfg.Registrations(), Epochs: epochs, Catalogue: cfg.Catalogue(), MaxLife: cfg.LongestLogin()}
+	m := &clients.Manager{Redis: d, Configured: cfg.Registrations(), Epochs: epochs, Catalogue: cfg.Catalogue(), MaxTTL: cfg.LongestSession()}
 	if cfg.Keys.EncryptionKey != "" {
 		m.Algorithms = cfg.SigningAlgorithms()
 	}

@@ -66,10 +66,10 @@ func (e *clientEdit) apply(c *cobra.Command, r *clients.Registration) (named []s
 		"audience":        func() { r.Audience = e.audience },
 		"resource":        func() { r.Resource = e.resource },
 		"introspect":      func() { r.Introspect = clients.Sight(e.introspect) },
-		"access-ttl":      func() { r.AccessTTL = clients.Life(e.access) },
-		"refresh-ttl":     func() { r.RefreshTTL = clients.Life(e.refresh) },
-		"refresh-max-ttl": func() { r.RefreshMaxTTL = clients.Life(e.most) },
-		"retry-window":    func() { r.RetryWindow = new(clients.Life(e.retry)) },
+		"access-ttl":      func() { r.AccessTTL = clients.Duration(e.access) },
+		"refresh-ttl":     func() { r.RefreshTTL = clients.Duration(e.refresh) },
+		"refresh-max-ttl": func() { r.RefreshMaxTTL = clients.Duration(e.most) },
+		"retry-window":    func() { r.RetryWindow = new(clients.Duration(e.retry)) },
 	} {
 		if c.Flags().Changed(name) {
 			set()
@@ -122,7 +122,7 @@ func (e *clientEdit) needsKeys(r *clients.Registration, s secretFlags) error {
 }
 
 // newSecret returns the hash of the secret that the flags name, and the secret itself where it was made here.
-func (p Program) newSecret(r *clientRun) (hash clients.Hash, secret string, err error) {
+func (p Program) newSecret(r *clientRun) (hash clients.SecretHash, secret string, err error) {
 	f := r.secret
 	given := 0
 	for _, is := range []bool{f.file != "", f.hash != "", f.stdin} {

@@ -15,7 +15,7 @@ type demoSecrets struct{ machine, api, password string }
 
 // renew gives the demo clients and users secrets that nobody else has, so that a trial may listen
 // anywhere.
-func (demoSecrets) renew(list []*clients.Client, people []users.StaticUser, demoUsers map[string]bool) (demoSecrets, error) {
+func (demoSecrets) renew(list []*clients.Client, people []users.ConfigUser, demoUsers map[string]bool) (demoSecrets, error) {
 	fresh := demoSecrets{tokens.NewSecret(), tokens.NewSecret(), rand.Text()}
 	hash, err := users.Hash(fresh.password)
 	if err != nil {

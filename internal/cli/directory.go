@@ -20,7 +20,7 @@ type directory struct {
 }
 
 // openDirectory opens what [users] names, if the password grant is on.
-func openDirectory(ctx context.Context, cfg *config.Config, db *redisdb.DB, people []users.StaticUser, slots *users.Slots) (*directory, error) {
+func openDirectory(ctx context.Context, cfg *config.Config, db *redisdb.DB, people []users.ConfigUser, slots *users.Slots) (*directory, error) {
 	d := &directory{close: func() {}}
 	if !cfg.Grants.Password {
 		return d, nil
@@ -35,7 +35,7 @@ func openDirectory(ctx context.Context, cfg *config.Config, db *redisdb.DB, peop
 	case "redis":
 		d.find = users.NewRedis(db)
 	default:
-		d.find, err = users.NewStatic(people)
+		d.find, err = users.NewConfigDirectory(people)
 	}
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func openDirectory(ctx context.Context, cfg *config.Config, db *redisdb.DB, peop
 
 // openSQL opens an application's table. Wrong queries do not start; a database that is away does: log-ins
 // are answered 503 until it is back.
-func openSQL(ctx context.Context, c config.SQL) (users.Directory, func(), error) {
+func openSQL(ctx context.Context, c config.SQLSource) (users.Directory, func(), error) {
 	dir, db, err := prepareSQL(c)
 	if err != nil {
 		return nil, nil, usageError{fmt.Errorf("users.sql: %w", err)}
@@ -58,7 +58,7 @@ func openSQL(ctx context.Context, c config.SQL) (users.Directory, func(), error)
 }
 
 // prepareSQL connects to nothing yet.
-func prepareSQL(c config.SQL) (*users.SQL, *sql.DB, error) {
+func prepareSQL(c config.SQLSource) (*users.SQL, *sql.DB, error) {
 	db, err := database.Open(users.Dialect(c.Driver), string(c.DSN))
 	if err != nil {
 		return nil, nil, err

@@ -28,8 +28,8 @@ type instance struct {
 	cfg         *config.Config
 	server      *server.Server
 	handler     http.Handler // the server, with what [cors] adds
-	static      *clients.Static
-	live        *clients.Live   // nil with the memory store
+	static      *clients.Configured
+	live        *clients.Cached // nil with the memory store
 	proven      *clients.Proven // live, while the pulse proves it; nil likewise
 	keys        *keys.Ring      // nil: no JWTs here
 	certificate *tls.Certificate
@@ -61,7 +61,7 @@ func (b *base) build(ctx context.Context, cfg *config.Config) (*instance, error)
 	if err != nil {
 		return nil, err
 	}
-	people, demoUsers := cfg.People(), cfg.DemoUsers()
+	people, demoUsers := cfg.ConfigUsers(), cfg.DemoUsers()
 	if cfg.Trial {
 		demoUsers = nil
 	}
@@ -90,13 +90,13 @@ func (b *base) build(ctx context.Context, cfg *config.Config) (*instance, error)
 // registry opens the clients of config.toml and, on Redis, the others.
 func (in *instance) registry(ctx context.Context, b *base) (clients.Registry, error) {
 	var err error
-	if in.static, err = clients.NewStatic(ctx, in.cfg.Registrations(), b.stores.tokens); err != nil {
+	if in.static, err = clients.NewConfigured(ctx, in.cfg.Registrations(), b.stores.tokens); err != nil {
 		return nil, err
 	}
 	if b.stores.db == nil {
 		return in.static, nil
 	}
-	if in.live, err = clients.NewLive(ctx, in.static, clients.NewRedis(b.stores.db), 0); err != nil {
+	if in.live, err = clients.NewCached(ctx, in.static, clients.NewRedis(b.stores.db), 0); err != nil {
 		return nil, err
 	}
 	in.proven = &clients.Proven{Registry: in.live, Proof: func() error { return b.beat.Fresh(clients.StaleAfter) }}
@@ -115,9 +115,9 @@ func (in *instance) run(log *slog.Logger) {
 // following returns an error when this node cannot know of all changes of clients.
 func (in *instance) following() error {
 	if in.proven != nil {
-		return in.proven.Following()
+		return in.proven.Fresh()
 	}
-	return in.static.Following()
+	return in.static.Fresh()
 }
 
 func (b *base) serverConfig(in *instance, registry clients.Registry) server.Config {
@@ -129,7 +129,7 @@ func (b *base) serverConfig(in *instance, registry clients.Registry) server.Conf
 		AdminURL: cfg.Admin.URL, AdminHosts: []string{hostOf(cfg.Admin.Listen)},
 		Metrics: b.metrics, Audit: b.trail, Tracer: b.tracer,
 		UserScope: cfg.UserScope(), RetryWindow: cfg.RetryWindow(),
-		RefreshTTL: cfg.Tokens.RefreshTTL, RefreshMaxTTL: cfg.Tokens.RefreshMaxTTL, MaxSessionTTL: cfg.LongestLogin(),
+		RefreshTTL: cfg.Tokens.RefreshTTL, RefreshMaxTTL: cfg.Tokens.RefreshMaxTTL, MaxSessionTTL: cfg.LongestSession(),
 		PublicClients: b.stores.db != nil && cfg.Grants.Password, // any of Redis may be one
 	}
 	l := cfg.Limits
@@ -244,7 +244,7 @@ func (sw *switcher) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) 
 // restore puts back what this node knows into a Redis that lost its data. What fails is told and repeated by those who follow it.
 func (sw *switcher) restore(ctx context.Context) {
 	in := sw.now.Load()
-	_ = in.static.Follow(ctx)
+	_ = in.static.Refresh(ctx)
 	if in.keys != nil {
 		_ = in.keys.Follow(ctx)
 	}

@@ -59,7 +59,7 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 	}
 	demo := demoSecrets{config.DemoMachineSecret, config.DemoAPISecret, config.DemoUserPassword}
 	if cfg.Trial {
-		if demo, err = demo.renew(cfg.Registrations(), cfg.People(), cfg.DemoUsers()); err != nil {
+		if demo, err = demo.renew(cfg.Registrations(), cfg.ConfigUsers(), cfg.DemoUsers()); err != nil {
 			return err
 		}
 	}

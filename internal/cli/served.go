@@ -134,7 +134,7 @@ func namesOf(cfg *config.Config) (names []tokens.ServedName, ids map[tokens.Serv
 		add(tokens.ClientName(c.ID), known{id: c.ID}, c.Disabled)
 	}
 	if cfg.Grants.Password && cfg.Users.Source == "config" {
-		for _, u := range cfg.People() {
+		for _, u := range cfg.ConfigUsers() {
 			add(tokens.UserName(u.ID), known{u.ID, true}, u.Disabled)
 		}
 	}

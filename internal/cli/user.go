@@ -100,7 +100,7 @@ func (p Program) withUsers(c *cobra.Command, cfg *config.Config, f *userFlags, n
 		return err
 	}
 	defer db.Close()
-	dir, err := openDirectory(c.Context(), cfg, db, cfg.People(), users.NewSlots(0))
+	dir, err := openDirectory(c.Context(), cfg, db, cfg.ConfigUsers(), users.NewSlots(0))
 	if err != nil && f.sub == "" {
 		return err
 	}

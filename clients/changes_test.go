@@ -34,7 +34,7 @@ func TestFeedAfterFailover(t *testing.T) {
 	// begin has a node stand at 1000-5, with "job" in its cache; other changes the client behind the node's back.
 	begin := func(t *testing.T) (n *registry, other *clients.Manager) {
 		require.NoError(t, c.FlushAll(ctx).Err())
-		other = &clients.Manager{Redis: clients.NewRedis(open(t, srv.URL)), Catalogue: catalogue(t), MaxLife: time.Hour}
+		other = &clients.Manager{Redis: clients.NewRedis(open(t, srv.URL)), Catalogue: catalogue(t), MaxTTL: time.Hour}
 		require.NoError(t, other.Create(ctx, machine("job")))
 		require.NoError(t, c.Del(ctx, feed).Err())
 		add(c, id(999, 0), "x", "first")
@@ -100,7 +100,7 @@ func TestFeedAfterFailover(t *testing.T) {
 		n, other := begin(t)
 		require.NoError(t, other.Delete(ctx, "job"))
 		soon(t, func() bool { _, err := n.live.Get(ctx, "job"); return err != nil })
-		time.Sleep(3 * clients.FollowEvery)
+		time.Sleep(3 * clients.PollChangesEvery)
 		seen := map[any]bool{}
 		list := c.XRange(ctx, feed, "-", "+").Val()
 		for _, e := range list {

@@ -8,8 +8,8 @@ import (
 	"github.com/grantor-auth/grantor/scopes"
 )
 
-// StaticUser is one entry of [[users.config]].
-type StaticUser struct {
+// ConfigUser is one entry of [[users.config]].
+type ConfigUser struct {
 	ID           string
 	Username     string
 	PasswordHash string
@@ -17,33 +17,33 @@ type StaticUser struct {
 	Disabled     bool
 }
 
-// Static is the Directory of config.toml. It is immutable.
-type Static struct {
+// ConfigDirectory is the Directory of config.toml. It is immutable.
+type ConfigDirectory struct {
 	byName map[string]*User
 	byID   map[string]*User
 }
 
-// FieldError is a mistake in one entry of a list of users.
-type FieldError struct {
+// EntryError is a mistake in one entry of a list of users.
+type EntryError struct {
 	Index int    // of the entry
 	Field string // "id", "username", "password_hash" or "scope"
 	Err   error
 }
 
-func (e *FieldError) Error() string {
+func (e *EntryError) Error() string {
 	return fmt.Sprintf("users.config entry %d: %s: %v", e.Index+1, e.Field, e.Err)
 }
-func (e *FieldError) Unwrap() error { return e.Err }
+func (e *EntryError) Unwrap() error { return e.Err }
 
-// NewStatic checks a list of users. The error joins all that is wrong, each as a *FieldError, and
+// NewConfigDirectory checks a list of users. The error joins all that is wrong, each as an *EntryError, and
 // never quotes a hash.
-func NewStatic(list []StaticUser) (*Static, error) {
-	s := &Static{byName: make(map[string]*User, len(list)), byID: make(map[string]*User, len(list))}
+func NewConfigDirectory(list []ConfigUser) (*ConfigDirectory, error) {
+	s := &ConfigDirectory{byName: make(map[string]*User, len(list)), byID: make(map[string]*User, len(list))}
 	var errs []error
 	for i, entry := range list {
 		bad := func(field string, err error) {
 			if err != nil {
-				errs = append(errs, &FieldError{i, field, err})
+				errs = append(errs, &EntryError{i, field, err})
 			}
 		}
 		bad("password_hash", CheckHash(entry.PasswordHash))
@@ -63,21 +63,21 @@ func NewStatic(list []StaticUser) (*Static, error) {
 	return s, nil
 }
 
-func (e *StaticUser) checkScope() error {
+func (e *ConfigUser) checkScope() error {
 	if e.Scope == nil {
 		return nil
 	}
 	return CheckScope(*e.Scope)
 }
 
-func (s *Static) checkID(id string) error {
+func (s *ConfigDirectory) checkID(id string) error {
 	if s.byID[id] != nil {
 		return errors.New("another user has this id")
 	}
 	return CheckSubject(id)
 }
 
-func (s *Static) freeName(username string) (string, error) {
+func (s *ConfigDirectory) freeName(username string) (string, error) {
 	name, err := NormalizeName(username)
 	if err != nil {
 		return "", err
@@ -89,14 +89,18 @@ func (s *Static) freeName(username string) (string, error) {
 }
 
 // Find implements Directory.
-func (s *Static) Find(_ context.Context, name string) (*User, error) { return pickUser(s.byName, name) }
+func (s *ConfigDirectory) Find(_ context.Context, name string) (*User, error) {
+	return pickUser(s.byName, name)
+}
 
 // ByID implements Directory.
-func (s *Static) ByID(_ context.Context, id string) (*User, error) { return pickUser(s.byID, id) }
+func (s *ConfigDirectory) ByID(_ context.Context, id string) (*User, error) {
+	return pickUser(s.byID, id)
+}
 
 // hashes tells Hashing from the start what a hash usually costs here.
-func (s *Static) hashes() map[string]stored {
-	all := make(map[string]stored, len(s.byID))
+func (s *ConfigDirectory) hashes() map[string]passwordHash {
+	all := make(map[string]passwordHash, len(s.byID))
 	for id, u := range s.byID {
 		if hash, err := parseHash(u.Credential.text); err == nil {
 			all[id] = hash

@@ -16,15 +16,15 @@ import (
 	"time"
 )
 
-// question is the body of a request.
-type question struct {
+// appQuestion is the body of a request.
+type appQuestion struct {
 	Username string `json:"username,omitempty"`
 	Password string `json:"password,omitempty"`
 	Subject  string `json:"sub,omitempty"`
 }
 
-// answer is the body of a 200.
-type answer struct {
+// appAnswer is the body of a 200.
+type appAnswer struct {
 	Subject    string  `json:"sub"`
 	Username   string  `json:"username"`
 	Scope      *string `json:"scope"`
@@ -33,7 +33,7 @@ type answer struct {
 
 // ask returns the application's answer: ErrUnknown for 401, with a user who has only an id where the application says whose name
 // it was, and ErrUnavailable for all that is neither a yes nor a no.
-func (h *HTTP) ask(ctx context.Context, q question) (*User, error) {
+func (h *HTTP) ask(ctx context.Context, q appQuestion) (*User, error) {
 	body, err := json.Marshal(q) // #nosec G117 -- the password is what is asked
 	if err != nil {
 		return nil, unavailable("http", errors.New("the question cannot be written"))
@@ -67,7 +67,7 @@ func (h *HTTP) ask(ctx context.Context, q question) (*User, error) {
 // readRefusal reads the body of a 401, which may name the user: failures then count for that user, however the name is spelled.
 // Anything else is no mistake; it says nothing.
 func readRefusal(text []byte) *User {
-	var a answer
+	var a appAnswer
 	if json.Unmarshal(text, &a) != nil || CheckSubject(a.Subject) != nil {
 		return nil
 	}
@@ -84,7 +84,7 @@ func bareHTTPError(err error) error {
 
 // readAnswer reads the body of a 200 and quotes nothing of it.
 func readAnswer(text []byte) (*User, error) {
-	var a answer
+	var a appAnswer
 	if err := json.Unmarshal(text, &a); err != nil {
 		return nil, unusableAnswer("http", errors.New(`the answer is not the JSON object {"sub": "…", "username": "…", "scope": "…"}`))
 	}

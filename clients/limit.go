@@ -43,7 +43,7 @@ func (g *Given) changed(before *Registration, s *Stored) *Given {
 
 // ReplaceOwn edits a client by its registration access token, whose hash must be the client's still: ErrUnknown where it is not. What edit
 // leaves must be sound, and within what the client was given; a scope that it gave up comes back only while its registrar may have it.
-func (m *Manager) ReplaceOwn(ctx context.Context, id string, token Hash, edit func(*Registration)) (*Described, error) {
+func (m *Manager) ReplaceOwn(ctx context.Context, id string, token SecretHash, edit func(*Registration)) (*Described, error) {
 	return m.update(ctx, id, func(s *Stored) error {
 		if s.Token != token || s.Disabled {
 			return ErrUnknown
@@ -64,7 +64,7 @@ func (m *Manager) mayGive(ctx context.Context, id string) (none scopes.Rules, er
 	if id == "" {
 		return none, nil
 	}
-	c := m.static(id)
+	c := m.configured(id)
 	if c == nil {
 		if c, err = m.Redis.client(ctx, id); errors.Is(err, ErrUnknown) {
 			return none, nil

@@ -21,7 +21,7 @@ import (
 // registry is a node: its own connections to one Redis.
 type registry struct {
 	db      *redisdb.DB
-	live    *clients.Live
+	live    *clients.Cached
 	manager *clients.Manager
 }
 
@@ -55,16 +55,16 @@ func nodeOf(t *testing.T, s *redistest.Sentinels) *registry {
 
 func nodeOn(t *testing.T, db *redisdb.DB, static ...*clients.Client) *registry {
 	store := tokens.NewRedis(db)
-	st, err := clients.NewStatic(t.Context(), static, store)
+	st, err := clients.NewConfigured(t.Context(), static, store)
 	require.NoError(t, err)
-	live, err := clients.NewLive(t.Context(), st, clients.NewRedis(db), 100)
+	live, err := clients.NewCached(t.Context(), st, clients.NewRedis(db), 100)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); live.Run(ctx, slog.New(slog.DiscardHandler)) }()
 	go st.Run(ctx, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() { cancel(); <-done })
-	return &registry{db, live, &clients.Manager{Redis: clients.NewRedis(db), Node: live, Static: static, Epochs: store, Catalogue: catalogue(t), MaxLife: 90 * 24 * time.Hour}}
+	return &registry{db, live, &clients.Manager{Redis: clients.NewRedis(db), Node: live, Configured: static, Epochs: store, Catalogue: catalogue(t), MaxTTL: 90 * 24 * time.Hour}}
 }
 
 func machine(id string) *clients.Stored {
@@ -120,11 +120,11 @@ func TestLiveCannotFollow(t *testing.T) {
 	require.NoError(t, a.manager.Create(t.Context(), machine("job")))
 	soon(t, func() bool { _, err := a.live.Get(t.Context(), "job"); return err == nil })
 	srv.Pause()
-	soon(t, func() bool { return a.live.Following() != nil })
+	soon(t, func() bool { return a.live.Fresh() != nil })
 	_, err := a.live.Get(t.Context(), "job")
 	require.ErrorIs(t, err, clients.ErrStale, "IN-24 a cache that nothing confirms is not trusted")
 	srv.Resume()
-	soon(t, func() bool { _, err := a.live.Get(t.Context(), "job"); return err == nil && a.live.Following() == nil })
+	soon(t, func() bool { _, err := a.live.Get(t.Context(), "job"); return err == nil && a.live.Fresh() == nil })
 }
 
 // TestLiveTrimmed: changes that a node did not see, because the feed was trimmed or lost meanwhile, empty its cache.
@@ -215,7 +215,7 @@ func TestLiveUnknown(t *testing.T) {
 			_, err := n.live.Get(t.Context(), request[64<<10:])
 			require.ErrorIs(t, err, clients.ErrUnknown)
 		}
-		require.Equal(t, 100, n.live.Stats().NotThere)
+		require.Equal(t, 100, n.live.Stats().UnknownIDs)
 		require.Less(t, heap(), before+(2<<20)) // the requests were 6.4 MB
 	})
 	t.Run("S-43 S-54 strangers' ids push no client out, and are bounded; an id that is registered later is found", func(t *testing.T) {
@@ -231,12 +231,13 @@ func TestLiveUnknown(t *testing.T) {
 			}
 			return n.live.Stats().Misses == before
 		}
-		soon(t, kept) // when the changes were told
+		require.NoError(t, n.live.ReadChanges(t.Context()))
+		kept() // loads them; from now on nothing in the stream throws one out
 		for i := range 3000 {
 			_, err := n.live.Get(t.Context(), fmt.Sprintf("stranger-%d", i))
 			require.ErrorIs(t, err, clients.ErrUnknown)
 		}
-		require.LessOrEqual(t, n.live.Stats().NotThere, 2048)
+		require.LessOrEqual(t, n.live.Stats().UnknownIDs, 2048)
 		require.True(t, kept(), "every client is still in memory")
 		require.NoError(t, n.manager.Create(t.Context(), machine("stranger-2999")))
 		soon(t, func() bool { _, err := n.live.Get(t.Context(), "stranger-2999"); return err == nil })

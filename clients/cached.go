@@ -13,7 +13,7 @@ import (
 )
 
 // FollowEvery is how often a node asks the feed for changes.
-const FollowEvery = 250 * time.Millisecond
+const PollChangesEvery = 250 * time.Millisecond
 
 // DefaultCache is how many clients of Redis a node keeps in memory.
 const DefaultCache = 20_000
@@ -22,31 +22,31 @@ const DefaultCache = 20_000
 // push no client out.
 const unknownIDs = 2048
 
-// Live is the Registry of a node: the clients of config.toml, which win, and those of Redis, of which it keeps the ones that
+// Cached is the Registry of a node: the clients of config.toml, which win, and those of Redis, of which it keeps the ones that
 // it serves in a bounded cache. The feed tells it what changed; a node that could not follow the feed for StaleAfter refuses
 // rather than trust what it has.
-type Live struct {
-	static *Static
-	redis  *Redis
-	cache  *lru.Cache[string, *Client]
-	none   *lru.Cache[string, struct{}] // ids that no client has
+type Cached struct {
+	configured *Configured
+	redis      *Redis
+	cache      *lru.Cache[string, *Client]
+	none       *lru.Cache[string, struct{}] // ids that no client has
 
 	mu      sync.Mutex // of position and of what follows from it
 	at      position
 	version atomic.Uint64             // counts what was thrown out: a load that began before must not come in after
 	fresh   atomic.Pointer[time.Time] // when the feed was last known whole; the clock is read before it is asked
 
-	uses uses
+	uses useLog
 
 	hits, misses, unknown atomic.Uint64
 }
 
-// NewLive follows the feed of d from now on. Ids of static clients win over those of Redis. size 0: DefaultCache.
-func NewLive(ctx context.Context, static *Static, d *Redis, size int) (*Live, error) {
+// NewCached follows the feed of d from now on. Ids of static clients win over those of Redis. size 0: DefaultCache.
+func NewCached(ctx context.Context, static *Configured, d *Redis, size int) (*Cached, error) {
 	if size == 0 {
 		size = DefaultCache
 	}
-	l := &Live{static: static, redis: d, uses: uses{first: make(chan struct{}, 1)}}
+	l := &Cached{configured: static, redis: d, uses: useLog{first: make(chan struct{}, 1)}}
 	var err error
 	if l.cache, err = lru.NewWithEvict(size, func(_ string, c *Client) { l.uses.leave(c) }); err != nil {
 		return nil, err
@@ -54,12 +54,12 @@ func NewLive(ctx context.Context, static *Static, d *Redis, size int) (*Live, er
 	if l.none, err = lru.New[string, struct{}](unknownIDs); err != nil {
 		return nil, err
 	}
-	return l, l.follow(ctx)
+	return l, l.readChanges(ctx)
 }
 
 // Run follows the feed until ctx ends. An error is logged when it begins, not at every turn.
-func (l *Live) Run(ctx context.Context, log *slog.Logger) {
-	tick := time.NewTicker(FollowEvery)
+func (l *Cached) Run(ctx context.Context, log *slog.Logger) {
+	tick := time.NewTicker(PollChangesEvery)
 	defer tick.Stop()
 	failing := false
 	for {
@@ -68,7 +68,7 @@ func (l *Live) Run(ctx context.Context, log *slog.Logger) {
 			return
 		case <-tick.C:
 		}
-		err := l.follow(context.WithoutCancel(ctx))
+		err := l.readChanges(context.WithoutCancel(ctx))
 		if err != nil && !failing {
 			log.Error("the feed of client changes cannot be read; clients of Redis are refused until it can", "error", err.Error())
 		}
@@ -79,13 +79,13 @@ func (l *Live) Run(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// follow reads the feed to its end.
-func (l *Live) follow(ctx context.Context) error {
+// readChanges reads the feed to its end.
+func (l *Cached) readChanges(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
 		asked := time.Now()
-		n, err := l.redis.news(ctx, l.at)
+		n, err := l.redis.changesSince(ctx, l.at)
 		if err != nil {
 			return err
 		}
@@ -109,31 +109,31 @@ func (l *Live) follow(ctx context.Context) error {
 
 // Changed makes this node see a change of a client that it made itself, before anybody is told that it was made: the feed
 // brings it to the others.
-func (l *Live) Changed(ctx context.Context, id string) {
+func (l *Cached) Changed(ctx context.Context, id string) {
 	l.mu.Lock()
 	l.version.Add(1)
 	l.cache.Remove(id)
 	l.none.Remove(id)
 	l.mu.Unlock()
-	l.static.changed(ctx, id)
+	l.configured.changed(ctx, id)
 }
 
-// Following returns ErrStale when the node cannot know of all changes.
-func (l *Live) Following() error {
+// Fresh returns ErrStale when the node cannot know of all changes.
+func (l *Cached) Fresh() error {
 	if l.stale() {
 		return ErrStale
 	}
-	return l.static.Following()
+	return l.configured.Fresh()
 }
 
-func (l *Live) stale() bool {
+func (l *Cached) stale() bool {
 	at := l.fresh.Load()
 	return at == nil || time.Since(*at) > StaleAfter
 }
 
 // Get implements Registry.
-func (l *Live) Get(ctx context.Context, id string) (*Client, error) {
-	c, err := l.static.Get(ctx, id)
+func (l *Cached) Get(ctx context.Context, id string) (*Client, error) {
+	c, err := l.configured.Get(ctx, id)
 	if !errors.Is(err, ErrUnknown) {
 		return c, err
 	}
@@ -153,7 +153,7 @@ func (l *Live) Get(ctx context.Context, id string) (*Client, error) {
 }
 
 // load asks Redis, and keeps the answer unless something was thrown out meanwhile: it may be older than that.
-func (l *Live) load(ctx context.Context, id string) (*Client, error) {
+func (l *Cached) load(ctx context.Context, id string) (*Client, error) {
 	if CheckID(id) != nil {
 		return nil, ErrUnknown
 	}
@@ -195,14 +195,14 @@ func (d *Redis) client(ctx context.Context, id string) (*Client, error) {
 	return c, nil
 }
 
-// Stats counts look-ups of clients of Redis since NewLive.
-type Stats struct {
+// CacheStats counts look-ups of clients of Redis since NewCached.
+type CacheStats struct {
 	Hits, Misses, Unknown uint64
 	Cached                int // clients
-	NotThere              int // ids that no client has
+	UnknownIDs            int // ids that no client has
 }
 
 // Stats returns the counts.
-func (l *Live) Stats() Stats {
-	return Stats{l.hits.Load(), l.misses.Load(), l.unknown.Load(), l.cache.Len(), l.none.Len()}
+func (l *Cached) Stats() CacheStats {
+	return CacheStats{l.hits.Load(), l.misses.Load(), l.unknown.Load(), l.cache.Len(), l.none.Len()}
 }

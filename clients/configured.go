@@ -23,7 +23,7 @@ type EpochSource interface {
 	KeepClientEpochs(ctx context.Context, ids []string) error
 }
 
-// Freshness of a Static. A node that could not confirm its epochs for StaleAfter refuses
+// Freshness of a Configured. A node that could not confirm its epochs for StaleAfter refuses
 // rather than guesses.
 const (
 	PollEvery  = 500 * time.Millisecond
@@ -36,8 +36,8 @@ const (
 	keepAgain = time.Minute // after a failure
 )
 
-// Static is the Registry of the clients of config.toml: fixed but for their epochs, which it polls.
-type Static struct {
+// Configured is the Registry of the clients of config.toml: fixed but for their epochs, which it polls.
+type Configured struct {
 	source EpochSource
 	ids    []string
 	list   []*Client
@@ -58,10 +58,10 @@ type confirmed struct {
 
 func (c confirmed) fresh() bool { return c.client != nil && time.Since(c.at) <= StaleAfter }
 
-// NewStatic asks source for the epochs of list and returns the registry, which is good for
+// NewConfigured asks source for the epochs of list and returns the registry, which is good for
 // StaleAfter: let Run go on confirming it, and Housekeep renew it. Ids must be unique.
-func NewStatic(ctx context.Context, list []*Client, source EpochSource) (*Static, error) {
-	s := &Static{source: source, held: map[string]Epoch{}}
+func NewConfigured(ctx context.Context, list []*Client, source EpochSource) (*Configured, error) {
+	s := &Configured{source: source, held: map[string]Epoch{}}
 	seen := map[string]bool{}
 	for _, c := range list {
 		if seen[c.ID] {
@@ -81,7 +81,7 @@ func NewStatic(ctx context.Context, list []*Client, source EpochSource) (*Static
 
 // Run confirms the epochs until ctx ends. An error of the source is logged when it begins, not at
 // every turn.
-func (s *Static) Run(ctx context.Context, log *slog.Logger) {
+func (s *Configured) Run(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(PollEvery)
 	defer tick.Stop()
 	failing := false
@@ -104,7 +104,7 @@ func (s *Static) Run(ctx context.Context, log *slog.Logger) {
 
 // Housekeep renews the lifetime of the epochs once a day until ctx ends. It is no part of Run: what proves that a node may
 // answer waits for nothing else.
-func (s *Static) Housekeep(ctx context.Context, log *slog.Logger) {
+func (s *Configured) Housekeep(ctx context.Context, log *slog.Logger) {
 	next := rand.N(keepAgain) // #nosec G404 -- nodes that start together do not come together
 	for pause(ctx, next) {
 		next = keepEvery*3/4 + rand.N(keepEvery/4) // #nosec G404 -- as above
@@ -115,8 +115,8 @@ func (s *Static) Housekeep(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// Follow takes the epochs of this moment: a source that lost its data gets those that this node knew, disabled clients too.
-func (s *Static) Follow(ctx context.Context) error { return s.refresh(context.WithoutCancel(ctx)) }
+// Refresh takes the epochs of this moment: a source that lost its data gets those that this node knew, disabled clients too.
+func (s *Configured) Refresh(ctx context.Context) error { return s.refresh(context.WithoutCancel(ctx)) }
 
 // pause waits and reports whether ctx goes on.
 func pause(ctx context.Context, d time.Duration) bool {
@@ -132,7 +132,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // refresh takes the epochs of this moment. The clock is read before the source is asked. Where only some could be asked for, the others
 // stay as they were.
-func (s *Static) refresh(ctx context.Context) error {
+func (s *Configured) refresh(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	asked := time.Now()
@@ -162,14 +162,14 @@ func (s *Static) refresh(ctx context.Context) error {
 }
 
 // changed takes the epochs anew if one of these clients has another. What cannot be asked is seen at the next turn, or refused.
-func (s *Static) changed(ctx context.Context, id string) {
+func (s *Configured) changed(ctx context.Context, id string) {
 	if _, mine := s.now.Load().byID[id]; mine {
 		_ = s.refresh(context.WithoutCancel(ctx))
 	}
 }
 
-// Following returns ErrStale when no client could be confirmed for StaleAfter.
-func (s *Static) Following() error {
+// Fresh returns ErrStale when no client could be confirmed for StaleAfter.
+func (s *Configured) Fresh() error {
 	snap := s.now.Load()
 	for _, c := range snap.byID {
 		if c.fresh() {
@@ -183,7 +183,7 @@ func (s *Static) Following() error {
 }
 
 // List returns the clients of config.toml as they are now, however old that is.
-func (s *Static) List() []*Client {
+func (s *Configured) List() []*Client {
 	snap := s.now.Load()
 	list := make([]*Client, 0, len(s.ids))
 	for _, id := range s.ids {
@@ -195,7 +195,7 @@ func (s *Static) List() []*Client {
 }
 
 // Get implements Registry.
-func (s *Static) Get(_ context.Context, id string) (*Client, error) {
+func (s *Configured) Get(_ context.Context, id string) (*Client, error) {
 	c, ok := s.now.Load().byID[id]
 	switch {
 	case !ok:

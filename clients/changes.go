@@ -12,8 +12,8 @@ import (
 // tail in a failover gives them to other changes. A nonce cannot.
 type position struct{ id, nonce string }
 
-// news is what a node learns from the feed.
-type news struct {
+// changes is what a node learns from the feed.
+type changes struct {
 	at      position
 	reset   bool     // some changes cannot be told: trust nothing that is cached
 	changed []string // ids of clients
@@ -32,12 +32,12 @@ func newNonce() []byte {
 	return n
 }
 
-// follow: KEYS feed. ARGV position's id (” for none) and nonce, a fresh nonce. The position is read again, not taken for known:
+// readStream: KEYS feed. ARGV position's id (” for none) and nonce, a fresh nonce. The position is read again, not taken for known:
 // an entry of this id and nonce must be there. It returns 1 for that, the position that was read up to, and which clients changed.
 //
 // Without an entry at the end that has a nonce one is written: a feed is begun so, or an older version wrote last. A Redis that is
 // full refuses that; then the changed client stands for the nonce.
-var follow = redisdb.NewScript(`
+var readStream = redisdb.NewScript(`
 local function nonce(e)
   for i = 1, #e[2], 2 do if e[2][i] == 'nonce' then return e[2][i + 1] end end
   return 'id:' .. e[2][2]
@@ -62,10 +62,10 @@ for i = 2, #list do if list[i][2][2] ~= '' then table.insert(changed, list[i][2]
 local at = list[#list]
 return {1, at[1], nonce(at), changed, #list - 1}`)
 
-// news reads the feed from a position on. A position that is not there any more, because it was trimmed away or Redis lost it, is a
+// changesSince reads the feed from a position on. A position that is not there any more, because it was trimmed away or Redis lost it, is a
 // reset: what changed meanwhile cannot be known.
-func (d *Redis) news(ctx context.Context, from position) (*news, error) {
-	v, err := d.db.Eval(ctx, follow, []string{feedKey}, from.id, from.nonce, newNonce())
+func (d *Redis) changesSince(ctx context.Context, from position) (*changes, error) {
+	v, err := d.db.Eval(ctx, readStream, []string{feedKey}, from.id, from.nonce, newNonce())
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (d *Redis) news(ctx context.Context, from position) (*news, error) {
 	if len(answer) < 4 {
 		return nil, fmt.Errorf("%w: unexpected answer of the feed", ErrRecord)
 	}
-	n := &news{reset: answer[0] != int64(1)}
+	n := &changes{reset: answer[0] != int64(1)}
 	n.at.id, _ = answer[1].(string)
 	n.at.nonce, _ = answer[2].(string)
 	if n.at.id == "" || n.at.nonce == "" {
