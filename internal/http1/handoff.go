@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// handoff is the listener by which net/http gets the connections that are not served here.
+// handoff is the listener from which net/http accepts the connections that are handed on.
 type handoff struct {
 	addr   net.Addr
 	conns  chan net.Conn
@@ -28,7 +28,7 @@ func (h *handoff) Accept() (net.Conn, error) {
 	}
 }
 
-// Close implements net.Listener. The true listener is Server's to close.
+// Close implements net.Listener. The Server closes the TCP listener.
 func (h *handoff) Close() error {
 	h.once.Do(func() { close(h.closed) })
 	return nil
@@ -37,7 +37,8 @@ func (h *handoff) Close() error {
 // Addr implements net.Listener.
 func (h *handoff) Addr() net.Addr { return h.addr }
 
-// give hands a connection on with what was read of it. Afterwards it is net/http's; or it is closed, if nobody accepts any more.
+// give hands a connection on with what was read of it. From then on net/http owns the connection;
+// the connection is closed if nobody accepts any more.
 func (h *handoff) give(c net.Conn, read []byte) {
 	_ = c.SetDeadline(time.Time{})
 	if read != nil {

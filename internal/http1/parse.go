@@ -2,197 +2,97 @@ package http1
 
 import (
 	"net/http"
-	"net/textproto"
 	"strings"
 )
 
 // maxFields is the most header fields of a plain request.
 const maxFields = 24
 
-// handOnReason says why a connection is net/http's.
-type handOnReason int
-
-// The reasons. Plain requests have none.
-const (
-	plainForm  handOnReason = iota
-	byHead                  // the head did not come whole in one piece, or is no head
-	byLine                  // another method, version, or form of the target
-	byField                 // a field that changes how the request is read, or is not in pure grammar
-	byFraming               // no length, chunks, or a length that does not belong there
-	byLength                // longer than a connection's buffer
-	byLateBody              // the body did not come in time
-	byHTTP2
-	reasons
-)
-
-// String names the reason as metrics do.
-func (r handOnReason) String() string {
-	return [...]string{"plain", "head", "request_line", "field", "framing", "length", "late_body", "http2"}[r]
-}
-
-// plain is a request as it was read: every text is a part of one.
+// plain is a request as it was read. Its texts are parts of the text that was read.
 type plain struct {
 	method, path, host string
-	last               bool // the client wants no other (Connection: close)
-	head               int  // bytes of the head, its last empty line too
-	length             int  // bytes of the body behind it
+	last               bool // the client sends no further request (Connection: close)
+	head               int  // bytes of the head, with the empty line that ends it
+	length             int  // bytes of the body (Content-Length); noLength: the field is absent
+	chunked            bool // Transfer-Encoding: chunked
 	header             http.Header
-	values             [maxFields]string // what header's lists lie in
+	values             [maxFields]string // of header: one array instead of a list for each field
 	fields             int
 }
 
-// parse reads the head of a request from the begin of text, and says whether it is whole and plain. What it accepts, net/http accepts, and
-// takes for the same request (FuzzParse).
+const noLength = -1
+
+// parse reads the head of a request from the beginning of text (RFC 9112 §2.1). What parse takes,
+// net/http takes for the same request (FuzzParse).
 func (p *plain) parse(text string) handOnReason {
 	end := strings.Index(text, "\r\n\r\n")
 	if end < 0 {
 		return byHead
 	}
-	p.head, p.length, p.header = end+4, -1, make(http.Header, maxFields/2)
+	p.head, p.length, p.header = end+4, noLength, make(http.Header, maxFields/2)
 	line, rest, _ := strings.Cut(text[:end+2], "\r\n")
 	if !p.requestLine(line) {
 		return byLine
 	}
 	for rest != "" {
 		line, rest, _ = strings.Cut(rest, "\r\n")
-		if !p.field(line) {
+		if !p.fieldLine(line) {
 			return byField
 		}
 	}
-	hasLength := p.length >= 0
-	switch {
-	case p.host == "": // RFC 9112 §3.2
+	if p.host == "" { // RFC 9112 §3.2
 		return byField
-	case hasLength != (p.method == http.MethodPost):
-		return byFraming
 	}
-	p.length = max(p.length, 0)
-	if pragma := p.header["Pragma"]; pragma != nil && pragma[0] == "no-cache" && p.header["Cache-Control"] == nil {
-		p.header["Cache-Control"] = []string{"no-cache"} // as net/http does (RFC 9111 §5.4)
-	}
-	return plainForm
+	p.pragma()
+	return p.framing()
 }
 
-// requestLine reads GET, HEAD or POST of a path in unreserved characters (RFC 3986 §2.3).
+// requestLine reads GET, HEAD or POST, a path and the version (RFC 9112 §3).
 func (p *plain) requestLine(line string) bool {
-	target, ok := strings.CutSuffix(line, " HTTP/1.1")
-	if !ok {
+	method, rest, _ := strings.Cut(line, " ")
+	target, isHTTP11 := strings.CutSuffix(rest, " HTTP/1.1")
+	if !isHTTP11 || !isOriginForm(target) {
 		return false
 	}
-	if path, ok := strings.CutPrefix(target, "POST /"); ok {
-		p.method, target = http.MethodPost, path
-	} else if path, ok := strings.CutPrefix(target, "GET /"); ok {
-		p.method, target = http.MethodGet, path
-	} else if path, ok := strings.CutPrefix(target, "HEAD /"); ok {
-		p.method, target = http.MethodHead, path
-	} else {
+	switch method {
+	case http.MethodPost, http.MethodGet, http.MethodHead:
+	default:
 		return false
 	}
-	for i := range len(target) {
-		if c := target[i]; kinds[c]&inPath == 0 || c == '/' && i == 0 { // "//host" would be another form
-			return false
-		}
-	}
-	p.path = line[len(p.method)+1 : len(line)-len(" HTTP/1.1")]
+	p.method, p.path = method, target
 	return true
 }
 
-// field reads a header field (RFC 9112 §5).
-func (p *plain) field(line string) bool {
-	colon := strings.IndexByte(line, ':')
-	if colon <= 0 || p.fields == maxFields {
-		return false
-	}
-	name, value := line[:colon], strings.Trim(line[colon+1:], " \t")
-	for i := range len(name) {
-		if kinds[name[i]]&inName == 0 {
-			return false
-		}
-	}
-	for i := range len(value) {
-		if kinds[value[i]]&inValue == 0 {
-			return false
-		}
-	}
-	name = textproto.CanonicalMIMEHeaderKey(name)
-	switch name {
-	case "Host":
-		return p.hostField(value)
-	case "Content-Length":
-		if p.length >= 0 || !p.lengthField(value) {
-			return false
-		}
-	case "Connection":
-		p.last = strings.EqualFold(value, "close")
-		if p.header[name] != nil || !p.last && !strings.EqualFold(value, "keep-alive") {
-			return false
-		}
-	case "Transfer-Encoding", "Expect", "Upgrade", "Te", "Trailer", "Proxy-Connection":
-		return false // they change how a connection or a request is read
-	}
-	if others := p.header[name]; others != nil {
-		p.header[name] = append(others, value)
-		return true
-	}
-	p.values[p.fields] = value
-	p.header[name] = p.values[p.fields : p.fields+1 : p.fields+1]
-	p.fields++
-	return true
+// isOriginForm says whether a target is a path of unreserved characters (RFC 9112 §3.2.1). Two
+// slashes at its beginning would be another form.
+func isOriginForm(target string) bool {
+	return strings.HasPrefix(target, "/") && !strings.HasPrefix(target, "//") && consists(target, inPath)
 }
 
-func (p *plain) hostField(value string) bool {
-	if p.host != "" || value == "" { // an empty one would let a second one pass (RFC 9112 §3.2)
-		return false
+// framing says how the body ends (RFC 9112 §6.3): a POST has a length or chunks, others have neither.
+func (p *plain) framing() handOnReason {
+	hasLength := p.length != noLength
+	switch {
+	case hasLength && p.chunked: // RFC 9112 §6.1: nobody knows which of the two is meant
+		return byFraming
+	case (hasLength || p.chunked) != (p.method == http.MethodPost):
+		return byFraming
+	case !hasLength:
+		p.length = 0
+	case p.head+p.length > bufferSize:
+		return byLength
 	}
-	for i := range len(value) {
-		if kinds[value[i]]&inHost == 0 {
-			return false
-		}
-	}
-	p.host = value
-	return true
+	return notHandedOn
 }
 
-// lengthField reads up to four digits: what is longer than a buffer is not plain.
-func (p *plain) lengthField(value string) bool {
-	if value == "" || len(value) > 4 {
-		return false
+// body returns the body at the beginning of text, and how many bytes of text are the body's
+// (RFC 9112 §6.3). The reason is byLateBody while the rest of the body is to come.
+func (p *plain) body(text string) (body string, size int, why handOnReason) {
+	if p.chunked {
+		return chunkedBody(text)
 	}
-	n := 0
-	for i := range len(value) {
-		if value[i] < '0' || value[i] > '9' {
-			return false
-		}
-		n = n*10 + int(value[i]-'0')
+	if len(text) < p.length {
+		return "", 0, byLateBody
 	}
-	p.length = n
-	return true
+	return text[:p.length], p.length, notHandedOn
 }
-
-// Where a character may stand. Each set is a part of what the RFCs allow.
-const (
-	inPath  = 1 << iota // unreserved and "/"
-	inName              // of a field: letters, digits, "-" and "_" (RFC 9110 §5.1)
-	inValue             // visible ASCII, space and tab (RFC 9110 §5.5)
-	inHost              // letters, digits and what addresses and ports need
-)
-
-// kinds says where each byte may stand.
-var kinds = func() (k [256]uint8) {
-	for c := range k {
-		letter := 'a' <= c|0x20 && c|0x20 <= 'z' && c < 0x80 || '0' <= c && c <= '9'
-		if letter || strings.IndexByte("-._~/", byte(c)) >= 0 {
-			k[c] |= inPath
-		}
-		if letter || c == '-' || c == '_' {
-			k[c] |= inName
-		}
-		if c >= 0x20 && c < 0x7f || c == '\t' {
-			k[c] |= inValue
-		}
-		if letter || strings.IndexByte("-._:[]", byte(c)) >= 0 {
-			k[c] |= inHost
-		}
-	}
-	return k
-}()

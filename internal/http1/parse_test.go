@@ -12,7 +12,7 @@ import (
 )
 
 func parsed(text string) (p plain, ok bool) {
-	ok = p.parse(text) == plainForm
+	ok = p.parse(text) == notHandedOn
 	return p, ok
 }
 
@@ -22,6 +22,7 @@ func TestParse(t *testing.T) {
 	for name, text := range map[string]string{
 		"§9.3.1 GET without a body":                  "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n",
 		"§9.3.3 POST":                                simple,
+		"§6.1 transfer-encoding":                     "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
 		"§6.3 POST of nothing":                       "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
 		"§5.1 names in any case":                     "POST / HTTP/1.1\r\nhOST: a\r\ncontent-length: 2\r\nx-a: b\r\n\r\nab",
 		"§5.5 white space around a value":            "GET / HTTP/1.1\r\nHost:\t a \t\r\nX:\r\n\r\n",
@@ -67,7 +68,11 @@ func TestParse(t *testing.T) {
 		"§5.2 a folded line":                   head("X: a\r\n b"),
 		"§5.5 a NUL":                           head("X: a\x00b"),
 		"§5.5 a byte above ASCII":              head("X: é"),
-		"§6.1 transfer-encoding":               head("Transfer-Encoding: chunked"),
+		"§6.1 transfer-encoding and a length":  head("Transfer-Encoding: chunked"),
+		"§6.1 transfer-encoding twice":         strings.Replace(simple, "Content-Length: 2", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 1),
+		"§6.1 a list of codings":               strings.Replace(simple, "Content-Length: 2", "Transfer-Encoding: gzip, chunked", 1),
+		"§6.1 another coding":                  strings.Replace(simple, "Content-Length: 2", "Transfer-Encoding: identity", 1),
+		"§6.1 chunks of a GET":                 "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		"§6.1 transfer-encoding in other case": head("tRANSFER-eNCODING: identity"),
 		"§6.2 two lengths":                     head("Content-Length: 2"),
 		"§6.2 a list of lengths":               strings.Replace(simple, "h: 2", "h: 2, 2", 1),
@@ -98,17 +103,22 @@ func same(t *testing.T, text string) {
 	buffered := bufio.NewReaderSize(source, 64<<10)
 	r, err := http.ReadRequest(buffered)
 	require.NoError(t, err)
-	body, err := io.ReadAll(r.Body)
-	require.NoError(t, err)
 	require.Equal(t, r.Method, p.method)
 	require.Equal(t, r.RequestURI, p.path)
 	require.Equal(t, *r.URL, urlOf(p.path))
 	require.Equal(t, r.Host, p.host)
-	require.Equal(t, r.ContentLength, int64(p.length))
-	require.Empty(t, r.TransferEncoding)
 	require.Equal(t, r.Close, p.last)
-	require.Len(t, body, p.length)
 	require.Equal(t, r.Header, p.header)
+	require.Equal(t, r.TransferEncoding != nil, p.chunked)
+	if p.chunked {
+		require.Equal(t, int64(-1), r.ContentLength)
+		sameChunks(t, text[p.head:])
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	require.NoError(t, err)
+	require.Equal(t, r.ContentLength, int64(p.length))
+	require.Len(t, body, p.length)
 	require.Equal(t, p.head+p.length, len(text)+p.length-source.Len()-buffered.Buffered())
 }
 

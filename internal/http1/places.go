@@ -11,43 +11,47 @@ import (
 	"time"
 )
 
-// places bounds the connections that are open, handed on or not. When nearly all are taken, those that have been idle longest are
-// closed: a client that has something to ask comes before many that have not.
+// shortestIdle is for how long a connection must be idle before it is closed near the bound.
+const shortestIdle = 100 * time.Millisecond
+
+// places bounds the open connections, handed on or not. When nearly all places are taken, the
+// connections that are idle longest are closed: a client with a request comes first.
 type places struct {
-	most   int // 0: no bound
+	max    int // 0: no bound
 	taken  atomic.Int64
 	closed atomic.Uint64
-	freed  chan struct{} // holds one when somebody left
+	freed  chan struct{} // holds a value when a place was freed
 	stop   chan struct{}
 }
 
-func newPlaces(most int) *places {
-	return &places{most: most, freed: make(chan struct{}, 1), stop: make(chan struct{})}
+func newPlaces(max int) *places {
+	return &places{max: max, freed: make(chan struct{}, 1), stop: make(chan struct{})}
 }
 
-// await returns when there is a place for one more connection. Places are made from seven of eight on.
+// await returns when one more connection may be accepted. From seven eighths of the bound on, idle
+// connections are closed.
 func (p *places) await(s *Server) {
-	if p.most <= 0 {
+	if p.max <= 0 {
 		return
 	}
-	for int(p.taken.Load()) >= p.most-p.most/8 {
-		made := s.closeIdle(max(p.most/32, 1))
-		p.closed.Add(uint64(made)) // #nosec G115 -- not negative
-		if made > 0 || int(p.taken.Load()) < p.most {
-			return // what was closed leaves in a moment
+	for int(p.taken.Load()) >= p.max-p.max/8 {
+		closed := s.closeIdle(max(p.max/32, 1))
+		p.closed.Add(uint64(closed)) // #nosec G115 -- not negative
+		if closed > 0 || int(p.taken.Load()) < p.max {
+			return // the places of closed connections are free in a moment
 		}
 		select {
 		case <-p.freed:
-		case <-time.After(shortestIdle): // some may be idle long enough by then
+		case <-time.After(shortestIdle): // by then further connections may be idle long enough
 		case <-p.stop:
 			return
 		}
 	}
 }
 
-// take counts a connection in; closing it counts it out.
+// take counts a connection, until the connection is closed.
 func (p *places) take(c net.Conn) net.Conn {
-	if p.most <= 0 {
+	if p.max <= 0 {
 		return c
 	}
 	p.taken.Add(1)
@@ -60,7 +64,7 @@ func (p *places) take(c net.Conn) net.Conn {
 	})}
 }
 
-// placed is a connection that has a place.
+// placed is a connection that is counted.
 type placed struct {
 	net.Conn
 	leave func()
@@ -80,7 +84,7 @@ func (c *placed) CloseWrite() error {
 	return nil
 }
 
-// followIdle notes since when connections that net/http has wait for a request.
+// followIdle notes which connections of net/http are idle, and since when.
 func (s *Server) followIdle(h *http.Server) {
 	before := h.ConnState
 	h.ConnState = func(c net.Conn, state http.ConnState) {
@@ -97,28 +101,16 @@ func (s *Server) followIdle(h *http.Server) {
 
 // idler is a connection that waits for a request.
 type idler struct {
-	since int64
+	since int64 // Unix time in ns
 	raw   net.Conn
-	ours  *conn // nil: net/http has it
+	ours  *conn // nil: net/http has the connection
 }
 
-// closeIdle closes up to n connections that wait for a request, those that have waited longest first, and returns how many. One that waits
-// for less than a moment is left: its request may be on the way.
+// closeIdle closes up to n idle connections, those that are idle longest first, and returns how many.
 func (s *Server) closeIdle(n int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	moment := time.Now().Add(-shortestIdle).UnixNano()
-	var idle []idler
-	for c := range s.conns {
-		if at := c.idleSince.Load(); at != 0 && at < moment && !c.given {
-			idle = append(idle, idler{at, c.raw, c})
-		}
-	}
-	for c, at := range s.handedIdle {
-		if at < moment {
-			idle = append(idle, idler{at, c, nil})
-		}
-	}
+	idle := s.idlers()
 	slices.SortFunc(idle, func(a, b idler) int { return cmp.Compare(a.since, b.since) })
 	idle = idle[:min(n, len(idle))]
 	for _, i := range idle { // each is closed once
@@ -132,16 +124,30 @@ func (s *Server) closeIdle(n int) int {
 	return len(idle)
 }
 
-// rawOf is the connection below what net/http was given: one of TLS would wait for its peer when it closes.
+// idlers lists the idle connections. One that is idle for less than shortestIdle is left out: its
+// request may be on the way. It needs mu.
+func (s *Server) idlers() (idle []idler) {
+	latest := time.Now().Add(-shortestIdle).UnixNano()
+	for c := range s.conns {
+		if since := c.idleSince.Load(); since != 0 && since < latest && !c.given {
+			idle = append(idle, idler{since, c.raw, c})
+		}
+	}
+	for c, since := range s.handedIdle {
+		if since < latest {
+			idle = append(idle, idler{since, c, nil})
+		}
+	}
+	return idle
+}
+
+// rawOf returns the TCP connection below what net/http was given: closing TLS would wait for the peer.
 func rawOf(c net.Conn) net.Conn {
 	if r, ok := c.(*replayed); ok {
 		c = r.Conn
 	}
-	if inside, ok := c.(*tls.Conn); ok {
-		c = inside.NetConn()
+	if encrypted, ok := c.(*tls.Conn); ok {
+		c = encrypted.NetConn()
 	}
 	return c
 }
-
-// shortestIdle is how long a connection must be idle before it is closed to make place.
-const shortestIdle = 100 * time.Millisecond

@@ -2,48 +2,49 @@ package http1
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"sync"
-	"time"
 )
 
-// request is all that belongs to one request. It is made anew for each: a goroutine that outlives its handler keeps its own request,
-// and never sees the next.
+// request is all that belongs to one request. Each request has a new one: a goroutine that outlives
+// its handler keeps its own request and never sees the next.
 type request struct {
-	plain   plain
-	url     url.URL
-	context requestContext
-	body    Body
-	answer  response
+	plain    plain
+	url      url.URL
+	context  requestContext
+	body     Body
+	response response
 }
 
-// httpRequest is the request as handlers see it.
+// httpRequest returns the request as handlers see it.
 func (q *request) httpRequest(c *conn, body string) *http.Request {
 	q.context.Context, q.context.conn = c.values, c
 	q.url.Path = q.plain.path
 	r := c.shared.WithContext(&q.context)
-	r.Method, r.URL, r.RequestURI, r.Host, r.Header = q.plain.method, &q.url, q.plain.path, q.plain.host, q.plain.header
-	r.Body, r.ContentLength, r.Close = http.NoBody, int64(len(body)), q.plain.last
-	if len(body) > 0 {
+	r.Method, r.URL, r.RequestURI = q.plain.method, &q.url, q.plain.path
+	r.Host, r.Header, r.Close = q.plain.host, q.plain.header, q.plain.last
+	r.Body, r.ContentLength = http.NoBody, int64(len(body))
+	if q.plain.chunked { // as net/http shows chunks
+		r.ContentLength, r.TransferEncoding = -1, []string{"chunked"}
+	}
+	if len(body) > 0 || q.plain.chunked {
 		q.body.text = body
 		r.Body = &q.body
 	}
 	return r
 }
 
-// requestContext ends when the request was answered, and when the client hangs up before that. Only who asks for its
-// end makes anybody watch the connection.
+// requestContext ends when the handler returns, and when the client hangs up before that. The
+// connection is watched only for a handler that asks for Done.
 type requestContext struct {
-	context.Context // the connection's values
+	context.Context // the values of the connection
 	conn            *conn
 	load            any // see Carry
 
 	mu    sync.Mutex
-	done  chan struct{} // nil: nobody asked
+	done  chan struct{} // nil: nobody asked for Done
 	ended bool
 }
 
@@ -81,43 +82,9 @@ func (c *requestContext) end() {
 	c.ended = true
 }
 
-// watcher reads ahead while a handler is at work, to see that the client hangs up.
-type watcher struct {
-	over chan struct{} // closed when it has ended
-	next [1]byte       // of the request behind this one
-	n    int
-}
-
-// watch begins to read ahead for a context. Its mutex is held: so it is before the end of the context.
-func (c *conn) watch(ctx *requestContext) {
-	w := &watcher{over: make(chan struct{})}
-	c.watcher = w
-	_ = c.net.SetReadDeadline(time.Time{})
-	go func() {
-		defer close(w.over)
-		var err error
-		w.n, err = c.net.Read(w.next[:])
-		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			ctx.end()
-		}
-	}()
-}
-
-// unwatch ends the watcher, and keeps what it read.
-func (c *conn) unwatch() {
-	w := c.watcher
-	if w == nil {
-		return
-	}
-	c.watcher, c.readBy = nil, time.Time{}
-	_ = c.net.SetReadDeadline(time.Unix(1, 0)) // long ago: the read returns
-	<-w.over
-	c.ahead, c.hasAhead = w.next[0], w.n == 1
-	c.armRead(time.Now().Add(c.srv.idle))
-}
-
-// Carry hangs load on the context of a plain request until it is answered, without the copy of the request that WithContext takes. It
-// is false for any other context, and for a second load. A load of nil takes away what hangs there. It is for the goroutine of the handler alone.
+// Carry attaches load to the context of a plain request until the request is answered, without the
+// copy of the request that WithContext makes. Carry is false for any other context, and for a second
+// load. A nil load detaches the first. Only the goroutine of the handler may call Carry and Carried.
 func Carry(ctx context.Context, load any) bool {
 	c, ok := ctx.(*requestContext)
 	if !ok || c.load != nil && load != nil {
@@ -127,7 +94,7 @@ func Carry(ctx context.Context, load any) bool {
 	return true
 }
 
-// Carried returns what Carry hung on a context; nil: nothing.
+// Carried returns what Carry attached to a context, or nil.
 func Carried(ctx context.Context) any {
 	if c, ok := ctx.(*requestContext); ok {
 		return c.load
@@ -135,7 +102,7 @@ func Carried(ctx context.Context) any {
 	return nil
 }
 
-// Body is a request's body, which has come whole.
+// Body is the body of a plain request. All of it has arrived.
 type Body struct {
 	text string
 	at   int

@@ -7,112 +7,111 @@ import (
 	"strings"
 )
 
-// response is the http.ResponseWriter of a plain request. It is written to the network in one piece, after the handler. What a goroutine
-// writes into it later goes nowhere.
+// response is the http.ResponseWriter of a plain request. Its bytes go to the network in one piece,
+// after the handler. What a goroutine writes later goes nowhere.
 type response struct {
-	header  http.Header
-	head    []byte
-	body    []byte
-	status  int // 0: nothing is written yet
-	close   bool
-	typed   bool
-	dated   bool
-	nothing bool // the status allows no body (RFC 9110 §6.4.1)
-	noBody  bool // of HEAD: the body is counted and not sent (RFC 9110 §9.3.2)
+	header   http.Header
+	head     []byte
+	body     []byte
+	status   int  // 0: nothing is written yet
+	close    bool // this answer is the last of the connection
+	typed    bool // the handler has set Content-Type, or Content-Encoding
+	dated    bool // the handler has set Date
+	bodiless bool // the status allows no body (RFC 9110 §6.4.1)
+	headOnly bool // of HEAD: the body is counted and not sent (RFC 9110 §9.3.2)
 }
 
 func (a *response) begin(method string, last bool) {
-	a.header, a.close, a.noBody = make(http.Header, maxFields/2), last, method == http.MethodHead
+	a.header, a.close, a.headOnly = make(http.Header, maxFields/2), last, method == http.MethodHead
 }
 
 // Header implements http.ResponseWriter.
 func (a *response) Header() http.Header { return a.header }
 
-// WriteHeader implements http.ResponseWriter. The first final status counts, and the header as it is then. Informational
-// ones are not sent.
+// WriteHeader implements http.ResponseWriter. The first final status counts, with the header of that
+// moment. Informational responses are not sent.
 func (a *response) WriteHeader(status int) {
 	if status < 100 || status > 999 {
-		panic(fmt.Sprintf("http1: %d is no status", status)) // as net/http does: no bug turns into a 200
+		panic(fmt.Sprintf("http1: %d is no status", status)) // as net/http does: a bug never becomes a 200
 	}
 	if a.status != 0 || status < 200 {
 		return
 	}
 	a.status = status
-	a.nothing = status == http.StatusNoContent || status == http.StatusNotModified
-	head := append(make([]byte, 0, 1<<10), "HTTP/1.1 "...)
-	head = strconv.AppendInt(head, int64(status), 10)
-	head = append(append(append(head, ' '), http.StatusText(status)...), "\r\n"...)
+	a.bodiless = status == http.StatusNoContent || status == http.StatusNotModified
+	a.statusLine(status)
 	for name, values := range a.header {
-		switch name {
-		case "Content-Length", "Transfer-Encoding": // how an answer is framed is said here
-			continue
-		case "Connection":
-			a.close = a.close || len(values) > 0 && strings.EqualFold(values[0], "close")
-			continue
-		case "Content-Type", "Content-Encoding": // of what is encoded nobody can guess the type
-			a.typed = true
-		case "Date":
-			a.dated = true
-		default:
-			if !isToken(name) {
-				continue
-			}
-		}
-		for _, v := range values {
-			head = append(append(append(head, name...), ": "...), v...)
-			if strings.IndexByte(v, '\n') >= 0 || strings.IndexByte(v, '\r') >= 0 { // never a second line (RFC 9110 §5.5)
-				for i := len(head) - len(v); i < len(head); i++ {
-					if head[i] == '\r' || head[i] == '\n' {
-						head[i] = ' '
-					}
-				}
-			}
-			head = append(head, "\r\n"...)
-		}
+		a.fieldLines(name, values)
 	}
-	a.head = head
 }
 
-// isToken says whether a name may be a field's (RFC 9110 §5.6.2).
-func isToken(name string) bool {
-	for i := range len(name) {
-		if kinds[name[i]]&inName == 0 && strings.IndexByte("!#$%&'*+.^`|~", name[i]) < 0 {
-			return false
+// statusLine begins the head (RFC 9112 §4).
+func (a *response) statusLine(status int) {
+	a.head = append(make([]byte, 0, 1<<10), "HTTP/1.1 "...)
+	a.head = strconv.AppendInt(a.head, int64(status), 10)
+	a.head = append(append(append(a.head, ' '), http.StatusText(status)...), "\r\n"...)
+}
+
+// fieldLines adds a header field of the handler (RFC 9112 §5). How the answer is framed is not for
+// the handler to say.
+func (a *response) fieldLines(name string, values []string) {
+	switch name {
+	case "Content-Length", "Transfer-Encoding":
+		return
+	case "Connection":
+		a.close = a.close || len(values) > 0 && strings.EqualFold(values[0], "close")
+		return
+	case "Content-Type", "Content-Encoding": // nobody can guess the type of encoded bytes
+		a.typed = true
+	case "Date":
+		a.dated = true
+	default:
+		if !isToken(name) {
+			return
 		}
 	}
-	return name != ""
+	for _, value := range values {
+		a.fieldLine(name, value)
+	}
+}
+
+// fieldLine adds one line: a value with line ends makes no second line (RFC 9110 §5.5).
+func (a *response) fieldLine(name, value string) {
+	if strings.ContainsAny(value, "\r\n") {
+		value = strings.NewReplacer("\r", " ", "\n", " ").Replace(value)
+	}
+	a.head = append(append(append(append(a.head, name...), ": "...), value...), "\r\n"...)
 }
 
 // Write implements http.ResponseWriter.
 func (a *response) Write(p []byte) (int, error) {
 	a.WriteHeader(http.StatusOK)
-	if a.nothing {
+	if a.bodiless {
 		return 0, http.ErrBodyNotAllowed
 	}
 	a.body = append(a.body, p...)
 	return len(p), nil
 }
 
-// finish returns the whole answer, and whether another may follow.
-func (a *response) finish(date string) (out []byte, keep bool) {
+// finish returns the whole answer, and whether a further answer may follow.
+func (a *response) finish(date string) (out []byte, goesOn bool) {
 	a.WriteHeader(http.StatusOK)
-	head := a.head
 	if !a.dated {
-		head = append(append(append(head, "Date: "...), date...), "\r\n"...)
+		a.fieldLine("Date", date)
 	}
 	if !a.typed && len(a.body) > 0 {
-		head = append(append(append(head, "Content-Type: "...), http.DetectContentType(a.body)...), "\r\n"...)
+		a.fieldLine("Content-Type", http.DetectContentType(a.body))
 	}
-	if !a.nothing && (!a.noBody || len(a.body) > 0) { // of no body net/http says no length
-		head = strconv.AppendInt(append(head, "Content-Length: "...), int64(len(a.body)), 10)
-		head = append(head, "\r\n"...)
+	if !a.bodiless && (!a.headOnly || len(a.body) > 0) { // net/http states no length of no body
+		a.head = strconv.AppendInt(append(a.head, "Content-Length: "...), int64(len(a.body)), 10)
+		a.head = append(a.head, "\r\n"...)
 	}
 	if a.close {
-		head = append(head, "Connection: close\r\n"...)
+		a.fieldLine("Connection", "close")
 	}
-	head = append(head, "\r\n"...)
-	if a.noBody {
-		return head, !a.close
+	a.head = append(a.head, "\r\n"...)
+	if a.headOnly {
+		return a.head, !a.close
 	}
-	return append(head, a.body...), !a.close
+	return append(a.head, a.body...), !a.close
 }

@@ -109,6 +109,22 @@ func TestRequests(t *testing.T) {
 			answered(t, r, "http1 1 abcdef")
 		}
 	})
+	t.Run("RFC 9112 §7.1 small chunked bodies, with requests before and behind them", func(t *testing.T) {
+		addr, s := front(t, echo)
+		c, r := dial(t, addr)
+		chunks := chunkedHead + "3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n"
+		send(t, c, post("first", "")+chunks+chunks+post("last", "p"))
+		for _, want := range []string{"http1 0 first", "http1 0 abcd", "http1 0 abcd", "http1 1 last"} {
+			answered(t, r, want)
+		}
+		for cut := len(chunkedHead); cut < len(chunks); cut++ {
+			send(t, c, chunks[:cut])
+			time.Sleep(time.Millisecond) // two packets: no bubble holds real sockets
+			send(t, c, chunks[cut:])
+			answered(t, r, "http1 0 abcd")
+		}
+		require.Zero(t, s.Counts().HandedOn["late_body"])
+	})
 	t.Run("every length of head and body around the buffer", func(t *testing.T) {
 		addr, _ := front(t, echo)
 		for n := bufferSize - 80; n < bufferSize+10; n++ {
@@ -130,10 +146,13 @@ func TestRequests(t *testing.T) {
 		}
 	})
 	for name, text := range map[string]string{
-		"chunks":      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
-		"a query":     "POST /?a=b HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab",
-		"a long body": "POST / HTTP/1.1\r\nHost: a\r\nX-Pad: \r\nContent-Length: 9000\r\n\r\n" + strings.Repeat("a", 9000),
-		"HTTP/1.0":    "POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nab",
+		"an extension of a chunk": chunkedHead + "2;x\r\nab\r\n0\r\n\r\n",
+		"trailers":                chunkedHead + "2\r\nab\r\n0\r\nX: a\r\n\r\n",
+		"a long chunk":            chunkedHead + "1000\r\n" + strings.Repeat("a", 4096) + "\r\n0\r\n\r\n",
+		"many chunks":             chunkedHead + strings.Repeat("1\r\na\r\n", 1000) + "0\r\n\r\n",
+		"a query":                 "POST /?a=b HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab",
+		"a long body":             "POST / HTTP/1.1\r\nHost: a\r\nX-Pad: \r\nContent-Length: 9000\r\n\r\n" + strings.Repeat("a", 9000),
+		"HTTP/1.0":                "POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nab",
 	} {
 		t.Run("net/http serves what is not plain, and what was read of it is not lost: "+name, func(t *testing.T) {
 			addr, _ := front(t, echo)
