@@ -36,7 +36,6 @@ func (s *silent) WriteHeader(status int)      { s.status = status }
 // hot is a server with everything on: limits, metrics, the audit trail; in memory, so that no store's cost is counted.
 func hot(tb testing.TB) *Server {
 	tb.Helper()
-	quiet()
 	store := tokens.NewMemory(10_000_000)
 	app := &clients.Client{ID: "phone", Method: clients.MethodNone, Grants: []string{clients.GrantPassword, clients.GrantRefreshToken},
 		Scope: rules("orders:*"), DefaultScope: scopes.MustParse("orders:read")}

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
 
 	"github.com/grantor-auth/grantor/clients"
@@ -142,13 +141,9 @@ func testClients() []*clients.Client {
 	}
 }
 
-// quiet keeps Gin from listing routes at each fixture.
-var quiet = sync.OnceFunc(func() { gin.SetMode(gin.TestMode) })
-
 // start serves a fixture; change may alter the configuration first.
 func start(t *testing.T, change ...func(*Config)) *fixture {
 	t.Helper()
-	quiet()
 	f := &fixture{log: &lines{}, clients: testClients()}
 	f.store = &flakyStore{Memory: tokens.NewMemory(0)}
 	t.Cleanup(func() { require.NoError(t, f.store.Close()) })

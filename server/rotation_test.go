@@ -30,7 +30,6 @@ func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func TestKeyRotation(t *testing.T) {
-	quiet()
 	t.Run("S-63 JK-04 a day of hourly rotations under load, verifiers with caches of five minutes: 0 failed verifications", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())

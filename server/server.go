@@ -198,10 +198,10 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if s.proxies, err = parseProxies(cfg.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("server: TrustedProxies: %w", err)
 	}
-	if s.gin, err = s.routes(); err != nil {
+	if s.gin, err = quietly(s.routes); err != nil {
 		return nil, err
 	}
-	if s.adminEngine, err = s.adminRoutes(); err != nil {
+	if s.adminEngine, err = quietly(s.adminRoutes); err != nil {
 		return nil, err
 	}
 	return s, nil

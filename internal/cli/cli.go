@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/internal/parts"
 	"github.com/grantor-auth/grantor/internal/printable"
 )
 
@@ -51,8 +52,9 @@ func Main(p Program) int {
 		fmt.Fprintln(p.Stderr, "grantor: "+strings.ReplaceAll(shown(text), "\n", "\ngrantor: "))
 	}
 	_, usage := errors.AsType[usageError](err)
-	_, configuration := errors.AsType[config.Errors](err)
-	if usage || configuration {
+	_, unread := errors.AsType[config.Errors](err)
+	_, unopened := errors.AsType[parts.ConfigError](err)
+	if usage || unread || unopened {
 		return 2
 	}
 	return 1

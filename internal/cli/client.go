@@ -13,7 +13,7 @@ import (
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/internal/audit"
-	"github.com/grantor-auth/grantor/internal/jwt"
+	"github.com/grantor-auth/grantor/internal/parts"
 	"github.com/grantor-auth/grantor/tokens"
 )
 
@@ -128,30 +128,17 @@ func arguments(use string) string {
 }
 
 func (p Program) withClients(c *cobra.Command, cfg *config.Config, f *clientFlags, args []string, run func(*clientRun, []string) error) error {
-	db, err := openRedis(cfg.Redis, p.logger(cfg.Log))
+	db, err := parts.Redis(cfg.Redis, p.logger(cfg.Log))
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	r := &clientRun{clientFlags: f, ctx: c.Context(), cmd: c, manager: manager(cfg, clients.NewRedis(db), tokens.NewRedis(db)), trail: p.commandTrail(cfg, db)}
+	r := &clientRun{clientFlags: f, ctx: c.Context(), cmd: c, manager: parts.Manager(cfg, clients.NewRedis(db), tokens.NewRedis(db)), trail: p.commandTrail(cfg, db)}
 	defer r.trail.flush()
 	if len(args) > 0 {
 		r.id = args[0]
 	}
 	return plainer(r.id, run(r, args))
-}
-
-// manager is the one place behind commands and APIs that change clients.
-func manager(cfg *config.Config, d *clients.Redis, epochs clients.Epochs) *clients.Manager {
-	m := &clients.Manager{Redis: d, Configured: cfg.Registrations(), Epochs: epochs, Catalogue: cfg.Catalogue(), MaxTTL: cfg.LongestSession()}
-	if cfg.Keys.EncryptionKey != "" {
-		m.Algorithms = cfg.SigningAlgorithms()
-	}
-	m.CheckURL = jwt.NewFetcher(jwt.Options{}).Check
-	for _, t := range cfg.Issuers {
-		m.Issuers = append(m.Issuers, t.Issuer)
-	}
-	return m
 }
 
 // plainer says of an error what the caller can do.

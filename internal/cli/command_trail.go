@@ -11,6 +11,7 @@ import (
 
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/internal/audit"
+	"github.com/grantor-auth/grantor/internal/parts"
 	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
@@ -59,7 +60,7 @@ func (t *commandTrail) open() error {
 	if wrong := t.cfg.Problems("audit"); len(wrong) > 0 {
 		return fmt.Errorf("%s", wrong[0])
 	}
-	sink, _, end, err := t.p.openTrail(t.cfg.Audit, t.db, audit.JoinFile)
+	sink, err := parts.Trail(t.cfg.Audit, t.db, t.p.Stdout, audit.JoinFile)
 	if err != nil {
 		return err
 	}
@@ -69,9 +70,9 @@ func (t *commandTrail) open() error {
 			full = audit.ErrFull // or what Err tells
 		}
 	}
-	t.trail = audit.New(sink, slog.New(slog.DiscardHandler), count)
+	t.trail = audit.New(sink.Sink, slog.New(slog.DiscardHandler), count)
 	t.close = func() error {
-		end()
+		sink.Close()
 		if err := sink.Err(); err != nil {
 			return err
 		}

@@ -13,6 +13,15 @@ import (
 // demoSecrets are the secrets of the shipped clients: the printed ones, or fresh ones of a trial.
 type demoSecrets struct{ machine, api, password string }
 
+// demoSecretsOf returns the secrets of the demo in a configuration: fresh ones in a trial.
+func demoSecretsOf(cfg *config.Config) (demoSecrets, error) {
+	shipped := demoSecrets{config.DemoMachineSecret, config.DemoAPISecret, config.DemoUserPassword}
+	if !cfg.Trial {
+		return shipped, nil
+	}
+	return shipped.renew(cfg.Registrations(), cfg.ConfigUsers(), cfg.DemoUsers())
+}
+
 // renew gives the demo clients and users secrets that nobody else has, so that a trial may listen
 // anywhere.
 func (demoSecrets) renew(list []*clients.Client, people []users.ConfigUser, demoUsers map[string]bool) (demoSecrets, error) {

@@ -9,6 +9,7 @@ import (
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/internal/audit"
+	"github.com/grantor-auth/grantor/internal/parts"
 	"github.com/grantor-auth/grantor/keys"
 )
 
@@ -63,12 +64,12 @@ func (p Program) withKeys(path string, run func(*keys.Config, *commandTrail) err
 	if cfg.Store == config.StoreMemory {
 		return usageError{errors.New(`with store = "memory" the keys live inside the server's own process, where no command reaches them; use store = "redis"`)}
 	}
-	db, err := openRedis(cfg.Redis, p.logger(cfg.Log))
+	db, err := parts.Redis(cfg.Redis, p.logger(cfg.Log))
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	k, err := keyConfig(cfg, db)
+	k, err := parts.Keys(cfg, db)
 	if err != nil {
 		return err
 	}

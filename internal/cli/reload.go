@@ -4,32 +4,31 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"log/slog"
 	"os"
-	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
 
 	"github.com/grantor-auth/grantor/config"
-	"github.com/grantor-auth/grantor/internal/audit"
+	"github.com/grantor-auth/grantor/node"
 )
 
 // reloader puts a changed configuration in force: on SIGHUP, and when one of its files changes, certificates and secrets too. A
 // broken one changes nothing, and is told once.
 type reloader struct {
-	program  Program
-	options  config.Options
-	base     *base
-	switcher *switcher
-	hangups  <-chan os.Signal
-	told     string // the mistake that was told last
-	seen     [sha256.Size]byte
-	files    []string       // that seen is of
-	broken   *config.Config // what could be read of the files on disk, where it is not in force; nil: it is
-	waiting  bool           // what is on disk is sound and not in force: Redis or another could not do its part
-	known    watched
+	program Program
+	options config.Options
+	node    *node.Node
+	log     *slog.Logger
+	hangups <-chan os.Signal
+	told    string // the mistake that was told last
+	seen    [sha256.Size]byte
+	files   []string       // that seen is of
+	broken  *config.Config // what could be read of the files on disk, where it is not in force; nil: it is
+	waiting bool           // what is on disk is sound and not in force: Redis or another could not do its part
+	known   watched
 }
 
 // Files must be quiet for settle before they are read: who writes them writes several. When they are not quiet they are read
@@ -41,12 +40,18 @@ const (
 	tryEvery  = 2 * time.Second // a sound configuration that could not be put in force
 )
 
+// begin notes what the files of the first configuration hold.
+func (r *reloader) begin(cfg *config.Config) {
+	s := sourcesOf(cfg)
+	r.seen, r.files = fingerprint(s), s.files
+}
+
 func (r *reloader) run(ctx context.Context) {
 	watcher, err := fsnotify.NewWatcher()
 	var events <-chan fsnotify.Event // a nil channel: it is looked
 	var overflows <-chan error
 	if err != nil {
-		r.base.log.Warn("file changes are not told by the system; files are looked at every 10 seconds", "error", err.Error())
+		r.log.Warn("file changes are not told by the system; files are looked at every 10 seconds", "error", err.Error())
 	} else {
 		defer watcher.Close()
 		events, overflows = watcher.Events, watcher.Errors
@@ -95,8 +100,8 @@ func (r *reloader) next() time.Duration {
 
 // hangup heeds a signal: whoever puts the file of the trail aside sends one too.
 func (r *reloader) hangup(ctx context.Context) {
-	if err := r.base.reopenTrail(); err != nil {
-		r.base.log.Error("the audit file cannot be opened again; events go on to the old one", "error", err.Error())
+	if err := r.node.ReopenTrail(); err != nil {
+		r.log.Error("the audit file cannot be opened again; events go on to the old one", "error", err.Error())
 	}
 	r.reload(ctx, true)
 }
@@ -115,7 +120,7 @@ func (r *reloader) watch(w *fsnotify.Watcher) {
 
 // sources are those of the configuration in force, and of the one on disk where that is broken.
 func (r *reloader) sources() sources {
-	s := sourcesOf(r.switcher.now.Load().cfg)
+	s := sourcesOf(r.node.Config())
 	if r.broken != nil {
 		more := sourcesOf(r.broken)
 		s.files, s.patterns = append(s.files, more.files...), append(s.patterns, more.patterns...)
@@ -146,95 +151,46 @@ func (r *reloader) reload(ctx context.Context, force bool) {
 		return
 	}
 	r.seen = now
-	cfg, warnings, err := r.program.load(r.options)
-	r.waiting = false
-	if err == nil {
-		err = r.putInForce(ctx, cfg)
-		if err != nil && ctx.Err() != nil {
-			return // the server stops, and nothing is broken
-		}
-		r.waiting = err != nil && !errors.Is(err, errLateDemo)
+	err := r.readAndApply(ctx)
+	if err != nil && ctx.Err() != nil {
+		return // the server stops, and nothing is broken
 	}
 	if err == nil {
-		r.broken = nil
-		r.succeeded(ctx, warnings)
+		r.broken, r.told = nil, ""
 	} else {
 		r.broken, _, _ = config.Read(r.program.options(r.options))
-		r.failed(ctx, err)
+		r.failed(err)
 	}
 	if s := r.sources(); !slices.Equal(s.files, r.files) { // others than before: they are compared from now on
 		r.seen, r.files = fingerprint(s), s.files
 	}
 }
 
-func (r *reloader) putInForce(ctx context.Context, cfg *config.Config) error {
-	old := r.switcher.now.Load()
-	if cfg.Demo() && !old.cfg.Demo() {
-		return errLateDemo
-	}
-	keys := keepUntilRestart(old.cfg, cfg)
-	next, err := r.base.instance(ctx, cfg)
+func (r *reloader) readAndApply(ctx context.Context) error {
+	cfg, warnings, err := r.program.load(r.options)
+	r.waiting = false
 	if err != nil {
+		r.node.ReloadFailed(ctx, err)
 		return err
 	}
-	if len(keys) > 0 {
-		r.base.log.Warn("these keys take effect at the next start; until then they are as they were", "keys", strings.Join(keys, ", "))
+	if err := r.node.Reload(ctx, cfg); err != nil {
+		r.waiting = !errors.Is(err, node.ErrDemoSecrets)
+		return err
 	}
-	r.switcher.set(next, cfg.Server.ShutdownTimeout)
+	for _, w := range warnings {
+		r.log.Warn(w)
+	}
 	return nil
 }
 
-func (r *reloader) failed(ctx context.Context, err error) {
-	r.base.metrics.Reloaded(false)
+// failed logs a failure, the same one once.
+func (r *reloader) failed(err error) {
 	if text := err.Error(); text != r.told {
 		r.told = text
 		message := "the configuration is broken; the old one goes on"
 		if r.waiting {
 			message = "the configuration is sound and could not be put in force; the old one goes on, and it is tried again every 2 seconds"
 		}
-		r.base.log.Error(message, "error", text)
-		r.base.trail.Record(ctx, audit.Event{Event: audit.ReloadFailed, Actor: "operator"})
+		r.log.Error(message, "error", text)
 	}
-}
-
-func (r *reloader) succeeded(ctx context.Context, warnings []string) {
-	r.told = ""
-	for _, w := range warnings {
-		r.base.log.Warn(w)
-	}
-	r.base.metrics.Reloaded(true)
-	r.base.log.Info("the configuration was read again and is in force")
-	r.base.trail.Record(ctx, audit.Event{Event: audit.ConfigReloaded, Actor: "operator"})
-}
-
-// errLateDemo: a listener, an issuer and a proxy that the new file does not show may be in force.
-var errLateDemo = errors.New("the secrets of the demo are public: they work only in a process that was started with them; make others (grantor secret new, grantor hash-password), or restart")
-
-// keepUntilRestart gives next the values of what cannot change while serving, and returns the keys that differ.
-func keepUntilRestart(old, next *config.Config) (keys []string) {
-	for _, k := range []struct {
-		key       string
-		old, next any
-		keep      func()
-	}{
-		{"issuer", old.Issuer, next.Issuer, func() { next.Issuer = old.Issuer }},
-		{"listen", old.Listen, next.Listen, func() { next.Listen = old.Listen }},
-		{"store", old.Store, next.Store, func() { next.Store = old.Store }},
-		{"redis", old.Redis, next.Redis, func() { next.Redis = old.Redis }},
-		{"server.http1", old.Server.HTTP1, next.Server.HTTP1, func() { next.Server.HTTP1 = old.Server.HTTP1 }},
-		{"tls.mode", old.TLS.Mode, next.TLS.Mode, func() { next.TLS = old.TLS }},
-		{"admin", old.Admin, next.Admin, func() { next.Admin = old.Admin }},
-		{"metrics", old.Metrics, next.Metrics, func() { next.Metrics = old.Metrics }},
-		{"audit.output", old.Audit, next.Audit, func() { next.Audit = old.Audit }},
-		{"tracing.otlp_endpoint", old.Tracing, next.Tracing, func() { next.Tracing = old.Tracing }},
-		{"keys", old.Keys, next.Keys, func() { next.Keys = old.Keys }},
-		{"tokens.signing_alg", old.SigningAlgorithms(), next.SigningAlgorithms(), func() {}},
-		{"log", old.Log, next.Log, func() { next.Log = old.Log }},
-	} {
-		if !reflect.DeepEqual(k.old, k.next) {
-			keys = append(keys, k.key)
-			k.keep()
-		}
-	}
-	return keys
 }

@@ -1,33 +1,22 @@
 package cli
 
 import (
-	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"strings"
 	"syscall"
-	"time"
 
-	"github.com/gin-gonic/gin"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/grantor-auth/grantor/config"
-	"github.com/grantor-auth/grantor/internal/lockout"
-	"github.com/grantor-auth/grantor/internal/loopback"
 	"github.com/grantor-auth/grantor/internal/printable"
-	"github.com/grantor-auth/grantor/internal/redisdb"
-	"github.com/grantor-auth/grantor/server"
-	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/node"
 )
 
 func (p Program) serveCommand() *cobra.Command {
@@ -40,7 +29,7 @@ func (p Program) serveCommand() *cobra.Command {
 	return c
 }
 
-// serve opens what outlasts a configuration, puts the first one in force, and serves until it is told to stop.
+// serve reads the configuration, opens a node, and serves until a signal stops it.
 func (p Program) serve(c *cobra.Command, o config.Options) error {
 	signal.Ignore(syscall.SIGPIPE) // a peer that hangs up, or whoever read standard output, must not end the server
 	hangups := make(chan os.Signal, 1)
@@ -50,184 +39,43 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 	if err != nil {
 		return err
 	}
-	from := sourcesOf(cfg)
-	read := fingerprint(from)
-	gin.SetMode(gin.ReleaseMode)
-	log := p.logger(cfg.Log)
+	r := &reloader{program: p, options: o, hangups: hangups, log: p.logger(cfg.Log)}
+	r.begin(cfg)
 	for _, w := range warnings {
-		log.Warn(w)
+		r.log.Warn(w)
 	}
-	demo := demoSecrets{config.DemoMachineSecret, config.DemoAPISecret, config.DemoUserPassword}
-	if cfg.Trial {
-		if demo, err = demo.renew(cfg.Registrations(), cfg.ConfigUsers(), cfg.DemoUsers()); err != nil {
-			return err
-		}
+	demo, err := demoSecretsOf(cfg)
+	if err != nil {
+		return err
 	}
+	p.tuneCollector()
+	stop := newStopper(r.log)
+	defer stop.close()
+	n, err := node.Open(c.Context(), cfg, node.Options{Log: r.log, Version: version(), Stdout: p.Stdout, Hurry: stop.hurry,
+		Listening: func(at node.Addrs) {
+			stop.listen() // before the banner says that Grantor serves
+			p.banner(c, cfg, at, demo)
+		}})
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	if !cfg.Trial {
+		r.node = n
+		n.Go("configuration", r.run)
+	}
+	return n.Run(stop.ctx)
+}
+
+// gcPercent lets the heap grow to nearly four times of what is in use, a few MiB: the collector then runs about a third as
+// often as by default. At 400 nothing was cheaper that could be told from noise, and 256 busy connections took 68 MiB, not 56.
+const gcPercent = 275
+
+// tuneCollector sets gcPercent, unless the environment says how to collect.
+func (p Program) tuneCollector() {
 	if p.variable("GOGC") == "" && p.variable("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	ctx, cancel := context.WithCancel(c.Context())
-	defer cancel()
-	b, err := p.openBase(ctx, cfg, log)
-	if err != nil {
-		return err
-	}
-	defer b.close()
-	first, err := b.instance(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	sw := &switcher{}
-	sw.now.Store(first)
-	defer sw.stop()
-	b.observe(sw)
-	b.key.OnLoss(sw.restore)
-	listeners, err := b.listen(cfg, sw)
-	if err != nil {
-		return err
-	}
-	b.background.Go("client secrets: expiry", func(ctx context.Context) { b.watchSecrets(ctx, sw) })
-	b.background.Go("configuration: what is served", b.served.run)
-	if b.stores.db != nil {
-		b.background.Go("server key", b.key.Run)
-		b.background.Go("redis policy", (&redisWatch{base: b, warned: b.stores.warned}).run)
-		b.background.Go("scopes that no client sees", (&unseenWatch{b, sw}).run)
-		b.background.Go("redis clock", b.stores.db.RunClock)
-	}
-	if pending, ok := b.stores.tokens.(*tokens.Pending); ok {
-		b.background.Go("pending revocations", pending.Run)
-	}
-	defer b.background.Stop() // before the instance in force stops
-	if !cfg.Trial {
-		r := &reloader{program: p, options: o, base: b, switcher: sw, seen: read, files: from.files, hangups: hangups}
-		b.background.Go("configuration", r.run)
-	}
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT) // before anybody is told that it serves
-	defer signal.Stop(signals)
-	p.banner(c, cfg, listeners, demo)
-	return untilStopped(cfg.Server, sw, listeners, signals, log)
-}
-
-// gcPercent lets the heap grow to nearly four times of what lives, a few MiB: the collector then runs about a third as often as by
-// default. At 400 nothing was cheaper that could be told from noise, and 256 busy connections took 68 MiB, not 56 (bench/). GOGC
-// and GOMEMLIMIT in the environment win.
-const gcPercent = 275
-
-// stores is where everything lives that outlasts a request.
-type stores struct {
-	tokens   tokens.Store
-	redis    *tokens.Redis // under tokens; nil with the memory store
-	failures lockout.Counter
-	db       *redisdb.DB // nil with the memory store
-	warned   []string    // what was told of Redis at the start
-	close    func()
-}
-
-func openStores(ctx context.Context, cfg *config.Config, log *slog.Logger) (*stores, error) {
-	if cfg.Store == config.StoreMemory {
-		m := tokens.NewMemory(0)
-		return &stores{m, nil, lockout.NewMemory(), nil, nil, func() { _ = m.Close() }}, nil
-	}
-	db, err := openRedis(cfg.Redis, log)
-	if err != nil {
-		return nil, err
-	}
-	warned, err := awaitRedis(ctx, db, log)
-	if err != nil {
-		_ = db.Close() // what it says of connections that were refused helps nobody
-		return nil, err
-	}
-	if _, err := db.Time(ctx); err != nil { // by which all lives are counted
-		return nil, errors.Join(err, db.Close())
-	}
-	store := tokens.NewRedis(db)
-	return &stores{tokens.NewPending(store), store, lockout.NewRedis(db), db, warned, func() { _ = db.Close() }}, nil
-}
-
-// listener is an address with what serves there.
-type listener struct {
-	name     string
-	listener net.Listener
-	front    *server.Front
-}
-
-// listen opens the listeners: the public one first, then those of the operator.
-func (b *base) listen(cfg *config.Config, sw *switcher) ([]listener, error) {
-	certificate := sw.certificate
-	if cfg.TLS.Mode != "files" {
-		certificate = nil
-	}
-	ofMetrics := certificate
-	if loopback.Host(hostOf(cfg.Metrics.Listen)) { // what never leaves this machine needs no TLS
-		ofMetrics = nil
-	}
-	var list []listener
-	for _, l := range []struct {
-		name    string
-		addr    string
-		handler http.Handler
-		tls     func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	}{
-		{"Grantor", cfg.Listen, sw, certificate},
-		{"The admin API", cfg.Admin.Listen, http.HandlerFunc(sw.admin), certificate},
-		{"Metrics", cfg.Metrics.Listen, b.operator(cfg.Metrics, sw), ofMetrics},
-	} {
-		if l.addr == "" {
-			continue
-		}
-		opened, err := net.Listen("tcp", l.addr)
-		if err != nil {
-			for _, o := range list {
-				_ = o.listener.Close()
-			}
-			return nil, err
-		}
-		front := server.NewFront(l.handler, server.FrontConfig{Certificate: l.tls, MaxConnections: maxConnections(), Log: b.log,
-			HTTP1: len(list) == 0 && cfg.Server.HTTP1}) // the operator's listeners have profiles and streams to serve
-		list = append(list, listener{l.name, opened, front})
-	}
-	b.observeReader(list[0].front)
-	return list, nil
-}
-
-// unboundedConnections is how many connections a listener holds where the system does not say what it can.
-const unboundedConnections = 1 << 12
-
-// connectionsOf takes four of five descriptors.
-func connectionsOf(descriptors uint64) int {
-	return int(min(max(descriptors/5*4, 64), 1<<16)) //nolint:gosec // bounded
-}
-
-// untilStopped serves until SIGTERM or SIGINT, then stops gracefully: readiness falls first, requests
-// in flight end. An interrupt from the keyboard does not wait for balancers.
-func untilStopped(stop config.Server, sw *switcher, list []listener, signals <-chan os.Signal, log *slog.Logger) error {
-	served := make(chan error, len(list))
-	for _, l := range list {
-		go func() { served <- l.front.Serve(l.listener) }()
-	}
-	select {
-	case err := <-served:
-		return err
-	case sig := <-signals:
-		sw.drain()
-		log.Info("stopping", "signal", sig.String())
-		if sig == syscall.SIGTERM {
-			select {
-			case <-time.After(stop.ShutdownDelay):
-			case <-signals:
-			}
-		}
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), stop.ShutdownTimeout)
-	defer cancel()
-	var late error
-	for _, l := range list {
-		if err := l.front.Shutdown(ctx); err != nil {
-			late = errors.Join(fmt.Errorf("requests were still running after %s", stop.ShutdownTimeout), l.front.Close())
-		}
-	}
-	return late
 }
 
 func (p Program) logger(cfg config.Log) *slog.Logger {
@@ -261,8 +109,8 @@ func (w printableJSON) Write(line []byte) (int, error) {
 
 // banner says where the server listens and where tokens live, and with the demo clients what to
 // paste next.
-func (p Program) banner(c *cobra.Command, cfg *config.Config, listeners []listener, demo demoSecrets) {
-	addr := listeners[0].listener.Addr()
+func (p Program) banner(c *cobra.Command, cfg *config.Config, at node.Addrs, demo demoSecrets) {
+	addr := at.Public
 	out := c.OutOrStdout()
 	where := "in memory: one node, lost at exit"
 	if cfg.Store == config.StoreRedis {
@@ -273,8 +121,11 @@ func (p Program) banner(c *cobra.Command, cfg *config.Config, listeners []listen
 		scheme = "https"
 	}
 	fmt.Fprintf(out, "Grantor listens on %s://%s, issuer %s\nTokens live %s\n", scheme, addr, cfg.Issuer, where)
-	for _, l := range listeners[1:] {
-		fmt.Fprintf(out, "%s on %s\n", l.name, l.listener.Addr())
+	if at.Admin != nil {
+		fmt.Fprintf(out, "The admin API on %s\n", at.Admin)
+	}
+	if at.Metrics != nil {
+		fmt.Fprintf(out, "Metrics on %s\n", at.Metrics)
 	}
 	if u, err := url.Parse(cfg.Issuer); err == nil && cfg.TLS.Mode == "" && u.Host != addr.String() && u.Hostname() != "localhost" {
 		fmt.Fprintf(out, "Note: the issuer is not where Grantor listens; set issuer (or GRANTOR_ISSUER) to the URL that clients use\n")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/internal/audit"
+	"github.com/grantor-auth/grantor/internal/parts"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
 )
@@ -65,7 +66,7 @@ type userRun struct {
 	ctx    context.Context
 	cmd    *cobra.Command
 	name   string
-	dir    *directory
+	dir    *parts.UserSource
 	redis  *users.Redis // nil: another directory
 	tokens tokens.Store
 	codec  *tokens.Codec
@@ -95,19 +96,19 @@ func (p Program) userCommandOf(f *userFlags, use, short string, run func(*userRu
 }
 
 func (p Program) withUsers(c *cobra.Command, cfg *config.Config, f *userFlags, name string, run func(*userRun) error) error {
-	db, err := openRedis(cfg.Redis, p.logger(cfg.Log))
+	db, err := parts.Redis(cfg.Redis, p.logger(cfg.Log))
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	dir, err := openDirectory(c.Context(), cfg, db, cfg.ConfigUsers(), users.NewSlots(0))
+	dir, err := parts.Users(c.Context(), cfg, db, users.NewSlots(0))
 	if err != nil && f.sub == "" {
 		return err
 	}
 	if err != nil {
-		dir = &directory{close: func() {}} // who is known by id needs no directory
+		dir = &parts.UserSource{Close: func() {}} // who is known by id needs no directory
 	}
-	defer dir.close()
+	defer dir.Close()
 	store := tokens.NewRedis(db)
 	key, err := tokens.ClaimServerKey(c.Context(), store, tokens.KeyWait)
 	if err != nil {
@@ -116,7 +117,7 @@ func (p Program) withUsers(c *cobra.Command, cfg *config.Config, f *userFlags, n
 	u := &userRun{userFlags: f, ctx: c.Context(), cmd: c, name: name, dir: dir, tokens: store, codec: tokens.NewCodec(key), cfg: cfg, trail: p.commandTrail(cfg, db)}
 	if cfg.Users.Source == "redis" {
 		u.redis = users.NewRedis(db)
-		u.dir.find = u.redis
+		u.dir.Directory = u.redis
 	}
 	err = run(u)
 	if errors.Is(err, users.ErrNotConfirmed) {
@@ -138,14 +139,14 @@ func (u *userRun) subject() (string, error) {
 	if u.sub != "" {
 		return u.sub, nil
 	}
-	if u.dir.find == nil {
+	if u.dir.Directory == nil {
 		return "", usageError{errors.New("this directory cannot be asked by name: use --sub ID")}
 	}
 	name, err := users.NormalizeName(u.name)
 	if err != nil {
 		return "", usageError{err}
 	}
-	found, err := u.dir.find.Find(u.ctx, name)
+	found, err := u.dir.Directory.Find(u.ctx, name)
 	if errors.Is(err, users.ErrUnknown) {
 		return "", fmt.Errorf("there is no user %q", name)
 	}

@@ -56,11 +56,16 @@ func TestImportsPointOneWay(t *testing.T) {
 	t.Run("only server knows go-oauth2", func(t *testing.T) { only(t, "github.com/go-oauth2/", "server") })
 	t.Run("only config knows TOML", func(t *testing.T) { only(t, "github.com/pelletier/go-toml", "config") })
 	t.Run("only redisdb knows go-redis", func(t *testing.T) { only(t, "github.com/go-redis/", "redisdb") })
-	t.Run("only server, middleware, cli and examples know Gin", func(t *testing.T) {
-		only(t, "github.com/gin-gonic/gin", "server", "middleware", "cli", "examples")
+	t.Run("only server, middleware and examples know Gin", func(t *testing.T) {
+		only(t, "github.com/gin-gonic/gin", "server", "middleware", "examples")
 	})
 	t.Run("only main knows cli", func(t *testing.T) { only(t, module+"/internal/cli/", "") })
+	t.Run("only cli and examples know node", func(t *testing.T) { only(t, module+"/node", "cli", "examples") })
 	allowed := map[string][]string{
+		"parts": {"assertions", "audit", "clients", "config", "jwt", "keys", "redisdb", "server", "users", "users/database"},
+		"node": {"assertions", "audit", "background", "clients", "config", "keys", "lockout", "loopback", "metrics", "middleware", "parts", "redisdb",
+			"server", "tokens", "users"},
+		"cli":        {"audit", "clients", "config", "jsonobject", "jwt", "keys", "loopback", "node", "parts", "printable", "redisdb", "scopes", "tokens", "users"},
 		"background": {},
 		"scopes":     {},
 		"clients":    {"scopes", "redisdb", "jsonobject", "jwt", "printable"},
@@ -70,7 +75,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"loopback":   {},
 		"users":      {"loopback", "redisdb", "scopes"},
 		"config":     {"clients", "jwt", "loopback", "scopes", "users"},
-		"server":     {"assertions", "audit", "clients", "http1", "jsonobject", "jwt", "keys", "lockout", "metrics", "middleware", "printable", "scopes", "tokens", "users"},
+		"server":     {"assertions", "audit", "clients", "http1", "jsonobject", "jwt", "keys", "lockout", "loopback", "metrics", "middleware", "printable", "scopes", "tokens", "users"},
 		"http1":      {},
 		"redisdb":    {},
 		"audit":      {"jsonobject", "printable", "redisdb"},

@@ -1,4 +1,4 @@
-package cli
+package node
 
 import (
 	"bytes"
@@ -20,17 +20,17 @@ func TestRedisWatch(t *testing.T) {
 			sound := redisdb.Report{Version: "7.4.0", Policy: "noeviction", AOF: true}
 			evicting, replica := sound, sound
 			evicting.Policy, evicting.Memory, replica.Replica = "allkeys-lru", 100<<20, true
-			w := &redisWatch{base: &base{log: slog.New(slog.NewTextHandler(&log, nil))}}
+			w := &redisWatch{resources: &resources{log: slog.New(slog.NewTextHandler(&log, nil))}}
 			w.look(sound)
 			require.Empty(t, log.String())
 			for range 4 * 60 * 3 {
 				w.look(evicting)
-				require.True(t, w.base.evicts.Load())
+				require.True(t, w.resources.evicts.Load())
 				time.Sleep(15 * time.Second)
 			}
 			require.Equal(t, 3, strings.Count(log.String(), "level=ERROR"), log.String())
 			w.look(sound)
-			require.False(t, w.base.evicts.Load())
+			require.False(t, w.resources.evicts.Load())
 			w.look(replica)
 			w.look(replica)
 			require.Equal(t, 1, strings.Count(log.String(), "takes no writes"))

@@ -1,4 +1,4 @@
-package cli
+package node
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 // unseenWatch warns of scopes whose tokens no client can introspect: none of config.toml, and none of the registry. It looks once for each
 // configuration, at unseenMost registered clients at most: behind them there may be another.
 type unseenWatch struct {
-	base *base
-	sw   *switcher
+	resources *resources
+	current   *current
 }
 
 const (
@@ -28,13 +28,13 @@ func (w *unseenWatch) run(ctx context.Context) {
 	defer tick.Stop()
 	var looked *instance
 	for {
-		if in := w.sw.now.Load(); in != looked {
-			left, err := unseen(ctx, clients.NewRedis(w.base.stores.db), in.cfg.Unseen())
-			if err == nil { // Redis's absence is told elsewhere, and it is looked again
+		if in := w.current.now.Load(); in != looked {
+			left, err := unseen(ctx, clients.NewRedis(w.resources.stores.db), in.cfg.Unseen())
+			if err == nil { // a Redis that is away is logged elsewhere
 				looked = in
 			}
 			for _, s := range left {
-				w.base.log.Warn("no client can introspect the tokens of a scope: give a resource server introspect = \"any\", or \"audience\" with this resource", "scope", s.Name, "resource", s.Resource)
+				w.resources.log.Warn("no client can introspect the tokens of a scope: give a resource server introspect = \"any\", or \"audience\" with this resource", "scope", s.Name, "resource", s.Resource)
 			}
 		}
 		select {

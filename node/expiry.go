@@ -1,4 +1,4 @@
-package cli
+package node
 
 import (
 	"context"
@@ -7,24 +7,24 @@ import (
 	"github.com/grantor-auth/grantor/clients"
 )
 
-// Secrets that end are told of so long before, and looked for so often.
+// Secrets that expire are logged so long before, and looked for so often.
 const (
 	expiryNotice = 14 * 24 * time.Hour
 	expiryLook   = 5 * time.Minute
 )
 
 // watchSecrets warns, once for each client and run, before the last secret of a client ends, and keeps the count for metrics.
-func (b *base) watchSecrets(ctx context.Context, sw *switcher) {
-	told := map[string]bool{}
+func (r *resources) watchSecrets(ctx context.Context, cur *current) {
+	logged := map[string]bool{}
 	tick := time.NewTicker(expiryLook)
 	defer tick.Stop()
 	for {
-		n, ids := b.expiring(ctx, sw.now.Load())
-		sw.expiring.Store(int64(n))
+		n, ids := r.expiring(ctx, cur.now.Load())
+		cur.expiring.Store(int64(n))
 		for _, id := range ids {
-			if !told[id] {
-				told[id] = true
-				b.log.Warn("the last secret of a client ends within 14 days or has ended: rotate it", "client_id", id)
+			if !logged[id] {
+				logged[id] = true
+				r.log.Warn("the last secret of a client ends within 14 days or has ended: rotate it", "client_id", id)
 			}
 		}
 		select {
@@ -35,19 +35,19 @@ func (b *base) watchSecrets(ctx context.Context, sw *switcher) {
 	}
 }
 
-func (b *base) expiring(ctx context.Context, in *instance) (n int, ids []string) {
+func (r *resources) expiring(ctx context.Context, in *instance) (n int, ids []string) {
 	until := time.Now().Add(expiryNotice)
 	for _, c := range in.cfg.Registrations() {
 		if end := clients.Describe(c).LastSecretEnds(); !end.IsZero() && end.Before(until) {
 			n, ids = n+1, append(ids, c.ID)
 		}
 	}
-	if b.stores.db == nil {
+	if r.stores.db == nil {
 		return n, ids
 	}
-	more, some, err := clients.NewRedis(b.stores.db).Ending(ctx, until)
+	more, some, err := clients.NewRedis(r.stores.db).Ending(ctx, until)
 	if err != nil {
-		return n, ids // Redis's absence is told elsewhere
+		return n, ids // a Redis that is away is logged elsewhere
 	}
 	return n + more, append(ids, some...)
 }

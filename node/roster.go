@@ -1,4 +1,4 @@
-package cli
+package node
 
 import (
 	"context"
@@ -13,9 +13,9 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// served tells the store which clients and users of the configuration this node serves. What was disabled there or taken out, and
-// comes back, comes back without the tokens and sessions from before.
-type served struct {
+// roster tells the store which clients and users of the configuration this node serves. A client or user that was disabled
+// or taken out, and comes back, comes back without the tokens and sessions from before.
+type roster struct {
 	store tokens.Store
 	codec *tokens.Codec
 	log   *slog.Logger
@@ -25,7 +25,7 @@ type served struct {
 	late bool // the beginning could not be noted
 }
 
-func (s *served) run(ctx context.Context) {
+func (s *roster) run(ctx context.Context) {
 	tick := time.NewTicker(tokens.ServedEvery)
 	defer tick.Stop()
 	for {
@@ -44,7 +44,7 @@ func (s *served) run(ctx context.Context) {
 }
 
 // again says what is served, and notes the beginning, where that was not possible. s.mu is held.
-func (s *served) again(ctx context.Context) error {
+func (s *roster) again(ctx context.Context) error {
 	if s.late {
 		if _, _, err := s.store.BeginServing(ctx, s.now); err != nil {
 			return err
@@ -55,7 +55,7 @@ func (s *served) again(ctx context.Context) error {
 }
 
 // begin ends what must not come back, before a configuration is put in force. undo takes the configuration back.
-func (s *served) begin(ctx context.Context, cfg *config.Config) (undo func(), err error) {
+func (s *roster) begin(ctx context.Context, cfg *config.Config) (undo func(), err error) {
 	names, ids := namesOf(cfg)
 	s.mu.Lock()
 	before := s.now
@@ -98,7 +98,7 @@ func (s *served) begin(ctx context.Context, cfg *config.Config) (undo func(), er
 }
 
 // settled tells of an end that too few replicas have confirmed; the node asks for it again by itself.
-func (s *served) settled(err error) error {
+func (s *roster) settled(err error) error {
 	if errors.Is(err, clients.ErrNotConfirmed) {
 		s.log.Warn("too few replicas have confirmed that tokens of a client or user of the configuration have ended", "error", err.Error())
 		return nil
@@ -113,7 +113,7 @@ type known struct {
 }
 
 // end ends every token and session of a client or a user.
-func (s *served) end(ctx context.Context, who known) error {
+func (s *roster) end(ctx context.Context, who known) error {
 	if who.user {
 		s.log.Info("a user of the configuration was disabled, or comes back: every session has ended", "user", s.codec.Tag(who.id).String())
 		return s.store.EndUser(ctx, s.codec.Tag(who.id))

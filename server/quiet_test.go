@@ -1,0 +1,23 @@
+package server
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/require"
+)
+
+// TestQuiet changes Gin's globals, so that it runs beside no other test.
+func TestQuiet(t *testing.T) {
+	var out bytes.Buffer
+	writer, mode := gin.DefaultWriter, gin.Mode()
+	gin.DefaultWriter = &out
+	gin.SetMode(gin.DebugMode)
+	t.Cleanup(func() { gin.DefaultWriter = writer; gin.SetMode(mode) })
+	start(t)
+	require.Empty(t, out.String(), "no route of ours among those of the program that mounts the server")
+	require.Equal(t, gin.DebugMode, gin.Mode(), "and the program's mode stays")
+	gin.New().GET("/theirs", func(*gin.Context) {})
+	require.Contains(t, out.String(), "/theirs")
+}
