@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync"
 )
 
 // proxies are the peers whose X-Forwarded-For is believed.
@@ -42,17 +41,6 @@ func (p proxies) trust(a netip.Addr) bool {
 
 // maxHops is how many entries of X-Forwarded-For are read.
 const maxHops = 64
-
-// doubt says why a request's X-Forwarded-For did not lead to its client.
-type doubt int
-
-// The doubts.
-const (
-	noDoubt      doubt = iota
-	notTrusted         // the peer is not in trusted_proxies
-	notReadable        // a trusted proxy wrote an entry that is no address
-	otherHeaders       // a trusted proxy sent none, but a header that is not read
-)
 
 // clientOf returns the address of a request's client: the peer, or what trusted proxies say of it. Each proxy appends the
 // address of its own peer, in the same line or in one of its own, so all lines are one list (RFC 9110 §5.3) that is read from
@@ -125,88 +113,13 @@ func peerOf(r *http.Request) netip.Addr {
 	return a
 }
 
-// clientIP is the address that a request comes from, as logs and the audit trail show it.
-func (x *exchange) clientIP() string {
-	if !x.address.IsValid() {
-		return "unknown"
-	}
-	if x.peer == "" {
-		x.peer = x.address.String()
-	}
-	return x.peer
-}
+// doubt says why a request's X-Forwarded-For did not lead to its client.
+type doubt int
 
-// network is what counts as one address: whoever has an IPv6 address has a whole network of them.
-func (x *exchange) network() string {
-	if x.address.Is4() || !x.address.IsValid() {
-		return x.clientIP()
-	}
-	network, err := x.address.Prefix(x.ipv6Prefix)
-	if err != nil {
-		return x.clientIP()
-	}
-	return network.String()
-}
-
-// coarseNetwork tells a user's devices apart and does not follow people: sessions show it, and repeated refreshes are
-// compared by it. It is never finer than what counts as one address.
-func (x *exchange) coarseNetwork() string {
-	bits := 24
-	if x.address.Is6() {
-		bits = min(48, x.ipv6Prefix)
-	}
-	network, err := x.address.Prefix(bits)
-	if err != nil || !network.IsValid() {
-		return ""
-	}
-	return network.String()
-}
-
-// maxDoubted is of how many peers is said why their headers are not believed.
-const maxDoubted = 32
-
-// doubted remembers of whom was said what.
-type doubted struct {
-	mu   sync.Mutex
-	seen map[doubtOf]struct{}
-}
-
-type doubtOf struct {
-	peer netip.Addr
-	why  doubt
-}
-
-// first says whether this was not said before. It stops at maxDoubted.
-func (d *doubted) first(peer netip.Addr, why doubt) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.seen == nil {
-		d.seen = map[doubtOf]struct{}{}
-	}
-	if _, said := d.seen[doubtOf{peer, why}]; said || len(d.seen) >= maxDoubted {
-		return false
-	}
-	d.seen[doubtOf{peer, why}] = struct{}{}
-	return true
-}
-
-// warnOfForwarding says, once for each peer, why its clients count as one address.
-func (s *Server) warnOfForwarding(x *exchange, peer netip.Addr, why doubt) {
-	if !s.doubted.first(peer, why) {
-		return
-	}
-	shown := "a Unix socket"
-	if peer.IsValid() {
-		shown = peer.String()
-	}
-	message, cure := "X-Forwarded-For is not believed: the peer is not in trusted_proxies", fmt.Sprintf("if it is your proxy: trusted_proxies = [%q]", shown)
-	switch {
-	case why == notReadable:
-		message, cure = "X-Forwarded-For of a trusted proxy has an entry that is no address", "let the proxy append the address of its peer"
-	case why == otherHeaders:
-		message, cure = "a trusted proxy sends X-Real-IP or Forwarded, which are not read", "let the proxy append to X-Forwarded-For"
-	case !peer.IsValid():
-		cure = "let the proxy connect by TCP"
-	}
-	s.log.WarnContext(x, message, "peer", shown, "hint", cure, "request_id", x.id)
-}
+// The doubts.
+const (
+	noDoubt      doubt = iota
+	notTrusted         // the peer is not in trusted_proxies
+	notReadable        // a trusted proxy wrote an entry that is no address
+	otherHeaders       // a trusted proxy sent none, but a header that is not read
+)

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,29 +13,6 @@ import (
 	"github.com/grantor-auth/grantor/internal/jwt"
 	"github.com/grantor-auth/grantor/tokens"
 )
-
-// Sizes of pages.
-const (
-	defaultPage = 100
-	largestPage = 1000
-)
-
-// page reads limit and cursor of a list's query.
-func (x *exchange) page() (cursor string, size int, err error) {
-	size = defaultPage
-	if text := x.gin.Query("limit"); text != "" {
-		if size, err = strconv.Atoi(text); err != nil || size < 1 || size > largestPage {
-			return "", 0, refusal(codeInvalidRequest, "limit must be a number from 1 to %d", largestPage)
-		}
-	}
-	if cursor = x.gin.Query("cursor"); cursor != "" {
-		_, at, _ := strings.Cut(cursor, ".")
-		if _, err := strconv.ParseUint(at, 10, 64); err != nil { // Redis would answer with an error
-			return "", 0, refusal(codeInvalidRequest, "cursor must be the next_cursor of an earlier answer")
-		}
-	}
-	return cursor, size, nil
-}
 
 func (s *Server) listClients(x *exchange) error {
 	cursor, size, err := x.page()
@@ -171,66 +147,4 @@ func (s *Server) revokeClientTokens(x *exchange) error {
 	id := x.gin.Param("id")
 	err := s.cfg.Manager.RevokeTokens(x, id)
 	return s.changed(x, change{event: audit.RegistryChanged, client: id, detail: audit.TokensRevoked}, err)
-}
-
-// shownSecret is a secret in an answer: never its text.
-type shownSecret struct {
-	ID        string    `json:"id"`
-	CreatedAt time.Time `json:"created_at,omitzero"`
-	LastUsed  time.Time `json:"last_used,omitzero"` // within an hour
-	ExpiresAt time.Time `json:"expires_at,omitzero"`
-}
-
-func (s *Server) listSecrets(x *exchange) error {
-	d, err := s.cfg.Manager.Get(x, x.gin.Param("id"))
-	if err != nil {
-		return adminError(err)
-	}
-	list := []shownSecret{}
-	for _, e := range d.Secrets {
-		used, err := s.cfg.Manager.Redis.LastUsed(x, d.ClientID, e.Hash)
-		if err != nil {
-			return err
-		}
-		list = append(list, shownSecret{e.ID(), e.CreatedAt, used, e.ExpiresAt})
-	}
-	writeJSON(x, http.StatusOK, map[string]any{"secrets": list})
-	return nil
-}
-
-// rotateSecret gives a client another secret; the old one lives for overlap. With secret_hash the caller made the secret, and the same
-// call may be repeated.
-func (s *Server) rotateSecret(x *exchange) error {
-	var ask struct {
-		Overlap *clients.Duration   `json:"overlap"`
-		Hash    *clients.SecretHash `json:"secret_hash"`
-		Force   bool                `json:"force"`
-	}
-	if err := x.decode(&ask); err != nil {
-		return err
-	}
-	if ask.Overlap == nil || *ask.Overlap < 0 {
-		return refusal(codeInvalidRequest, `overlap is required: how long the old secret lives, such as "24h"; "0s" ends it at once`)
-	}
-	answer, hash := made{ClientID: x.gin.Param("id")}, clients.SecretHash{}
-	if ask.Hash != nil {
-		hash = *ask.Hash
-	} else {
-		answer.ClientSecret = tokens.NewSecret()
-		hash = clients.HashSecret(answer.ClientSecret)
-	}
-	done, err := s.cfg.Manager.RotateSecret(x, answer.ClientID, hash, time.Duration(*ask.Overlap), ask.Force)
-	answer.SecretID = clients.SecretEntry{Hash: hash}.ID()
-	if done == nil {
-		answer.ClientSecret = ""
-	} else {
-		answer.Ended = done.Ended
-	}
-	return s.changed(x, change{audit.RegistryChanged, answer.ClientID, audit.SecretRotated, http.StatusCreated, answer}, err)
-}
-
-func (s *Server) revokeSecret(x *exchange) error {
-	id := x.gin.Param("id")
-	err := s.cfg.Manager.RevokeSecret(x, id, x.gin.Param("secret"))
-	return s.changed(x, change{event: audit.RegistryChanged, client: id, detail: audit.SecretRevoked}, err)
 }

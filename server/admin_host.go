@@ -78,8 +78,8 @@ func port(a *net.TCPAddr) string {
 	return text
 }
 
-// adminHosts are the names of the admin listener.
-func adminHosts(cfg Config) []string {
+// adminHostNames are the names of the admin listener.
+func adminHostNames(cfg Config) []string {
 	names := cfg.AdminHosts
 	if u, err := url.Parse(cfg.AdminURL); err == nil && u.Host != "" {
 		names = append(slices.Clone(names), u.Hostname())

@@ -18,7 +18,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 	f := start(t, func(c *Config) { c.Manager = &clients.Manager{} })
 	var served, described []string
 	braces := regexp.MustCompile(`:([a-z]+)`)
-	for _, r := range f.server.adminEngine.Routes() {
+	for _, r := range f.server.admin.Routes() {
 		if r.Method == http.MethodHead { // as GET, and so not described
 			continue
 		}

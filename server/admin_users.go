@@ -3,11 +3,9 @@ package server
 import (
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/grantor-auth/grantor/internal/audit"
 	"github.com/grantor-auth/grantor/scopes"
-	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
 )
 
@@ -83,49 +81,6 @@ func (s *Server) userByName(x *exchange, name string) ([]shownUser, error) {
 		return nil, adminError(err)
 	}
 	return []shownUser{showUser(u)}, nil
-}
-
-// userBody is what may be said of a user. Absent members change nothing.
-type userBody struct {
-	Sub          string  `json:"sub"`
-	Username     string  `json:"username"`
-	Password     string  `json:"password"`
-	PasswordHash string  `json:"password_hash"`
-	Scope        *string `json:"scope"`
-	Disabled     *bool   `json:"disabled"`
-}
-
-// hash returns the hash of the password that the body names, "" where it names none.
-func (b *userBody) hash() (string, error) {
-	switch {
-	case b.Password != "" && b.PasswordHash != "":
-		return "", refusal(codeInvalidRequest, "password stands beside password_hash; send one")
-	case b.PasswordHash != "":
-		if err := users.CheckHash(b.PasswordHash); err != nil {
-			return "", refusal(codeInvalidRequest, "password_hash: %s", err)
-		}
-		return b.PasswordHash, nil
-	case b.Password != "":
-		if err := users.CheckNewPassword(b.Password); err != nil {
-			return "", refusal(codeInvalidRequest, "password: %s", err)
-		}
-		return users.Hash(b.Password)
-	}
-	return "", nil
-}
-
-func (b *userBody) rules(known *scopes.Catalogue) (*scopes.Rules, error) {
-	if b.Scope == nil {
-		return nil, nil //nolint:nilnil // no scope of the user's own
-	}
-	rules, err := scopes.ParseRules(*b.Scope)
-	if err == nil {
-		err = users.CheckKnownScope(rules, known)
-	}
-	if err != nil {
-		return nil, refusal(codeInvalidRequest, "scope: %s", err)
-	}
-	return &rules, nil
 }
 
 func (s *Server) createUser(x *exchange) error {
@@ -262,50 +217,4 @@ func (s *Server) deleteUser(x *exchange) error {
 	default:
 		return s.changed(x, c, err)
 	}
-}
-
-// shownSession is a family in an answer.
-type shownSession struct {
-	Session  string    `json:"session"`
-	ClientID string    `json:"client_id"`
-	Created  time.Time `json:"created"`
-	LastUsed time.Time `json:"last_used"`
-	Expires  time.Time `json:"expires"`
-	Address  string    `json:"address"`
-	Scope    string    `json:"scope"`
-}
-
-func (s *Server) listSessions(x *exchange) error {
-	found, err := s.cfg.Store.Sessions(x, s.codec.Tag(x.gin.Param("sub")))
-	if err != nil {
-		return err
-	}
-	list := []shownSession{}
-	for _, f := range found {
-		list = append(list, shownSession{f.ID.String(), f.ClientID, f.Created.UTC(), f.LastUsed.UTC(), f.Expires.UTC(), f.Address, f.Scope})
-	}
-	writeJSON(x, http.StatusOK, map[string]any{"sessions": list})
-	return nil
-}
-
-func (s *Server) endSessions(x *exchange) error {
-	tag := s.codec.Tag(x.gin.Param("sub"))
-	err := s.cfg.Store.EndUser(x, tag)
-	return s.changed(x, change{event: audit.UserChanged, detail: audit.SessionsEnded + " " + tag.String()}, err)
-}
-
-func (s *Server) endSession(x *exchange) error {
-	family, ok := tokens.ParseSessionID(x.gin.Param("session"))
-	if !ok {
-		return refusal(codeInvalidRequest, "this is no session id: a list of sessions shows them")
-	}
-	tag := s.codec.Tag(x.gin.Param("sub"))
-	ended, err := s.cfg.Store.EndSession(x, tag, family)
-	switch {
-	case !ended && err != nil:
-		return adminError(err)
-	case !ended:
-		return &Error{Code: codeInvalidRequest, Status: http.StatusNotFound, Description: "the user has no such session"}
-	}
-	return s.changed(x, change{event: audit.UserChanged, detail: audit.SessionEnded + " " + tag.String()}, err)
 }

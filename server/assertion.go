@@ -47,3 +47,18 @@ func (s *Server) authenticate(x *exchange, creds clients.Credentials) (*clients.
 	}
 	return c, err
 }
+
+// errNoAssertions: nobody authenticates by assertion here.
+var errNoAssertions = errors.New("assertions are not served")
+
+// proveByAssertion returns the client that a JWT proves (RFC 7523 §2.2).
+func (s *Server) proveByAssertion(ctx context.Context, creds clients.Credentials) (*clients.Client, error) {
+	if s.cfg.Assertions == nil {
+		return nil, errNoAssertions
+	}
+	id, err := s.cfg.Assertions.Verify(ctx, creds.Assertion, creds.ID, s.findAssertion)
+	if err != nil {
+		return nil, err
+	}
+	return s.cfg.Clients.Get(ctx, id)
+}

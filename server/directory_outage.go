@@ -9,9 +9,9 @@ import (
 	"github.com/grantor-auth/grantor/users"
 )
 
-// away remembers when the directory of users could not answer refreshes: who retried in vain
+// directoryOutages remembers when the directory of users could not answer refreshes: who retried in vain
 // meanwhile did not come too late.
-type away struct {
+type directoryOutages struct {
 	mu           sync.Mutex
 	since        time.Time // of the first refresh that it did not answer; zero: it answers
 	began, ended time.Time // of the last outage
@@ -19,7 +19,7 @@ type away struct {
 
 // note takes what a refresh learned of the directory. A record that is no good says nothing of
 // other users.
-func (a *away) note(err error) {
+func (a *directoryOutages) note(err error) {
 	silent := errors.Is(err, users.ErrUnavailable) && !errors.Is(err, users.ErrRecord)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -32,7 +32,7 @@ func (a *away) note(err error) {
 }
 
 // last returns the last outage.
-func (a *away) last() tokens.Outage {
+func (a *directoryOutages) last() tokens.Outage {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return tokens.Outage{Length: a.ended.Sub(a.began), Since: time.Since(a.ended)}

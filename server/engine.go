@@ -45,7 +45,7 @@ func (s *Server) newLibrary() *oauth2server.Server {
 	m.SetPasswordTokenCfg(&manage.Config{AccessTokenExp: s.cfg.AccessTTL, RefreshTokenExp: s.cfg.RefreshTTL, IsGenerateRefresh: true})
 
 	lib := oauth2server.NewServer(&oauth2server.Config{TokenType: "Bearer"}, &manager{m, s})
-	for _, g := range s.grants {
+	for _, g := range s.grantTypes {
 		lib.Config.AllowedGrantTypes = append(lib.Config.AllowedGrantTypes, oauth2.GrantType(g))
 	}
 	lib.SetPasswordAuthorizationHandler(s.checkPassword)
@@ -126,8 +126,8 @@ func (s *Server) decideScope(tgr *oauth2.TokenGenerateRequest) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if x.login != nil {
-		if granted, err = s.userScope(x.login.user, granted); err != nil {
+	if x.session != nil {
+		if granted, err = s.userScope(x.session.user, granted); err != nil {
 			return false, err
 		}
 	}
@@ -141,8 +141,8 @@ func (s *Server) decideScope(tgr *oauth2.TokenGenerateRequest) (bool, error) {
 	x.audience = audience
 	tgr.Scope = granted.String()
 	tgr.AccessTokenExp = s.accessTTL(x.client)
-	if x.login != nil { // no access token outlives its session
-		tgr.AccessTokenExp = min(tgr.AccessTokenExp, s.most(x.client))
+	if x.session != nil { // no access token outlives its session
+		tgr.AccessTokenExp = min(tgr.AccessTokenExp, s.maxTTL(x.client))
 	}
 	return true, nil
 }
@@ -157,7 +157,7 @@ func (g *generator) Token(ctx context.Context, data *oauth2.GenerateBasic, _ boo
 		return "", "", oautherrors.ErrInvalidClient
 	}
 	data.TokenInfo.SetAccessCreateAt(g.s.now().Truncate(time.Second)) // the library took this node's clock
-	if x.login != nil {
+	if x.session != nil {
 		return g.s.mintLogin(x, data.TokenInfo)
 	}
 	access, err = g.s.mintClient(x, data.TokenInfo.GetScope(), data.TokenInfo.GetAccessCreateAt(), data.TokenInfo.GetAccessExpiresIn())
@@ -173,7 +173,7 @@ func (st *tokenStore) Create(ctx context.Context, info oauth2.TokenInfo) error {
 	if x == nil || x.client == nil {
 		return oautherrors.ErrInvalidClient
 	}
-	if x.login != nil {
+	if x.session != nil {
 		return st.s.storeLogin(x, info.GetScope(), info.GetAccessExpiresIn())
 	}
 	return st.s.cfg.Store.Issue(ctx, x.issued, &tokens.Record{

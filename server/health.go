@@ -28,7 +28,7 @@ func (s *Server) readyz(x *exchange) error {
 
 // Ready returns why the server cannot serve now; nil when it can.
 func (s *Server) Ready(ctx context.Context) error {
-	if s.drain.Load() {
+	if s.draining.Load() {
 		return errors.New("stopping")
 	}
 	if s.cfg.Healthy != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/internal/jsonobject"
@@ -22,7 +21,7 @@ type active struct {
 	iss, jti                             string
 }
 
-func (a *active) json(o jsonobject.Object) []byte {
+func (a *active) object(o jsonobject.Object) []byte {
 	o = o.Truth("active", true).TextOr("scope", a.scope).Text("client_id", a.clientID).TextOr("username", a.username)
 	o = o.Text("token_type", a.tokenType).Number("exp", a.exp).Number("iat", a.iat).Number("nbf", a.nbf)
 	return o.Text("sub", a.sub).Text("sub_type", a.subType).List("aud", a.aud).Text("iss", a.iss).Text("jti", a.jti).Close()
@@ -59,7 +58,7 @@ func (s *Server) introspect(x *exchange) error {
 	if r.Subject != "" {
 		answer.sub, answer.subType, answer.username = r.Subject, "user", r.Username
 	}
-	return s.answerIntrospection(x, answer.json(newAnswer()))
+	return s.answerIntrospection(x, answer.object(newAnswer()))
 }
 
 // introspectRefresh shows a refresh token to its own client, and to nobody else: resource servers that look
@@ -79,16 +78,7 @@ func (s *Server) introspectRefresh(x *exchange, t tokens.Token) error {
 	answer := active{scope: f.Scope, clientID: f.ClientID, tokenType: "refresh_token", username: f.Username,
 		exp: ends.Unix(), iat: f.LastUsed.Unix(), nbf: f.Created.Unix(), sub: f.Subject, subType: "user", aud: f.Audience,
 		iss: s.cfg.Issuer, jti: t.ID().String()}
-	return s.answerIntrospection(x, answer.json(newAnswer()))
-}
-
-// endOf is the second in which a session ends if it is not used: by its idle life or its absolute one.
-func (s *Server) endOf(f *tokens.Session, c *clients.Client) time.Time {
-	ends := f.LastUsed.Add(s.idle(c))
-	if f.Expires.Before(ends) {
-		ends = f.Expires
-	}
-	return ends.Truncate(time.Second)
+	return s.answerIntrospection(x, answer.object(newAnswer()))
 }
 
 // errInactive: the token is not good, whatever the reason. It is an answer and not a fault.

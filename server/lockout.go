@@ -129,3 +129,9 @@ func (g *guess) succeeded() error {
 	}
 	return g.reserved.Succeeded(g.x)
 }
+
+// errWrongPassword is the one answer to unknown names, wrong passwords, locked and disabled users.
+func (s *Server) errWrongPassword(reason string) error {
+	s.cfg.Metrics.LoginFailed(reason)
+	return &Error{Code: codeInvalidGrant, Description: users.ErrRefused.Error(), Reason: reason}
+}

@@ -298,7 +298,7 @@ func TestHangingDirectoryLeavesRoom(t *testing.T) {
 		p := newPeople(t)
 		f, _ := startPeople(t, func(c *Config) { c.Users = p })
 		_, token := f.loggedIn(t, "")
-		f.server.shed.most = 64 // the token endpoint has 32 of them
+		f.server.overload.maximum = 64 // the token endpoint has 32 of them
 		inner := p.Authenticator
 		p.Authenticator = hanging{inner, hang}
 		var waiting, full atomic.Int64
@@ -343,7 +343,7 @@ func TestHangingDirectoryLeavesRoom(t *testing.T) {
 		require.EqualValues(t, 16, waiting.Load(), "who waited is answered")
 		p.Authenticator = inner
 		require.Equal(t, 200, f.login(t, "").status)
-		require.Zero(t, f.server.shed.refreshes.Load()+f.server.shed.logins.all)
+		require.Zero(t, f.server.overload.refreshes.Load()+f.server.overload.logins.all)
 	})
 }
 

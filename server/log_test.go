@@ -25,8 +25,8 @@ func (f *fixture) told(t *testing.T, id, level string) (list []map[string]any) {
 
 func TestLogOfFailures(t *testing.T) {
 	f := start(t)
-	f.server.gin.GET("/panic-later", f.server.do("none", func(x *exchange) error { writeJSON(x, 200, map[string]string{}); panic("x") }))
-	f.server.gin.GET("/panic-now", f.server.do("none", func(*exchange) error { panic("x") }))
+	f.server.public.GET("/panic-later", f.server.do("none", func(x *exchange) error { writeJSON(x, 200, map[string]string{}); panic("x") }))
+	f.server.public.GET("/panic-now", f.server.do("none", func(*exchange) error { panic("x") }))
 	one := func(t *testing.T, r reply) map[string]any {
 		t.Helper()
 		lines := f.told(t, r.header.Get("X-Request-Id"), "ERROR")

@@ -69,7 +69,7 @@ func (s *Server) document() document {
 		TokenEndpoint:            s.cfg.Issuer + PathToken,
 		IntrospectionEndpoint:    s.cfg.Issuer + pathIntrospect,
 		RevocationEndpoint:       s.cfg.Issuer + pathRevoke,
-		GrantTypes:               s.grants,
+		GrantTypes:               s.grantTypes,
 		TokenAuthMethods:         methods,
 		IntrospectionAuthMethods: secret,
 		RevocationAuthMethods:    methods,

@@ -2,99 +2,93 @@ package server
 
 import (
 	"math"
-	"net/http"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
-// shedder bounds the requests that are under way on this node, so that what cannot be done in time
-// is refused at once. Giving out tokens goes first and introspection last: who has a token keeps
-// working longest.
-type shedder struct {
-	inside    atomic.Int64
-	refreshes atomic.Int64 // of those inside, that wait for the directory of users
-	logins    logins       // of those inside
-	most      int64
+// overload refuses requests at once that this node could not answer in time. Endpoints that give
+// out tokens are refused first and introspection last: who has a token keeps working longest.
+type overload struct {
+	maximum   int64        // of requests under way
+	requests  atomic.Int64 // under way
+	refreshes atomic.Int64 // of those, waiting for the user directory
+	logins    loginsUnderway
 }
 
-// logins are those that are under way, and how many of an address.
-type logins struct {
-	mu  sync.Mutex
-	all int64
-	of  map[string]int64
+// loginsUnderway counts logins under way, in all and by network.
+type loginsUnderway struct {
+	mu        sync.Mutex
+	all       int64
+	byNetwork map[string]int64
 }
 
 // maxUnderway is how many requests may be under way: some 40 ms of a node's work.
 const maxUnderway = 2048
 
-// room is how many may be under way when one of an endpoint comes.
-func (s *shedder) room(endpoint string) int64 {
+// capacity is how many requests may be under way when a request for this endpoint comes.
+func (o *overload) capacity(endpoint string) int64 {
 	switch endpoint {
 	case "register", "admin":
-		return s.most / 4
+		return o.maximum / 4
 	case "token":
-		return s.most / 2
+		return o.maximum / 2
 	case "revoke":
-		return s.most * 3 / 4
-	case "health": // an overloaded node is alive: nobody must restart it
+		return o.maximum * 3 / 4
+	case "health": // an overloaded node works: nobody must restart it
 		return math.MaxInt64
 	}
-	return s.most
+	return o.maximum
 }
 
-// enter counts a request in; leave must follow it. The error is a refusal.
-func (s *shedder) enter(endpoint string) error {
-	if s.inside.Add(1) > s.room(endpoint) {
-		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "overloaded",
-			Description: "too many requests are under way; try again"}
+// enter counts a request in; leave must follow it, also after a refusal.
+func (o *overload) enter(endpoint string) error {
+	if o.requests.Add(1) > o.capacity(endpoint) {
+		return unavailable(nil, "overloaded", "too many requests are under way; try again")
 	}
 	return nil
 }
 
-func (s *shedder) leave() { s.inside.Add(-1) }
+func (o *overload) leave() { o.requests.Add(-1) }
 
-// enterRefresh counts in a refresh that the directory of users must answer for; leaveRefresh must
-// follow it. One directory that hangs takes half of the token endpoint's places, log-ins a quarter,
-// and machines have the others.
-func (s *shedder) enterRefresh() error {
-	if s.refreshes.Add(1) > s.room("token")/2 {
-		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "directory_busy",
-			Description: "too many requests wait for the directory of users; try again"}
+// enterRefresh counts in a refresh that asks the user directory; leaveRefresh must follow it. A
+// directory that hangs takes half of the token endpoint's capacity, and logins take a quarter:
+// machines keep the rest.
+func (o *overload) enterRefresh() error {
+	if o.refreshes.Add(1) > o.capacity("token")/2 {
+		return unavailable(nil, "directory_busy", "too many requests wait for the directory of users; try again")
 	}
 	return nil
 }
 
-func (s *shedder) leaveRefresh() { s.refreshes.Add(-1) }
+func (o *overload) leaveRefresh() { o.refreshes.Add(-1) }
 
-// loginShare is how many log-ins of one address may be under way for each place that is free: four of five places at most, and
-// where several fill them still one for the next address.
+// loginShare is how many logins one network may have under way for each free place: it takes four
+// of five places at most, and the next network finds a place.
 const loginShare = 4
 
-// enterLogin counts in a log-in from an address; leaveLogin must follow it. Log-ins that wait for each other or for a slot take nothing
-// from refreshes, and those of one address not all from another.
-func (s *shedder) enterLogin(network string) error {
-	l := &s.logins
+// enterLogin counts in a login from a network; leaveLogin must follow it. Logins that wait for each
+// other, or for a password slot, take nothing from refreshes.
+func (o *overload) enterLogin(network string) error {
+	l := &o.logins
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.of == nil {
-		l.of = map[string]int64{}
+	if l.byNetwork == nil {
+		l.byNetwork = map[string]int64{}
 	}
 	l.all++
-	l.of[network]++
-	if free := s.room("token")/4 - l.all + 1; l.of[network] > loginShare*free {
-		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "logins_underway",
-			Description: "too many log-ins are under way; try again"}
+	l.byNetwork[network]++
+	if free := o.capacity("token")/4 - l.all + 1; l.byNetwork[network] > loginShare*free {
+		return unavailable(nil, "logins_underway", "too many log-ins are under way; try again")
 	}
 	return nil
 }
 
-func (s *shedder) leaveLogin(network string) {
-	l := &s.logins
+func (o *overload) leaveLogin(network string) {
+	l := &o.logins
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all--
-	if l.of[network]--; l.of[network] == 0 {
-		delete(l.of, network)
+	if l.byNetwork[network]--; l.byNetwork[network] == 0 {
+		delete(l.byNetwork, network)
 	}
 }

@@ -27,7 +27,7 @@ func (s *slowStore) Load(ctx context.Context, t tokens.Token) (*tokens.Record, e
 }
 
 func TestLoginPlaces(t *testing.T) {
-	enter := func(s *shedder, network string) bool {
+	enter := func(s *overload, network string) bool {
 		if s.enterLogin(network) == nil {
 			return true
 		}
@@ -36,32 +36,32 @@ func TestLoginPlaces(t *testing.T) {
 	}
 	t.Run("S-20 log-ins of one address, or of some, leave places for those of another", func(t *testing.T) {
 		for _, strangers := range []int{1, 4, 20} {
-			s := &shedder{most: maxUnderway}
+			s := &overload{maximum: maxUnderway}
 			for i := range 2000 {
 				enter(s, fmt.Sprint("stranger ", i%strangers))
 			}
 			require.True(t, enter(s, "other"), "%d strangers", strangers)
-			require.LessOrEqual(t, s.logins.all, s.room("token")/4)
+			require.LessOrEqual(t, s.logins.all, s.capacity("token")/4)
 		}
 	})
 	t.Run("a burst of 200 from one address is let in", func(t *testing.T) {
-		s := &shedder{most: maxUnderway}
+		s := &overload{maximum: maxUnderway}
 		for i := range 200 {
 			require.True(t, enter(s, "office"), i)
 		}
 		for range 200 {
 			s.leaveLogin("office")
 		}
-		require.Empty(t, s.logins.of)
+		require.Empty(t, s.logins.byNetwork)
 		require.Zero(t, s.logins.all)
 	})
 }
 
-func TestShedding(t *testing.T) {
+func TestOverload(t *testing.T) {
 	t.Run("S-20 overload: tokens are refused first, then revocation, and introspection last", func(t *testing.T) {
 		slow := &slowStore{go_: make(chan struct{})}
 		f := start(t, func(c *Config) { slow.Store = c.Store; c.Store = slow })
-		f.server.shed.most = 8
+		f.server.overload.maximum = 8
 		token := f.issue(t, "")
 		var all sync.WaitGroup
 		hold := func(n int) {

@@ -56,16 +56,16 @@ func (s *Server) refresh(x *exchange, text, scope string) (oauth2.TokenInfo, err
 // judgeRefresh says what a refresh may carry, by what is remembered of its family or else by the store. What it is refused for here
 // has used nothing up: it may be asked again.
 func (s *Server) judgeRefresh(x *exchange, old tokens.Token, scope string) (*tokens.Session, scopes.Set, []string, error) {
-	defer s.shed.leaveRefresh()
-	if err := s.shed.enterRefresh(); err != nil {
+	defer s.overload.leaveRefresh()
+	if err := s.overload.enterRefresh(); err != nil {
 		return nil, scopes.Set{}, nil, err
 	}
-	if f, known := s.facts.of(old); known {
+	if f, known := s.sessions.of(old); known {
 		granted, audience, err := s.mayRefresh(x, f, scope)
 		if err == nil || !isRefusal(err) {
 			return f, granted, audience, err
 		}
-		s.facts.Remove(old.Session)
+		s.sessions.Remove(old.Session)
 	}
 	f, err := s.cfg.Store.Session(x, old)
 	if errors.Is(err, tokens.ErrNotFound) {
@@ -78,7 +78,7 @@ func (s *Server) judgeRefresh(x *exchange, old tokens.Token, scope string) (*tok
 	if err != nil {
 		return nil, scopes.Set{}, nil, s.endedBy(x, f, err)
 	}
-	s.facts.remember(f)
+	s.sessions.remember(f)
 	return f, granted, audience, nil
 }
 
@@ -107,15 +107,14 @@ const (
 // family. A directory that cannot say ends nothing.
 func (s *Server) recheckUser(x *exchange, f *tokens.Session) (*users.User, error) {
 	user, err := s.cfg.Users.Recheck(x, f.Subject)
-	s.away.note(err)
+	s.outages.note(err)
 	switch {
 	case errors.Is(err, users.ErrGone):
 		return nil, &tokens.GrantError{Reason: reasonUserDisabled}
 	case err != nil:
 		return nil, err
 	}
-	fingerprint := s.fingerprints.Of(user.Credential)
-	if [16]byte(fingerprint[:16]) != f.Credential {
+	if s.prints.of(user.Credential) != f.Credential {
 		return nil, &tokens.GrantError{Reason: reasonPasswordChanged}
 	}
 	return user, nil
@@ -177,10 +176,10 @@ func (s *Server) rotate(x *exchange, text string, old tokens.Token, f *tokens.Se
 	issued := s.now().Truncate(time.Second)
 	life := max(min(s.accessTTL(x.client), f.Expires.Sub(issued).Truncate(time.Second)), 0) // no access token outlives its session
 	r := &tokens.Rotation{
-		Old: old, ClientID: x.client.ID, ClientEpoch: x.client.Epoch, IdleTTL: s.idle(x.client), RetryWindow: s.retryWindow(x.client),
+		Old: old, ClientID: x.client.ID, ClientEpoch: x.client.Epoch, IdleTTL: s.idleTTL(x.client), RetryWindow: s.retryWindow(x.client),
 		Record:      &tokens.Record{Scope: answer.Scope, Audience: audience, IssuedAt: issued, TTL: life},
 		RequestHash: askOf(asked, x.form["resource"]),
-		Address:     x.coarseNetwork(), Outage: s.away.last(),
+		Address:     x.coarseNetwork(), Outage: s.outages.last(),
 	}
 	answer.Refresh, r.New = s.codec.NewRefresh(old.Tag, old.Session, old.Generation+1)
 	var err error
@@ -192,7 +191,7 @@ func (s *Server) rotate(x *exchange, text string, old tokens.Token, f *tokens.Se
 	}
 	out, err := s.cfg.Store.Rotate(x, r)
 	if err != nil {
-		s.facts.Remove(old.Session)
+		s.sessions.Remove(old.Session)
 		s.reportTheft(x, old, err)
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package server
 
 import (
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -12,38 +11,21 @@ import (
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/internal/audit"
-	"github.com/grantor-auth/grantor/internal/jsonobject"
 	"github.com/grantor-auth/grantor/middleware"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// metadata is what a client may say of itself (RFC 7591 §2). Everything that gives power beyond asking for ordinary scopes is
-// missing here on purpose: no reserved scope, no wildcard, no introspect, resource or audience, no password grant. Members
-// that are not known are ignored, as §2 demands.
-type metadata struct {
-	ClientID        string         `json:"client_id,omitempty"` // of an update (RFC 7592 §2.2)
-	ClientSecret    string         `json:"client_secret,omitempty"`
-	Name            string         `json:"client_name,omitempty"`
-	AuthMethod      clients.Method `json:"token_endpoint_auth_method,omitempty"`
-	Grants          []string       `json:"grant_types,omitempty"`
-	Scope           string         `json:"scope,omitempty"`
-	ClientURI       string         `json:"client_uri,omitempty"`
-	Contacts        []string       `json:"contacts,omitempty"`
-	SoftwareID      string         `json:"software_id,omitempty"`
-	SoftwareVersion string         `json:"software_version,omitempty"`
-}
-
-// registration is the answer (RFC 7591 §3.2.1; RFC 7592 §3).
-type registration struct {
-	metadata
+// registrationAnswer is the answer (RFC 7591 §3.2.1; RFC 7592 §3).
+type registrationAnswer struct {
+	clientMetadata
 	IssuedAt   int64  `json:"client_id_issued_at,omitempty"`
 	SecretEnds *int64 `json:"client_secret_expires_at,omitempty"` // 0: never; there whenever a secret is
 	Token      string `json:"registration_access_token"`
 	URI        string `json:"registration_client_uri"`
 }
 
-func (r *registration) showsSecret() bool { return r.ClientSecret != "" }
+func (r *registrationAnswer) showsSecret() bool { return r.ClientSecret != "" }
 
 // mayRegister bounds how many clients a registrar registers in an hour, on all nodes together.
 func (s *Server) mayRegister(x *exchange, registrar string) error {
@@ -58,86 +40,8 @@ func (s *Server) mayRegister(x *exchange, registrar string) error {
 		Description: "this client has registered as many clients in this hour as [limits] registrations_per_hour allows; wait as long as Retry-After says"}
 }
 
-// readMetadata reads and judges a body. update: it replaces a registration.
-func readMetadata(body []byte, update bool) (*metadata, error) {
-	var m metadata
-	var all map[string]json.RawMessage
-	if json.Unmarshal(body, &all) != nil || all == nil {
-		return nil, refusal(codeInvalidMetadata, "the body must be a JSON object (RFC 7591 §3.1)")
-	}
-	if err := json.Unmarshal(body, &m); err != nil || jsonobject.NullInList(body) {
-		return nil, refusal(codeInvalidMetadata, "a member has the wrong type (RFC 7591 §2)")
-	}
-	refused := []string{"introspect", "resource", "audience", "secrets", "default_scope", "software_statement"}
-	if update {
-		refused = append(refused, "registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
-	}
-	for _, name := range refused {
-		if _, there := all[name]; there {
-			return nil, refusal(codeInvalidMetadata, "%s cannot be set by registration", name)
-		}
-	}
-	return &m, m.check()
-}
-
-// check refuses what registration never gives: a scope with power over Grantor, and what widens what a client sees.
-func (m *metadata) check() error {
-	switch m.AuthMethod {
-	case "":
-		m.AuthMethod = clients.MethodBasic // RFC 7591 §2
-	case clients.MethodBasic, clients.MethodPost:
-	default:
-		return refusal(codeInvalidMetadata, "token_endpoint_auth_method must be client_secret_basic or client_secret_post")
-	}
-	if len(m.Grants) == 0 {
-		m.Grants = []string{clients.GrantClientCredentials}
-	}
-	for _, g := range m.Grants {
-		if g != clients.GrantClientCredentials {
-			return refusal(codeInvalidMetadata, "grant_types: registration gives client_credentials alone")
-		}
-	}
-	m.Grants = slices.Compact(m.Grants)
-	set, err := scopes.Parse(m.Scope)
-	if err != nil {
-		return refusal(codeInvalidMetadata, "scope: %s", err)
-	}
-	for t := range set.All() {
-		if scopes.IsReserved(t) || strings.Contains(t, "*") {
-			return refusal(codeInvalidMetadata, "scope: registration gives neither grantor:… nor wildcards")
-		}
-	}
-	m.Scope = set.String()
-	return m.checkTexts()
-}
-
-// checkTexts bounds what people read.
-func (m *metadata) checkTexts() error {
-	total := 0
-	for _, text := range append([]string{m.Name, m.ClientURI, m.SoftwareID, m.SoftwareVersion}, m.Contacts...) {
-		if total += len(text); strings.ContainsFunc(text, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
-			return refusal(codeInvalidMetadata, "names and contacts hold no control characters")
-		}
-	}
-	if total > 4096 || len(m.Contacts) > 16 {
-		return refusal(codeInvalidMetadata, "names and contacts together are larger than 4 kB")
-	}
-	if m.ClientURI != "" {
-		if u, err := url.Parse(m.ClientURI); err != nil || u.Scheme != "https" || u.Host == "" {
-			return refusal(codeInvalidMetadata, "client_uri must be an https URL (RFC 7591 §2)")
-		}
-	}
-	return nil
-}
-
-// into writes metadata into a registration.
-func (m *metadata) into(r *clients.Registration) {
-	r.ClientName, r.AuthMethod, r.GrantTypes, r.Scope = m.Name, m.AuthMethod, m.Grants, m.Scope
-	r.ClientURI, r.Contacts, r.SoftwareID, r.SoftwareVersion = m.ClientURI, m.Contacts, m.SoftwareID, m.SoftwareVersion
-}
-
-func metadataOf(r *clients.Registration) metadata {
-	return metadata{ClientID: r.ClientID, Name: r.ClientName, AuthMethod: r.AuthMethod, Grants: r.GrantTypes, Scope: r.Scope,
+func metadataOf(r *clients.Registration) clientMetadata {
+	return clientMetadata{ClientID: r.ClientID, Name: r.ClientName, AuthMethod: r.AuthMethod, Grants: r.GrantTypes, Scope: r.Scope,
 		ClientURI: r.ClientURI, Contacts: r.Contacts, SoftwareID: r.SoftwareID, SoftwareVersion: r.SoftwareVersion}
 }
 
@@ -192,8 +96,8 @@ func (s *Server) register(x *exchange) error {
 }
 
 // describe writes the answer, below the URL that base gives.
-func describe(base string, r *clients.Registration, created time.Time, token string) *registration {
-	return &registration{metadata: metadataOf(r), IssuedAt: created.Unix(), Token: token, URI: base + pathRegister + "/" + url.PathEscape(r.ClientID)}
+func describe(base string, r *clients.Registration, created time.Time, token string) *registrationAnswer {
+	return &registrationAnswer{clientMetadata: metadataOf(r), IssuedAt: created.Unix(), Token: token, URI: base + pathRegister + "/" + url.PathEscape(r.ClientID)}
 }
 
 // errRegistrationToken refuses a registration access token, with its challenge (RFC 6750 §3).

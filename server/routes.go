@@ -42,14 +42,6 @@ func get(g gin.IRoutes, path string, handlers ...gin.HandlerFunc) {
 	g.HEAD(path, handlers...)
 }
 
-// Paths of the endpoints below the issuer.
-const (
-	PathToken      = "/oauth2/token"
-	pathIntrospect = "/oauth2/introspect"
-	pathRevoke     = "/oauth2/revoke"
-	pathJWKS       = "/oauth2/jwks"
-)
-
 func notFound(*exchange) error {
 	return &Error{Code: codeInvalidRequest, Status: http.StatusNotFound,
 		Description: "there is nothing at this path; /.well-known/oauth-authorization-server lists the endpoints"}

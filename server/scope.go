@@ -6,6 +6,7 @@ import (
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/scopes"
+	"github.com/grantor-auth/grantor/users"
 )
 
 // grantScope returns what a client gets that asks for a scope: everything asked, with what it
@@ -110,4 +111,14 @@ func (s *Server) narrowToResources(c *clients.Client, granted scopes.Set, resour
 	}
 	slices.Sort(audience)
 	return kept, audience, nil
+}
+
+// userScope cuts what the client may have to what the user may. Reserved scopes are never in a user's token.
+func (s *Server) userScope(u *users.User, granted scopes.Set) (scopes.Set, error) {
+	may := u.Rules(s.cfg.UserScope)
+	kept := granted.Filter(func(t string) bool { return !scopes.IsReserved(t) && s.cfg.Catalogue.Permits(may, t) })
+	if kept.IsEmpty() && !granted.IsEmpty() {
+		return scopes.Set{}, refusal(codeInvalidScope, "this user may have none of the scopes that were asked for")
+	}
+	return kept, nil
 }

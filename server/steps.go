@@ -1,161 +1,130 @@
 package server
 
 import (
-	"errors"
-	"io"
-	"mime"
+	"fmt"
+	"math/rand/v2"
 	"net/http"
-	"net/url"
-	"slices"
+	"runtime"
 	"strings"
-	"unicode/utf8"
+	"time"
 
-	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/internal/http1"
+	"github.com/gin-gonic/gin"
 )
 
-// maxBody is the most that a request's body may hold, in bytes.
-const maxBody = 64 << 10
+// step is one named thing that an endpoint does with a request.
+type step func(*exchange) error
 
-// maxParameters is the most parameters that a body may hold.
-const maxParameters = 64
-
-const formType = "application/x-www-form-urlencoded"
-
-// formBody makes the body the only source of parameters: of the one media type, bounded, well
-// formed, none of them twice (RFC 6749 §3.2). It presets r.Form, so that the library's r.FormValue
-// reads what was checked here and never the query, a multipart body or a file.
-func (s *Server) formBody(x *exchange) error {
-	r := x.gin.Request
-	if err := checkMediaType(r.Header); err != nil {
-		return err
-	}
-	body, err := readBody(x)
-	if err != nil {
-		return err
-	}
-	form, err := parseForm(body)
-	if err != nil {
-		return err
-	}
-	x.form, r.Form, r.PostForm = form, form, form
-	return nil
-}
-
-// readBody reads a body to its end, or refuses one that is too large.
-func readBody(x *exchange) (string, error) {
-	r := x.gin.Request
-	if whole, ok := r.Body.(*http1.Body); ok {
-		return whole.Text(), nil
-	}
-	var body []byte
-	var err error
-	if n := r.ContentLength; n >= 0 && n <= maxBody { // net/http hands out no more than was announced
-		body = make([]byte, n)
-		_, err = io.ReadFull(r.Body, body)
-	} else {
-		body, err = io.ReadAll(http.MaxBytesReader(x.gin.Writer, r.Body, maxBody))
-	}
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return "", &Error{Code: codeInvalidRequest, Status: http.StatusRequestEntityTooLarge,
-			Description: "the body is larger than 64 kB"}
-	}
-	if err != nil {
-		return "", refusal(codeInvalidRequest, "the body could not be read to its end")
-	}
-	return string(body), nil
-}
-
-func checkMediaType(h http.Header) error {
-	got := h.Values("Content-Type")
-	if len(got) == 1 {
-		if got[0] == formType && len(h["Content-Encoding"]) == 0 { // nearly all
-			return nil
+// do is the only adapter to Gin: it runs the steps in order and gives the first error
+// to the one voice that answers.
+func (s *Server) do(endpoint string, steps ...step) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if x := exchangeFrom(c.Request.Context()); x != nil { // observe came before
+			s.run(x, endpoint, steps)
+			return
 		}
-		if media, _, err := mime.ParseMediaType(got[0]); err == nil && media == formType {
-			if h.Get("Content-Encoding") != "" {
-				return refusal(codeInvalidRequest, "the body must come without Content-Encoding")
-			}
-			return nil
+		x := s.begin(c)
+		defer s.end(x)
+		s.run(x, endpoint, steps)
+	}
+}
+
+func (s *Server) run(x *exchange, endpoint string, steps []step) {
+	x.endpoint = endpoint
+	h := x.gin.Writer.Header()
+	h["Cache-Control"] = x.fixed.noStore // RFC 6749 §5.1; metadata sets its own
+	h["Pragma"] = x.fixed.noCache
+	defer s.overload.leave()
+	if err := s.overload.enter(endpoint); err != nil {
+		s.refuse(x, err)
+		return
+	}
+	for _, st := range steps {
+		if err := st(x); err != nil {
+			s.refuse(x, err)
+			return
 		}
 	}
-	if len(got) == 1 && strings.HasPrefix(got[0], "application/json") {
-		return refusal(codeInvalidRequest, "the body must be %s, not application/json (RFC 6749 §4.4.2)", formType)
-	}
-	return refusal(codeInvalidRequest, "the body must be %s, said by one Content-Type header", formType)
 }
 
-// parameterName names a parameter that this server knows, and no other: the name comes from the request.
-func parameterName(name string) string {
-	if slices.Contains([]string{"grant_type", "scope", "client_id", "client_secret", "client_assertion", "client_assertion_type", "username", "password", "refresh_token",
-		"token", "token_type_hint", "resource"}, name) {
-		return "the parameter " + name
-	}
-	return "a parameter"
+// observe begins the exchange before other middleware, which finds it in the request's context.
+func (s *Server) observe(c *gin.Context) {
+	x := s.begin(c)
+	c.Request = c.Request.WithContext(x)
+	defer s.end(x)
+	c.Next()
 }
 
-// mayRepeat are the parameters that may occur more than once (RFC 8707 §2).
-func mayRepeat(name string) bool { return name == "resource" }
+// begin gives a request its id and its exchange.
+func (s *Server) begin(c *gin.Context) *exchange {
+	x := &exchange{Context: c.Request.Context(), gin: c, fixed: s.fixed, id: newRequestID(), ipv6Prefix: s.cfg.IPv6Prefix}
+	h := c.Writer.Header()
+	h["X-Request-Id"] = []string{x.id}
+	h["X-Content-Type-Options"] = x.fixed.noSniff
+	h["Referrer-Policy"] = x.fixed.noReferrer
+	// RFC 9112 §6.1: net/http believes the chunks and hides a Content-Length beside them, so after any chunked request
+	// the connection ends. On a stop: so that nobody sends the next request into a connection that is about to close.
+	if s.draining.Load() || len(c.Request.TransferEncoding) > 0 {
+		c.Header("Connection", "close")
+	}
+	peer := peerOf(c.Request)
+	var why doubt
+	if x.address, why = s.proxies.clientOf(peer, c.Request.Header); why != noDoubt {
+		s.doubted.warn(s.log, x, peer, why)
+	}
+	s.startSpan(x)
+	x.began = time.Now()
+	return x
+}
 
-// parseForm reads a form strictly. A malformed body is an error, and not a body with fewer
-// parameters; a parameter without a value counts as omitted (RFC 6749 §3.2).
-func parseForm(body string) (url.Values, error) {
-	if strings.Count(body, "&") >= maxParameters {
-		return nil, refusal(codeInvalidRequest, "the body has more than %d parameters", maxParameters)
+// end survives panics and writes the log line. It must be deferred itself.
+func (s *Server) end(x *exchange) {
+	if p := recover(); p != nil {
+		s.panicked(x, p)
 	}
-	form, err := url.ParseQuery(body)
-	if err != nil {
-		return nil, refusal(codeInvalidRequest, "the body is not well-formed %s: %% starts two hexadecimal digits, & divides parameters", formType)
+	took := time.Since(x.began)
+	s.cfg.Metrics.Request(x.endpoint, x.gin.Writer.Status(), took)
+	if x.endSpan != nil {
+		x.endSpan()
 	}
-	for name, values := range form {
-		if len(values) > 1 && !mayRepeat(name) {
-			return nil, refusal(codeInvalidRequest, "%s occurs twice (RFC 6749 §3.2)", parameterName(name))
+	s.logRequest(x, took)
+}
+
+// newRequestID draws 80 bits that name a request in the log. They are no secret.
+func newRequestID() string {
+	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+	var id [16]byte
+	a, b := rand.Uint64(), rand.Uint64()
+	for i := range id {
+		if i == 12 {
+			a = b
 		}
-		for _, v := range values {
-			if !utf8.ValidString(v) || strings.IndexByte(v, 0) >= 0 {
-				return nil, refusal(codeInvalidRequest, "the value of %s is not UTF-8 text without NUL (RFC 6749 App. B)", parameterName(name))
-			}
-		}
-		if len(values) == 1 && values[0] == "" {
-			delete(form, name)
-		}
+		id[i] = digits[a&31]
+		a >>= 5
 	}
-	return form, nil
+	return string(id[:])
 }
 
-// authenticateClient finds out who asks: one place for token, introspection and
-// revocation (RFC 6749 §2.3, §3.2.1).
-func (s *Server) authenticateClient(x *exchange) error {
-	creds, err := clients.ReadCredentials(x.gin.Request.Header.Values("Authorization"), x.form)
-	if err != nil {
-		return err
+func (s *Server) panicked(x *exchange, p any) {
+	if p == http.ErrAbortHandler {
+		panic(p)
 	}
-	if clients.CheckID(creds.ID) == nil {
-		x.claimed = creds.ID
+	x.site = panicSite()
+	if !x.gin.Writer.Written() {
+		s.refuse(x, &Error{Code: codeServerError, Status: http.StatusInternalServerError, Reason: "panic"})
 	}
-	client, err := s.authenticate(x, creds)
-	if err == nil && client.Demo && !straight(x.gin.Request) {
-		err = &clients.AuthError{ID: creds.ID, Reason: reasonDemo}
-	}
-	if refused, ok := errors.AsType[*clients.AuthError](err); ok {
-		return s.clientRefused(x, refused)
-	}
-	if err != nil {
-		return err
-	}
-	if wait := s.limits.take(client, x); wait > 0 {
-		return &Error{Code: codeUnavailable, Status: http.StatusTooManyRequests, RetryAfter: wait, Reason: "requests_per_second",
-			Description: "this client asks more often than it may; wait as long as Retry-After says"}
-	}
-	x.client = client
-	return nil
 }
 
-// confidentialOnly refuses clients without credentials (RFC 7662 §2.1).
-func confidentialOnly(x *exchange) error {
-	if x.client == nil || x.client.Public() {
-		return &Error{Code: codeInvalidClient, Reason: "public_client",
-			Description: "this endpoint is for clients that authenticate with a secret (RFC 7662 §2.1)"}
+// panicSite names the functions above a panic. The value itself stays out of the log: it may hold
+// anything.
+func panicSite() string {
+	pcs := make([]uintptr, 16)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(5, pcs)])
+	var site strings.Builder
+	for {
+		f, more := frames.Next()
+		fmt.Fprintf(&site, "%s:%d ", f.Function, f.Line)
+		if !more {
+			return site.String()
+		}
 	}
-	return nil
 }

@@ -44,7 +44,7 @@ func (s *Server) grantAllowed(x *exchange) error {
 	switch x.grant = x.form.Get("grant_type"); {
 	case x.grant == "":
 		return refusal(codeInvalidRequest, "grant_type is required (RFC 6749 §5.2)")
-	case !slices.Contains(s.grants, x.grant):
+	case !slices.Contains(s.grantTypes, x.grant):
 		x.grant = ""
 		return refusal(codeUnsupportedGrantType, "this grant type is not served here; grant_types_supported of the metadata lists those that are")
 	case x.client == nil:

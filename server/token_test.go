@@ -406,7 +406,7 @@ func TestTokenErrors(t *testing.T) {
 	})
 	t.Run("ER-10 unknown paths and panics answer JSON without a trace", func(t *testing.T) {
 		refused(t, f.call(t, "GET", "/nope", ""), 404, codeInvalidRequest)
-		f.server.gin.GET("/panic", f.server.do("none", func(*exchange) error { panic("secret-in-panic") }))
+		f.server.public.GET("/panic", f.server.do("none", func(*exchange) error { panic("secret-in-panic") }))
 		r := f.call(t, "GET", "/panic", "")
 		refused(t, r, 500, codeServerError)
 		require.NotContains(t, r.body, "secret-in-panic")

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,10 +27,11 @@ type length struct {
 	lines int
 }
 
-// file is one file of a package, with the names that it declares at its top and those that it uses.
+// file is one file of a package: the names that it declares at its top, its unexported methods, the names that it uses, and those
+// that it uses behind a dot.
 type file struct {
-	name           string
-	declares, uses map[string]bool
+	name                              string
+	declares, methods, uses, selected map[string]bool
 }
 
 // left are folders that a user's program never runs.
@@ -96,7 +98,7 @@ func (h *house) lines(name, text string) {
 
 func (h *house) declarations(set *token.FileSet, tree *ast.File, name string) {
 	folder := filepath.Dir(name)
-	f := &file{name: name, declares: map[string]bool{}, uses: map[string]bool{}}
+	f := &file{name: name, declares: map[string]bool{}, methods: map[string]bool{}, uses: map[string]bool{}, selected: map[string]bool{}}
 	h.packages[folder] = append(h.packages[folder], f)
 	public := !strings.Contains(folder+"/", "internal/") && tree.Name.Name != "main"
 	declare := func(n string) {
@@ -109,9 +111,12 @@ func (h *house) declarations(set *token.FileSet, tree *ast.File, name string) {
 		switch d := d.(type) {
 		case *ast.FuncDecl:
 			h.functions = append(h.functions, length{name + ":" + d.Name.Name, set.Position(d.End()).Line - set.Position(d.Pos()).Line + 1})
-			if d.Recv == nil {
+			switch {
+			case d.Recv == nil:
 				declare(d.Name.Name)
-			} else if public && ast.IsExported(d.Name.Name) {
+			case !ast.IsExported(d.Name.Name):
+				f.methods[d.Name.Name] = true
+			case public:
 				h.exported++
 			}
 		case *ast.GenDecl:
@@ -120,9 +125,21 @@ func (h *house) declarations(set *token.FileSet, tree *ast.File, name string) {
 			}
 		}
 	}
+	f.findUses(tree)
+}
+
+// findUses notes the names of a tree. Behind a dot stands a field, a method or another package's name: nothing at a file's top.
+func (f *file) findUses(tree ast.Node) {
 	ast.Inspect(tree, func(n ast.Node) bool {
-		if id, ok := n.(*ast.Ident); ok && !f.declares[id.Name] {
-			f.uses[id.Name] = true
+		switch n := n.(type) {
+		case *ast.SelectorExpr:
+			f.selected[n.Sel.Name] = true
+			f.findUses(n.X)
+			return false
+		case *ast.Ident:
+			if !f.declares[n.Name] && n.Name != "_" {
+				f.uses[n.Name] = true
+			}
 		}
 		return true
 	})
@@ -155,36 +172,60 @@ func (h *house) doubles() (list []string) {
 	return list
 }
 
+// arrow is a use from one file of a package to another. It is circular when the other needs the one as well, also by others.
+type arrow struct {
+	from, to, by string // by: the first name that is used
+	circular     bool
+}
+
 // arrows counts uses from one file of a package to another, and those that are part of a circle.
 func (h *house) arrows() (uses, circular int) {
 	for _, files := range h.packages {
-		to := map[*file][]*file{}
-		for _, a := range files {
-			for _, b := range files {
-				if a != b && a.needs(b) {
-					to[a] = append(to[a], b)
-				}
-			}
-		}
-		for a, list := range to {
-			for _, b := range list {
-				uses++
-				if reaches(to, b, a, map[*file]bool{}) {
-					circular++
-				}
+		for _, a := range arrowsOf(files, false) {
+			uses++
+			if a.circular {
+				circular++
 			}
 		}
 	}
 	return uses, circular
 }
 
-func (f *file) needs(other *file) bool {
-	for name := range other.declares {
-		if f.uses[name] {
-			return true
+// arrowsOf lists the uses between files; methods: those of methods too.
+func arrowsOf(files []*file, methods bool) (list []arrow) {
+	declared := map[string]int{}
+	for _, f := range files {
+		for name := range f.methods {
+			declared[name]++
 		}
 	}
-	return false
+	use := func(a, b *file) string {
+		for _, name := range slices.Sorted(maps.Keys(b.declares)) {
+			if a.uses[name] {
+				return name
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(b.methods)) {
+			if methods && declared[name] == 1 && a.selected[name] { // of two files nobody knows which is meant
+				return "." + name
+			}
+		}
+		return ""
+	}
+	to := map[*file][]*file{}
+	for _, a := range files {
+		for _, b := range files {
+			if a != b && use(a, b) != "" {
+				to[a] = append(to[a], b)
+			}
+		}
+	}
+	for _, a := range files {
+		for _, b := range to[a] {
+			list = append(list, arrow{a.name, b.name, use(a, b), reaches(to, b, a, map[*file]bool{})})
+		}
+	}
+	return list
 }
 
 func reaches(to map[*file][]*file, from, goal *file, seen map[*file]bool) bool {

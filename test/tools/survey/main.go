@@ -2,10 +2,12 @@
 // exported names, and uses between the files of a package that run in a circle. It judges nothing.
 //
 //	go run -C test/tools ./survey [folder]
+//	go run -C test/tools ./survey -package server [folder]   the uses between the files of one package, circles first
 package main
 
 import (
 	"cmp"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -14,16 +16,43 @@ import (
 )
 
 func main() {
-	root := "../.."
-	if len(os.Args) > 1 {
-		root = os.Args[1]
-	}
+	one := flag.String("package", "", "print the uses between the files of this package alone")
+	flag.Parse()
+	root := cmp.Or(flag.Arg(0), "../..")
 	s, err := survey(root)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "survey:", err)
 		os.Exit(1)
 	}
+	if *one != "" {
+		s.printUses(os.Stdout, *one)
+		return
+	}
 	s.print(os.Stdout)
+}
+
+// printUses writes the uses between the files of one package, with those of methods, those in circles first.
+func (s *house) printUses(w io.Writer, folder string) {
+	names, list := arrowsOf(s.packages[folder], false), arrowsOf(s.packages[folder], true)
+	isCircular := func(a arrow) bool { return a.circular }
+	fmt.Fprintf(w, "%s: %d uses of names between files, of which %d run in a circle\n", folder, len(names), count(names, isCircular))
+	fmt.Fprintf(w, "%s: with methods %d, of which %d\n", folder, len(list), count(list, isCircular))
+	for _, circular := range []bool{true, false} {
+		for _, a := range list {
+			if a.circular == circular {
+				fmt.Fprintf(w, "  %s%s → %s (%s)\n", map[bool]string{true: "circle: "}[circular], a.from, a.to, a.by)
+			}
+		}
+	}
+}
+
+func count[T any](list []T, is func(T) bool) (n int) {
+	for _, v := range list {
+		if is(v) {
+			n++
+		}
+	}
+	return n
 }
 
 // print writes the figures, one a line.
@@ -64,13 +93,8 @@ func spread(list []length) string {
 	return fmt.Sprintf("median %d, 90th %d, longest %d lines", at(0.5), at(0.9), at(1))
 }
 
-func over(list []length, most int) (n int) {
-	for _, l := range list {
-		if l.lines > most {
-			n++
-		}
-	}
-	return n
+func over(list []length, most int) int {
+	return count(list, func(l length) bool { return l.lines > most })
 }
 
 // top counts the folders at the top that git would keep.

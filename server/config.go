@@ -1,0 +1,102 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/internal/assertions"
+	"github.com/grantor-auth/grantor/internal/audit"
+	"github.com/grantor-auth/grantor/internal/lockout"
+	"github.com/grantor-auth/grantor/internal/metrics"
+	"github.com/grantor-auth/grantor/keys"
+	"github.com/grantor-auth/grantor/scopes"
+	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/users"
+)
+
+// Config is what a Server is made of. Fields without a default are required.
+type Config struct {
+	Issuer    string            // RFC 8414 §2: absolute URL without query, fragment or final slash
+	Clients   clients.Registry  // who may ask
+	Catalogue *scopes.Catalogue // every scope that exists; nil: the reserved ones
+	Store     tokens.Store      // where tokens live
+
+	AccessTTL time.Duration // life of an access token whose client sets none; 0: 15 minutes
+	NotBefore time.Time     // tokens issued before are dead; zero: none
+
+	// Users says who may use the password grant (RFC 6749 §4.3); nil: nobody, and there is no refresh either.
+	// RFC 9700 §2.4 advises against the grant.
+	Users     users.Authenticator
+	UserScope scopes.Rules     // the most that a token may carry of a user without a scope of their own
+	Lockout   *lockout.Lockout // bounds password attempts; nil: no limit
+	DemoUsers map[string]bool  // ids of users whose password is printed in the README: loopback only
+	// RefreshTTL is the idle life of a grant, RefreshMaxTTL its absolute one; 0: 30 and 90 days. MaxSessionTTL is the longest
+	// absolute life that any client has.
+	RefreshTTL, RefreshMaxTTL, MaxSessionTTL time.Duration
+	// RetryWindow is how long a repeated refresh gets the same answer: 0 is the default, a quarter of the access
+	// token's life and 30 seconds at most; negative is never.
+	RetryWindow time.Duration
+
+	// Key is the store's server key. nil: New asks the store, and only requests compare the two later; a program whose store can lose
+	// its data runs a KeyHolder.
+	Key *tokens.KeyHolder
+
+	// Healthy returns what makes the node unready beside the store and the registry, such as a background task that ended; nil: nothing.
+	Healthy func() error
+
+	// PublicClients says that some client has no secret: the metadata lists "none".
+	PublicClients bool
+
+	// ClientFailures refuses further wrong credentials from one address; right ones always pass. nil: no limit.
+	ClientFailures FailureLimit
+	// RequestsPerSecond bounds each client's requests on this node, of a public client at each address; 0 or less: no limit.
+	RequestsPerSecond int
+
+	// Keys sign and verify JWT access tokens (RFC 9068) and introspection responses (RFC 9701); nil: there are none.
+	Keys       SigningKeys
+	Format     string                    // of access tokens of clients that set none: clients.FormatOpaque, which is "", or FormatJWT
+	SigningAlg keys.Algorithm            // of clients that set none; "": ES256
+	Algorithms []string                  // every alg that Keys signs with, for the metadata
+	Assertions *assertions.Authenticator // of clients that prove themselves by JWTs (RFC 7523); nil: nobody does
+
+	// Manager changes the registry, and UserDirectory the users of the Redis directory, by the admin listener; nil: not here.
+	Manager       *clients.Manager
+	UserDirectory *users.Redis
+	// Registrations is how many clients one client may have registered (RFC 7591); 0 or less: any number. RegistrationRate counts one
+	// more and returns how long to wait instead; nil: no bound.
+	Registrations    int
+	RegistrationRate func(ctx context.Context, registrar string) (wait time.Duration, err error)
+
+	Metrics *metrics.Metrics // counts; nil: none
+	Audit   *audit.Trail     // the trail of security events; nil: none
+	Tracer  trace.Tracer     // spans of requests and of the store's operations; nil: none
+
+	TrustedProxies []string // addresses and CIDRs whose X-Forwarded-For is believed; nil: none
+	// AdminURL is the URL by which clients reach the admin listener; "": the address at which a request arrived. AdminHosts are
+	// further names that it is known by: a request with another Host is refused, unless that is an address or localhost.
+	AdminURL   string
+	AdminHosts []string
+
+	IPv6Prefix int          // addresses of IPv6 with so many bits in common count as one; 0: 64
+	Log        *slog.Logger // nil: slog.Default()
+}
+
+// FailureLimit counts failed authentications. Methods may be called by any number of goroutines.
+type FailureLimit interface {
+	// Blocked returns how long subject is still refused, without asking a store; 0: not.
+	Blocked(subject string) time.Duration
+	// Failed counts one failure. An error means that it could not be counted.
+	Failed(ctx context.Context, subject string) error
+}
+
+// SigningKeys is what the server asks of the signing keys; *keys.Ring is one.
+type SigningKeys interface {
+	Sign(alg keys.Algorithm, typ string, payload []byte) (string, error)
+	Verify(token string, types ...string) ([]byte, error)
+	JWKS() (body []byte, etag string)
+	Ready() error
+}

@@ -1,0 +1,70 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	oautherrors "github.com/go-oauth2/oauth2/v4/errors"
+
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/keys"
+	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/users"
+)
+
+// asError is the one table from errors of other packages to answers. What is not in it is our own fault and never the
+// client's: 503, so that nobody throws good tokens away. Faults of the directory and the store come first: what they
+// wrap is no mistake of the client's, whatever sentinel it is. A mistake in what a request says is refused where the
+// request is read: the same mistake in what is stored is none of the client's.
+func asError(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if e := faultOf(err); e != nil {
+		return e
+	}
+	if e, ok := errors.AsType[*clients.AuthError](err); ok {
+		return &Error{Code: codeInvalidClient, Description: e.Error(), Reason: string(e.Reason)}
+	}
+	if errors.Is(err, clients.ErrStale) || errors.Is(err, keys.ErrUnconfirmed) {
+		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "not_current", Err: err,
+			Description: "nothing was done: this server cannot confirm what it knows at the moment; try again"}
+	}
+	if e, ok := errors.AsType[*clients.CredentialsError](err); ok {
+		if errors.Is(e, clients.ErrAmbiguous) {
+			return refusal(codeInvalidRequest, "%s", e.Sentence)
+		}
+		return &Error{Code: codeInvalidClient, Description: e.Sentence, Reason: "no_credentials"}
+	}
+	if e, ok := errors.AsType[*tokens.GrantError](err); ok {
+		return &Error{Code: codeInvalidGrant, Description: "the grant is not valid any more: log in again", Reason: string(e.Reason)}
+	}
+	switch {
+	case errors.Is(err, users.ErrBusy):
+		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "password_slots_busy",
+			Description: "too many passwords are being checked at this moment; try again"}
+	case errors.Is(err, oautherrors.ErrInvalidClient):
+		return refusal(codeInvalidClient, "client authentication failed")
+	case errors.Is(err, oautherrors.ErrUnsupportedGrantType):
+		return refusal(codeUnsupportedGrantType, "this grant type is not served here")
+	case errors.Is(err, oautherrors.ErrUnauthorizedClient):
+		return refusal(codeUnauthorizedClient, "this client may not use this grant type")
+	case errors.Is(err, oautherrors.ErrInvalidScope):
+		return refusal(codeInvalidScope, "this client may not have this scope")
+	case errors.Is(err, oautherrors.ErrInvalidGrant):
+		return refusal(codeInvalidGrant, "the grant is not valid")
+	case errors.Is(err, oautherrors.ErrInvalidRequest):
+		return refusal(codeInvalidRequest, "the request is malformed")
+	}
+	return unavailable(err, "internal", "this server could not do what was asked; try again")
+}
+
+// isRefusal tells a "no" from a store or directory that cannot answer.
+func isRefusal(err error) bool {
+	if _, ok := errors.AsType[*tokens.GrantError](err); ok {
+		return true
+	}
+	e := asError(err)
+	return e.Status < http.StatusInternalServerError
+}

@@ -1,0 +1,106 @@
+package server
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/internal/jsonobject"
+	"github.com/grantor-auth/grantor/scopes"
+)
+
+// clientMetadata is what a client may say of itself (RFC 7591 §2). Everything that gives power beyond asking for ordinary scopes is
+// missing here on purpose: no reserved scope, no wildcard, no introspect, resource or audience, no password grant. Members
+// that are not known are ignored, as §2 demands.
+type clientMetadata struct {
+	ClientID        string         `json:"client_id,omitempty"` // of an update (RFC 7592 §2.2)
+	ClientSecret    string         `json:"client_secret,omitempty"`
+	Name            string         `json:"client_name,omitempty"`
+	AuthMethod      clients.Method `json:"token_endpoint_auth_method,omitempty"`
+	Grants          []string       `json:"grant_types,omitempty"`
+	Scope           string         `json:"scope,omitempty"`
+	ClientURI       string         `json:"client_uri,omitempty"`
+	Contacts        []string       `json:"contacts,omitempty"`
+	SoftwareID      string         `json:"software_id,omitempty"`
+	SoftwareVersion string         `json:"software_version,omitempty"`
+}
+
+// readMetadata reads and judges a body. update: it replaces a registration.
+func readMetadata(body []byte, update bool) (*clientMetadata, error) {
+	var m clientMetadata
+	var all map[string]json.RawMessage
+	if json.Unmarshal(body, &all) != nil || all == nil {
+		return nil, refusal(codeInvalidMetadata, "the body must be a JSON object (RFC 7591 §3.1)")
+	}
+	if err := json.Unmarshal(body, &m); err != nil || jsonobject.NullInList(body) {
+		return nil, refusal(codeInvalidMetadata, "a member has the wrong type (RFC 7591 §2)")
+	}
+	refused := []string{"introspect", "resource", "audience", "secrets", "default_scope", "software_statement"}
+	if update {
+		refused = append(refused, "registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
+	}
+	for _, name := range refused {
+		if _, there := all[name]; there {
+			return nil, refusal(codeInvalidMetadata, "%s cannot be set by registration", name)
+		}
+	}
+	return &m, m.check()
+}
+
+// check refuses what registration never gives: a scope with power over Grantor, and what widens what a client sees.
+func (m *clientMetadata) check() error {
+	switch m.AuthMethod {
+	case "":
+		m.AuthMethod = clients.MethodBasic // RFC 7591 §2
+	case clients.MethodBasic, clients.MethodPost:
+	default:
+		return refusal(codeInvalidMetadata, "token_endpoint_auth_method must be client_secret_basic or client_secret_post")
+	}
+	if len(m.Grants) == 0 {
+		m.Grants = []string{clients.GrantClientCredentials}
+	}
+	for _, g := range m.Grants {
+		if g != clients.GrantClientCredentials {
+			return refusal(codeInvalidMetadata, "grant_types: registration gives client_credentials alone")
+		}
+	}
+	m.Grants = slices.Compact(m.Grants)
+	set, err := scopes.Parse(m.Scope)
+	if err != nil {
+		return refusal(codeInvalidMetadata, "scope: %s", err)
+	}
+	for t := range set.All() {
+		if scopes.IsReserved(t) || strings.Contains(t, "*") {
+			return refusal(codeInvalidMetadata, "scope: registration gives neither grantor:… nor wildcards")
+		}
+	}
+	m.Scope = set.String()
+	return m.checkTexts()
+}
+
+// checkTexts bounds what people read.
+func (m *clientMetadata) checkTexts() error {
+	total := 0
+	for _, text := range append([]string{m.Name, m.ClientURI, m.SoftwareID, m.SoftwareVersion}, m.Contacts...) {
+		if total += len(text); strings.ContainsFunc(text, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
+			return refusal(codeInvalidMetadata, "names and contacts hold no control characters")
+		}
+	}
+	if total > 4096 || len(m.Contacts) > 16 {
+		return refusal(codeInvalidMetadata, "names and contacts together are larger than 4 kB")
+	}
+	if m.ClientURI != "" {
+		if u, err := url.Parse(m.ClientURI); err != nil || u.Scheme != "https" || u.Host == "" {
+			return refusal(codeInvalidMetadata, "client_uri must be an https URL (RFC 7591 §2)")
+		}
+	}
+	return nil
+}
+
+// into writes metadata into a registration.
+func (m *clientMetadata) into(r *clients.Registration) {
+	r.ClientName, r.AuthMethod, r.GrantTypes, r.Scope = m.Name, m.AuthMethod, m.Grants, m.Scope
+	r.ClientURI, r.Contacts, r.SoftwareID, r.SoftwareVersion = m.ClientURI, m.Contacts, m.SoftwareID, m.SoftwareVersion
+}
