@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"maps"
 	"sync/atomic"
+
+	"github.com/grantor-auth/grantor/internal/jsonobject"
 )
 
 // MaxBytes is the longest token that Sign makes and Verify looks at.
@@ -63,7 +65,7 @@ func (k *signer) header(typ string) (string, error) {
 	if !plain(typ) {
 		return "", errors.New("typ must be a media type, in letters, digits and +-./_")
 	}
-	text := b64.EncodeToString([]byte(headerText(string(k.Algorithm), typ, k.ID)))
+	text := b64.EncodeToString(appendHeader(nil, string(k.Algorithm), typ, k.ID))
 	k.headers.keep(held, typ, text)
 	return text, nil
 }
@@ -80,9 +82,9 @@ func (h *headers) keep(held *map[string]string, typ, text string) {
 	h.byType.CompareAndSwap(held, &more)
 }
 
-// headerText is the only form of header that Sign writes and Verify reads.
-func headerText(alg, typ, kid string) string {
-	return `{"alg":"` + alg + `","typ":"` + typ + `","kid":"` + kid + `"}`
+// appendHeader writes the only form of header that Sign writes and Verify accepts.
+func appendHeader(b []byte, alg, typ, kid string) []byte {
+	return jsonobject.Object(b).Text("alg", alg).Text("typ", typ).Text("kid", kid).Close()
 }
 
 // plain says whether a text needs no escaping in JSON.

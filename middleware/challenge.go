@@ -1,10 +1,11 @@
 package middleware
 
 import (
-	"encoding/json"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+
+	"github.com/grantor-auth/grantor/internal/jsonobject"
 )
 
 // Error codes of RFC 6750 §3.1, and ours for a verifier that cannot know.
@@ -41,19 +42,9 @@ func (g *Guard) refuse(w http.ResponseWriter, r *refusal) {
 	case r.status < http.StatusInternalServerError:
 		h.Set("WWW-Authenticate", g.header(r))
 	}
-	body := map[string]string{}
-	if r.code != "" {
-		body["error"] = r.code
-	}
-	if r.description != "" {
-		body["error_description"] = r.description
-	}
-	text, err := json.Marshal(body)
-	if err != nil {
-		text = []byte("{}")
-	}
 	w.WriteHeader(r.status)
-	_, _ = w.Write(text) // a client that has gone cannot be told
+	body := make(jsonobject.Object, 0, 256).TextOr("error", r.code).TextOr("error_description", r.description)
+	_, _ = w.Write(body.Close()) // the client may be gone
 }
 
 // header writes the challenge (RFC 6750 §3).

@@ -2,10 +2,10 @@ package middleware
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
-	"strings"
 	"time"
+
+	"github.com/grantor-auth/grantor/internal/jws"
 )
 
 // Either is the Verifier for an API that is sent opaque tokens and JWTs: it looks at the form of the token and asks the
@@ -17,21 +17,11 @@ func Either(opaque, jwt Verifier) Verifier {
 		panic("middleware: Either needs two verifiers")
 	}
 	return VerifierFunc(func(ctx context.Context, token string) (*Token, error) {
-		if isJWT(token) {
+		if jws.HasForm(token) {
 			return jwt.Verify(ctx, token)
 		}
 		return opaque.Verify(ctx, token)
 	})
-}
-
-// isJWT says whether a token has the form of a signed JWT: three parts, of which the first is a JSON object.
-func isJWT(token string) bool {
-	if strings.Count(token, ".") != 2 {
-		return false
-	}
-	header, _, _ := strings.Cut(token, ".")
-	start, err := base64.RawURLEncoding.DecodeString(header[:min(len(header), 4)])
-	return err == nil && strings.HasPrefix(string(start), "{")
 }
 
 // HighRisk is the Verifier for routes where a revoked JWT must not live until its exp: it verifies the JWT by itself, then

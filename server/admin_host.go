@@ -35,7 +35,7 @@ func GuardHost(names []string, key string, h http.Handler) http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusMisdirectedRequest)
-		_, _ = w.Write([]byte(`{"error":"` + codeInvalidRequest + `","error_description":"` + misdirected(key) + `"}`))
+		_, _ = w.Write(newAnswer().Text("error", codeInvalidRequest).Text("error_description", misdirected(key)).Close())
 	})
 }
 

@@ -1,5 +1,5 @@
-// Package jsonobject writes JSON objects member by member, without reflection: the answers, claims and trail lines of
-// every day. Names are the program's own and need no escaping.
+// Package jsonobject writes JSON objects member by member, without reflection, and reads them strictly. Every object that
+// Grantor writes by hand is written here: answers, claims, audit events. Other documents go through encoding/json.
 package jsonobject
 
 import (
@@ -7,7 +7,8 @@ import (
 	"strconv"
 )
 
-// Object is an object on its way. Begin with make(jsonobject.Object, 0, size) and end with Close.
+// Object is an object that is being written. Begin with make(jsonobject.Object, 0, size) and end with Close. Names of members
+// are the program's own and are not escaped.
 type Object []byte
 
 // Name begins a member, whose value the caller appends.
@@ -56,8 +57,13 @@ func (o Object) List(name string, values []string) Object {
 	return append(o, ']')
 }
 
-// Close ends the object, which has a member at least.
-func (o Object) Close() []byte { return append(o, '}') }
+// Close ends the object.
+func (o Object) Close() []byte {
+	if len(o) == 0 {
+		return append(o, '{', '}')
+	}
+	return append(o, '}')
+}
 
 // AppendText writes a text as JSON. Printable ASCII, which nearly all is, is copied.
 func AppendText(b []byte, text string) []byte {

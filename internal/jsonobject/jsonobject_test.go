@@ -15,6 +15,7 @@ func TestObject(t *testing.T) {
 		List("none", nil).List("l", []string{"1", "2"}).Close()
 	var got map[string]any
 	require.NoError(t, json.Unmarshal(text, &got), string(text))
+	require.Equal(t, "{}", string(jsonobject.Object(nil).TextOr("no", "").Close()))
 	require.Equal(t, map[string]any{"a": "b\"\\\n<é\x7f", "yes": "x", "n": -7.0, "t": true, "l": []any{"1", "2"}}, got)
 }
 

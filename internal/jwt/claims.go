@@ -1,8 +1,12 @@
 package jwt
 
 import (
+	"math"
 	"slices"
+	"strconv"
 	"time"
+
+	"github.com/grantor-auth/grantor/internal/jsonobject"
 )
 
 // MaxSkew is how far the clocks of two servers may differ.
@@ -18,36 +22,69 @@ type Claims struct {
 	NotBefore time.Time
 	IssuedAt  time.Time
 
-	all object
+	all jsonobject.Members
 }
 
 // parseClaims reads a payload. A registered claim of the wrong type makes the token malformed, null included.
 func parseClaims(text []byte) (*Claims, error) {
-	o, err := parseObject(text)
-	if err != nil {
-		return nil, err
-	}
-	c := &Claims{all: o}
-	if err := o.readTexts(named{"iss", &c.Issuer}, named{"sub", &c.Subject}, named{"jti", &c.ID}); err != nil {
-		return nil, err
-	}
-	if c.Expires, err = o.date("exp"); err != nil {
-		return nil, err
-	}
-	if c.NotBefore, err = o.date("nbf"); err != nil {
-		return nil, err
-	}
-	if c.IssuedAt, err = o.date("iat"); err != nil {
-		return nil, err
-	}
-	if c.Audience, err = o.texts("aud"); err != nil {
-		return nil, err
+	c := &Claims{}
+	if c.read(text) != nil {
+		return nil, Malformed
 	}
 	return c, nil
 }
 
-// Text returns another claim that is a string; "" when it is absent, Malformed when it is something else.
-func (c *Claims) Text(name string) (string, error) { return c.all.text(name) }
+func (c *Claims) read(text []byte) (err error) {
+	if c.all, err = jsonobject.Read(text); err != nil {
+		return err
+	}
+	if c.Issuer, err = c.all.Text("iss"); err != nil {
+		return err
+	}
+	if c.Subject, err = c.all.Text("sub"); err != nil {
+		return err
+	}
+	if c.ID, err = c.all.Text("jti"); err != nil {
+		return err
+	}
+	if c.Expires, err = c.date("exp"); err != nil {
+		return err
+	}
+	if c.NotBefore, err = c.date("nbf"); err != nil {
+		return err
+	}
+	if c.IssuedAt, err = c.date("iat"); err != nil {
+		return err
+	}
+	c.Audience, err = c.all.Texts("aud")
+	return err
+}
+
+// maxDate is the end of the year 9999, in seconds since 1970.
+const maxDate = 253402300799
+
+// date returns a claim that is a NumericDate (RFC 7519 §2); zero when it is absent.
+func (c *Claims) date(name string) (time.Time, error) {
+	value, ok := c.all.Get(name)
+	if !ok {
+		return time.Time{}, nil
+	}
+	seconds, err := strconv.ParseFloat(string(value), 64) // a number, since the text is valid JSON
+	if err != nil || value[0] == '"' || seconds < 0 || seconds > maxDate {
+		return time.Time{}, Malformed
+	}
+	whole, part := math.Modf(seconds)
+	return time.Unix(int64(whole), int64(part*1e9)), nil
+}
+
+// Text returns another claim that is a string; "" when it is absent, Malformed when it has another type.
+func (c *Claims) Text(name string) (string, error) {
+	text, err := c.all.Text(name)
+	if err != nil {
+		return "", Malformed
+	}
+	return text, nil
+}
 
 // CheckIssuer demands this iss, compared byte by byte (RFC 7519 §4.1.1).
 func (c *Claims) CheckIssuer(issuer string) error {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/grantor-auth/grantor/internal/jsonobject"
 )
 
 // Bounds of RSA keys, in bits: RFC 7518 §3.3, and what is quick to verify.
@@ -39,7 +41,7 @@ type usage struct {
 
 // parseKey reads a JWK that can verify signatures. Its errors tell who registers a key what to change, and quote nothing.
 func parseKey(text []byte) (key, error) {
-	members, err := parseObject(text)
+	members, err := jsonobject.Read(text)
 	if err != nil {
 		return key{}, errors.New("it is no JSON object, or a member occurs twice")
 	}
@@ -68,9 +70,9 @@ func parseKey(text []byte) (key, error) {
 }
 
 // public refuses a private key.
-func public(members object) error {
+func public(members jsonobject.Members) error {
 	for _, secret := range []string{"k", "d", "p", "q", "dp", "dq", "qi", "oth", "priv"} {
-		if members.has(secret) {
+		if members.Has(secret) {
 			return fmt.Errorf("it has the member %q: register public keys alone, and replace this one, it is no secret any more", secret)
 		}
 	}

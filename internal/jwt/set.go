@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/grantor-auth/grantor/internal/jsonobject"
+	"github.com/grantor-auth/grantor/internal/jws"
 )
 
 // Bounds of a set.
@@ -92,8 +95,8 @@ func keysOf(text []byte) ([]json.RawMessage, error) {
 	if len(text) > maxSetBytes {
 		return nil, errors.New("a JWK Set has at most 256 kB")
 	}
-	o, err := parseObject(text)
-	value, ok := o.get("keys")
+	o, err := jsonobject.Read(text)
+	value, ok := o.Get("keys")
 	if err != nil || !ok {
 		return nil, errors.New(`a JWK Set is a JSON object {"keys": […]} (RFC 7517 §5)`)
 	}
@@ -119,7 +122,7 @@ func (s *KeySet) has(kid string) bool {
 
 // candidates returns the keys that a token may have been signed with: those of its kid, or, when it names none, all
 // that fit its algorithm. A kid is compared with known ones and nothing else is done with it.
-func (s *KeySet) candidates(h Header, now time.Time) (public []any) {
+func (s *KeySet) candidates(h jws.Header, now time.Time) (public []any) {
 	for i := range s.keys {
 		k := &s.keys[i]
 		over := !k.until.IsZero() && !now.Before(k.until)

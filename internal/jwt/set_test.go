@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/grantor-auth/grantor/internal/jws"
 )
 
 func TestParseSet(t *testing.T) {
@@ -126,7 +128,7 @@ func TestCandidates(t *testing.T) {
 		for range 50 {
 			s.keys = append(s.keys, key{public: k.p256.Public()})
 		}
-		require.Len(t, s.candidates(Header{Algorithm: "ES256"}, time.Now()), 4)
+		require.Len(t, s.candidates(jws.Header{Algorithm: "ES256"}, time.Now()), 4)
 	})
 	t.Run("V-24 a client's key past its end is refused", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {

@@ -69,7 +69,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"background": {},
 		"scopes":     {},
 		"clients":    {"scopes", "redisdb", "jsonobject", "jwt", "printable"},
-		"middleware": {"jwt", "loopback", "scopes"},
+		"middleware": {"jsonobject", "jws", "jwt", "loopback", "scopes"},
 		"tokens":     {"redisdb"},
 		"lockout":    {"redisdb"},
 		"loopback":   {},
@@ -80,11 +80,12 @@ func TestImportsPointOneWay(t *testing.T) {
 		"redisdb":    {},
 		"audit":      {"jsonobject", "printable", "redisdb"},
 		"metrics":    {},
-		"jwt":        {"loopback"},
+		"jwt":        {"jsonobject", "jws", "loopback"},
+		"jws":        {"jsonobject"},
 		"jsonobject": {},
 		"printable":  {},
 		"assertions": {"jwt"},
-		"keys":       {"redisdb"},
+		"keys":       {"jsonobject", "jws", "redisdb"},
 	}
 	for name, may := range allowed {
 		t.Run(name+" imports no other room than it may", func(t *testing.T) {

@@ -1,4 +1,4 @@
-package jwt
+package jsonobject
 
 import (
 	"bytes"
@@ -13,14 +13,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// byDecoder reads an object member by member with encoding/json alone: what parseObject must agree with.
+// byDecoder reads an object member by member with encoding/json alone: what Read must agree with.
 func byDecoder(text []byte) (map[string]string, error) {
 	if !utf8.Valid(text) {
-		return nil, Malformed
+		return nil, ErrMalformed
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, Malformed
+		return nil, ErrMalformed
 	}
 	members := map[string]string{}
 	for d.More() {
@@ -29,24 +29,24 @@ func byDecoder(text []byte) (map[string]string, error) {
 		_, twice := members[key]
 		var value json.RawMessage
 		if err != nil || !ok || twice || d.Decode(&value) != nil {
-			return nil, Malformed
+			return nil, ErrMalformed
 		}
 		members[key] = string(value)
 	}
 	if _, err := d.Token(); err != nil {
-		return nil, Malformed
+		return nil, ErrMalformed
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, Malformed
+		return nil, ErrMalformed
 	}
 	return members, nil
 }
 
-// byUnmarshal reads a member by encoding/json alone: what text, texts and date must agree with.
+// byUnmarshal reads a member by encoding/json alone: what Text and Texts must agree with.
 func byUnmarshal[T any](text string, valid func(T) bool) (v T, err error) {
 	var p *T
 	if json.Unmarshal([]byte(text), &p) != nil || p == nil || !valid(*p) {
-		return v, Malformed
+		return v, ErrMalformed
 	}
 	return *p, nil
 }
@@ -56,9 +56,9 @@ func always[T any](T) bool { return true }
 func agrees(t *testing.T, text []byte) {
 	t.Helper()
 	want, wantErr := byDecoder(text)
-	o, err := parseObject(text)
+	o, err := Read(text)
 	if err != nil {
-		require.Equal(t, Malformed, err)
+		require.Equal(t, ErrMalformed, err)
 		require.Error(t, wantErr)
 		return
 	}
@@ -71,13 +71,13 @@ func agrees(t *testing.T, text []byte) {
 	}
 }
 
-func agreesOnMember(t *testing.T, o object, name, value string) {
+func agreesOnMember(t *testing.T, o Members, name, value string) {
 	t.Helper()
-	one, err := o.text(name)
+	one, err := o.Text(name)
 	wantOne, wantErr := byUnmarshal(value, always[string])
 	require.Equal(t, wantErr, err)
 	require.Equal(t, wantOne, one)
-	many, err := o.texts(name)
+	many, err := o.Texts(name)
 	if wantErr == nil {
 		require.Equal(t, []string{wantOne}, many)
 	} else {
@@ -87,12 +87,6 @@ func agreesOnMember(t *testing.T, o object, name, value string) {
 		for i := range wantMany {
 			require.Equal(t, *wantMany[i], many[i])
 		}
-	}
-	at, err := o.date(name)
-	wantAt, wantErr := byUnmarshal(value, func(f float64) bool { return f >= 0 && f <= maxDate })
-	require.Equal(t, wantErr, err)
-	if err == nil {
-		require.WithinDuration(t, time.Unix(int64(wantAt), 0), at, time.Second)
 	}
 }
 
@@ -105,7 +99,7 @@ func hasNil(list []*string) bool {
 	return false
 }
 
-// FuzzObject: parseObject and the readers of its members see what encoding/json sees, and refuse what it refuses.
+// FuzzObject: Read and the readers of its members see what encoding/json sees, and refuse what it refuses.
 func FuzzObject(f *testing.F) {
 	for _, seed := range []string{`{}`, ` {"a":1 , "b":[ "x" ,"y\u0041" ] }` + "\n", `{"a":{"b":"}"},"c":"\\\""}`, `{"a":1,"\u0061":2}`, `{"a":1,}`, `{"a":[]}`,
 		`{"a":[null]}`, `{"a":-0,"b":1e3,"c":1e999,"d":null}`, `{"a":"\ud800"}`, `{"a":1}{}`, `[]`, "\ufeff{}", `{"a":tru}`, `{"a" 1}`, `{"":""}`} {
@@ -123,12 +117,12 @@ func TestObject(t *testing.T) {
 			}
 			agrees(t, []byte(`{"sub":"u",`+between.String()+`"z":1}`))
 			for _, again := range []string{`"sub"`, `"s\u0075b"`} {
-				_, err := parseObject([]byte(`{"sub":"u",` + between.String() + again + `:"admin"}`))
-				require.ErrorIs(t, err, Malformed)
+				_, err := Read([]byte(`{"sub":"u",` + between.String() + again + `:"admin"}`))
+				require.ErrorIs(t, err, ErrMalformed)
 			}
 			if n > 0 {
-				_, err := parseObject([]byte(`{"sub":"u",` + between.String() + fmt.Sprintf(`"n%d":1}`, n-1)))
-				require.ErrorIs(t, err, Malformed)
+				_, err := Read([]byte(`{"sub":"u",` + between.String() + fmt.Sprintf(`"n%d":1}`, n-1)))
+				require.ErrorIs(t, err, ErrMalformed)
 			}
 		}
 	})
@@ -138,12 +132,12 @@ func TestObject(t *testing.T) {
 			fmt.Fprintf(&text, `,"%d":0`, i)
 		}
 		begun := time.Now()
-		_, err := parseObject([]byte("{" + text.String()[1:] + "}"))
+		_, err := Read([]byte("{" + text.String()[1:] + "}"))
 		require.NoError(t, err)
 		require.Less(t, time.Since(begun), time.Second)
 	})
 	t.Run("deep nesting is refused", func(t *testing.T) {
-		_, err := parseObject([]byte(`{"a":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}`))
-		require.ErrorIs(t, err, Malformed)
+		_, err := Read([]byte(`{"a":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}`))
+		require.ErrorIs(t, err, ErrMalformed)
 	})
 }

@@ -1,17 +1,20 @@
-package jwt
+package jsonobject
 
 import (
 	"bytes"
 	"encoding/json"
-	"math"
-	"strconv"
-	"time"
+	"errors"
+	"slices"
 	"unicode/utf8"
 )
 
-// object is one JSON object, its members as they were written. Names are case-sensitive and unique (RFC 7515 §4,
-// RFC 7519 §4): a parser that takes the first and one that takes the last would read two different tokens.
-type object []member
+// ErrMalformed is the error for a text that is not exactly one JSON object with unique names, and for a member of another type.
+// It quotes nothing of the text.
+var ErrMalformed = errors.New("not a JSON object with unique names and members of the right types")
+
+// Members is one JSON object that was read, its values as they were written. Names are case-sensitive and unique (RFC 7515 §4,
+// RFC 7519 §4): a parser that takes the first of two and a parser that takes the last would read two different tokens.
+type Members []member
 
 type member struct {
 	name  []byte // what the name says; without escapes a part of the parsed text
@@ -21,21 +24,21 @@ type member struct {
 // fewMembers is how many names are compared one by one; beyond, a map finds duplicates in linear time.
 const fewMembers = 16
 
-// parseObject reads exactly one JSON object. encoding/json judges the grammar; the loop takes apart what passed.
-func parseObject(text []byte) (object, error) {
+// Read reads exactly one JSON object. encoding/json judges the grammar; the loop takes apart what passed.
+func Read(text []byte) (Members, error) {
 	text = trimSpace(text)
 	if len(text) == 0 || text[0] != '{' || !utf8.Valid(text) || !json.Valid(text) {
-		return nil, Malformed
+		return nil, ErrMalformed
 	}
-	o := make(object, 0, fewMembers)
+	o := make(Members, 0, min(fewMembers, 1+bytes.Count(text, []byte(","))))
 	var many map[string]bool
 	for rest := trimSpace(text[1:]); rest[0] != '}'; {
 		m, after := cutMember(rest)
 		if len(o) == fewMembers {
 			many = o.names()
 		}
-		if many == nil && o.has(string(m.name)) || many[string(m.name)] {
-			return nil, Malformed
+		if many == nil && o.Has(string(m.name)) || many[string(m.name)] {
+			return nil, ErrMalformed
 		}
 		if many != nil {
 			many[string(m.name)] = true
@@ -45,7 +48,7 @@ func parseObject(text []byte) (object, error) {
 	return o, nil
 }
 
-func (o object) names() map[string]bool {
+func (o Members) names() map[string]bool {
 	names := make(map[string]bool, 4*len(o))
 	for _, m := range o {
 		names[string(m.name)] = true
@@ -131,8 +134,8 @@ func unescape(quoted []byte) []byte {
 // unquote returns a copy of what a valid JSON string says.
 func unquote(quoted []byte) string { return string(unescape(quoted)) }
 
-// get returns a member's value as it was written.
-func (o object) get(name string) ([]byte, bool) {
+// Get returns a member's value as it was written.
+func (o Members) Get(name string) ([]byte, bool) {
 	for i := range o {
 		if string(o[i].name) == name {
 			return o[i].value, true
@@ -141,76 +144,52 @@ func (o object) get(name string) ([]byte, bool) {
 	return nil, false
 }
 
-func (o object) has(name string) bool {
-	_, ok := o.get(name)
+// Has says whether there is a member of this name.
+func (o Members) Has(name string) bool {
+	_, ok := o.Get(name)
 	return ok
 }
 
-// text returns a member that is a string; "" when it is absent. null is no string.
-func (o object) text(name string) (string, error) {
-	value, ok := o.get(name)
+// Text returns a member that is a string; "" when it is absent. null is no string.
+func (o Members) Text(name string) (string, error) {
+	value, ok := o.Get(name)
 	switch {
 	case !ok:
 		return "", nil
 	case value[0] != '"':
-		return "", Malformed
+		return "", ErrMalformed
 	}
 	return unquote(value), nil
 }
 
-// named is a member that is a string, and where to put it.
-type named struct {
-	name string
-	into *string
-}
-
-func (m member) isNamed(n named) bool { return string(m.name) == n.name }
-
-// readTexts reads members that are strings, as text does.
-func (o object) readTexts(list ...named) (err error) {
-	for _, n := range list {
-		if *n.into, err = o.text(n.name); err != nil {
-			return err
+// Only says whether there are no members but these.
+func (o Members) Only(names ...string) bool {
+	for i := range o {
+		if !slices.ContainsFunc(names, func(name string) bool { return string(o[i].name) == name }) {
+			return false
 		}
 	}
-	return nil
+	return true
 }
 
-// texts returns a member that is one string or a list of strings (RFC 7519 §4.1.3); nil when it is absent.
-func (o object) texts(name string) ([]string, error) {
-	value, ok := o.get(name)
+// Texts returns a member that is one string or a list of strings (RFC 7519 §4.1.3); nil when it is absent.
+func (o Members) Texts(name string) ([]string, error) {
+	value, ok := o.Get(name)
 	switch {
 	case !ok:
 		return nil, nil
 	case value[0] == '"':
 		return []string{unquote(value)}, nil
 	case value[0] != '[':
-		return nil, Malformed
+		return nil, ErrMalformed
 	}
 	list := []string{}
 	for rest := trimSpace(value[1:]); rest[0] != ']'; {
 		var one []byte
 		if one, rest = cutValue(rest); one[0] != '"' {
-			return nil, Malformed
+			return nil, ErrMalformed
 		}
 		list = append(list, unquote(one))
 	}
 	return list, nil
-}
-
-// maxDate is the end of the year 9999, in seconds since 1970.
-const maxDate = 253402300799
-
-// date returns a member that is a NumericDate (RFC 7519 §2); zero when it is absent.
-func (o object) date(name string) (time.Time, error) {
-	value, ok := o.get(name)
-	if !ok {
-		return time.Time{}, nil
-	}
-	seconds, err := strconv.ParseFloat(string(value), 64) // a number, since the text is valid JSON
-	if err != nil || value[0] == '"' || seconds < 0 || seconds > maxDate {
-		return time.Time{}, Malformed
-	}
-	whole, part := math.Modf(seconds)
-	return time.Unix(int64(whole), int64(part*1e9)), nil
 }
