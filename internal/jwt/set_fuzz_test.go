@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzParseSet: a set holds public keys alone, of those kinds that are supported, and is written back as it was read.
-func FuzzParseSet(f *testing.F) {
+// FuzzParseKeySet: a set holds public keys alone, of those kinds that are supported, and is written back as it was read.
+func FuzzParseKeySet(f *testing.F) {
 	all, err := json.Marshal(keys().set)
 	require.NoError(f, err)
 	f.Add(all)
