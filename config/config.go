@@ -64,6 +64,8 @@ type Config struct {
 	origin    map[string]string // key → where its value came from
 	where     map[string]*file
 	problems  Errors
+	warnings  []string
+	checked   bool // its values were held against the rules
 	broken    bool // the syntax of a file is wrong, or there is none
 }
 

@@ -140,40 +140,41 @@ func readMain(name string, builtIn []byte) (*file, error) {
 	return readFile(name)
 }
 
-// readAll reads the main file and what it includes: arrays of tables add up, everything else may stand in one file only. It
-// returns what can be read beside an error.
-func readAll(name string, builtIn []byte) ([]*file, error) {
+// readAll reads the main file and what it includes. It returns what can be read beside the mistakes.
+func readAll(name string, builtIn []byte) ([]*file, Errors) {
 	main, err := readMain(name, builtIn)
 	if main == nil {
-		return nil, err
+		return nil, asErrors(err)
 	}
-	files, problems := []*file{main}, asErrors(err)
-	patterns, _ := main.values["include"].([]any)
+	return main.withIncluded(asErrors(err))
+}
+
+// withIncluded reads what the main file includes: arrays of tables add up, everything else may stand in one file only.
+func (f *file) withIncluded(problems Errors) ([]*file, Errors) {
+	files := []*file{f}
+	patterns, _ := f.values["include"].([]any)
 	for i, pattern := range patterns {
 		text, ok := pattern.(string)
 		if !ok {
 			continue // the decoder says so
 		}
-		found, problem := main.expand(text, i)
+		found, problem := f.expand(text, i)
 		if problem != nil {
 			problems = append(problems, *problem)
 		}
 		for _, path := range found {
-			f, err := readFile(path)
+			more, err := readFile(path)
 			problems = append(problems, asErrors(err)...)
-			if f == nil {
+			if more == nil {
 				continue
 			}
-			if _, nested := f.values["include"]; nested {
-				problems = append(problems, f.problem("include", "an included file cannot include others; list them in "+name))
+			if _, nested := more.values["include"]; nested {
+				problems = append(problems, more.problem("include", "an included file cannot include others; list them in "+f.name))
 			}
-			files = append(files, f)
+			files = append(files, more)
 		}
 	}
-	if len(problems) > 0 {
-		return files, problems
-	}
-	return files, nil
+	return files, problems
 }
 
 // expand finds the files of one include pattern, sorted.

@@ -25,15 +25,28 @@ func Load(o Options) (*Config, []string, error) {
 	return c, warnings, nil
 }
 
+// Parse is Load for the text of a config.toml that a program holds itself. Names of files in it are relative to the
+// working directory.
+func Parse(text string) (*Config, []string, error) {
+	main, err := parseFile("configuration", []byte(text))
+	files, problems := main.withIncluded(asErrors(err))
+	c, warnings, problems := readFrom(files, problems, Options{})
+	if len(problems) > 0 {
+		return nil, nil, problems
+	}
+	return c, warnings, nil
+}
+
 // Read is Load for those who need a part of the configuration alone: the Config holds what could be read, and Problems says
 // whether a part is sound.
 func Read(o Options) (*Config, []string, Errors) {
-	files, err := readAll(o.Path, o.BuiltIn)
-	d := &decoder{cfg: Default(), where: map[string]*file{}}
+	files, problems := readAll(o.Path, o.BuiltIn)
+	return readFrom(files, problems, o)
+}
+
+func readFrom(files []*file, problems Errors, o Options) (*Config, []string, Errors) {
+	d := &decoder{cfg: Default(), where: map[string]*file{}, problems: problems}
 	d.cfg.origin = map[string]string{}
-	if err != nil {
-		d.problems = asErrors(err)
-	}
 	for _, f := range files {
 		d.cfg.Files = append(d.cfg.Files, f.name)
 		d.table(reflect.ValueOf(d.cfg).Elem(), f.values, "", f)
@@ -41,12 +54,32 @@ func Read(o Options) (*Config, []string, Errors) {
 	d.environment(o.Environ)
 	d.flags(o)
 	found := len(d.problems)
-	warnings := d.validate()
-	d.cfg.where, d.cfg.problems = d.where, slices.Clone(d.problems)
+	warnings := d.check()
 	if d.cfg.broken = len(files) == 0 || slices.ContainsFunc(files, func(f *file) bool { return f.broken }); d.cfg.broken {
 		return d.cfg, nil, d.problems[:found] // what follows from a file that is not whole is no mistake of its own
 	}
 	return d.cfg, warnings, d.problems
+}
+
+// Check is Load for a Config that a program fills itself, beginning with Default. It returns what Load returns. A Config
+// is checked once, by Load, Parse, Read or the first Check: change nothing afterwards.
+func (c *Config) Check() (warnings []string, err error) {
+	if !c.checked {
+		d := &decoder{cfg: c, where: map[string]*file{}}
+		d.check()
+	}
+	if len(c.problems) > 0 {
+		return nil, slices.Clone(c.problems)
+	}
+	return c.warnings, nil
+}
+
+// check validates the values, and keeps in the Config where they stand and what is wrong.
+func (d *decoder) check() (warnings []string) {
+	c := d.cfg
+	c.checked, c.warnings = true, d.validate()
+	c.where, c.problems = d.where, slices.Clone(d.problems)
+	return c.warnings
 }
 
 // Problems returns the mistakes in a part of the configuration: in the keys and tables named, and what contains them.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -38,9 +39,16 @@ type Node struct {
 // Open opens what the configuration names and starts what runs beside the requests. When Open returns, the handlers answer.
 // With store = "redis" Open waits up to 15 seconds for Redis.
 //
-// The Node keeps cfg: do not change it afterwards. The error says what the configuration or the store lacks; then
-// everything that was opened is closed again. ctx bounds Open alone.
+// cfg comes from config.Load, config.Parse, or a program that filled config.Default; Open checks the last. The Node keeps
+// cfg: do not change it afterwards, and give each Node its own. The error says what the configuration or the store lacks;
+// then everything that was opened is closed again. ctx bounds Open alone.
 func Open(ctx context.Context, cfg *config.Config, o Options) (*Node, error) {
+	if cfg == nil {
+		return nil, errors.New("node: no configuration")
+	}
+	if _, err := cfg.Check(); err != nil {
+		return nil, err
+	}
 	o = o.withDefaults()
 	r, err := openResources(ctx, cfg, o)
 	if err != nil {

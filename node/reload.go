@@ -65,6 +65,9 @@ func (n *Node) ReloadFailed(ctx context.Context, err error) {
 func (n *Node) ReopenTrail() error { return n.resources.reopenTrail() }
 
 func (n *Node) putInForce(ctx context.Context, cfg *config.Config) error {
+	if _, err := cfg.Check(); err != nil {
+		return err
+	}
 	old := n.Config()
 	if cfg.Demo() && !old.Demo() {
 		return ErrDemoSecrets

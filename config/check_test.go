@@ -1,0 +1,56 @@
+package config_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grantor-auth/grantor/config"
+)
+
+func TestParse(t *testing.T) {
+	cfg, _, err := config.Parse("store = \"memory\"\nscopes.\"orders:read\" = {}\n")
+	require.NoError(t, err)
+	require.True(t, cfg.Catalogue().Has("orders:read"))
+	require.Equal(t, 15*time.Minute, cfg.Tokens.AccessTTL, "absent keys have their defaults")
+	_, _, err = config.Parse("store = \"memory\"\nlisen = \"x\"\ntokens.access_ttl = \"0s\"\n")
+	require.ErrorContains(t, err, "configuration:2:1: lisen: there is no such key")
+	require.ErrorContains(t, err, "configuration:3:1: tokens.access_ttl: ")
+	_, _, err = config.Parse("store = ")
+	require.ErrorContains(t, err, "configuration:1")
+}
+
+func TestCheck(t *testing.T) {
+	t.Run("a configuration made in code is held against the same rules", func(t *testing.T) {
+		cfg := config.Default()
+		cfg.Store = config.StoreMemory
+		cfg.Scopes = map[string]config.ScopeEntry{"orders:read": {}}
+		cfg.Clients = []config.Client{{ClientID: "job", GrantTypes: []string{"client_credentials"}, Scope: "orders:red"}}
+		_, err := cfg.Check()
+		require.ErrorContains(t, err, "clients[0].scope: ")
+		_, again := cfg.Check()
+		require.Equal(t, err, again)
+	})
+	t.Run("and is whole then", func(t *testing.T) {
+		cfg := config.Default()
+		cfg.Store = config.StoreMemory
+		cfg.Clients = []config.Client{{ClientID: "api", Introspect: "any", Secrets: []config.ClientSecret{{Hash: config.Default().Issuer}}}}
+		_, err := cfg.Check()
+		require.ErrorContains(t, err, "clients[0].secrets[0].hash: ")
+		cfg = config.Default()
+		cfg.Store = config.StoreMemory
+		cfg.Clients = []config.Client{{ClientID: "job", AuthMethod: "none", GrantTypes: []string{"password"}}}
+		_, err = cfg.Check()
+		require.NoError(t, err)
+		require.Len(t, cfg.Registrations(), 1)
+	})
+	t.Run("what Load read is checked already", func(t *testing.T) {
+		cfg, warnings, err := config.Load(config.Options{Path: "../config.toml", Trial: true})
+		require.NoError(t, err)
+		again, err := cfg.Check()
+		require.NoError(t, err)
+		require.Equal(t, warnings, again)
+		require.Len(t, cfg.Registrations(), len(cfg.Clients))
+	})
+}
