@@ -24,6 +24,8 @@ type JWTConfig struct {
 	KeepKeys   time.Duration // how long keys are used while they cannot be fetched, then 503: so long may compromised ones go on; 0: 1 hour
 	HTTPClient *http.Client  // its transport and timeout fetch the keys; nil: one of our own, 3 seconds
 
+	Now func() time.Time // the clock that tokens are held against; nil: time.Now
+
 	// AllowInsecureHTTP takes Issuer and JWKSURI with http:// off loopback, for a server inside a cluster. Danger: whoever is on the
 	// way can give the API keys of their own, and so make themselves any token with any scope. Use it only where
 	// something else protects that way, such as a service mesh with mutual TLS.
@@ -47,6 +49,9 @@ func NewJWT(cfg JWTConfig) (*JWT, error) {
 	}
 	if cfg.Leeway == 0 {
 		cfg.Leeway = maxSkew
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -102,7 +107,7 @@ func (v *JWT) Close() { v.fetcher.Close() }
 func (v *JWT) Verify(ctx context.Context, token string) (*Token, error) {
 	claims, err := v.claims(ctx, token)
 	if err == nil {
-		err = v.check(claims, time.Now())
+		err = v.check(claims, v.cfg.Now())
 	}
 	if err == nil {
 		var t *Token

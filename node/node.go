@@ -20,6 +20,10 @@ type Options struct {
 	Version string       // of the program, in metrics and spans
 	Stdout  io.Writer    // takes the audit trail where [audit] output = "stdout"; nil: os.Stdout
 
+	// Clock is the time by which tokens, sessions, signing keys and lockouts expire with store = "memory"; nil: time.Now. With
+	// Redis the clock is Redis's. A clock may jump, but not back.
+	Clock func() time.Time
+
 	// Listening is called by Run when every listener is open, before the first request is served; nil: not.
 	Listening func(Addrs)
 	// Hurry, when it is closed, makes a stopping Run skip [server] shutdown_delay; nil: never.

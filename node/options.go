@@ -3,6 +3,7 @@ package node
 import (
 	"log/slog"
 	"os"
+	"time"
 )
 
 func (o Options) withDefaults() Options {
@@ -11,6 +12,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Stdout == nil {
 		o.Stdout = os.Stdout
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
 	}
 	return o
 }

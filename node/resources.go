@@ -25,6 +25,7 @@ type resources struct {
 	log         *slog.Logger
 	version     string
 	stdout      io.Writer
+	clock       func() time.Time  // of the memory store
 	background  *background.Group // runs until Close; an instance has a group of its own
 	stores      *stores
 	beat        *redisdb.Beat // nil with the memory store
@@ -43,7 +44,7 @@ type resources struct {
 
 // openResources opens one after the other. A later step may use what an earlier step opened.
 func openResources(ctx context.Context, cfg *config.Config, o Options) (*resources, error) {
-	r := &resources{log: o.Log, version: o.Version, stdout: o.Stdout, metrics: metrics.New(o.Version), slots: users.NewSlots(0)}
+	r := &resources{log: o.Log, version: o.Version, stdout: o.Stdout, clock: o.Clock, metrics: metrics.New(o.Version), slots: users.NewSlots(0)}
 	r.background = background.New(r.log, r.metrics.Background)
 	for _, open := range []func(context.Context, *config.Config) error{
 		r.openStores,
@@ -70,7 +71,7 @@ func (r *resources) close() {
 }
 
 func (r *resources) openStores(ctx context.Context, cfg *config.Config) (err error) {
-	if r.stores, err = openStores(ctx, cfg, r.log); err == nil {
+	if r.stores, err = openStores(ctx, cfg, r.log, r.clock); err == nil {
 		r.closers = append(r.closers, r.stores.close)
 	}
 	return err
@@ -117,6 +118,9 @@ func (r *resources) openSigningKeys(ctx context.Context, cfg *config.Config) err
 		return err
 	}
 	k.Log, k.Rotated = r.log, r.recordRotation
+	if r.stores.db == nil {
+		k.Now = r.clock // Redis says the time with the keys
+	}
 	if r.keys, err = keys.Open(ctx, *k); err != nil {
 		return err
 	}

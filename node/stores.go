@@ -24,10 +24,10 @@ type stores struct {
 	close    func()
 }
 
-func openStores(ctx context.Context, cfg *config.Config, log *slog.Logger) (*stores, error) {
+func openStores(ctx context.Context, cfg *config.Config, log *slog.Logger, clock func() time.Time) (*stores, error) {
 	if cfg.Store == config.StoreMemory {
-		m := tokens.NewMemory(0)
-		return &stores{tokens: m, failures: lockout.NewMemory(), close: func() { _ = m.Close() }}, nil
+		m := tokens.NewMemoryWithClock(0, clock)
+		return &stores{tokens: m, failures: lockout.NewMemoryWithClock(clock), close: func() { _ = m.Close() }}, nil
 	}
 	db, err := parts.Redis(cfg.Redis, log)
 	if err != nil {

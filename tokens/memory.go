@@ -14,6 +14,7 @@ import (
 // expire really, not only when asked for, and their number is bounded.
 type Memory struct {
 	key    ServerKey
+	now    func() time.Time
 	limit  int // entries a shard
 	shards [memoryShards]shard
 
@@ -49,11 +50,14 @@ type item struct {
 
 // NewMemory returns a store of at most limit entries (0: DefaultMemoryLimit). Close it to stop
 // its sweeper.
-func NewMemory(limit int) *Memory {
+func NewMemory(limit int) *Memory { return NewMemoryWithClock(limit, time.Now) }
+
+// NewMemoryWithClock is NewMemory with another clock, by which every lifetime is counted. The clock may jump, but not back.
+func NewMemoryWithClock(limit int, now func() time.Time) *Memory {
 	if limit <= 0 {
 		limit = DefaultMemoryLimit
 	}
-	m := &Memory{key: NewServerKey(), limit: max(1, limit/memoryShards), epoch: map[string]Epoch{}, changes: map[string][]Epoch{}, stop: make(chan struct{})}
+	m := &Memory{key: NewServerKey(), now: now, limit: max(1, limit/memoryShards), epoch: map[string]Epoch{}, changes: map[string][]Epoch{}, stop: make(chan struct{})}
 	for i := range m.shards {
 		m.shards[i].items = map[string]item{}
 	}
@@ -79,8 +83,8 @@ func (m *Memory) sweep() {
 		case <-m.stop:
 			return
 		case <-tick.C:
-			now := time.Now() // what the tick holds may be old
-			m.pulse.beat(now)
+			m.pulse.beat(time.Now()) // what the tick holds may be old
+			now := m.now()
 			for i := turn % 8; i < len(m.shards); i += 8 {
 				m.shards[i].expire(now)
 			}
@@ -139,7 +143,7 @@ func (m *Memory) Len() (n int) {
 }
 
 // Now implements Store: this process is the store.
-func (m *Memory) Now() time.Time { return time.Now() }
+func (m *Memory) Now() time.Time { return m.now() }
 
 // Issue implements Store.
 func (m *Memory) Issue(_ context.Context, t Token, r *Record) error {
@@ -147,7 +151,7 @@ func (m *Memory) Issue(_ context.Context, t Token, r *Record) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	kept := own(r)
-	now := time.Now()
+	now := m.now()
 	return m.set(s, clientTokenKey(t), &kept, now.Add(r.left(now)))
 }
 
@@ -166,7 +170,7 @@ func (m *Memory) Load(_ context.Context, t Token) (*Record, error) {
 	s := m.shardFor(t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, ok := s.get(clientTokenKey(t), time.Now()).(*Record)
+	r, ok := s.get(clientTokenKey(t), m.now()).(*Record)
 	if !ok {
 		return nil, ErrNotFound
 	}
@@ -186,7 +190,7 @@ func (m *Memory) Revoke(_ context.Context, t Token, clientID string) (bool, erro
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := clientTokenKey(t)
-	r, ok := s.get(key, time.Now()).(*Record)
+	r, ok := s.get(key, m.now()).(*Record)
 	if !ok || r.ClientID != clientID {
 		return false, nil
 	}
@@ -263,7 +267,7 @@ func (m *Memory) Once(_ context.Context, key string, ttl time.Duration) (bool, e
 	s := &m.shards[shardOfText(key)]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := m.now()
 	if s.get("o:"+key, now) != nil {
 		return false, nil
 	}

@@ -28,7 +28,7 @@ func (m *Memory) UserEpoch(_ context.Context, tag Tag, life time.Duration) (Epoc
 	s := m.userShard(tag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := m.now()
 	e, ok := s.get(userEpochKey(tag), now).(Epoch)
 	if !ok {
 		e = newEpoch()
@@ -42,7 +42,7 @@ func (m *Memory) StartSession(_ context.Context, l *SessionStart) error {
 	s := m.userShard(tag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := m.now()
 	if e, ok := s.get(userEpochKey(tag), now).(Epoch); !ok || e != l.Session.UserEpoch {
 		return &GrantError{Reason: ReasonLogout}
 	}
@@ -63,7 +63,7 @@ func (m *Memory) loadUser(t Token) (*Record, error) {
 	s := m.userShard(t.Tag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := m.now()
 	r, ok1 := s.get(userTokenKey(t), now).(Record)
 	k, ok2 := s.get(familyKey(t.Tag, t.Session), now).(kept)
 	e, ok3 := s.get(userEpochKey(t.Tag), now).(Epoch)
@@ -79,7 +79,7 @@ func (m *Memory) Session(_ context.Context, t Token) (*Session, error) {
 	s := m.userShard(t.Tag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := m.now()
 	k, ok := s.get(familyKey(t.Tag, t.Session), now).(kept)
 	if e, there := s.get(userEpochKey(t.Tag), now).(Epoch); !ok || !there || e != k.UserEpoch {
 		return nil, ErrNotFound
@@ -93,7 +93,7 @@ func (m *Memory) Rotate(_ context.Context, r *Rotation) (*Rotated, error) {
 	s := m.userShard(tag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := m.now()
 	k, ok := s.get(familyKey(tag, id), now).(kept)
 	if !ok {
 		return nil, &GrantError{Reason: ReasonNoSession}
@@ -117,7 +117,7 @@ func (m *Memory) Rotate(_ context.Context, r *Rotation) (*Rotated, error) {
 		if b, ok := s.get(boxKey(tag, id), now).(box); ok {
 			return m.retry(s, k, b, r, now, access)
 		}
-		if m.excuses(r, now, age) {
+		if m.excuses(r, age) {
 			k.Generation-- // the new pair takes the place of one that nobody is believed to have
 			k.current = r.Old.Hash
 			out, err := m.rotate(s, k, r, now, access)
@@ -162,7 +162,7 @@ func (m *Memory) retry(s *shard, k kept, b box, r *Rotation, now time.Time, acce
 	}
 	out := &Rotated{RetryResponse: b.sealed, AccessTTL: first.expires.Sub(now)}
 	age := now.Sub(k.LastUsed)
-	out.Suspicious = k.Address != r.Address || age > suspiciousAge && !m.excuses(r, now, age)
+	out.Suspicious = k.Address != r.Address || age > suspiciousAge && !m.excuses(r, age)
 	if b.ask == r.RequestHash {
 		return out, nil
 	}
@@ -182,7 +182,7 @@ func (m *Memory) endFamily(tag Tag, id SessionID, clientID string) bool {
 	s := m.userShard(tag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k, ok := s.get(familyKey(tag, id), time.Now()).(kept)
+	k, ok := s.get(familyKey(tag, id), m.now()).(kept)
 	if !ok || clientID != "" && k.ClientID != clientID {
 		return false
 	}
@@ -195,7 +195,7 @@ func (m *Memory) revokeUser(t Token, clientID string) bool {
 	s := m.userShard(t.Tag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := m.now()
 	k, ok := s.get(familyKey(t.Tag, t.Session), now).(kept)
 	if !ok || k.ClientID != clientID || s.get(userTokenKey(t), now) == nil {
 		return false
@@ -214,7 +214,7 @@ func (m *Memory) EndUserOnce(_ context.Context, tag Tag, call Call) error {
 	s := m.userShard(tag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := m.now()
 	if s.get(callKey(tag, call), now) != nil {
 		return nil
 	}
@@ -228,7 +228,7 @@ func (m *Memory) Sessions(_ context.Context, tag Tag) ([]*Session, error) {
 	s := m.userShard(tag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := m.now()
 	e, ok := s.get(userEpochKey(tag), now).(Epoch)
 	var found []*Session
 	for _, it := range s.items {

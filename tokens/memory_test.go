@@ -24,7 +24,7 @@ func TestMemoryKeepsNoRequest(t *testing.T) {
 		for range 100 {
 			request := strings.Repeat("x", 64<<10) + "orders:read"
 			_, access := codec.NewClientAccess()
-			require.NoError(t, m.Issue(t.Context(), access, &Record{Scope: request[64<<10:], TTL: time.Hour}))
+			require.NoError(t, m.Issue(t.Context(), access, &Record{Scope: request[64<<10:], IssuedAt: time.Now(), TTL: time.Hour}))
 		}
 		require.Less(t, heap(), before+(2<<20)) // the requests were 6.4 MB
 		require.Equal(t, 100, m.Len())

@@ -79,9 +79,10 @@ func (p *memoryPulse) look(now time.Time) {
 	}
 }
 
-// excuses says whether a retry came late through an outage. The shard must be locked.
-func (m *Memory) excuses(r *Rotation, now time.Time, age time.Duration) bool {
-	return r.Outage.forgives(age, r.RetryWindow) || m.pulse.at(now).forgives(age, r.RetryWindow)
+// excuses says whether a retry came late through an outage: a pause of this process, in real time, whatever the store's
+// clock says. The shard must be locked.
+func (m *Memory) excuses(r *Rotation, age time.Duration) bool {
+	return r.Outage.forgives(age, r.RetryWindow) || m.pulse.at(time.Now()).forgives(age, r.RetryWindow)
 }
 
 // at returns the last outage as seen at a moment.

@@ -10,6 +10,7 @@ import (
 // Memory is a Counter in this process. Its size is bounded: when it is full, what is over is dropped,
 // and if nothing is, the call fails.
 type Memory struct {
+	now    func() time.Time
 	mu     sync.Mutex
 	counts map[Subject]count
 	events map[Subject]map[EntryID]mark
@@ -29,15 +30,21 @@ type mark struct {
 const maxSubjects = 1 << 18
 
 // NewMemory returns an empty counter.
-func NewMemory() *Memory {
-	return &Memory{counts: map[Subject]count{}, events: map[Subject]map[EntryID]mark{}}
+func NewMemory() *Memory { return NewMemoryWithClock(time.Now) }
+
+// NewMemoryWithClock is NewMemory with another clock, by which windows end.
+func NewMemoryWithClock(now func() time.Time) *Memory {
+	return &Memory{now: now, counts: map[Subject]count{}, events: map[Subject]map[EntryID]mark{}}
 }
+
+// Now implements Counter.
+func (m *Memory) Now() time.Time { return m.now() }
 
 // Add implements Counter.
 func (m *Memory) Add(_ context.Context, s Subject, window time.Duration) (int, time.Duration, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := time.Now()
+	now := m.now()
 	c, ok := m.counts[s]
 	if !ok || !now.Before(c.until) {
 		if len(m.counts) >= maxSubjects && m.expire(now) {
@@ -79,7 +86,7 @@ func (m *Memory) live(s Subject, now time.Time) map[EntryID]mark {
 func (m *Memory) Hold(_ context.Context, s Subject, e EntryID, limit int, pending time.Duration) (Hold, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := time.Now()
+	now := m.now()
 	list := m.live(s, now)
 	if _, there := list[e]; there {
 		return Hold{}, nil
@@ -125,7 +132,7 @@ func (m *Memory) put(s Subject, e EntryID, now time.Time, k mark) error {
 func (m *Memory) Keep(_ context.Context, s Subject, e EntryID, life time.Duration) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := time.Now()
+	now := m.now()
 	return m.put(s, e, now, mark{now.Add(life), true})
 }
 
@@ -143,7 +150,7 @@ func (m *Memory) Release(_ context.Context, s Subject, e EntryID) error {
 func (m *Memory) Kept(_ context.Context, s Subject) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(keptUntil(m.live(s, time.Now()))), nil
+	return len(keptUntil(m.live(s, m.now()))), nil
 }
 
 // Reset implements Counter.
@@ -155,6 +162,6 @@ func (m *Memory) Reset(_ context.Context, s Subject, e EntryID) error {
 			delete(m.events[s], other)
 		}
 	}
-	m.live(s, time.Now())
+	m.live(s, m.now())
 	return nil
 }

@@ -16,6 +16,9 @@ import (
 // after an error whether it counted, and it is never repeated; Hold, Keep and Release name their
 // event, so repeating them counts nothing twice.
 type Counter interface {
+	// Now is this node's clock, against which the lengths that other methods return are counted.
+	Now() time.Time
+
 	// Add counts one event of subject and returns how many there are in the running window, which
 	// begins with the first, and how long that window still lasts.
 	Add(ctx context.Context, subject Subject, window time.Duration) (n int, left time.Duration, err error)
@@ -105,7 +108,7 @@ func (l *RateLimit) Blocked(subject string) time.Duration {
 	if !ok {
 		return 0
 	}
-	if left := time.Until(until); left > 0 {
+	if left := until.Sub(l.counter.Now()); left > 0 {
 		return left
 	}
 	delete(l.blocked, s)
@@ -122,9 +125,9 @@ func (l *RateLimit) Failed(ctx context.Context, subject string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.blocked) >= maxBlocked {
-		l.forget(time.Now())
+		l.forget(l.counter.Now())
 	}
-	l.blocked[s] = time.Now().Add(left)
+	l.blocked[s] = l.counter.Now().Add(left)
 	return nil
 }
 

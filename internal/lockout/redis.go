@@ -20,6 +20,9 @@ local n = redis.call('INCR', KEYS[1])
 if n == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return {n, redis.call('PTTL', KEYS[1])}`)
 
+// Now implements Counter.
+func (r *Redis) Now() time.Time { return time.Now() }
+
 // Add implements Counter, on the connection that never repeats a command: a repeated INCR would
 // count twice.
 func (r *Redis) Add(ctx context.Context, s Subject, window time.Duration) (int, time.Duration, error) {

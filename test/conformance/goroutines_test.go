@@ -30,7 +30,7 @@ var ownGoroutines = map[string]string{
 	"redisdb (*electors).askEach": "waited for",
 	"redisdb (*lane).board":       "works while commands wait",
 	"redisdb sweepIdle":           "waited for",
-	"tokens NewMemory":            "sweeps the memory store until Close",
+	"tokens NewMemoryWithClock":   "sweeps the memory store until Close",
 	"examples/orders-api run":     "stops at a signal",
 }
 
