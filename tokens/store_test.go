@@ -210,7 +210,7 @@ func TestRedisRefusesWhatItCannotRead(t *testing.T) {
 	_, tok := tokens.NewCodec(tokens.NewServerKey()).NewClientAccess()
 	_, other := tokens.NewCodec(tokens.NewServerKey()).NewClientAccess()
 	ctx := context.Background()
-	require.NoError(t, store.Issue(ctx, other, &tokens.Record{ClientID: "c", TTL: time.Minute}))
+	require.NoError(t, store.Issue(ctx, other, &tokens.Record{ClientID: "c", IssuedAt: time.Now(), TTL: time.Minute}))
 	id, otherID := tok.ID(), other.ID()
 	good := s.Client().Get(ctx, "t:"+string(otherID[:])).Val()
 	for name, value := range map[string]string{
