@@ -11,14 +11,14 @@ import (
 func (s *Redis) DB() *redisdb.DB { return s.db }
 
 // RetryResponseKey is where Redis keeps the retry response of a family.
-func RetryResponseKey(tag Tag, id SessionID) string { return boxKey(tag, id) }
+func RetryResponseKey(tag Tag, id SessionID) string { return retryKey(tag, id) }
 
 // LoseRetryResponse forgets the retry response of a family.
 func (m *Memory) LoseRetryResponse(tag Tag, id SessionID) {
 	s := m.userShard(tag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.items, boxKey(tag, id))
+	delete(s.items, retryKey(tag, id))
 }
 
 // StoodStill says that the process stood still until this moment.

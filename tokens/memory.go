@@ -152,7 +152,7 @@ func (m *Memory) Issue(_ context.Context, t Token, r *Record) error {
 	defer s.mu.Unlock()
 	kept := own(r)
 	now := m.now()
-	return m.set(s, clientTokenKey(t), &kept, now.Add(r.left(now)))
+	return m.set(s, clientTokenKey(t), &kept, now.Add(r.keepFor(now)))
 }
 
 // own copies a record with its scope, which may be a part of a request: that would stay in memory with it.
@@ -184,7 +184,7 @@ func (m *Memory) Revoke(_ context.Context, t Token, clientID string) (bool, erro
 	case UserAccess:
 		return m.revokeUser(t, clientID), nil
 	case Refresh:
-		return m.endFamily(t.Tag, t.Session, clientID), nil
+		return m.endSession(t.Tag, t.Session, clientID), nil
 	}
 	s := m.shardFor(t)
 	s.mu.Lock()

@@ -8,124 +8,122 @@ import (
 	"time"
 )
 
-// Epoch stands for one uninterrupted permission of a client or a user; it is random
-// and compared for equality alone.
+// Epoch stands for one uninterrupted permission of a client or a user. It is random, and is only
+// compared for equality.
 type Epoch = [8]byte
 
-// Record is what a live access token rests on and says.
+// Record is what an active access token says and depends on.
 type Record struct {
 	ClientID    string
-	ClientEpoch Epoch         // the client's at issue; another one now ends the token
-	Scope       string        // literal scopes, expanded, in the form of scopes.Set.String
+	ClientEpoch Epoch         // the client's at issue; a client with another one has no such token
+	Scope       string        // literal scopes, in the form of scopes.Set.String
 	Audience    []string      // aud; empty: the token names no resource
 	IssuedAt    time.Time     // whole seconds, by Store.Now
 	TTL         time.Duration // whole seconds, from IssuedAt
 
 	// Of users' tokens alone.
 	Subject  string // the user's immutable id
-	Username string // the name of the log-in, for display
+	Username string // for display
 	Session  SessionID
 }
 
-// ExpiresAt is when the token ends by itself, by the store's clock: at this second, neither before nor after.
+// ExpiresAt is when the token expires, by the store's clock: at this second, neither before nor after.
 func (r *Record) ExpiresAt() time.Time { return r.IssuedAt.Add(r.TTL) }
 
-// left is for how long a store keeps the record, which a store's key needs at least a millisecond for.
-func (r *Record) left(now time.Time) time.Duration {
+// keepFor is how long a store keeps the record: at least a millisecond, which Redis demands.
+func (r *Record) keepFor(now time.Time) time.Duration {
 	return max(min(r.ExpiresAt().Sub(now), r.TTL), time.Millisecond)
 }
 
-// ErrRecord: a stored value that this version cannot read, or the value of another
-// token. It is never an answer about a token: callers fail with 503.
+// ErrRecord: a stored value that this version cannot read, or the value of another token. It is
+// never an answer about a token: callers fail with 503.
 var ErrRecord = errors.New("unreadable token record")
 
-// recordV1 is the first byte of the first layout. Unknown versions are refused.
-const recordV1 = 1
+// The records of access tokens begin alike: version, and the second half of the token's hash. The
+// first half is the key, so this half shows an answer that belongs to another token.
+// Numbers are uvarints; texts have their length before them.
+const (
+	clientRecordV1 = 1 // client epoch, issue time, TTL, client id, scope, audience
+	userRecordV1   = 2 // issue time, TTL, scope, audience; the session has the rest
 
-// appendRecord writes the record of a client's token. Layout: version, the second half of the token's
-// hash (the first is the key, so a mixed-up answer is noticed), client epoch, issue
-// time, life, client id, scope, audiences; numbers as uvarints, texts with their length before them.
-func appendRecord(dst []byte, h Hash, r *Record) []byte {
-	dst = append(dst, recordV1)
-	dst = append(dst, h[16:]...)
+	atRecordHash   = 1
+	atRecordEpoch  = atRecordHash + len(Hash{})/2 // of a client's token; a user's has its times here
+	atRecordIssued = atRecordEpoch + len(Epoch{})
+)
+
+func (h Hash) secondHalf() []byte { return h[len(h)/2:] }
+
+// appendClientRecord writes the record of a client's own token.
+func appendClientRecord(dst []byte, h Hash, r *Record) []byte {
+	dst = append(dst, clientRecordV1)
+	dst = append(dst, h.secondHalf()...)
 	dst = append(dst, r.ClientEpoch[:]...)
-	dst = binary.AppendUvarint(dst, uint64(r.IssuedAt.Unix()))
-	dst = binary.AppendUvarint(dst, uint64(r.TTL/time.Second))
+	dst = appendTimes(dst, r)
 	dst = appendText(dst, r.ClientID)
 	dst = appendText(dst, r.Scope)
-	dst = binary.AppendUvarint(dst, uint64(len(r.Audience)))
-	for _, a := range r.Audience {
-		dst = appendText(dst, a)
-	}
-	return dst
+	return appendTexts(dst, r.Audience)
 }
 
-func appendText(dst []byte, text string) []byte {
-	return append(binary.AppendUvarint(dst, uint64(len(text))), text...)
+// appendUserRecord writes the record of a user's access token.
+func appendUserRecord(dst []byte, h Hash, r *Record) []byte {
+	dst = append(dst, userRecordV1)
+	dst = append(dst, h.secondHalf()...)
+	dst = appendTimes(dst, r)
+	dst = appendText(dst, r.Scope)
+	return appendTexts(dst, r.Audience)
 }
 
-// parseRecord reads what appendRecord wrote for the token of hash h. It returns an
-// error that wraps ErrRecord.
-func parseRecord(value []byte, h Hash) (*Record, error) {
-	d := decoder{rest: value}
-	if v := d.byte(); v != recordV1 {
-		return nil, fmt.Errorf("%w: version %d", ErrRecord, v)
-	}
-	if subtle.ConstantTimeCompare(d.take(16), h[16:]) != 1 {
-		return nil, fmt.Errorf("%w: it belongs to another token", ErrRecord)
+func appendTimes(dst []byte, r *Record) []byte {
+	dst = binary.AppendUvarint(dst, uint64(r.IssuedAt.Unix()))
+	return binary.AppendUvarint(dst, uint64(r.TTL/time.Second))
+}
+
+// parseClientRecord reads the record of a client's token of hash h. It returns an error that wraps
+// ErrRecord.
+func parseClientRecord(value []byte, h Hash) (*Record, error) {
+	d := recordReader{rest: value}
+	if err := d.begin(clientRecordV1, h); err != nil {
+		return nil, err
 	}
 	r := &Record{}
 	copy(r.ClientEpoch[:], d.take(len(r.ClientEpoch)))
-	r.IssuedAt = time.Unix(int64(d.uvarint(1<<40)), 0)
-	r.TTL = time.Duration(d.uvarint(1<<32)) * time.Second
-	r.ClientID = d.text()
-	r.Scope = d.text()
-	if n := d.uvarint(maxAudiences); n > 0 {
-		r.Audience = make([]string, n)
-		for i := range r.Audience {
-			r.Audience[i] = d.text()
-		}
-	}
-	if d.failed || len(d.rest) > 0 {
-		return nil, fmt.Errorf("%w: %d bytes do not fit its layout", ErrRecord, len(value))
+	r.IssuedAt, r.TTL = d.times()
+	r.ClientID, r.Scope, r.Audience = d.text(), d.text(), d.texts()
+	if err := d.end(); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
 
-// maxAudiences bounds what a record may claim, so that a broken one costs nothing.
-const maxAudiences = 1 << 8
-
-// decoder reads a record from its front. After the first failure everything is zero.
-type decoder struct {
-	rest   []byte
-	failed bool
-}
-
-func (d *decoder) take(n int) []byte {
-	if d.failed || n > len(d.rest) {
-		d.failed = true
-		return nil
+// parseUserRecord reads the record of a user's token of hash h, and completes it from its session. It
+// returns an error that wraps ErrRecord.
+func parseUserRecord(value []byte, h Hash, s *Session) (*Record, error) {
+	d := recordReader{rest: value}
+	if err := d.begin(userRecordV1, h); err != nil {
+		return nil, err
 	}
-	taken := d.rest[:n]
-	d.rest = d.rest[n:]
-	return taken
-}
-
-func (d *decoder) byte() byte {
-	if b := d.take(1); len(b) == 1 {
-		return b[0]
+	r := &Record{}
+	r.IssuedAt, r.TTL = d.times()
+	r.Scope, r.Audience = d.text(), d.texts()
+	if err := d.end(); err != nil {
+		return nil, err
 	}
-	return 0
+	s.complete(r)
+	return r, nil
 }
 
-func (d *decoder) uvarint(limit uint64) uint64 {
-	v, n := binary.Uvarint(d.rest)
-	if d.failed || n <= 0 || v > limit {
-		d.failed = true
-		return 0
+// begin reads what every record begins with.
+func (d *recordReader) begin(version byte, h Hash) error {
+	if v := d.byte(); v != version {
+		return fmt.Errorf("%w: version %d", ErrRecord, v)
 	}
-	d.rest = d.rest[n:]
-	return v
+	if subtle.ConstantTimeCompare(d.take(len(h)/2), h.secondHalf()) != 1 {
+		return fmt.Errorf("%w: it belongs to another token", ErrRecord)
+	}
+	return nil
 }
 
-func (d *decoder) text() string { return string(d.take(int(d.uvarint(1 << 16)))) }
+func (d *recordReader) times() (issued time.Time, ttl time.Duration) {
+	issued = time.Unix(int64(d.uvarint(1<<40)), 0)
+	return issued, time.Duration(d.uvarint(1<<32)) * time.Second
+}

@@ -41,7 +41,7 @@ func (s *Redis) Now() time.Time { return s.db.Now() }
 
 // Issue implements Store: SET with PX.
 func (s *Redis) Issue(ctx context.Context, t Token, r *Record) error {
-	return s.db.Set(ctx, clientTokenKey(t), appendRecord(make([]byte, 0, 192), t.Hash, r), r.left(s.Now()))
+	return s.db.Set(ctx, clientTokenKey(t), appendClientRecord(make([]byte, 0, 192), t.Hash, r), r.keepFor(s.Now()))
 }
 
 // Load implements Store: GET, or MGET for a user's token.
@@ -56,37 +56,22 @@ func (s *Redis) Load(ctx context.Context, t Token) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseRecord(value, t.Hash)
+	return parseClientRecord(value, t.Hash)
 }
 
-// revokeToken deletes a record if its hash and client are those given. Layout: see appendRecord; the client's id, with its length before
-// it as in ARGV[2], stands behind two uvarints.
-var revokeToken = redisdb.NewScript(`
-local byte, sub, owner = string.byte, string.sub, ARGV[2]
-local v = redis.call('GET', KEYS[1])
-if not v then return 0 end
-if byte(v) ~= 1 or sub(v, 2, 17) ~= ARGV[1] then return redis.error_reply('ERR unreadable token record') end
-local i = 26
-while byte(v, i) > 127 do i = i + 1 end
-i = i + 1
-while byte(v, i) > 127 do i = i + 1 end
-if sub(v, i + 1, i + #owner) ~= owner then
-  if sub(v, i + 1) == sub(owner, 1, #v - i) then return redis.error_reply('ERR unreadable token record') end -- cut
-  return 0
-end
-return redis.call('DEL', KEYS[1])`)
+var revokeClientToken = newScript("fields", "revoke_client_token")
 
 // Revoke implements Store: one script. A repetition by the network layer finds nothing left and reports
 // false; the end itself is the same.
 func (s *Redis) Revoke(ctx context.Context, t Token, clientID string) (bool, error) {
 	switch t.Kind {
 	case Refresh:
-		return s.endFamily(ctx, t.Tag, t.Session, clientID)
+		return s.endSession(ctx, t.Tag, t.Session, clientID)
 	case UserAccess:
-		n, err := s.db.EvalDurable(ctx, revokeUserToken, []string{userTokenKey(t), familyKey(t.Tag, t.Session)}, t.Hash[16:], clientID)
+		n, err := s.db.EvalDurable(ctx, revokeUserToken, []string{userTokenKey(t), sessionKey(t.Tag, t.Session)}, t.Hash.secondHalf(), clientID)
 		return n == int64(1), err
 	}
-	n, err := s.db.EvalDurable(ctx, revokeToken, []string{clientTokenKey(t)}, t.Hash[16:], appendText(make([]byte, 0, 64), clientID))
+	n, err := s.db.EvalDurable(ctx, revokeClientToken, []string{clientTokenKey(t)}, t.Hash.secondHalf(), appendText(make([]byte, 0, 64), clientID))
 	return n == int64(1), err
 }
 
@@ -158,18 +143,10 @@ func (s *Redis) KeepClientEpochs(ctx context.Context, ids []string) error {
 	return s.db.ExpireEach(ctx, keys, foundationLife)
 }
 
-// changeEpoch: KEYS epoch. ARGV "disable", "enable" or "renew", e, life. The value is the epoch, and behind it the last changes: who
-// repeats one of them changes nothing. It deletes before it writes, so that a Redis that is full takes it.
-var changeEpoch = redisdb.NewScript(`
-local zero = string.rep('\0', 8)
-local held = redis.call('GET', KEYS[1]) or ''
-local epoch, changes = string.sub(held, 1, 8), string.sub(held, 9)
-for i = 1, #changes, 8 do if string.sub(changes, i, i + 7) == ARGV[2] then return 0 end end
-if ARGV[1] == 'enable' and epoch ~= zero or ARGV[1] == 'renew' and epoch == zero then return 0 end
-if ARGV[1] == 'disable' then epoch = zero else epoch = ARGV[2] end
-redis.call('DEL', KEYS[1])
-redis.call('SET', KEYS[1], epoch .. ARGV[2] .. string.sub(changes, 1, 24), 'PX', ARGV[3])
-return 1`)
+var changeEpoch = newScript("fields", "change_epoch")
+
+// epochChanges is how many changes of a client's epoch are remembered.
+const epochChanges = 4
 
 func (s *Redis) changeEpoch(ctx context.Context, id, how string, e Epoch) error {
 	_, err := s.db.EvalDurable(ctx, changeEpoch, []string{epochKeyOf(id)}, how, e[:], foundationLife.Milliseconds())
@@ -191,16 +168,12 @@ func (s *Redis) RenewClient(ctx context.Context, id string, e Epoch) error {
 	return s.changeEpoch(ctx, id, "renew", e)
 }
 
-// once: KEYS key. ARGV a random value, life. By the value a repetition by the network layer recognises its own.
-var once = redisdb.NewScript(`
-if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
-if redis.call('GET', KEYS[1]) == ARGV[1] then return 1 end
-return 0`)
+var onceScript = newScript("once")
 
 // Once implements Store.
 func (s *Redis) Once(ctx context.Context, key string, ttl time.Duration) (bool, error) {
 	mine := drawID()
-	v, err := s.softly(ctx, UnconfirmedReplayMark, once, []string{"o:" + key}, mine[:], max(ttl, time.Millisecond).Milliseconds())
+	v, err := s.softly(ctx, UnconfirmedReplayMark, onceScript, []string{"o:" + key}, mine[:], max(ttl, time.Millisecond).Milliseconds())
 	return v == int64(1), err
 }
 

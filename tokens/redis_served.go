@@ -30,71 +30,11 @@ func settle(ctx context.Context) error {
 	}
 }
 
-// beginServing: KEYS lists, times, absent. ARGV names, life. It returns the names that come back: some node's configuration was without
-// them after any node served them last. And those that go: this configuration is the first without them since. And why that could not be
-// noted, where Redis takes no writes at the moment. And the time.
-var beginServing = redisdb.NewScript(`
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local mine, seen, back, gone, unnoted = {}, {}, {}, {}, ''
-local function note(...)
-  local r = redis.pcall(...)
-  if type(r) == 'table' and r.err then unnoted = r.err end
-end
-local function pairsOf(key)
-  local flat, list = redis.call('HSCAN', key, '0', 'COUNT', 1000000)[2], {}
-  for i = 1, #flat, 2 do list[flat[i]] = flat[i + 1] end
-  return list
-end
-for i = 1, #ARGV[1], 8 do mine[string.sub(ARGV[1], i, i + 7)] = true end
-local times, absent = pairsOf(KEYS[2]), pairsOf(KEYS[3])
-for digest, list in pairs(pairsOf(KEYS[1])) do
-  local at = tonumber(times[digest] or 0)
-  for i = 1, #list, 8 do
-    local name = string.sub(list, i, i + 7)
-    if (seen[name] or -1) < at then seen[name] = at end
-  end
-end
-for name, at in pairs(absent) do
-  if mine[name] and (seen[name] or 0) <= tonumber(at) then table.insert(back, name) end
-end
-for name, at in pairs(seen) do
-  if not mine[name] then
-    if at > tonumber(absent[name] or -1) then table.insert(gone, name) end
-    note('HSET', KEYS[3], name, string.format('%.0f', now))
-  end
-end
-note('PEXPIRE', KEYS[3], ARGV[2])
-return {back, gone, unnoted, string.format('%.0f', now)}`)
-
-// servedAfter: KEYS lists, times. ARGV a time. It returns the lists that some node served after it.
-var servedAfter = redisdb.NewScript(`
-local lists, flat = {}, redis.call('HSCAN', KEYS[2], '0', 'COUNT', 1000000)[2]
-for i = 1, #flat, 2 do
-  if tonumber(flat[i + 1]) > tonumber(ARGV[1]) then table.insert(lists, redis.call('HGET', KEYS[1], flat[i]) or '') end
-end
-return lists`)
-
-// serving: KEYS lists, times. ARGV digest, names, life, how long a list is known. Names are sent where Redis does not know them only.
-var serving = redisdb.NewScript(`
-if ARGV[2] ~= '' then
-  redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-elseif not redis.call('HGET', KEYS[1], ARGV[1]) then
-  return 0
-end
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
-redis.call('HSET', KEYS[2], ARGV[1], string.format('%.0f', now))
-local flat = redis.call('HSCAN', KEYS[2], '0', 'COUNT', 1000000)[2]
-for i = 1, #flat, 2 do
-  if now - tonumber(flat[i + 1]) > tonumber(ARGV[4]) then
-    redis.call('HDEL', KEYS[1], flat[i])
-    redis.call('HDEL', KEYS[2], flat[i])
-  end
-end
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-redis.call('PEXPIRE', KEYS[2], ARGV[3])
-return 1`)
+var (
+	beginServing = newScript("clock", "fields", "served", "begin_serving")
+	servedAfter  = newScript("served", "served_after")
+	serving      = newScript("clock", "served", "serving")
+)
 
 // BeginServing implements Store. Where a node without a name began a moment ago, others that go on with it may not have said so
 // since. So a name comes back only if none of them says so within a while.

@@ -8,11 +8,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzParseFamily: what Redis holds is a family, whose body is written back as it was read, or ErrRecord.
-func FuzzParseFamily(f *testing.F) {
+// FuzzParseSession: what Redis holds is a session, whose body is written back as it was read, or ErrRecord.
+func FuzzParseSession(f *testing.F) {
 	tag, id := Tag{1}, SessionID{2}
 	f.Fuzz(func(t *testing.T, value []byte) {
-		a, err := parseFamily(value, tag, id)
+		a, err := parseSession(value, tag, id)
 		if err != nil {
 			require.ErrorIs(t, err, ErrRecord)
 			return
@@ -20,27 +20,27 @@ func FuzzParseFamily(f *testing.F) {
 		require.Equal(t, tag, a.Tag)
 		require.Equal(t, id, a.ID)
 		require.LessOrEqual(t, len(a.Address), MaxAddress)
-		again := fmt.Appendf(append([]byte(nil), value[:atName]...), "%04d%s", len(a.ClientID), a.ClientID)
-		b, err := parseFamily(appendFamilyBody(again, a), tag, id)
+		again := fmt.Appendf(append([]byte(nil), value[:atClientSize]...), "%04d%s", len(a.ClientID), a.ClientID)
+		b, err := parseSession(appendSessionBody(again, a), tag, id)
 		require.NoError(t, err)
 		require.Equal(t, a, b)
 	})
 }
 
-// FuzzParseUserRecord: a user's access token is its family's, and does not outlive it.
+// FuzzParseUserRecord: a user's access token is its session's, and does not outlive it.
 func FuzzParseUserRecord(f *testing.F) {
 	h := HashText("x")
-	family := &Session{ID: SessionID{2}, ClientID: "app", Subject: "u-1", Username: "ada", Expires: time.Unix(1_800_003_600, 0)}
+	session := &Session{ID: SessionID{2}, ClientID: "app", Subject: "u-1", Username: "ada", Expires: time.Unix(1_800_003_600, 0)}
 	f.Fuzz(func(t *testing.T, value []byte) {
-		r, err := parseUserRecord(value, h, family)
+		r, err := parseUserRecord(value, h, session)
 		if err != nil {
 			require.ErrorIs(t, err, ErrRecord)
 			return
 		}
 		require.Equal(t, []string{"app", "u-1", "ada"}, []string{r.ClientID, r.Subject, r.Username})
 		require.GreaterOrEqual(t, r.TTL, time.Duration(0))
-		require.True(t, r.TTL == 0 || !r.IssuedAt.Add(r.TTL).After(family.Expires))
-		again, err := parseUserRecord(appendUserRecord(nil, h, r), h, family)
+		require.True(t, r.TTL == 0 || !r.IssuedAt.Add(r.TTL).After(session.Expires))
+		again, err := parseUserRecord(appendUserRecord(nil, h, r), h, session)
 		require.NoError(t, err)
 		require.Equal(t, r, again)
 	})

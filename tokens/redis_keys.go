@@ -17,8 +17,8 @@ func userKey(kind string, tag Tag, rest []byte) string {
 }
 
 func userTokenKey(t Token) string             { return userKey("t", t.Tag, t.Hash[:16]) }
-func familyKey(tag Tag, f SessionID) string   { return userKey("f", tag, f[:]) }
-func boxKey(tag Tag, f SessionID) string      { return userKey("w", tag, f[:]) }
+func sessionKey(tag Tag, f SessionID) string  { return userKey("f", tag, f[:]) }
+func retryKey(tag Tag, f SessionID) string    { return userKey("w", tag, f[:]) }
 func userEpochKey(tag Tag) string             { return userKey("u", tag, nil) }
 func sessionsKey(tag Tag) string              { return userKey("s", tag, nil) }
 func callKey(tag Tag, c Call) string          { return userKey("x", tag, c[:]) }
