@@ -78,7 +78,7 @@ func steps(t *testing.T) []step {
 		clients.HashSecret("x").String()+`"}]}]`), 0o600))
 	mine := clients.HashSecret("a secret that is known elsewhere").String()
 	of := func(id, detail string, args ...string) step {
-		return step{args: append([]string{"client"}, args...), event: audit.RegistryChanged, client: id, detail: detail}
+		return step{args: append([]string{"client"}, args...), event: audit.ClientChanged, client: id, detail: detail}
 	}
 	on := func(detail, stdin string, args ...string) step {
 		return step{args: append([]string{"user"}, args...), event: audit.UserChanged, detail: detail, stdin: stdin}
@@ -203,7 +203,7 @@ func TestCommandsInTheTrail(t *testing.T) {
 		c.Env = append(os.Environ(), "USER=mallory\"}\n{", "LOGNAME=mallory", "SUDO_USER=mallory")
 		out, err := c.CombinedOutput()
 		require.NoError(t, err, string(out))
-		leaves(t, step{event: audit.RegistryChanged, client: "kept", detail: "disabled"}, read()[before:], "")
+		leaves(t, step{event: audit.ClientChanged, client: "kept", detail: "disabled"}, read()[before:], "")
 	})
 	t.Run("S-33 commands and a node write one file at once, and no line is mixed with another", func(t *testing.T) {
 		p, before := d.serve(t), len(read())
@@ -252,7 +252,7 @@ func TestCommandsInTheTrailUnconfirmed(t *testing.T) {
 		before := len(read())
 		_, code := d.command(t, "", "client", "delete", "gcs_"+strings.Repeat("A", 40), "--yes")
 		require.Equal(t, 1, code, "whether it was there, a failover may say")
-		leaves(t, step{event: audit.RegistryChanged, client: "gcs_[redacted]", detail: "deleted"}, read()[before:], "not_confirmed")
+		leaves(t, step{event: audit.ClientChanged, client: "gcs_[redacted]", detail: "deleted"}, read()[before:], "not_confirmed")
 	})
 }
 

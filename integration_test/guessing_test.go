@@ -78,7 +78,7 @@ func TestLogInsAtOneMoment(t *testing.T) {
 		}
 	})
 	t.Run("nobody was locked out", func(t *testing.T) {
-		require.NotContains(t, a.out.String()+b.out.String(), "locked_out")
+		require.NotContains(t, a.out.String()+b.out.String(), "user_locked_out")
 	})
 	t.Run("V-11 S-12 400 wrong guesses for one user over two nodes: five are compared, and the right one then is wrong", func(t *testing.T) {
 		stranger := func(int) string { return "user-7" }

@@ -462,7 +462,7 @@ func TestOperatorsSurface(t *testing.T) {
 		for range 6 {
 			login(t, p, "ada", "wrong")
 		}
-		within(t, has(`"event":"locked_out"`, `"reason":"user_locked"`))
+		within(t, has(`"event":"user_locked_out"`, `"reason":"user_locked"`))
 		require.Regexp(t, `grantor_login_failures_total\{reason="wrong_password"\} \d+`, p.scrape(), "S-12 failures of all users are metered")
 		require.NoError(t, exec.Command(built(t, module), "reload", "--pid", fmt.Sprint(p.cmd.Process.Pid)).Run())
 		within(t, has(`"event":"config_reloaded"`))

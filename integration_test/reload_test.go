@@ -166,7 +166,7 @@ func TestStopInAReload(t *testing.T) {
 	time.Sleep(time.Second) // it is read, and waits whether the client comes back
 	require.Equal(t, 0, p.stop(os.Interrupt))
 	require.NotContains(t, p.log.String(), `"level":"ERROR"`)
-	require.NotContains(t, p.out.String(), "reload_failed")
+	require.NotContains(t, p.out.String(), "config_reload_failed")
 }
 
 // TestCommandsBesideABrokenFile: a mistake in the file does not stop the operator.

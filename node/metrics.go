@@ -6,18 +6,18 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// observe adds the values that are asked for at each scrape.
+// observe adds the values that are read at each scrape.
 func (r *resources) observe(cur *current) {
 	m := r.metrics
-	m.Counter("grantor_password_checks_total", "Passwords hashed to be compared.",
+	m.Counter("grantor_password_checks_total", "Password hashes computed to check a login.",
 		func() float64 { return float64(r.slots.PasswordChecks()) })
-	m.Gauge("grantor_password_slots", "How many passwords may be hashed at once.",
+	m.Gauge("grantor_password_slots", "Password hashes that may be computed at once.",
 		func() float64 { return float64(r.slots.Size()) })
-	m.Gauge("grantor_password_slots_busy", "How many passwords are being hashed.",
+	m.Gauge("grantor_password_slots_busy", "Password hashes being computed now.",
 		func() float64 { return float64(r.slots.InUse()) })
-	m.Gauge("grantor_client_secrets_expiring", "Clients whose last secret ends within 14 days.",
+	m.Gauge("grantor_client_secrets_expiring", "Clients whose last secret expires within 14 days.",
 		func() float64 { return float64(cur.expiring.Load()) })
-	m.Gauge("grantor_registry_feed_up", "1: this node follows all changes of clients.",
+	m.Gauge("grantor_registry_feed_up", "1: this node reads all changes of clients as they happen.",
 		func() float64 { return truth(cur.now.Load().following() == nil) })
 	if r.stores.db != nil {
 		r.observeWrites()
@@ -31,34 +31,34 @@ func (r *resources) observe(cur *current) {
 func (r *resources) observeWrites() {
 	m := r.metrics
 	if pending, ok := r.stores.tokens.(*tokens.Pending); ok {
-		m.Gauge("grantor_pending_revocations", "Revocations that were answered 503 and are asked for again.",
+		m.Gauge("grantor_pending_revocations", "Revocations that were answered 503 and that the node repeats.",
 			func() float64 { return float64(pending.Len()) })
 	}
-	const unconfirmed = "grantor_unconfirmed_writes_total"
+	const unconfirmed = "grantor_writes_accepted_unconfirmed_total"
 	for _, kind := range []string{tokens.UnconfirmedRotation, tokens.UnconfirmedLogin, tokens.UnconfirmedReplayMark} {
-		m.Counter(unconfirmed, "Writes that were answered although fewer replicas than wait_replicas confirmed them.",
+		m.Counter(unconfirmed, "Logins, rotations and replay marks answered although fewer replicas than wait_replicas confirmed them.",
 			func() float64 { return float64(r.stores.redis.Unconfirmed(kind)) }, "kind", kind)
 	}
-	m.Counter("grantor_redis_data_lost_total", "How often Redis came back without its data, found by this node.",
+	m.Counter("grantor_redis_data_lost_total", "Times that this node found Redis without its data.",
 		func() float64 { return float64(r.key.Lost()) })
-	m.Gauge("grantor_redis_evicts", "1: Redis has an eviction policy, and forgets tokens and revocations when its memory is full.",
+	m.Gauge("grantor_redis_evicts", "1: Redis has an eviction policy: when its memory is full, it deletes tokens and revocations.",
 		func() float64 { return truth(r.evicts.Load()) })
-	m.Counter("grantor_redis_unconfirmed_writes_total", "Revocations and changes that are done and that too few replicas confirmed.",
+	m.Counter("grantor_redis_unconfirmed_writes_total", "Writes that are done on the primary and that too few replicas confirmed.",
 		func() float64 { return float64(r.stores.db.Stats().Unconfirmed) })
 }
 
 // observeReplicas adds which servers of Redis answer, and how many are in step.
 func (r *resources) observeReplicas() {
 	m, stats := r.metrics, r.stores.db.Stats
-	m.Gauge("grantor_redis_up", "1: every Redis that takes writes answers.",
+	m.Gauge("grantor_redis_up", "1: every Redis primary answers.",
 		func() float64 { return truth(stats().Silent == 0) })
-	m.Gauge("grantor_redis_breaker_open", "How many Redis servers are not asked because they did not answer.",
+	m.Gauge("grantor_redis_breaker_open", "Redis primaries to which no commands are sent because they did not answer.",
 		func() float64 { return float64(stats().Silent) })
-	m.Gauge("grantor_redis_replicas_wanted", "How many replicas must confirm revocations and changes; 0 where there never were any.",
+	m.Gauge("grantor_redis_replicas_wanted", "Replicas that must confirm a revocation or change; 0 where Redis never had a replica.",
 		func() float64 { return float64(stats().ReplicasWanted) })
-	m.Gauge("grantor_redis_replicas_seen", "How many replicas are in step; of a Cluster those of the primary with fewest.",
+	m.Gauge("grantor_redis_replicas_seen", "Replicas in sync; of a Cluster, those of the primary with the fewest.",
 		func() float64 { return float64(stats().ReplicasSeen) })
-	m.Gauge("grantor_redis_primary_proven", "1: a write of this node was taken lately by a Redis that is the primary still.",
+	m.Gauge("grantor_redis_primary_proven", "1: this node has lately proven that the Redis it uses is still the primary.",
 		func() float64 { return truth(r.beat.Fresh(clients.StaleAfter) == nil) })
 }
 
@@ -67,25 +67,25 @@ func (r *resources) observeConnections() {
 	m, stats := r.metrics, r.stores.db.Stats
 	m.Gauge("grantor_redis_connections", "Open connections to Redis.",
 		func() float64 { return float64(stats().Connections) })
-	m.Counter("grantor_redis_batches_total", "Pipelines that carried commands of several requests.",
+	m.Counter("grantor_redis_pipelines_total", "Pipelines that carried the commands of several requests.",
 		func() float64 { return float64(stats().Batches) })
-	m.Counter("grantor_redis_shared_commands_total", "Commands in such pipelines.",
+	m.Counter("grantor_redis_pipelined_commands_total", "Commands sent in pipelines of several requests.",
 		func() float64 { return float64(stats().Batched) })
-	m.Counter("grantor_redis_refused_total", "Commands refused because too many waited.",
+	m.Counter("grantor_redis_refused_commands_total", "Commands refused because the queue was full.",
 		func() float64 { return float64(stats().Refused) })
 }
 
 // observeRegistry adds how look-ups of registered clients end.
 func (r *resources) observeRegistry(cur *current) {
 	feed := func() clients.CacheStats { return cur.now.Load().live.Stats() }
-	r.metrics.Gauge("grantor_registry_clients_cached", "Clients of Redis that this node keeps in memory.",
+	r.metrics.Gauge("grantor_registry_clients_cached", "Clients registered in Redis that this node keeps in memory.",
 		func() float64 { return float64(feed().Cached) })
 	for result, value := range map[string]func(clients.CacheStats) uint64{
 		"hit":     func(s clients.CacheStats) uint64 { return s.Hits },
 		"miss":    func(s clients.CacheStats) uint64 { return s.Misses - s.Unknown },
 		"unknown": func(s clients.CacheStats) uint64 { return s.Unknown },
 	} {
-		r.metrics.Counter("grantor_registry_lookups_total", "Look-ups of clients of Redis since the last reload.",
+		r.metrics.Counter("grantor_registry_lookups_total", "Lookups of clients registered in Redis since the last reload.",
 			func() float64 { return float64(value(feed())) }, "result", result)
 	}
 }
@@ -97,7 +97,7 @@ func (r *resources) observeReader(front *server.Front) {
 	}
 	r.metrics.Counter("grantor_http1_requests_total", "Plain requests that http1 read.",
 		func() float64 { return float64(front.ReadStats().Plain) })
-	r.metrics.Counter("grantor_http1_idle_closed_total", "Idle connections that were closed to make place for others.",
+	r.metrics.Counter("grantor_http1_idle_closed_total", "Idle connections closed because the listener was near its bound.",
 		func() float64 { return float64(front.ReadStats().Closed) })
 	for reason := range front.ReadStats().HandedOn {
 		r.metrics.Counter("grantor_http1_handed_on_total", "Connections that http1 handed on to net/http, by reason.",

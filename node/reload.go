@@ -95,7 +95,7 @@ func (n *Node) recordFailure(ctx context.Context, err error) {
 	n.resources.metrics.Reloaded(false)
 	if text := err.Error(); text != n.reloads.failed {
 		n.reloads.failed = text
-		n.resources.trail.Record(ctx, audit.Event{Event: audit.ReloadFailed, Actor: "operator"})
+		n.resources.trail.Record(ctx, audit.Event{Event: audit.ConfigReloadFailed, Actor: "operator"})
 	}
 }
 

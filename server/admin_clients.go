@@ -74,7 +74,7 @@ func (s *Server) createClient(x *exchange) error {
 	}
 	s.tellPassedOver(x, r.ClientID, r.JWKS)
 	err := s.cfg.Manager.Create(x, &clients.Stored{Registration: r})
-	return s.changed(x, change{audit.RegistryChanged, r.ClientID, audit.Created, http.StatusCreated, answer}, err)
+	return s.changed(x, change{audit.ClientChanged, r.ClientID, audit.Created, http.StatusCreated, answer}, err)
 }
 
 // tellPassedOver says which keys of a registered set are not taken (RFC 7517 §5): the answer shows those that are.
@@ -125,13 +125,13 @@ func (s *Server) changeClient(x *exchange) error {
 		}
 		return adminMay(&st.Registration)
 	})
-	return s.changed(x, change{audit.RegistryChanged, id, audit.Changed, http.StatusOK, d}, err)
+	return s.changed(x, change{audit.ClientChanged, id, audit.Changed, http.StatusOK, d}, err)
 }
 
 func (s *Server) deleteClient(x *exchange) error {
 	id := x.gin.Param("id")
 	err := s.cfg.Manager.Delete(x, id)
-	return s.changed(x, change{event: audit.RegistryChanged, client: id, detail: audit.Deleted}, err)
+	return s.changed(x, change{event: audit.ClientChanged, client: id, detail: audit.Deleted}, err)
 }
 
 func (s *Server) disableClient(x *exchange) error { return s.switchClient(x, true, audit.Disabled) }
@@ -140,11 +140,11 @@ func (s *Server) enableClient(x *exchange) error  { return s.switchClient(x, fal
 func (s *Server) switchClient(x *exchange, off bool, what string) error {
 	id := x.gin.Param("id")
 	err := s.cfg.Manager.SetDisabled(x, id, off)
-	return s.changed(x, change{event: audit.RegistryChanged, client: id, detail: what}, err)
+	return s.changed(x, change{event: audit.ClientChanged, client: id, detail: what}, err)
 }
 
 func (s *Server) revokeClientTokens(x *exchange) error {
 	id := x.gin.Param("id")
 	err := s.cfg.Manager.RevokeTokens(x, id)
-	return s.changed(x, change{event: audit.RegistryChanged, client: id, detail: audit.TokensRevoked}, err)
+	return s.changed(x, change{event: audit.ClientChanged, client: id, detail: audit.TokensRevoked}, err)
 }

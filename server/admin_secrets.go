@@ -62,11 +62,11 @@ func (s *Server) rotateSecret(x *exchange) error {
 	} else {
 		answer.Ended = done.Ended
 	}
-	return s.changed(x, change{audit.RegistryChanged, answer.ClientID, audit.SecretRotated, http.StatusCreated, answer}, err)
+	return s.changed(x, change{audit.ClientChanged, answer.ClientID, audit.SecretRotated, http.StatusCreated, answer}, err)
 }
 
 func (s *Server) revokeSecret(x *exchange) error {
 	id := x.gin.Param("id")
 	err := s.cfg.Manager.RevokeSecret(x, id, x.gin.Param("secret"))
-	return s.changed(x, change{event: audit.RegistryChanged, client: id, detail: audit.SecretRevoked}, err)
+	return s.changed(x, change{event: audit.ClientChanged, client: id, detail: audit.SecretRevoked}, err)
 }

@@ -41,7 +41,7 @@ func (s *Server) recordRefusal(x *exchange, e *Error) {
 	event := audit.Event{Event: audit.TokenRefused, Grant: x.grant, Reason: x.reason, Client: x.claimed}
 	switch {
 	case x.reason == "user_locked" || x.reason == "address_locked":
-		event.Event = audit.LockedOut
+		event.Event = audit.UserLockedOut
 		if x.locked != "" {
 			event.Subject = s.codec.Tag(x.locked).String()
 		}
@@ -52,7 +52,7 @@ func (s *Server) recordRefusal(x *exchange, e *Error) {
 	case x.endpoint != "token" && e.Code != codeInvalidClient:
 		return
 	}
-	event.Stranger = x.client == nil || x.client.Public()
+	event.Unauthenticated = x.client == nil || x.client.Public()
 	s.record(x, event)
 }
 
@@ -62,7 +62,7 @@ func (s *Server) recordRefresh(reason tokens.Reason) {
 	case tokens.ReasonReuse:
 		s.cfg.Metrics.Refreshed(metrics.RefreshReuse)
 	case tokens.ReasonLostRotation:
-		s.cfg.Metrics.Refreshed(metrics.RefreshLost)
+		s.cfg.Metrics.Refreshed(metrics.RefreshRotationLost)
 	default:
 		s.cfg.Metrics.Refreshed(metrics.RefreshRefused)
 	}

@@ -67,7 +67,7 @@ func TestRightPasswordsAtOneMoment(t *testing.T) {
 				all.Wait()
 				require.Positive(t, good.Load())
 			}
-			require.NotContains(t, read(), audit.LockedOut)
+			require.NotContains(t, read(), audit.UserLockedOut)
 		})
 	}
 }
@@ -140,11 +140,11 @@ func TestLocked(t *testing.T) {
 		for _, line := range strings.Split(strings.TrimSpace(lines), "\n") {
 			var e audit.Event
 			require.NoError(t, json.Unmarshal([]byte(line), &e))
-			if e.Event == audit.LockedOut {
+			if e.Event == audit.UserLockedOut {
 				require.Equal(t, f.server.codec.Tag("u-1").String(), e.Subject)
 			}
 		}
-		require.Contains(t, lines, audit.LockedOut)
+		require.Contains(t, lines, audit.UserLockedOut)
 	})
 }
 

@@ -83,7 +83,7 @@ func (m *measuredStore) StartSession(ctx context.Context, l *tokens.SessionStart
 
 // Session implements tokens.Store.
 func (m *measuredStore) Session(ctx context.Context, t tokens.Token) (*tokens.Session, error) {
-	ctx, o := m.begin(ctx, "family")
+	ctx, o := m.begin(ctx, "session")
 	f, err := m.Store.Session(ctx, t)
 	o.end(err)
 	return f, err

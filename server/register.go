@@ -92,7 +92,7 @@ func (s *Server) register(x *exchange) error {
 	err = s.cfg.Manager.Create(x, st)
 	answer := describe(base, &st.Registration, st.CreatedAt, token)
 	answer.ClientSecret, answer.SecretEnds = secret, new(int64(0))
-	return s.changed(x, change{audit.RegistryChanged, st.ClientID, "registered", http.StatusCreated, answer}, err)
+	return s.changed(x, change{audit.ClientChanged, st.ClientID, "registered", http.StatusCreated, answer}, err)
 }
 
 // describe writes the answer, below the URL that base gives.
@@ -166,7 +166,7 @@ func (s *Server) replaceRegistration(x *exchange) error {
 	if errors.Is(err, clients.ErrUnknown) {
 		return errRegistrationToken(x) // deleted, disabled or given another token meanwhile
 	}
-	c := change{event: audit.RegistryChanged, client: x.stored.ClientID, detail: "replaced by its own token", status: http.StatusOK}
+	c := change{event: audit.ClientChanged, client: x.stored.ClientID, detail: "replaced by its own token", status: http.StatusOK}
 	if d != nil {
 		c.answer = describe(base, &d.Registration, x.stored.CreatedAt, x.registrationToken)
 	}
@@ -179,5 +179,5 @@ func (s *Server) deleteRegistration(x *exchange) error {
 	if errors.Is(err, clients.ErrUnknown) && !errors.Is(err, clients.ErrNotConfirmed) {
 		err = nil // somebody else was faster
 	}
-	return s.changed(x, change{event: audit.RegistryChanged, client: x.stored.ClientID, detail: "deleted by its own token"}, err)
+	return s.changed(x, change{event: audit.ClientChanged, client: x.stored.ClientID, detail: "deleted by its own token"}, err)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
-// The kinds of writes that are answered by the primary's word, as grantor_unconfirmed_writes_total names them.
+// The kinds of writes that are answered by the primary's word, as grantor_writes_accepted_unconfirmed_total names them.
 const (
 	UnconfirmedRotation   = "rotation"
 	UnconfirmedLogin      = "login"

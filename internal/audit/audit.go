@@ -14,20 +14,20 @@ import (
 
 // Names of events.
 const (
-	TokenIssued     = "token_issued"
-	TokenRefreshed  = "token_refreshed"
-	TokenRefused    = "token_refused"
-	TokenRevoked    = "token_revoked"
-	ReuseDetected   = "reuse_detected"           // an alarm: a used refresh token came again
-	RotationLost    = "refresh_rotation_lost"    // Redis lost a rotation
-	RetrySuspicious = "refresh_retry_suspicious" // a retry of a refresh from another network, or much later
-	LockedOut       = "locked_out"
-	ClientLockedOut = "client_locked_out"
-	RegistryChanged = "registry_changed"
-	UserChanged     = "user_changed"
-	ConfigReloaded  = "config_reloaded"
-	ReloadFailed    = "reload_failed"
-	KeysRotated     = "keys_rotated"
+	TokenIssued        = "token_issued"
+	TokenRefreshed     = "token_refreshed"
+	TokenRefused       = "token_refused"
+	TokenRevoked       = "token_revoked"
+	ReuseDetected      = "reuse_detected"           // an alarm: a used refresh token came again
+	RotationLost       = "refresh_rotation_lost"    // Redis lost a rotation
+	RetrySuspicious    = "refresh_retry_suspicious" // a retry of a refresh from another network, or much later
+	UserLockedOut      = "user_locked_out"
+	ClientLockedOut    = "client_locked_out"
+	ClientChanged      = "client_changed"
+	UserChanged        = "user_changed"
+	ConfigReloaded     = "config_reloaded"
+	ConfigReloadFailed = "config_reload_failed"
+	KeysRotated        = "keys_rotated"
 )
 
 // Event is one thing that happened.
@@ -46,7 +46,7 @@ type Event struct {
 	Detail    string    `json:"detail,omitempty"`
 	Peer      string    `json:"peer,omitempty"`
 
-	Stranger bool `json:"-"` // caused by a caller who proved nothing: anybody can cause as many as they like
+	Unauthenticated bool `json:"-"` // caused by a caller who proved nothing: anybody can cause as many as they like
 }
 
 // line is the event as JSON.

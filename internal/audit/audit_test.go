@@ -149,7 +149,7 @@ func TestRedisSinkUnderFlood(t *testing.T) {
 			}
 		})
 		for i := range 120_000 {
-			trail.Record(t.Context(), audit.Event{Event: audit.TokenRefused, Reason: "unknown_client", Client: "x", Stranger: true})
+			trail.Record(t.Context(), audit.Event{Event: audit.TokenRefused, Reason: "unknown_client", Client: "x", Unauthenticated: true})
 			if i%1000 == 0 {
 				trail.Record(t.Context(), audit.Event{Event: audit.ReuseDetected, Actor: "app"})
 			}

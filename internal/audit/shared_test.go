@@ -26,7 +26,7 @@ func TestSharedFile(t *testing.T) {
 				sink := audit.NewWriter(f)
 				trail := audit.New(sink, slog.New(slog.DiscardHandler), nil)
 				for range events {
-					trail.Record(t.Context(), audit.Change(audit.RegistryChanged, "job", audit.Changed, false))
+					trail.Record(t.Context(), audit.Change(audit.ClientChanged, "job", audit.Changed, false))
 				}
 				sink.Close()
 				_ = f.Close()

@@ -51,7 +51,7 @@ func (s *Sink) RunIn(start func(task string, run func(context.Context))) {
 
 // of returns the sink that takes an event.
 func (s *Sink) of(e *Event) *Sink {
-	if e.Stranger && s.strangers != nil {
+	if e.Unauthenticated && s.strangers != nil {
 		return s.strangers
 	}
 	return s

@@ -172,7 +172,7 @@ func wasMade(err error) bool { return err == nil || errors.Is(err, clients.ErrNo
 
 // registryChange is the event of a change of a client that was made.
 func registryChange(id, detail string, err error) audit.Event {
-	return audit.Change(audit.RegistryChanged, id, detail, err != nil)
+	return audit.Change(audit.ClientChanged, id, detail, err != nil)
 }
 
 // settled is the answer to a change: nothing where it was not made, and what is not confirmed as an error beside it.

@@ -1,6 +1,8 @@
-// Package metrics counts what happens at the level of OAuth, for Prometheus. Labels take values of our own making alone:
-// endpoints, error codes, reasons; never a client, a user, an address or a text of a request, so that hostile
-// requests cannot add series. A nil *Metrics counts nothing.
+// Package metrics counts what happens at the level of OAuth, for Prometheus. A nil *Metrics counts
+// nothing.
+//
+// Label values come from Grantor alone: endpoints, error codes, reasons. A client, a user, an address
+// or a text of a request is never a label, so hostile requests cannot add series.
 package metrics
 
 import (
@@ -35,35 +37,35 @@ type Metrics struct {
 	reloadTime     prometheus.Gauge
 }
 
-// New returns metrics that are all zero. version is the program's.
+// New returns metrics that are all zero. version is the version of Grantor.
 func New(version string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.requests = m.counters("grantor_http_requests_total", "Requests by endpoint and status.", "endpoint", "code")
-	m.duration = m.histograms("grantor_http_request_duration_seconds", "Time of requests in seconds.",
+	m.duration = m.histograms("grantor_http_request_duration_seconds", "Duration of requests in seconds.",
 		[]float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}, "endpoint")
 	m.issued = m.counters("grantor_tokens_issued_total", "Access tokens issued.", "grant_type", "format")
-	m.refusals = m.counters("grantor_refusals_total", "Requests refused, by error code and true reason.", "endpoint", "error", "reason")
+	m.refusals = m.counters("grantor_refusals_total", "Requests refused, by error code and internal reason.", "endpoint", "error", "reason")
 	m.introspections = m.counters("grantor_introspections_total", "Introspections by result.", "result")
-	m.revocations = m.counters("grantor_revocations_total", "Revocations: what ended something, and what found nothing to end.", "result")
+	m.revocations = m.counters("grantor_revocations_total", "Revocation requests: a token was ended, or there was nothing to end.", "result")
 	m.refreshes = m.counters("grantor_refreshes_total", "Uses of refresh tokens by result.", "result")
-	m.loginFailures = m.counters("grantor_login_failures_total", "Failed log-ins of all users by reason.", "reason")
-	m.store = m.histograms("grantor_store_duration_seconds", "Time of the token store's operations in seconds.",
+	m.loginFailures = m.counters("grantor_login_failures_total", "Failed logins of all users by reason.", "reason")
+	m.store = m.histograms("grantor_store_duration_seconds", "Duration of the token store's operations in seconds.",
 		[]float64{.0001, .00025, .0005, .001, .0025, .005, .01, .05, .1, .5, 1}, "operation")
-	m.storeErrors = m.counters("grantor_store_errors_total", "Operations that the token store could not do or not confirm, by what became of them.", "operation", "outcome")
+	m.storeErrors = m.counters("grantor_store_errors_total", "Token store operations that failed or were not confirmed, by outcome.", "operation", "outcome")
 	m.auditEvents = m.counters("grantor_audit_events_total", "Events of the audit trail.", "event")
 	m.auditDropped = m.counter("grantor_audit_dropped_total", "Events that could not be written to the audit trail.")
-	m.taskUp = m.gauges("grantor_background_task_up", "1: the background task runs; 0: it ended and begins again after a pause.", "task")
-	m.taskFailures = m.counters("grantor_background_task_failures_total", "How often a background task ended while the node served.", "task")
-	m.reloadSuccess = m.gauge("grantor_config_reload_success", "1: the configuration on disk is in force; 0: it is broken and an older one is.")
-	m.reloadTime = m.gauge("grantor_config_reload_timestamp_seconds", "When the configuration in force was loaded, in Unix seconds.")
-	build := m.gauges("grantor_build_info", "1, with the program's version.", "version")
+	m.taskUp = m.gauges("grantor_background_task_up", "1: the background task runs; 0: it ended and waits to be restarted.", "task")
+	m.taskFailures = m.counters("grantor_background_task_failures_total", "Times that a background task ended while the node served.", "task")
+	m.reloadSuccess = m.gauge("grantor_config_reload_success", "1: the configuration on disk is in force; 0: it is invalid and an older configuration is.")
+	m.reloadTime = m.gauge("grantor_config_reload_timestamp_seconds", "Time when the configuration in force was loaded, in Unix seconds.")
+	build := m.gauges("grantor_build_info", "Always 1; the label is the version of Grantor.", "version")
 	build.WithLabelValues(version).Set(1)
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.begin()
 	return m
 }
 
-// begin makes the series that alerts ask for, so that they are there before anything happens.
+// begin creates the series that alerts use, so that they exist before the first event.
 func (m *Metrics) begin() {
 	for _, r := range []string{"active", "inactive"} {
 		m.introspections.WithLabelValues(r)
@@ -71,12 +73,12 @@ func (m *Metrics) begin() {
 	for _, r := range []string{"ended", "nothing"} {
 		m.revocations.WithLabelValues(r)
 	}
-	for _, operation := range []string{"issue", "load", "login", "family", "rotate", "revoke"} {
+	for _, operation := range []string{"issue", "load", "login", "session", "rotate", "revoke"} {
 		for _, outcome := range []string{OutcomeNotDone, OutcomeNotConfirmed, OutcomeUnknown} {
 			m.storeErrors.WithLabelValues(operation, outcome)
 		}
 	}
-	for _, r := range []string{RefreshRotated, RefreshRetried, RefreshSuspicious, RefreshReissued, RefreshReuse, RefreshLost, RefreshRefused} {
+	for _, r := range []string{RefreshRotated, RefreshRetried, RefreshSuspicious, RefreshReissued, RefreshReuse, RefreshRotationLost, RefreshRefused} {
 		m.refreshes.WithLabelValues(r)
 	}
 	for _, r := range []string{"unknown_user", "wrong_password", "user_disabled", "no_usable_password", "user_locked", "address_locked"} {
@@ -89,77 +91,6 @@ func (m *Metrics) begin() {
 		m.duration.WithLabelValues(e)
 	}
 	m.Reloaded(true)
-}
-
-// Values of the label outcome of grantor_store_errors_total, and of the member outcome of an answer of 503.
-const (
-	OutcomeNotDone      = "not_done"      // nothing was changed
-	OutcomeNotConfirmed = "not_confirmed" // done, and too few replicas confirmed it
-	OutcomeUnknown      = "unknown"       // the answer was lost
-)
-
-// Values of the label result of grantor_refreshes_total.
-const (
-	RefreshRotated    = "rotated"          // the usual case
-	RefreshRetried    = "retried"          // the same answer again
-	RefreshSuspicious = "retry_suspicious" // the same answer again, to another network or much later
-	RefreshReissued   = "reissued"         // a retry that came too late through an outage: a new pair
-	RefreshReuse      = "reuse"            // a used token came again: the session was ended
-	RefreshLost       = "lost_rotation"    // Redis lost a rotation: the session was ended
-	RefreshRefused    = "refused"          // all else
-)
-
-func (m *Metrics) counters(name, help string, labels ...string) *prometheus.CounterVec {
-	v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-	m.registry.MustRegister(v)
-	return v
-}
-
-func (m *Metrics) counter(name, help string) prometheus.Counter {
-	v := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
-	m.registry.MustRegister(v)
-	return v
-}
-
-func (m *Metrics) gauge(name, help string) prometheus.Gauge {
-	v := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
-	m.registry.MustRegister(v)
-	return v
-}
-
-func (m *Metrics) gauges(name, help string, labels ...string) *prometheus.GaugeVec {
-	v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
-	m.registry.MustRegister(v)
-	return v
-}
-
-func (m *Metrics) histograms(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
-	m.registry.MustRegister(v)
-	return v
-}
-
-// Gauge adds a value that is asked for at each scrape.
-func (m *Metrics) Gauge(name, help string, value func() float64) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
-}
-
-// Counter adds a count that is asked for at each scrape; labels are constant pairs of name and value.
-func (m *Metrics) Counter(name, help string, value func() float64, labels ...string) {
-	fixed := prometheus.Labels{}
-	for i := 0; i+1 < len(labels); i += 2 {
-		fixed[labels[i]] = labels[i+1]
-	}
-	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: fixed}, value))
-}
-
-// LabelledGauge adds a value with constant labels that is asked for at each scrape.
-func (m *Metrics) LabelledGauge(name, help string, value func() float64, labels ...string) {
-	fixed := prometheus.Labels{}
-	for i := 0; i+1 < len(labels); i += 2 {
-		fixed[labels[i]] = labels[i+1]
-	}
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: fixed}, value))
 }
 
 // Handler serves the metrics in the formats that Prometheus asks for.
@@ -176,7 +107,7 @@ func (m *Metrics) Request(endpoint string, code int, took time.Duration) {
 	m.duration.WithLabelValues(endpoint).Observe(took.Seconds())
 }
 
-// statusText saves an allocation for the statuses of every day.
+// statusText saves an allocation for the common statuses.
 func statusText(code int) string {
 	switch code {
 	case http.StatusOK:
@@ -236,14 +167,15 @@ func (m *Metrics) Refreshed(result string) {
 	}
 }
 
-// LoginFailed counts a failed log-in (docs/conformance.md S-12).
+// LoginFailed counts a failed login (docs/conformance.md S-12).
 func (m *Metrics) LoginFailed(reason string) {
 	if m != nil {
 		m.loginFailures.WithLabelValues(reason).Inc()
 	}
 }
 
-// Stored counts an operation of the token store. outcome is what became of one that failed; "": it did not.
+// Stored counts an operation of the token store. outcome is an Outcome constant of a failed
+// operation, "" of a successful one.
 func (m *Metrics) Stored(operation string, took time.Duration, outcome string) {
 	if m == nil {
 		return
@@ -270,7 +202,7 @@ func (m *Metrics) Background(task string, running bool) {
 	if m == nil {
 		return
 	}
-	failures := m.taskFailures.WithLabelValues(task) // there from the beginning, so that its first rise is seen
+	failures := m.taskFailures.WithLabelValues(task) // exists from the start, so alerts see its first rise
 	if running {
 		m.taskUp.WithLabelValues(task).Set(1)
 		return

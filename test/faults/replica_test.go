@@ -54,9 +54,9 @@ func TestReplicaAway(t *testing.T) {
 			require.Eventually(t, func() bool { return strings.Contains(n.out.String(), "refresh_token_reused") }, 5*time.Second, 20*time.Millisecond)
 			require.Equal(t, `{"active":false}`, p.introspect(t.Context(), n, third.Access).body)
 			values := scrape(t, d.config)
-			unconfirmed := values[`grantor_unconfirmed_writes_total{kind="rotation"}`]
+			unconfirmed := values[`grantor_writes_accepted_unconfirmed_total{kind="rotation"}`]
 			require.Positive(t, unconfirmed)
-			require.Positive(t, values[`grantor_unconfirmed_writes_total{kind="login"}`])
+			require.Positive(t, values[`grantor_writes_accepted_unconfirmed_total{kind="login"}`])
 			require.Equal(t, 1.0, values[`grantor_refreshes_total{result="reuse"}`])
 			require.GreaterOrEqual(t, values["grantor_pending_revocations"], 2.0, "the end of the session is asked for again too")
 
