@@ -128,12 +128,12 @@ func checkConfig(t *testing.T, text string) {
 func TestMetricNames(t *testing.T) {
 	name := regexp.MustCompile(`grantor_[a-z_]+`)
 	known := map[string]bool{}
-	for _, n := range name.FindAllString(read(t, "../metrics/metrics.go")+read(t, "../cli/base.go"), -1) {
+	for _, n := range name.FindAllString(read(t, "../internal/metrics/metrics.go")+read(t, "../node/metrics.go"), -1) {
 		known[n] = true
 	}
 	require.Greater(t, len(known), 20)
 	suffix := regexp.MustCompile(`_(bucket|sum|count)$`)
-	for _, file := range []string{"grafana/grantor.json", "prometheus/alerts.yml", "../docs/operations.md"} {
+	for _, file := range []string{"grafana/grantor.json", "prometheus/alerts.yml", "../docs/operations.md", "../docs/redis.md"} {
 		for _, n := range name.FindAllString(read(t, file), -1) {
 			require.True(t, known[n] || known[suffix.ReplaceAllString(n, "")], "%s: %s is no metric", file, n)
 		}
