@@ -99,12 +99,13 @@ func (v *Introspection) Verify(ctx context.Context, token string) (*Token, error
 	if t := v.cache.get(key, time.Now()); t != nil {
 		return t, nil
 	}
-	t, err := v.ask(ctx, token)
-	if err != nil {
-		return nil, err
-	}
-	v.cache.put(key, t, time.Now())
-	return t, nil
+	return v.cache.flights.do(ctx, key, func() (*Token, error) {
+		t, err := v.ask(ctx, token)
+		if err == nil {
+			v.cache.put(key, t, time.Now())
+		}
+		return t, err
+	})
 }
 
 // answer is what RFC 7662 §2.2 lets a server say. Active is a pointer: an answer without it is none.

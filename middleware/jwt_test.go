@@ -102,7 +102,7 @@ func (a *issuer) claims(change map[string]any) map[string]any {
 	return c
 }
 
-func sign(t *testing.T, alg, kid, typ string, key, claims any) string {
+func sign(t testing.TB, alg, kid, typ string, key, claims any) string {
 	t.Helper()
 	opts := (&jose.SignerOptions{}).WithHeader("kid", kid)
 	if typ != "" {
@@ -119,7 +119,7 @@ func sign(t *testing.T, alg, kid, typ string, key, claims any) string {
 	return out
 }
 
-func (a *issuer) token(t *testing.T, change map[string]any) string {
+func (a *issuer) token(t testing.TB, change map[string]any) string {
 	t.Helper()
 	return sign(t, "ES256", "ec", "at+jwt", signing().ec, a.claims(change))
 }

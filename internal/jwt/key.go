@@ -133,11 +133,24 @@ func (k *key) fits(alg string) bool {
 	case *rsa.PublicKey:
 		return slices.Contains([]string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}, alg)
 	case *ecdsa.PublicKey:
-		return alg == map[int]string{256: "ES256", 384: "ES384", 521: "ES512"}[public.Curve.Params().BitSize]
+		return alg == algorithmOf(public)
 	case ed25519.PublicKey:
 		return edwards(alg)
 	}
 	return false
+}
+
+// algorithmOf returns the only algorithm of a curve (RFC 7518 §3.4).
+func algorithmOf(k *ecdsa.PublicKey) string {
+	switch k.Curve.Params().BitSize {
+	case 256:
+		return "ES256"
+	case 384:
+		return "ES384"
+	case 521:
+		return "ES512"
+	}
+	return ""
 }
 
 // edwards says whether alg names Ed25519, in the old or the new way (RFC 9864 §2.2).

@@ -120,17 +120,16 @@ func (s *KeySet) has(kid string) bool {
 	return false
 }
 
-// candidates returns the keys that a token may have been signed with: those of its kid, or, when it names none, all
-// that fit its algorithm. A kid is compared with known ones and nothing else is done with it.
-func (s *KeySet) candidates(h jws.Header, now time.Time) (public []any) {
+// candidates returns the places of the keys that a token may have been signed with: those of its kid, or, when it names
+// none, all that fit its algorithm. A kid is compared with known ones and nothing else is done with it.
+func (s *KeySet) candidates(h jws.Header, now time.Time) (places []int) {
 	for i := range s.keys {
 		k := &s.keys[i]
-		over := !k.until.IsZero() && !now.Before(k.until)
-		if (h.KeyID == "" || k.id == h.KeyID) && k.fits(h.Algorithm) && !over && len(public) < maxTried {
-			public = append(public, k.public)
+		if k.named(h.KeyID) && k.fits(h.Algorithm) && !k.over(now) && len(places) < maxTried {
+			places = append(places, i)
 		}
 	}
-	return public
+	return places
 }
 
 // UnmarshalJSON is ParseKeySet.

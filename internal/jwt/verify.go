@@ -1,37 +1,28 @@
 package jwt
 
-import (
-	"context"
-	"fmt"
-)
+import "context"
 
 // Verify checks the signature by the keys of src and returns the claims, of which nothing is checked yet. It returns
 // NoKey or BadSignature, or src's error, which is no TokenError.
 func (u *Unverified) Verify(ctx context.Context, src Source) (*Claims, error) {
-	if u.nullSignature() {
-		return nil, BadSignature
+	if _, err := u.Prove(ctx, src); err != nil {
+		return nil, err
 	}
-	set, err := src.Keys(ctx, u.header.KeyID)
-	if err != nil {
-		return nil, fmt.Errorf("the keys cannot be had: %w", err)
-	}
-	keys := set.candidates(u.header, u.now())
-	if len(keys) == 0 {
-		return nil, NoKey
-	}
-	for _, public := range keys {
-		if u.signedBy(public) {
-			return u.claims, nil
-		}
-	}
-	return nil, BadSignature
+	return u.claims, nil
 }
 
 // nullSignature finds ECDSA signatures with r = 0 or s = 0, which good implementations refuse and CVE-2022-21449 did
 // not, and those of the wrong length (RFC 7518 §3.4).
 func (u *Unverified) nullSignature() bool {
-	n := map[string]int{"ES256": 32, "ES384": 48, "ES512": 66}[u.header.Algorithm]
-	if n == 0 {
+	n := 0
+	switch u.header.Algorithm {
+	case "ES256":
+		n = 32
+	case "ES384":
+		n = 48
+	case "ES512":
+		n = 66
+	default:
 		return false
 	}
 	return len(u.signature) != 2*n || allZero(u.signature[:n]) || allZero(u.signature[n:])

@@ -1,0 +1,121 @@
+package middleware
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+
+	"github.com/grantor-auth/grantor/internal/jwt"
+)
+
+// verifiedToken is a JWT whose signature was good, and by which key. Its times and audience are judged at each use.
+type verifiedToken struct {
+	token *Token
+	proof jwt.Proof
+	bytes int // of the text
+}
+
+// verify returns a good token, or a jwt.TokenError, or the error of keys that cannot be had.
+func (v *JWT) verify(ctx context.Context, text string) (*Token, error) {
+	switch {
+	case len(text) > MaxTokenBytes:
+		return nil, jwt.TooLong
+	case v.verified == nil:
+		found, err := v.verifyAnew(ctx, text)
+		return found.token, err
+	}
+	k := hashOf(text)
+	if found, err := v.recall(ctx, k); found != nil || err != nil {
+		return found, err
+	}
+	found, err := v.flights.do(ctx, k, func() (verifiedToken, error) {
+		found, err := v.verifyAnew(ctx, text)
+		if err == nil {
+			v.remember(k, found)
+		}
+		return found, err
+	})
+	return found.token, err
+}
+
+// hashOf is SHA-256. Tokens of the usual length are hashed without allocating.
+func hashOf(text string) cacheKey {
+	var usual [1 << 10]byte
+	if len(text) > len(usual) {
+		return sha256.Sum256([]byte(text))
+	}
+	return sha256.Sum256(usual[:copy(usual[:], text)])
+}
+
+// recall returns a token that was verified before. It returns neither token nor error when the token must be verified
+// anew, as when its key has left the key set.
+func (v *JWT) recall(ctx context.Context, k cacheKey) (*Token, error) {
+	now := v.cfg.Now()
+	found, ok := v.verified.get(k, now)
+	if !ok {
+		return nil, nil
+	}
+	proof, err := found.proof.Renew(ctx, v.keys, now)
+	switch {
+	case err == jwt.NoKey: //nolint:errorlint // Renew returns it as it is
+		v.verified.drop(k)
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case proof != found.proof:
+		found.proof = proof
+		v.remember(k, found)
+	}
+	if err := v.check(found.token, now); err != nil {
+		return nil, err
+	}
+	return found.token, nil
+}
+
+// remember keeps a token until its exp. A refusal is never kept: garbage evicts nothing, and a token whose nbf comes
+// passes then.
+func (v *JWT) remember(k cacheKey, found verifiedToken) {
+	v.verified.put(k, found, found.token.ExpiresAt, v.cfg.Now(), 1+found.bytes/1024)
+}
+
+// verifyAnew checks a token from its form to its signature. The signature costs most, so it comes last: what is refused for
+// another reason needs none and causes no fetch of keys.
+func (v *JWT) verifyAnew(ctx context.Context, text string) (found verifiedToken, err error) {
+	u, err := jwt.Parse(text, v.rules)
+	if err != nil {
+		return found, err
+	}
+	if u.Issuer() != v.cfg.Issuer {
+		return found, jwt.BadIssuer
+	}
+	var t *Token
+	err = u.Precheck(func(c *jwt.Claims) (err error) {
+		if t, err = accessToken(c); err == nil {
+			err = v.check(t, v.cfg.Now())
+		}
+		return err
+	})
+	if err != nil {
+		return found, err
+	}
+	proof, err := u.Prove(ctx, v.keys)
+	if err != nil {
+		return found, err
+	}
+	return verifiedToken{t, proof, len(text)}, nil
+}
+
+// check holds audience and times against now (RFC 9068 §4).
+func (v *JWT) check(t *Token, now time.Time) error {
+	c := jwt.Claims{Audience: t.Audience, Expires: t.ExpiresAt, NotBefore: t.NotBefore, IssuedAt: t.IssuedAt}
+	if err := c.CheckAudience(v.cfg.Audience); err != nil {
+		return err
+	}
+	if err := c.CheckTimes(now, v.cfg.Leeway); err != nil {
+		return err
+	}
+	if !now.Before(c.Expires) {
+		return jwt.Expired
+	}
+	return nil
+}
