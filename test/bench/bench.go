@@ -72,7 +72,7 @@ func (b *bench) describe(ctx context.Context) {
 	}
 	r.Ceiling, r.Product = contest.Ceiling, contest.Product
 	for _, c := range b.contestants {
-		r.Contestants = append(r.Contestants, report.Named{Name: c.Name, Title: c.Title})
+		r.Contestants = append(r.Contestants, report.Named{Name: c.Name, Title: c.Title, Against: c.Against, Before: c.Before})
 	}
 	for _, c := range b.cases {
 		r.Cases = append(r.Cases, report.Named{Name: c.name, Title: c.title})

@@ -21,8 +21,8 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) == 4 && args[0] == "serve" { // a contestant that this program serves: name, listen, Redis
-		return rivals.Serve(args[1], args[2], args[3])
+	if len(args) >= 4 && args[0] == "serve" { // a contestant that this program serves: name, listen, Redis, a certificate and its key
+		return rivals.Serve(args[1], args[2], args[3], args[4:]...)
 	}
 	o, err := parse(args)
 	if err != nil {

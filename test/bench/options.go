@@ -43,6 +43,8 @@ func parse(args []string) (o options, err error) {
 	connections := f.String("connections", "1,16,64,256", "comma-separated numbers of connections")
 	names := f.String("contestants", "", "comma-separated: "+strings.Join(contestantNames(), ", ")+" (default: all but --rivals)")
 	others := f.Bool("rivals", false, "also those that are installed from package registries: "+strings.Join(installed, ", "))
+	secured := f.Bool("tls", false, "also those behind TLS: "+strings.Join(behindTLS, ", "))
+	before := f.String("before", "", "a revision of the history: Grantor of then takes part, with --tls behind TLS too")
 	f.StringVar(&o.out, "out", "results", "directory for table.md, raw.json and chart.svg; \"\": the table is only printed")
 	f.StringVar(&o.root, "root", "", "the repository that Grantor is built from (default: the one above)")
 	f.StringVar(&o.binary, "grantor", "", "a grantor binary, instead of building one")
@@ -56,12 +58,15 @@ func parse(args []string) (o options, err error) {
 		return o, err
 	}
 	o.contestants = slices.DeleteFunc(contest.All(), func(c *contest.Contestant) bool {
-		return *names == "" && slices.Contains(installed, c.Name) && !*others
+		return *names == "" && (slices.Contains(installed, c.Name) && !*others || c.TLS && !*secured)
 	})
 	var err1, err2, err3 error
 	o.contestants, err1 = pick(o.contestants, *names, func(c *contest.Contestant) string { return c.Name })
 	if *versus != "" {
 		o.contestants = append(o.contestants, contest.Versus(*versus))
+	}
+	if *before != "" {
+		o.contestants = append(o.contestants, slices.DeleteFunc(contest.Earlier(*before), func(c *contest.Contestant) bool { return c.TLS && !*secured })...)
 	}
 	o.cases, err2 = pick(allCases(), *cases, func(c caseOf) string { return c.name })
 	o.connections, err3 = numbers(*connections)
@@ -70,6 +75,9 @@ func parse(args []string) (o options, err error) {
 
 // installed are the contestants from package registries.
 var installed = []string{"oidc-provider", "hydra", "hydra-cheap"}
+
+// behindTLS are the contestants that serve HTTPS.
+var behindTLS = []string{contest.CeilingTLS, contest.ProductTLS}
 
 func (o *options) check(rest int) error {
 	switch {

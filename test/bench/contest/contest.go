@@ -24,6 +24,9 @@ type Contestant struct {
 	Redis   bool     // it keeps tokens there
 	SQL     bool     // it keeps them in PostgreSQL
 	Admin   bool     // it introspects at an address of its own
+	TLS     bool     // it serves HTTPS
+	Against string   // the contestant that it is compared with; "": the ceiling
+	Before  string   // the contestant whose earlier version it is; "": none
 	Cannot  []string // cases that it has no endpoint for
 	Prepare func(ctx context.Context, e *Env) error
 	furnish func(ctx context.Context, p place) error // fills its store before each start; nil: nothing to do
@@ -33,9 +36,10 @@ type Contestant struct {
 
 // place is where an instance runs.
 type place struct {
-	listen, admin string // addresses; without Admin they are the same
-	redis         string // an address
-	sql           string // a URL
+	listen, admin string       // addresses; without Admin they are the same
+	redis         string       // an address
+	sql           string       // a URL
+	tls           *certificate // nil: plain HTTP
 	dir           string
 	people        int
 }
@@ -54,6 +58,8 @@ type Env struct {
 	Say  func(format string, args ...any)
 
 	Profile string // where profiles go; "": none
+
+	tls *certificate // of all contestants behind TLS; made when the first needs it
 }
 
 // Can says whether the contestant can play a case.
@@ -104,6 +110,11 @@ func (i *Instance) start(ctx context.Context, c *Contestant, e *Env, people int)
 // settle starts the store and finds addresses.
 func (i *Instance) settle(ctx context.Context, c *Contestant, e *Env, people int) (p place, err error) {
 	p.people = people
+	if c.TLS {
+		if p.tls, err = e.certificate(); err != nil {
+			return p, err
+		}
+	}
 	if p.dir, err = os.MkdirTemp(e.Dir, c.Name); err != nil {
 		return p, err
 	}
@@ -171,30 +182,38 @@ func (i *Instance) CPU() (server, store time.Duration, err error) {
 
 // Issue is client_credentials; its value is "".
 func (i *Instance) Issue() load.Kind {
-	return load.Kind{Name: "issue", Addr: i.place.listen, Path: i.paths.token, Basic: basic(rivals.MachineID, rivals.MachineSecret),
-		Prefix: "grant_type=client_credentials&scope=orders%3Aread"}
+	return i.kind("issue", i.paths.token, basic(rivals.MachineID, rivals.MachineSecret), "grant_type=client_credentials&scope=orders%3Aread")
 }
 
 // Introspect takes a token and asks as another client than the one that it was issued to.
 func (i *Instance) Introspect() load.Kind {
-	return load.Kind{Name: "introspect", Addr: i.place.admin, Path: i.paths.introspect, Basic: basic(rivals.APIID, rivals.APISecret), Prefix: "token="}
+	k := i.kind("introspect", i.paths.introspect, basic(rivals.APIID, rivals.APISecret), "token=")
+	k.Addr = i.place.admin
+	return k
 }
 
 // Revoke takes a token.
 func (i *Instance) Revoke() load.Kind {
-	return load.Kind{Name: "revoke", Addr: i.place.listen, Path: i.paths.revoke, Basic: basic(rivals.MachineID, rivals.MachineSecret), Prefix: "token="}
+	return i.kind("revoke", i.paths.revoke, basic(rivals.MachineID, rivals.MachineSecret), "token=")
 }
 
 // LogIn is the password grant; its value is a user's name.
 func (i *Instance) LogIn() load.Kind {
-	return load.Kind{Name: "log-in", Addr: i.place.listen, Path: i.paths.token, Basic: basic(rivals.AppID, rivals.AppSecret),
-		Prefix: "grant_type=password&password=correct+horse+battery+staple&scope=orders%3Aread&username="}
+	return i.kind("log-in", i.paths.token, basic(rivals.AppID, rivals.AppSecret),
+		"grant_type=password&password=correct+horse+battery+staple&scope=orders%3Aread&username=")
 }
 
 // Refresh takes a refresh token.
 func (i *Instance) Refresh() load.Kind {
-	return load.Kind{Name: "refresh", Addr: i.place.listen, Path: i.paths.token, Basic: basic(rivals.AppID, rivals.AppSecret),
-		Prefix: "grant_type=refresh_token&refresh_token="}
+	return i.kind("refresh", i.paths.token, basic(rivals.AppID, rivals.AppSecret), "grant_type=refresh_token&refresh_token=")
+}
+
+func (i *Instance) kind(name, path, basic, prefix string) load.Kind {
+	k := load.Kind{Name: name, Addr: i.place.listen, Path: path, Basic: basic, Prefix: prefix}
+	if i.place.tls != nil {
+		k.Roots = i.place.tls.roots
+	}
+	return k
 }
 
 func basic(id, secret string) string {
@@ -208,19 +227,30 @@ func All() []*Contestant {
 
 // ours are served by this program itself.
 func ours() []*Contestant {
-	own := func(name, title string, redis bool, cannot ...string) *Contestant {
-		return &Contestant{Name: name, Title: title, Redis: redis, Cannot: cannot, paths: grantorPaths,
-			Prepare: func(context.Context, *Env) error { return nil },
-			start: func(e *Env, p place) (*stack.Process, error) {
-				return stack.Start(p.dir, filepath.Join(p.dir, "log"), nil, e.Self, "serve", name, p.listen, p.redis)
-			}}
-	}
+	behindTLS := own(CeilingTLS, "the naive ceiling behind TLS (net/http)", "ceiling", true)
+	behindTLS.TLS, behindTLS.Against = true, CeilingTLS
 	return []*Contestant{
-		own("gin", "Gin alone, a fixed answer", false, "garbage", "refresh", "revoke", "mixed"),
-		own(Ceiling, "Gin + one go-redis v8 command (the naive ceiling)", true),
-		own("go-oauth2", "go-oauth2 + Redis as commonly wired", true),
+		own("gin", "Gin alone, a fixed answer", "gin", false, "garbage", "refresh", "revoke", "mixed"),
+		own(Ceiling, "Gin + one go-redis v8 command (the naive ceiling)", "ceiling", true),
+		behindTLS,
+		own("go-oauth2", "go-oauth2 + Redis as commonly wired", "go-oauth2", true),
 	}
 }
+
+func own(name, title, rival string, redis bool, cannot ...string) *Contestant {
+	return &Contestant{Name: name, Title: title, Redis: redis, Cannot: cannot, paths: grantorPaths,
+		Prepare: func(context.Context, *Env) error { return nil },
+		start: func(e *Env, p place) (*stack.Process, error) {
+			args := []string{"serve", rival, p.listen, p.redis}
+			if p.tls != nil {
+				args = append(args, p.tls.cert, p.tls.key)
+			}
+			return stack.Start(p.dir, filepath.Join(p.dir, "log"), nil, e.Self, args...)
+		}}
+}
+
+// CeilingTLS is the ceiling that contestants behind TLS are compared with: the same certificate, HTTP/1.1 alike.
+const CeilingTLS = "ceiling-tls"
 
 // Ceiling is the contestant that all others are compared with.
 const Ceiling = "ceiling"

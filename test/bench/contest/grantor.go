@@ -22,15 +22,33 @@ import (
 // grantors are the real binary under several configurations.
 func grantors() []*Contestant {
 	return []*Contestant{
-		grantor("grantor-memory", "Grantor, memory", setup{Store: "memory"}),
-		grantor(Product, "Grantor, Redis, opaque tokens", setup{Store: "redis"}),
-		grantor("grantor-eddsa", "Grantor, Redis, JWT by EdDSA", setup{Store: "redis", Alg: "EdDSA"}),
-		grantor("grantor-es256", "Grantor, Redis, JWT by ES256", setup{Store: "redis", Alg: "ES256"}),
+		grantor("grantor-memory", "Grantor, memory", setup{Store: "memory"}, current),
+		grantor(Product, "Grantor, Redis, opaque tokens", setup{Store: "redis"}, current),
+		behindTLS(grantor(ProductTLS, "Grantor, Redis, opaque tokens, behind TLS", setup{Store: "redis"}, current)),
+		grantor("grantor-eddsa", "Grantor, Redis, JWT by EdDSA", setup{Store: "redis", Alg: "EdDSA"}, current),
+		grantor("grantor-es256", "Grantor, Redis, JWT by ES256", setup{Store: "redis", Alg: "ES256"}, current),
 	}
 }
 
-// Product is the contestant whose ratios are held against the goals.
-const Product = "grantor-redis"
+// Earlier is Grantor of a revision that the history has, plain and behind TLS: what the product was before.
+func Earlier(revision string) []*Contestant {
+	builder := fromHistory(revision)
+	plain := grantor("grantor-before", "Grantor before ("+revision+")", setup{Store: "redis"}, builder)
+	secured := behindTLS(grantor("grantor-before-tls", "Grantor before ("+revision+"), behind TLS", setup{Store: "redis"}, builder))
+	plain.Before, secured.Before = Product, ProductTLS
+	return []*Contestant{plain, secured}
+}
+
+func behindTLS(c *Contestant) *Contestant {
+	c.TLS, c.Against = true, CeilingTLS
+	return c
+}
+
+// Product is the contestant whose ratios are held against the goals; ProductTLS is the same behind TLS.
+const (
+	Product    = "grantor-redis"
+	ProductTLS = "grantor-tls"
+)
 
 // setup is what grantor.toml is filled with.
 type setup struct {
@@ -38,6 +56,7 @@ type setup struct {
 	Listen, Redis, EncryptionKey  string
 	MachineHash, APIHash, AppHash string
 	Users                         []string
+	Cert, Key                     string // paths; "": plain HTTP
 }
 
 //go:embed grantor.toml
@@ -45,7 +64,7 @@ var configuration string
 
 // Versus is Grantor on Redis as another binary, or under other variables: "GOGC=400 /tmp/grantor". Without a binary it is the same.
 func Versus(call string) *Contestant {
-	c := grantor("grantor-versus", call, setup{Store: "redis"})
+	c := grantor("grantor-versus", call, setup{Store: "redis"}, current)
 	words := strings.Fields(call)
 	c.start = func(e *Env, p place) (*stack.Process, error) {
 		env, bin := words, e.Bin
@@ -57,20 +76,24 @@ func Versus(call string) *Contestant {
 	return c
 }
 
-func grantor(name, title string, s setup) *Contestant {
+// builder returns the path of a grantor binary, which it builds once.
+type builder func(ctx context.Context, e *Env) (string, error)
+
+func grantor(name, title string, s setup, build builder) *Contestant {
+	var bin string
 	return &Contestant{Name: name, Title: title, Redis: s.Store == "redis", paths: grantorPaths,
-		Prepare: func(ctx context.Context, e *Env) error {
-			if err := build(ctx, e); err != nil {
+		Prepare: func(ctx context.Context, e *Env) (err error) {
+			if bin, err = build(ctx, e); err != nil {
 				return err
 			}
-			return checked(ctx, e, s)
+			return checked(ctx, e, s, bin)
 		},
 		start: func(e *Env, p place) (*stack.Process, error) {
 			var env []string
 			if e.Profile != "" {
 				env = append(env, "GRANTOR_TEST_PROFILE="+filepath.Join(e.Profile, name))
 			}
-			return s.serve(e.Bin, p, env)
+			return s.serve(bin, p, env)
 		}}
 }
 
@@ -82,18 +105,39 @@ func (s setup) serve(bin string, p place, env []string) (*stack.Process, error) 
 	return stack.Start(p.dir, filepath.Join(p.dir, "log"), env, bin, "serve", "--config", path)
 }
 
-// build makes the binary that users get, once; to be profiled, one that can be.
-func build(ctx context.Context, e *Env) error {
+// current makes the binary that users get; to be profiled, one that can be.
+func current(ctx context.Context, e *Env) (_ string, err error) {
 	if e.Bin != "" {
-		return nil
+		return e.Bin, nil
 	}
 	source := "."
 	if e.Profile != "" {
 		source = "./test/bench/profile/main.go"
 	}
-	bin, err := e.Build(ctx, "grantor", source)
-	e.Bin = bin
-	return err
+	e.Bin, err = e.Build(ctx, "grantor", source)
+	return e.Bin, err
+}
+
+// fromHistory makes the binary of a revision.
+func fromHistory(revision string) builder {
+	var bin string
+	return func(ctx context.Context, e *Env) (string, error) {
+		if bin != "" {
+			return bin, nil
+		}
+		tree := filepath.Join(e.Dir, "before")
+		archive := tree + ".tar"
+		for _, call := range [][]string{
+			{"git", "-C", e.Root, "archive", "--output", archive, revision}, {"mkdir", tree}, {"tar", "-xf", archive, "-C", tree},
+		} {
+			if out, err := exec.CommandContext(ctx, call[0], call[1:]...).CombinedOutput(); err != nil { // #nosec G204 -- the revision that the caller names
+				return "", fmt.Errorf("%w: %s: %s", ErrSkip, revision, lastLine(out))
+			}
+		}
+		made, err := e.buildIn(ctx, tree, "grantor-before", ".")
+		bin = made
+		return made, err
+	}
 }
 
 // Build compiles a program in Grantor's module.
@@ -113,7 +157,7 @@ func (e *Env) buildIn(ctx context.Context, module, name, source string) (string,
 }
 
 // checked asks the binary whether it takes the configuration: one that is older than a key refuses it.
-func checked(ctx context.Context, e *Env, s setup) error {
+func checked(ctx context.Context, e *Env, s setup, bin string) error {
 	dir, err := os.MkdirTemp(e.Dir, "check")
 	if err != nil {
 		return err
@@ -122,7 +166,7 @@ func checked(ctx context.Context, e *Env, s setup) error {
 	if err != nil {
 		return err
 	}
-	out, err := exec.CommandContext(ctx, e.Bin, "config", "check", "--config", path).CombinedOutput()
+	out, err := exec.CommandContext(ctx, bin, "config", "check", "--config", path).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w: grantor config check refuses it: %s", ErrSkip, firstLine(bytes.ReplaceAll(out, []byte(dir+"/"), nil)))
 	}
@@ -140,6 +184,9 @@ func (s setup) write(p place) (string, error) {
 	hash := func(secret string) string {
 		sum := sha256.Sum256([]byte(secret))
 		return "sha256:" + hex.EncodeToString(sum[:])
+	}
+	if p.tls != nil {
+		s.Cert, s.Key = p.tls.cert, p.tls.key
 	}
 	s.MachineHash, s.APIHash, s.AppHash = hash(rivals.MachineSecret), hash(rivals.APISecret), hash(rivals.AppSecret)
 	key := make([]byte, 32)

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -127,7 +129,7 @@ type client struct {
 
 func (c *client) do(k Kind, value string) (int, []byte, error) {
 	if c.conn == nil {
-		conn, err := net.DialTimeout("tcp", c.addr, time.Second)
+		conn, err := dial(c.addr, k.Roots)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -140,6 +142,16 @@ func (c *client) do(k Kind, value string) (int, []byte, error) {
 		c.close()
 	}
 	return status, body, err
+}
+
+// dial opens a connection; with roots, one of TLS.
+func dial(addr string, roots *x509.CertPool) (net.Conn, error) {
+	conn, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil || roots == nil {
+		return conn, err
+	}
+	host, _, _ := net.SplitHostPort(addr)
+	return tls.Client(conn, &tls.Config{RootCAs: roots, ServerName: host, MinVersion: tls.VersionTLS12}), nil
 }
 
 func (c *client) exchange() (int, []byte, error) {

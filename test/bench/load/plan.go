@@ -4,6 +4,7 @@ package load
 
 import (
 	"bytes"
+	"crypto/x509"
 	"fmt"
 	"os"
 	"strings"
@@ -13,6 +14,7 @@ import (
 // Kind is one sort of request: POST to Path at Addr with HTTP Basic; the body is Prefix and a value.
 type Kind struct {
 	Name, Addr, Path, Basic, Prefix string
+	Roots                           *x509.CertPool // whom TLS trusts; nil: plain HTTP
 }
 
 // Step is one request of a plan.
@@ -81,6 +83,14 @@ func (r Result) Rate() float64 { return float64(r.Requests) / r.Elapsed.Seconds(
 
 // addr is where a plan is sent.
 func (p Plan) addr() string { return p.Kinds[0].Addr }
+
+// url is addr for wrk.
+func (p Plan) url() string {
+	if p.Kinds[0].Roots != nil {
+		return "https://" + p.addr()
+	}
+	return "http://" + p.addr()
+}
 
 func (k Kind) head() string {
 	return "POST " + k.Path + " HTTP/1.1\r\nHost: " + k.Addr + "\r\nAuthorization: Basic " + k.Basic +

@@ -37,7 +37,7 @@ func Wrk(ctx context.Context, p Plan, connections int, d time.Duration) (Result,
 	seconds := max(1, int(d.Round(time.Second)/time.Second))
 	begun := time.Now()
 	out, err := exec.CommandContext(ctx, "wrk", "-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(seconds),
-		"--timeout", "5s", "-s", lua, "http://"+p.addr(), "--", plan).CombinedOutput()
+		"--timeout", "5s", "-s", lua, p.url(), "--", plan).CombinedOutput()
 	if err != nil {
 		return Result{}, fmt.Errorf("wrk: %w: %s", err, out)
 	}

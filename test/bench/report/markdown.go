@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -10,12 +9,13 @@ import (
 func (r *Run) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s; %s; medians of %d interleaved rounds of %gs, with (min–max).\n", r.Machine, r.Generator, r.Rounds, r.Seconds)
-	fmt.Fprintf(&b, "CPU is microseconds per request of server and store together; × is the ratio to \"%s\" of the same round.\n", r.title(r.Ceiling))
+	fmt.Fprintf(&b, "CPU is microseconds per request of server and store together; × is the ratio to \"%s\" of the same round;\nbehind TLS, to that ceiling behind TLS.\n", r.title(r.Ceiling))
 	for _, c := range r.Connections {
 		fmt.Fprintf(&b, "\n### %d connection%s\n\n", c, plural(c))
 		r.table(&b, c)
 	}
 	r.goals(&b)
+	r.before(&b)
 	r.growth(&b)
 	for _, l := range r.LeftOut {
 		fmt.Fprintf(&b, "\n%s was left out: %s\n", l.Name, l.Title)
@@ -86,17 +86,16 @@ func (r *Run) others(b *strings.Builder, connections int) {
 func (r *Run) goals(b *strings.Builder) {
 	var rows []string
 	for _, c := range r.Contestants {
-		list := goals
-		if g, ok := jwtGoals[c.Name]; ok {
-			list = []goal{g}
-		} else if c.Name != r.Product {
-			continue
+		list, ok := ownGoals[c.Name]
+		if c.Name == r.Product {
+			list, ok = goals, true
 		}
 		for _, g := range list {
-			rows = append(rows, r.goalRow(c, g))
+			if row := r.goalRow(c, g); ok && row != "" {
+				rows = append(rows, row)
+			}
 		}
 	}
-	rows = slices.DeleteFunc(rows, func(row string) bool { return row == "" })
 	if len(rows) > 0 {
 		b.WriteString("\n### Against the goals\n\n| contestant | case | × CPU at 64 connections | goal | × p50 at 1 connection | goal |\n|---|---|--:|--:|--:|--:|\n")
 		b.WriteString(strings.Join(rows, ""))
@@ -108,18 +107,55 @@ func (r *Run) goalRow(c Named, g goal) string {
 	if len(cpu)+len(wait) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("| %s | %s | %s | ≤ %g | %s | ≤ %g |\n", c.Title, g.name,
-		verdict(r.ratio(cpu, Sample.CPU), g.cpu), g.cpu, verdict(r.ratio(wait, p50), g.p50), g.p50)
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s |\n", c.Title, g.name,
+		verdict(r.ratio(cpu, Sample.CPU), g.cpu), upTo(g.cpu), verdict(r.ratio(wait, p50), g.p50), upTo(g.p50))
+}
+
+func upTo(most float64) string {
+	if most == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("≤ %g", most)
 }
 
 func verdict(s Spread, most float64) string {
 	switch {
-	case s.Median == 0:
-		return "–"
+	case s.Median == 0 || most == 0:
+		return times(s)
 	case s.Median <= most:
 		return times(s) + " met"
 	}
 	return times(s) + " **missed**"
+}
+
+// before compares contestants with their earlier versions: medians of ratios within a round.
+func (r *Run) before(b *strings.Builder) {
+	var rows []string
+	for _, earlier := range r.Contestants {
+		if earlier.Before == "" {
+			continue
+		}
+		for _, k := range r.Cases {
+			for _, n := range r.Connections {
+				rows = append(rows, r.beforeRow(earlier, k.Name, n))
+			}
+		}
+	}
+	if len(rows) > 0 {
+		fmt.Fprintf(b, "\n### After over before\n\nThe goal is at most %.2f × CPU.\n\n", mostOfBefore)
+		b.WriteString("| contestant | case | connections | CPU µs before | after | × CPU | × p50 |\n|---|---|--:|--:|--:|--:|--:|\n")
+		b.WriteString(strings.Join(rows, ""))
+	}
+}
+
+func (r *Run) beforeRow(earlier Named, name string, connections int) string {
+	then, now := r.Where(earlier.Name, name, connections), r.Where(earlier.Before, name, connections)
+	if len(then) == 0 || len(now) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("| %s | %s | %d | %.0f | %.0f | %s | %s |\n", r.title(earlier.Before), name, connections,
+		spread(then, Sample.CPU).Median, spread(now, Sample.CPU).Median,
+		verdict(r.ratioTo(earlier.Name, now, Sample.CPU), mostOfBefore), times(r.ratioTo(earlier.Name, now, p50)))
 }
 
 func (r *Run) growth(b *strings.Builder) {

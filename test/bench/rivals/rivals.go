@@ -46,8 +46,8 @@ const (
 //go:embed node
 var Node embed.FS
 
-// Serve serves one of the rivals until it fails.
-func Serve(name, listen, redisAddr string) error {
+// Serve serves one of the rivals until it fails, over TLS if it gets the paths of a certificate and its key.
+func Serve(name, listen, redisAddr string, pair ...string) error {
 	gin.SetMode(gin.ReleaseMode)
 	g := gin.New()
 	db := redis.NewClient(&redis.Options{Addr: redisAddr})
@@ -62,6 +62,9 @@ func Serve(name, listen, redisAddr string) error {
 		return fmt.Errorf("there is no rival %q", name)
 	}
 	g.GET("/healthz", func(c *gin.Context) { c.Status(http.StatusOK) })
+	if len(pair) == 2 {
+		return http.ListenAndServeTLS(listen, pair[0], pair[1], g) //nolint:gosec // a benchmark on loopback
+	}
 	return http.ListenAndServe(listen, g) //nolint:gosec // a benchmark on loopback
 }
 
