@@ -40,7 +40,7 @@ func TestACL(t *testing.T) {
 	t.Run("the token store, whole", func(t *testing.T) {
 		node := func(t *testing.T) func() tokens.Store { return func() tokens.Store { return tokens.NewRedis(open(t)) } }
 		storetest.Run(t, node)
-		storetest.RunFamilies(t, node)
+		storetest.RunSessions(t, node)
 		storetest.RunServedByMany(t, func(t *testing.T) func() tokens.Store {
 			require.NoError(t, srv.Client().FlushAll(t.Context()).Err())
 			return node(t)

@@ -24,7 +24,7 @@ func TestMemory(t *testing.T) {
 		return func() tokens.Store { return m }
 	}
 	storetest.Run(t, open)
-	storetest.RunFamilies(t, open)
+	storetest.RunSessions(t, open)
 	storetest.RunServed(t, open)
 }
 
@@ -63,7 +63,7 @@ func TestRedis(t *testing.T) {
 		return func() tokens.Store { return tokens.NewRedis(openRedis(t, s, prefix)).Settling(nobodyElse) }
 	}
 	storetest.Run(t, open)
-	storetest.RunFamilies(t, open)
+	storetest.RunSessions(t, open)
 	storetest.RunServed(t, open)
 	storetest.RunServedByMany(t, open)
 	t.Run("S-64 every key has a lifetime", func(t *testing.T) {
@@ -124,7 +124,7 @@ func TestRedisCluster(t *testing.T) {
 		}
 	}
 	storetest.Run(t, open)
-	storetest.RunFamilies(t, open)
+	storetest.RunSessions(t, open)
 	storetest.RunServedByMany(t, open)
 }
 

@@ -51,21 +51,33 @@ func RunServed(t *testing.T, open func(t *testing.T) (node func() tokens.Store))
 	})
 }
 
-// RunServedByMany is about nodes with different configurations: stores of one node have none.
+// RunServedByMany is about nodes with different configurations: a store of one node has none.
 func RunServedByMany(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
+	t.Helper()
+	testNothingComesBack(t, open)
+	testComesBack(t, open)
+}
+
+// begin has a node begin to serve names, and returns those that come back.
+func begin(t *testing.T, s tokens.Store, names ...tokens.ServedName) []tokens.ServedName {
+	t.Helper()
+	time.Sleep(2 * time.Millisecond) // times are in milliseconds
+	back, _, err := s.BeginServing(t.Context(), names)
+	require.NoError(t, err)
+	return back
+}
+
+// beat has a node say that it serves names.
+func beat(t *testing.T, s tokens.Store, names ...tokens.ServedName) {
+	t.Helper()
+	time.Sleep(2 * time.Millisecond)
+	require.NoError(t, s.Serving(t.Context(), names))
+}
+
+// testNothingComesBack: while a node serves a name, no other node's configuration takes it away.
+func testNothingComesBack(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
+	t.Helper()
 	x, y, z := tokens.ClientName("x"), tokens.ClientName("y"), tokens.ClientName("z")
-	begin := func(t *testing.T, s tokens.Store, names ...tokens.ServedName) []tokens.ServedName {
-		t.Helper()
-		time.Sleep(2 * time.Millisecond)
-		back, _, err := s.BeginServing(t.Context(), names)
-		require.NoError(t, err)
-		return back
-	}
-	beat := func(t *testing.T, s tokens.Store, names ...tokens.ServedName) {
-		t.Helper()
-		time.Sleep(2 * time.Millisecond)
-		require.NoError(t, s.Serving(t.Context(), names))
-	}
 	t.Run("all nodes stop and start: nothing comes back", func(t *testing.T) {
 		node := open(t)
 		for range 3 {
@@ -105,6 +117,12 @@ func RunServedByMany(t *testing.T, open func(t *testing.T) (node func() tokens.S
 		require.Empty(t, begin(t, b, x, y))
 		beat(t, b, x, y)
 	})
+}
+
+// testComesBack: a name comes back once some node was without it and no node serves it.
+func testComesBack(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
+	t.Helper()
+	x, y := tokens.ClientName("x"), tokens.ClientName("y")
 	t.Run("V-34 taken out node by node, put back node by node: it comes back at the first, and at no other", func(t *testing.T) {
 		node := open(t)
 		a, b := node(), node()

@@ -14,9 +14,22 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// Run runs the suite on stores that open makes. Each call gives a store of its own; two
-// calls of one returned func give two nodes on the same data.
+// Run runs the suite on stores that open makes. Each call of open gives a store of its own; two calls
+// of one returned func give two nodes on the same data.
 func Run(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
+	testRecords(t, open)
+	testExpiry(t, open)
+	testRevocations(t, open)
+	testServerKey(t, open)
+	testClientEpochs(t, open)
+	testEpochsAtOnce(t, open)
+	testOnce(t, open)
+	t.Run("the store answers", func(t *testing.T) { require.NoError(t, open(t)().Ping(t.Context())) })
+}
+
+// testRecords: what a store returns is what it was given.
+func testRecords(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
+	t.Helper()
 	t.Run("a record comes back as it was issued", func(t *testing.T) {
 		s := open(t)()
 		tok, rec := issue(t, s, time.Minute)
@@ -28,8 +41,9 @@ func Run(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
 		s := open(t)()
 		for _, rec := range []*tokens.Record{
 			{ClientID: "c", IssuedAt: time.Now().Truncate(time.Second), TTL: time.Minute},
-			{ClientID: strings.Repeat("x", 255), Scope: strings.Repeat("s", 4096), IssuedAt: time.Now().Truncate(time.Second), TTL: 48 * time.Hour,
-				Audience: []string{"https://a.example", strings.Repeat("u", 2000)}, ClientEpoch: tokens.Epoch{1, 2, 3, 4, 5, 6, 7, 8}},
+			{ClientID: strings.Repeat("x", 255), ClientEpoch: tokens.Epoch{1, 2, 3, 4, 5, 6, 7, 8}, Scope: strings.Repeat("s", 4096),
+				Audience: []string{"https://a.example", strings.Repeat("u", 2000)},
+				IssuedAt: time.Now().Truncate(time.Second), TTL: 48 * time.Hour},
 			{ClientID: "{hash}tag\x7e \"\\", Scope: "a b", IssuedAt: time.Unix(1<<33, 0), TTL: time.Minute},
 		} {
 			tok := mint(t, s)
@@ -52,6 +66,27 @@ func Run(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
 		require.NoError(t, err)
 		require.True(t, ended)
 	})
+}
+
+func testExpiry(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
+	t.Helper()
+	t.Run("a token expires at the end of its TTL", func(t *testing.T) {
+		s := open(t)()
+		tok, _ := issue(t, s, 2*time.Second) // of which its IssuedAt takes a part of one
+		_, err := s.Load(t.Context(), tok)
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			_, err := s.Load(t.Context(), tok)
+			return err != nil
+		}, 4*time.Second, 10*time.Millisecond)
+		_, err = s.Load(t.Context(), tok)
+		require.ErrorIs(t, err, tokens.ErrNotFound)
+	})
+}
+
+// testRevocations: RFC 7009 §2.1, §2.2.
+func testRevocations(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
+	t.Helper()
 	t.Run("RV-02 revoked is gone at once, on every node", func(t *testing.T) {
 		node := open(t)
 		a, b := node(), node()
@@ -97,18 +132,10 @@ func Run(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
 		wg.Wait()
 		require.EqualValues(t, 1, ended.Load())
 	})
-	t.Run("a token dies at the end of its life", func(t *testing.T) {
-		s := open(t)()
-		tok, _ := issue(t, s, 2*time.Second) // of which its IssuedAt takes a part of one
-		_, err := s.Load(t.Context(), tok)
-		require.NoError(t, err)
-		require.Eventually(t, func() bool {
-			_, err := s.Load(t.Context(), tok)
-			return err != nil
-		}, 4*time.Second, 10*time.Millisecond)
-		_, err = s.Load(t.Context(), tok)
-		require.ErrorIs(t, err, tokens.ErrNotFound)
-	})
+}
+
+func testServerKey(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
+	t.Helper()
 	t.Run("all nodes agree on the server key and on the clients' epochs", func(t *testing.T) {
 		node := open(t)
 		a, b := node(), node()
@@ -128,23 +155,12 @@ func Run(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
 		require.NotEqual(t, ea[0], ea[1])
 		require.NotZero(t, ea[0])
 	})
-	t.Run("CJ-08 S-52 one of 32 calls on two nodes is the first", func(t *testing.T) {
-		node := open(t)
-		a, b := node(), node()
-		var first atomic.Int64
-		var wg sync.WaitGroup
-		for i := range 32 {
-			s := []tokens.Store{a, b}[i%2]
-			wg.Go(func() {
-				if ok, err := s.Once(t.Context(), "key", time.Minute); err == nil && ok {
-					first.Add(1)
-				}
-			})
-		}
-		wg.Wait()
-		require.EqualValues(t, 1, first.Load())
-	})
-	t.Run("V-34 a client's epoch is changed by one step that knows what it finds, seen by all nodes, and once however often it is asked for", func(t *testing.T) {
+}
+
+// testClientEpochs: disabling, enabling and renewing are steps that know what they find.
+func testClientEpochs(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
+	t.Helper()
+	t.Run("V-34 a client's epoch changes in one step, for all nodes, and once however often it is repeated", func(t *testing.T) {
 		node := open(t)
 		a, b := node(), node()
 		ctx := t.Context()
@@ -173,6 +189,23 @@ func Run(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
 		require.NoError(t, err)
 		require.Equal(t, tokens.Epoch{6}, got[0])
 	})
+	t.Run("S-21 a missing epoch becomes the one that a node knew, and the first decides", func(t *testing.T) {
+		node := open(t)
+		a, b := node(), node()
+		known := tokens.Epoch{4, 2}
+		for range 2 {
+			got, err := a.ClientEpochs(t.Context(), []string{"lost", "disabled"}, map[string]tokens.Epoch{"lost": known, "disabled": {}})
+			require.NoError(t, err)
+			require.Equal(t, []tokens.Epoch{known, {}}, got)
+			got, err = b.ClientEpochs(t.Context(), []string{"disabled", "lost"}, map[string]tokens.Epoch{"lost": {7}})
+			require.NoError(t, err)
+			require.Equal(t, []tokens.Epoch{{}, known}, got)
+		}
+	})
+}
+
+func testEpochsAtOnce(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
+	t.Helper()
 	t.Run("V-34 revoke-tokens beside disable never enables a client, and disable always disables it", func(t *testing.T) {
 		node := open(t)
 		a, b := node(), node()
@@ -189,20 +222,26 @@ func Run(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
 			require.Zero(t, got[0])
 		}
 	})
-	t.Run("S-21 a missing epoch becomes the one that a node knew, and the first decides", func(t *testing.T) {
+}
+
+func testOnce(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
+	t.Helper()
+	t.Run("CJ-08 S-52 one of 32 calls on two nodes is the first", func(t *testing.T) {
 		node := open(t)
 		a, b := node(), node()
-		known := tokens.Epoch{4, 2}
-		for range 2 {
-			got, err := a.ClientEpochs(t.Context(), []string{"lost", "disabled"}, map[string]tokens.Epoch{"lost": known, "disabled": {}})
-			require.NoError(t, err)
-			require.Equal(t, []tokens.Epoch{known, {}}, got)
-			got, err = b.ClientEpochs(t.Context(), []string{"disabled", "lost"}, map[string]tokens.Epoch{"lost": {7}})
-			require.NoError(t, err)
-			require.Equal(t, []tokens.Epoch{{}, known}, got)
+		var first atomic.Int64
+		var wg sync.WaitGroup
+		for i := range 32 {
+			s := []tokens.Store{a, b}[i%2]
+			wg.Go(func() {
+				if ok, err := s.Once(t.Context(), "key", time.Minute); err == nil && ok {
+					first.Add(1)
+				}
+			})
 		}
+		wg.Wait()
+		require.EqualValues(t, 1, first.Load())
 	})
-	t.Run("the store answers", func(t *testing.T) { require.NoError(t, open(t)().Ping(t.Context())) })
 }
 
 // mint makes a token under the store's own key.
