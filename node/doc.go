@@ -11,6 +11,6 @@
 // for programs whose listeners Grantor opens itself.
 //
 // A Node does not own the process. It reads no file but those that the configuration names, watches none, handles no
-// signal, and sets no process-wide value. The one exception: while Gin is in debug mode, Open and Reload switch Gin to
-// release mode for the moment in which they build routes, so that Grantor's routes are not printed among yours.
+// signal, and sets no process-wide value. Grantor's routes are not printed among yours when Gin is in debug mode: package
+// server sets gin.DebugPrintFunc at its initialization to what Gin prints by default, less its own routes.
 package node

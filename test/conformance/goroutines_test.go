@@ -31,6 +31,7 @@ var ownGoroutines = map[string]string{
 	"redisdb (*lane).board":       "works while commands wait",
 	"redisdb sweepIdle":           "waited for",
 	"tokens NewMemoryWithClock":   "sweeps the memory store until Close",
+	"examples/embed run":          "stops at a signal",
 	"examples/orders-api run":     "stops at a signal",
 }
 

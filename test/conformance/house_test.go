@@ -60,32 +60,35 @@ func TestImportsPointOneWay(t *testing.T) {
 		only(t, "github.com/gin-gonic/gin", "server", "middleware", "examples")
 	})
 	t.Run("only main knows cli", func(t *testing.T) { only(t, module+"/internal/cli/", "") })
-	t.Run("only cli and examples know node", func(t *testing.T) { only(t, module+"/node", "cli", "examples") })
+	t.Run("only cli, grantortest and examples know node", func(t *testing.T) {
+		only(t, module+"/node", "node", "cli", "grantortest", "examples")
+	})
 	allowed := map[string][]string{
 		"parts": {"assertions", "audit", "clients", "config", "jwt", "keys", "redisdb", "server", "users", "users/database"},
 		"node": {"assertions", "audit", "background", "clients", "config", "keys", "lockout", "loopback", "metrics", "middleware", "parts", "redisdb",
 			"server", "tokens", "users"},
-		"cli":        {"audit", "clients", "config", "jsonobject", "jwt", "keys", "loopback", "node", "parts", "printable", "redisdb", "scopes", "tokens", "users"},
-		"background": {},
-		"scopes":     {},
-		"clients":    {"scopes", "redisdb", "jsonobject", "jwt", "printable"},
-		"middleware": {"jsonobject", "jws", "jwt", "loopback", "scopes"},
-		"tokens":     {"redisdb"},
-		"lockout":    {"redisdb"},
-		"loopback":   {},
-		"users":      {"loopback", "redisdb", "scopes"},
-		"config":     {"clients", "jwt", "loopback", "scopes", "users"},
-		"server":     {"assertions", "audit", "clients", "http1", "jsonobject", "jwt", "keys", "lockout", "loopback", "metrics", "middleware", "printable", "scopes", "tokens", "users"},
-		"http1":      {},
-		"redisdb":    {},
-		"audit":      {"jsonobject", "printable", "redisdb"},
-		"metrics":    {},
-		"jwt":        {"jsonobject", "jws", "loopback"},
-		"jws":        {"jsonobject"},
-		"jsonobject": {},
-		"printable":  {},
-		"assertions": {"jwt"},
-		"keys":       {"jsonobject", "jws", "redisdb"},
+		"cli":         {"audit", "clients", "config", "jsonobject", "jwt", "keys", "loopback", "node", "parts", "printable", "redisdb", "scopes", "tokens", "users"},
+		"background":  {},
+		"grantortest": {"clients", "config", "middleware", "node", "tokens"},
+		"scopes":      {},
+		"clients":     {"scopes", "redisdb", "jsonobject", "jwt", "printable"},
+		"middleware":  {"jsonobject", "jws", "jwt", "loopback", "scopes"},
+		"tokens":      {"redisdb"},
+		"lockout":     {"redisdb"},
+		"loopback":    {},
+		"users":       {"loopback", "redisdb", "scopes"},
+		"config":      {"clients", "jwt", "loopback", "scopes", "users"},
+		"server":      {"assertions", "audit", "clients", "http1", "jsonobject", "jwt", "keys", "lockout", "loopback", "metrics", "middleware", "printable", "scopes", "tokens", "users"},
+		"http1":       {},
+		"redisdb":     {},
+		"audit":       {"jsonobject", "printable", "redisdb"},
+		"metrics":     {},
+		"jwt":         {"jsonobject", "jws", "loopback"},
+		"jws":         {"jsonobject"},
+		"jsonobject":  {},
+		"printable":   {},
+		"assertions":  {"jwt"},
+		"keys":        {"jsonobject", "jws", "redisdb"},
 	}
 	for name, may := range allowed {
 		t.Run(name+" imports no other room than it may", func(t *testing.T) {

@@ -1,0 +1,105 @@
+// Command embed is a Gin program with Grantor inside: it issues tokens, and protects its own route by them.
+//
+//	go run ./examples/embed
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/middleware"
+	"github.com/grantor-auth/grantor/node"
+)
+
+// configuration holds what a config.toml holds. The secrets, whose hashes these are, are "gcs_…" texts of "grantor secret new".
+const configuration = `
+issuer = "http://127.0.0.1:8083"
+store = "memory"    # in production "redis"
+audit.output = ""
+
+[scopes]
+"orders:read" = { description = "Read orders" }
+
+[[clients]]
+client_id = "demo-machine"
+grant_types = ["client_credentials"]
+scope = "orders:read"
+default_scope = "orders:read"
+secrets = [{ hash = "sha256:71bf4abd665ce9f5bbe56971fe54b508fce3b351326628ebfae4aee97d522444" }]
+`
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:8083", "host:port")
+	path := flag.String("config", "", "a config.toml, instead of the one inside")
+	flag.Parse()
+	if err := run(*listen, *path); err != nil {
+		fmt.Fprintln(os.Stderr, "embed:", err)
+		os.Exit(1)
+	}
+}
+
+func run(listen, path string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	cfg, _, err := load(path)
+	if err != nil {
+		return err
+	}
+	router := gin.New()
+	grantor, err := mount(ctx, router, cfg)
+	if err != nil {
+		return err
+	}
+	defer grantor.Close()
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("embed listens on http://%s\n", l.Addr())
+	srv := &http.Server{Handler: router, ReadHeaderTimeout: 5 * time.Second}
+	go func() {
+		<-ctx.Done()
+		_ = srv.Shutdown(context.Background())
+	}()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func load(path string) (*config.Config, []string, error) {
+	if path != "" {
+		return config.Load(config.Options{Path: path, Environ: os.Environ()})
+	}
+	return config.Parse(configuration)
+}
+
+// mount opens Grantor, and serves its endpoints beside a route that its tokens protect.
+func mount(ctx context.Context, router *gin.Engine, cfg *config.Config) (*node.Node, error) {
+	grantor, err := node.Open(ctx, cfg, node.Options{})
+	if err != nil {
+		return nil, err
+	}
+	guard, err := middleware.New(middleware.Config{Verifier: grantor.Verifier(), Now: grantor.Now})
+	if err != nil {
+		grantor.Close()
+		return nil, err
+	}
+	router.Any("/oauth2/*endpoint", gin.WrapH(grantor.Handler()))
+	router.GET("/.well-known/*document", gin.WrapH(grantor.Handler()))
+	router.GET("/orders", guard.Authenticate(), guard.RequireAll("orders:read"), func(c *gin.Context) {
+		c.JSON(http.StatusOK, gin.H{"orders": []string{"apples", "pears"}})
+	})
+	return grantor, nil
+}
