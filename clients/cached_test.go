@@ -68,8 +68,8 @@ func nodeOn(t *testing.T, db *redisdb.DB, static ...*clients.Client) *registry {
 }
 
 func machine(id string) *clients.Stored {
-	return &clients.Stored{Registration: clients.Registration{ClientID: id, GrantTypes: []string{"client_credentials"}, Scope: "orders:read",
-		Secrets: []clients.SecretEntry{{Hash: clients.HashSecret("secret of " + id)}}}}
+	return &clients.Stored{Registration: clients.Registration{ID: id, Grants: []string{"client_credentials"}, Scope: "orders:read",
+		Secrets: []clients.Secret{{Hash: clients.HashSecret("secret of " + id)}}}}
 }
 
 // soon waits for what must hold within a second on every node.
@@ -79,7 +79,7 @@ func soon(t *testing.T, what func() bool) {
 
 func TestLive(t *testing.T) {
 	srv := redistest.Start(t)
-	fixed := &clients.Client{ID: "fixed", Grants: []string{"client_credentials"}, Secrets: []clients.Secret{{Hash: clients.HashSecret("x")}}}
+	fixed := &clients.Client{Registration: clients.Registration{ID: "fixed", Grants: []string{"client_credentials"}, Secrets: []clients.Secret{{Hash: clients.HashSecret("x")}}}}
 	a, b := node(t, srv.URL, fixed), node(t, srv.URL, fixed)
 	ctx := t.Context()
 
@@ -139,10 +139,10 @@ func TestLiveTrimmed(t *testing.T) {
 		"the feed is trimmed": {"XTRIM", "test:clients:{registry}:feed", "MAXLEN", "0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want, err := a.manager.Update(ctx, "job", func(s *clients.Stored) error { s.ClientName = name; return nil })
+			want, err := a.manager.Update(ctx, "job", func(s *clients.Stored) error { s.Name = name; return nil })
 			require.NoError(t, err)
 			require.NoError(t, srv.Client().Do(ctx, lose...).Err())
-			soon(t, func() bool { c, err := b.live.Get(ctx, "job"); return err == nil && c.Name == want.ClientName })
+			soon(t, func() bool { c, err := b.live.Get(ctx, "job"); return err == nil && c.Name == want.Name })
 		})
 	}
 }
@@ -195,7 +195,7 @@ func TestList(t *testing.T) {
 		require.NoError(t, a.manager.Create(ctx, machine(id)))
 	}
 	seen := map[string]bool{}
-	require.NoError(t, a.manager.Redis.All(ctx, func(s *clients.Stored) error { seen[s.ClientID] = true; return nil }))
+	require.NoError(t, a.manager.Redis.All(ctx, func(s *clients.Stored) error { seen[s.ID] = true; return nil }))
 	require.Equal(t, want, seen)
 	require.LessOrEqual(t, a.live.Stats().Cached, 100, "the cache is bounded")
 }

@@ -18,7 +18,7 @@ import (
 
 func TestChangedNodeSeesItAtOnce(t *testing.T) {
 	srv := redistest.Start(t)
-	fixed := &clients.Client{ID: "fixed", Grants: []string{"client_credentials"}, Secrets: []clients.Secret{{Hash: clients.HashSecret("x")}}}
+	fixed := &clients.Client{Registration: clients.Registration{ID: "fixed", Grants: []string{"client_credentials"}, Secrets: []clients.Secret{{Hash: clients.HashSecret("x")}}}}
 	a, ctx := node(t, srv.URL, fixed), t.Context()
 	t.Run("IN-24 the node that made a change does not answer by what was before it", func(t *testing.T) {
 		for i := range 24 {
@@ -166,9 +166,9 @@ func TestUnconfirmedChanges(t *testing.T) {
 	}
 	replica.Pause()
 	t.Run("S-22 the result stands beside the error, also of what finds nothing to do", func(t *testing.T) {
-		d, err := m.Update(ctx, "job", func(s *clients.Stored) error { s.ClientName = "x"; return nil })
+		d, err := m.Update(ctx, "job", func(s *clients.Stored) error { s.Name = "x"; return nil })
 		require.ErrorIs(t, err, clients.ErrNotConfirmed)
-		require.Equal(t, "x", d.ClientName)
+		require.Equal(t, "x", d.Name)
 		done, err := m.RotateSecret(ctx, "job", clients.HashSecret("second"), time.Hour, false)
 		require.ErrorIs(t, err, clients.ErrNotConfirmed)
 		require.NotNil(t, done)
@@ -215,7 +215,7 @@ func TestUnconfirmedChanges(t *testing.T) {
 
 func TestFullRedisTakesChanges(t *testing.T) {
 	srv := redistest.Start(t)
-	a, ctx := node(t, srv.URL, &clients.Client{ID: "fixed", Method: clients.MethodNone}), t.Context()
+	a, ctx := node(t, srv.URL, &clients.Client{Registration: clients.Registration{ID: "fixed", Method: clients.MethodNone}}), t.Context()
 	for _, id := range []string{"job", "gone"} {
 		require.NoError(t, a.manager.Create(ctx, machine(id)))
 	}
@@ -277,14 +277,14 @@ func TestReplaceOwn(t *testing.T) {
 		refused(t, "scope", put("orders:read orders:write"))
 		begin(t, "orders:read orders:write")
 		require.NoError(t, put("orders:read"))
-		admin(func(s *clients.Stored) { s.ClientName = "x" })
+		admin(func(s *clients.Stored) { s.Name = "x" })
 		require.NoError(t, put("orders:read orders:write"), "a new name is no limit")
 	})
 	t.Run("nor grants and methods", func(t *testing.T) {
 		begin(t, "orders:read")
-		admin(func(s *clients.Stored) { s.GrantTypes, s.AuthMethod = nil, clients.MethodPost })
+		admin(func(s *clients.Stored) { s.Grants, s.Method = nil, clients.MethodPost })
 		own := func(method clients.Method, grants ...string) error {
-			_, err := a.manager.ReplaceOwn(ctx, "dyn", clients.HashSecret("token"), func(r *clients.Registration) { r.AuthMethod, r.GrantTypes = method, grants })
+			_, err := a.manager.ReplaceOwn(ctx, "dyn", clients.HashSecret("token"), func(r *clients.Registration) { r.Method, r.Grants = method, grants })
 			return err
 		}
 		refused(t, "grant_types", own(clients.MethodPost, "client_credentials"))

@@ -92,7 +92,7 @@ func TestFeedAfterFailover(t *testing.T) {
 			return len(last) == 1 && last[0].Values["nonce"] != nil
 		})
 		add(c, "*", "job", "")
-		_, err := other.Update(ctx, "job", func(s *clients.Stored) error { s.ClientName = "again"; return nil })
+		_, err := other.Update(ctx, "job", func(s *clients.Stored) error { s.Name = "again"; return nil })
 		require.NoError(t, err)
 		soon(t, func() bool { got, err := n.live.Get(ctx, "job"); return err == nil && got.Name == "again" })
 	})
@@ -130,7 +130,7 @@ func TestFeedWithFailover(t *testing.T) {
 	require.NoError(t, old.Client().Do(ctx, "acl", "setuser", "default", "-psync", "-sync", "-replconf").Err())
 	require.NoError(t, old.Client().Do(ctx, "client", "kill", "type", "replica").Err())
 	for i := range 5 { // the replica has none of these
-		_, err := other.Update(ctx, "job", func(s *clients.Stored) error { s.ClientName = fmt.Sprint("lost ", i); return nil })
+		_, err := other.Update(ctx, "job", func(s *clients.Stored) error { s.Name = fmt.Sprint("lost ", i); return nil })
 		if err != nil {
 			require.ErrorIs(t, err, clients.ErrNotConfirmed)
 		}
@@ -140,7 +140,7 @@ func TestFeedWithFailover(t *testing.T) {
 	s.AwaitPrimary(old)
 	soon(t, func() bool { got, err := n.live.Get(ctx, "job"); return err == nil && got.Name == "" })
 	soon(t, func() bool {
-		_, err := other.Update(ctx, "job", func(s *clients.Stored) error { s.ClientName = "new"; return nil })
+		_, err := other.Update(ctx, "job", func(s *clients.Stored) error { s.Name = "new"; return nil })
 		return err == nil
 	})
 	soon(t, func() bool { got, err := n.live.Get(ctx, "job"); return err == nil && got.Name == "new" })

@@ -68,33 +68,14 @@ func Sees(sight Sight, audience, resource string) bool {
 // compared for equality alone: tokens of another epoch are dead.
 type Epoch = [8]byte
 
-// Client is one registered client. A Client that a Registry returned is shared and
-// must not be changed.
+// Client is one registered client: its Registration, with the texts that every request needs read once. The members below
+// take the place of those of the same name. A Client that a Registry returned is shared and must not be changed.
 type Client struct {
-	ID           string        // client_id: printable ASCII, at most MaxIDBytes (RFC 6749 App. A.1)
-	Name         string        // client_name, for people
-	Method       Method        // the only way it may authenticate; see MethodSecret
-	Secrets      []Secret      // live and expired ones, at most MaxSecrets
-	Grants       []string      // grant_types
+	Registration
+
 	Scope        scopes.Rules  // what it may ask for
 	DefaultScope scopes.Set    // what it gets when it asks for nothing; empty: invalid_scope
-	Audience     []string      // aud of its tokens when no granted scope has a resource
-	Resource     string        // the audience that it is, as a resource server
-	Introspect   Sight         // whose tokens it sees; "" is SightOwn
-	AccessTTL    time.Duration // 0: the server's
-	RefreshTTL   time.Duration // idle life of a grant; 0: the server's
-	MaxTTL       time.Duration // absolute life of a grant; 0: the server's
 	RetryWindow  time.Duration // 0: the server's; negative: none, strict rotation
-	Disabled     bool
-
-	Format          string      // of its access tokens; "": the server's
-	SigningAlg      string      // of its JWT access tokens; "": the server's
-	JWKS            *jwt.KeySet // with MethodJWT: its public keys, or
-	JWKSURI         string      // where they are
-	AssertionAlg    string      // the only alg of its assertions (token_endpoint_auth_signing_alg); "": any
-	LenientAudience bool        // its assertions may name the token endpoint as aud, for older clients
-	Workload        *Workload   // with MethodJWT: instead of keys of its own
-	ResponseAlg     string      // of JWT introspection responses to it (RFC 9701 §6); "": RS256 where there is such a key, else the server's
 
 	Demo  bool  // its secret is printed in the README: loopback only
 	Epoch Epoch // the current one, set by the Registry

@@ -67,7 +67,7 @@ func TestStatic(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			source := &slow{epochs: epochs{now: map[string]Epoch{"a": {1}}}, stop: make(chan struct{})}
 			defer close(source.stop)
-			s, err := NewConfigured(t.Context(), []*Client{{ID: "a"}}, source)
+			s, err := NewConfigured(t.Context(), []*Client{{Registration: Registration{ID: "a"}}}, source)
 			require.NoError(t, err)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
@@ -83,7 +83,7 @@ func TestStatic(t *testing.T) {
 	t.Run("a node that cannot confirm its epochs for two seconds refuses, and recovers", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			source := &epochs{now: map[string]Epoch{"a": {1}}}
-			s, err := NewConfigured(t.Context(), []*Client{{ID: "a"}}, source)
+			s, err := NewConfigured(t.Context(), []*Client{{Registration: Registration{ID: "a"}}}, source)
 			require.NoError(t, err)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
@@ -111,15 +111,15 @@ func TestStatic(t *testing.T) {
 		})
 	})
 	t.Run("an id that is there twice is refused", func(t *testing.T) {
-		_, err := NewConfigured(t.Context(), []*Client{{ID: "a"}, {ID: "a"}}, &epochs{})
+		_, err := NewConfigured(t.Context(), []*Client{{Registration: Registration{ID: "a"}}, {Registration: Registration{ID: "a"}}}, &epochs{})
 		require.Error(t, err)
 	})
 }
 
 func TestAuthenticate(t *testing.T) {
 	s, err := NewConfigured(t.Context(), []*Client{
-		{ID: "app", Secrets: []Secret{{Hash: HashSecret("one")}, {Hash: HashSecret("two")}}},
-		{ID: "public", Method: MethodNone},
+		{Registration: Registration{ID: "app", Secrets: []Secret{{Hash: HashSecret("one")}, {Hash: HashSecret("two")}}}},
+		{Registration: Registration{ID: "public", Method: MethodNone}},
 	}, &epochs{})
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
@@ -153,7 +153,7 @@ func TestAuthenticate(t *testing.T) {
 // TestTiming compares the work, not one measurement against a wall clock: the medians of interleaved
 // samples, and generously.
 func TestTiming(t *testing.T) {
-	s, err := NewConfigured(t.Context(), []*Client{{ID: "app", Secrets: []Secret{{Hash: HashSecret("one")}}}}, &epochs{})
+	s, err := NewConfigured(t.Context(), []*Client{{Registration: Registration{ID: "app", Secrets: []Secret{{Hash: HashSecret("one")}}}}}, &epochs{})
 	require.NoError(t, err)
 	t.Run("S-01 CA-10 an unknown client costs what a wrong secret costs", func(t *testing.T) {
 		var unknown, wrong []time.Duration
@@ -182,22 +182,22 @@ func TestCheck(t *testing.T) {
 	require.NoError(t, err)
 	secret := []Secret{{Hash: HashSecret("x")}}
 	for field, c := range map[string]Client{
-		"client_id":                  {Secrets: secret},
-		"secrets":                    {ID: "c", Secrets: slices.Repeat(secret, 3)},
-		"grant_types":                {ID: "c", Secrets: secret, Grants: []string{"implicit"}},
-		"default_scope":              {ID: "c", Secrets: secret, Scope: wild, DefaultScope: scopes.MustParse("grantor:admin")},
-		"introspect":                 {ID: "c", Method: MethodNone, Introspect: SightAny},
-		"resource":                   {ID: "c", Secrets: secret, Resource: "x"},
-		"audience":                   {ID: "c", Secrets: secret, Audience: []string{"x#y"}},
-		"scope":                      {ID: "c", Secrets: secret, Scope: scopes.Exactly(scopes.MustParse("b"))},
-		"jwks":                       {ID: "c", Method: MethodJWT},
-		"token_endpoint_auth_method": {ID: "c", Secrets: secret, Method: "client_secret_jwt"},
+		"client_id":                  {Registration: Registration{Secrets: secret}},
+		"secrets":                    {Registration: Registration{ID: "c", Secrets: slices.Repeat(secret, 3)}},
+		"grant_types":                {Registration: Registration{ID: "c", Secrets: secret, Grants: []string{"implicit"}}},
+		"default_scope":              {Registration: Registration{ID: "c", Secrets: secret}, Scope: wild, DefaultScope: scopes.MustParse("grantor:admin")},
+		"introspect":                 {Registration: Registration{ID: "c", Method: MethodNone, Introspect: SightAny}},
+		"resource":                   {Registration: Registration{ID: "c", Secrets: secret, Resource: "x"}},
+		"audience":                   {Registration: Registration{ID: "c", Secrets: secret, Audience: []string{"x#y"}}},
+		"scope":                      {Registration: Registration{ID: "c", Secrets: secret}, Scope: scopes.Exactly(scopes.MustParse("b"))},
+		"jwks":                       {Registration: Registration{ID: "c", Method: MethodJWT}},
+		"token_endpoint_auth_method": {Registration: Registration{ID: "c", Secrets: secret, Method: "client_secret_jwt"}},
 	} {
 		var f *FieldError
 		require.ErrorAs(t, c.Check(cat), &f, field)
 		require.Equal(t, field, f.Field)
 	}
-	require.NoError(t, (&Client{ID: "a:b c~", Secrets: secret, Scope: wild, DefaultScope: scopes.MustParse("a")}).Check(cat))
+	require.NoError(t, (&Client{Registration: Registration{ID: "a:b c~", Secrets: secret}, Scope: wild, DefaultScope: scopes.MustParse("a")}).Check(cat))
 }
 
 func TestReadRegistrationsRefusesNullInLists(t *testing.T) {
@@ -226,7 +226,7 @@ func TestRegistrationRetryWindow(t *testing.T) {
 		c, err := of("0s")
 		require.NoError(t, err)
 		require.Negative(t, c.RetryWindow)
-		again, err := Describe(c).Client()
+		again, err := new(c.Describe()).Client()
 		require.NoError(t, err)
 		require.Equal(t, c.RetryWindow, again.RetryWindow)
 	})

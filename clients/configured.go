@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,10 +69,7 @@ func NewConfigured(ctx context.Context, list []*Client, source EpochSource) (*Co
 		seen[c.ID] = true
 		s.ids = append(s.ids, c.ID)
 		own := *c
-		own.Secrets = slices.Clone(c.Secrets)
-		for i := range own.Secrets {
-			own.Secrets[i].used = new(lastUse)
-		}
+		own.Secrets = noted(c.Secrets)
 		s.list = append(s.list, &own)
 	}
 	return s, s.refresh(ctx)

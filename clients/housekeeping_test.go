@@ -66,7 +66,7 @@ func TestHousekeeping(t *testing.T) {
 		db, slow := far(t, srv)
 		list := make([]*clients.Client, n)
 		for i := range list {
-			list[i] = &clients.Client{ID: idOf(i)}
+			list[i] = &clients.Client{Registration: clients.Registration{ID: idOf(i)}}
 		}
 		static, err := clients.NewConfigured(t.Context(), list, tokens.NewRedis(db))
 		require.NoError(t, err)

@@ -23,7 +23,7 @@ func (s *Stored) given() *Given {
 		g := *s.Given
 		return &g
 	}
-	return &Given{Scope: s.Scope, GrantTypes: slices.Clone(s.GrantTypes)}
+	return &Given{Scope: s.Scope, GrantTypes: slices.Clone(s.Grants)}
 }
 
 // changed returns the limit after an operator's change: each member that the change named, or made another.
@@ -32,11 +32,11 @@ func (g *Given) changed(before *Registration, s *Stored) *Given {
 	if named("scope") || before.Scope != s.Scope {
 		g.Scope = s.Scope
 	}
-	if named("grant_types") || !slices.Equal(before.GrantTypes, s.GrantTypes) {
-		g.GrantTypes = slices.Clone(s.GrantTypes)
+	if named("grant_types") || !slices.Equal(before.Grants, s.Grants) {
+		g.GrantTypes = slices.Clone(s.Grants)
 	}
-	if named("token_endpoint_auth_method") || before.AuthMethod != s.AuthMethod {
-		g.AuthMethod = s.AuthMethod
+	if named("token_endpoint_auth_method") || before.Method != s.Method {
+		g.AuthMethod = s.Method
 	}
 	return g
 }
@@ -92,12 +92,12 @@ func (m *Manager) within(s *Stored, before *Registration, registrar scopes.Rules
 			return bad("scope", "%q is beyond what this client was given", t)
 		}
 	}
-	for _, g := range s.GrantTypes {
+	for _, g := range s.Grants {
 		if !slices.Contains(s.Given.GrantTypes, g) {
 			return bad("grant_types", "%q is beyond what this client was given", g)
 		}
 	}
-	if s.Given.AuthMethod != MethodSecret && s.AuthMethod != s.Given.AuthMethod {
+	if s.Given.AuthMethod != MethodSecret && s.Method != s.Given.AuthMethod {
 		return bad("token_endpoint_auth_method", "an operator set it to %q", s.Given.AuthMethod)
 	}
 	return nil

@@ -85,14 +85,14 @@ func (d *Redis) All(ctx context.Context, visit func(*Stored) error) error {
 			return err
 		}
 		for _, s := range page {
-			if at := shardOf(s.ClientID); at != shard {
+			if at := shardOf(s.ID); at != shard {
 				clear(seen)
 				shard = at
 			}
-			if seen[s.ClientID] {
+			if seen[s.ID] {
 				continue
 			}
-			seen[s.ClientID] = true
+			seen[s.ID] = true
 			if err := visit(s); err != nil {
 				return err
 			}

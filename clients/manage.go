@@ -77,7 +77,7 @@ func (m *Manager) describeConfigured(ctx context.Context, list ...*Client) ([]*D
 	}
 	found := make([]*Described, len(list))
 	for i, c := range list {
-		found[i] = &Described{Registration: *Describe(c), Source: "config"}
+		found[i] = &Described{Registration: c.Describe(), Source: "config"}
 		found[i].Disabled = found[i].Disabled || epochs[i] == Epoch{}
 	}
 	return found, nil
@@ -110,7 +110,7 @@ func (m *Manager) List(ctx context.Context, cursor string, size int) ([]*Describ
 	}
 	page, next, err := m.Redis.List(ctx, cursor, size)
 	for _, s := range page {
-		if m.configured(s.ClientID) == nil {
+		if m.configured(s.ID) == nil {
 			list = append(list, describeStored(s))
 		}
 	}
@@ -156,14 +156,14 @@ func (m *Manager) Create(ctx context.Context, s *Stored) error {
 	if err := m.Check(&s.Registration); err != nil {
 		return err
 	}
-	if m.configured(s.ClientID) != nil {
+	if m.configured(s.ID) != nil {
 		return fmt.Errorf("%w, in config.toml", ErrExists)
 	}
 	s.Epoch, s.CreatedAt, s.UpdatedAt = NewEpoch(), time.Now(), time.Now()
 	if s.Dynamic {
 		s.Given = s.given()
 	}
-	defer m.changed(ctx, s.ClientID)
+	defer m.changed(ctx, s.ID)
 	return m.Redis.Create(ctx, s)
 }
 
@@ -198,7 +198,7 @@ func (m *Manager) update(ctx context.Context, id string, edit func(*Stored) erro
 		if err := edit(s); err != nil {
 			return err
 		}
-		if s.ClientID != id {
+		if s.ID != id {
 			return &FieldError{Field: "client_id", Err: errors.New("cannot be changed")}
 		}
 		return m.Check(&s.Registration)

@@ -19,7 +19,7 @@ type SecretRotation struct {
 type InUseError struct{ secrets []secretUse }
 
 type secretUse struct {
-	SecretEntry
+	Secret
 	used time.Time
 }
 
@@ -43,15 +43,15 @@ func (m *Manager) RotateSecret(ctx context.Context, id string, fresh SecretHash,
 	var out *SecretRotation
 	_, err := m.Update(ctx, id, func(s *Stored) error {
 		out = nil
-		if s.AuthMethod == MethodNone || len(s.Secrets) == 0 {
+		if s.Method == MethodNone || len(s.Secrets) == 0 {
 			return &FieldError{Field: "token_endpoint_auth_method", Err: errors.New("this client has no secret to rotate")}
 		}
 		next := &SecretRotation{SecretID: fresh.id()}
-		if slices.ContainsFunc(s.Secrets, func(e SecretEntry) bool { return e.Hash == fresh }) {
+		if slices.ContainsFunc(s.Secrets, func(e Secret) bool { return e.Hash == fresh }) {
 			out = next
 			return nil // this very change, repeated
 		}
-		live := slices.DeleteFunc(s.Secrets, func(e SecretEntry) bool { return !e.ExpiresAt.IsZero() && !e.ExpiresAt.After(now) })
+		live := slices.DeleteFunc(s.Secrets, func(e Secret) bool { return !e.ExpiresAt.IsZero() && !e.ExpiresAt.After(now) })
 		if overlap <= 0 {
 			for _, e := range live {
 				next.Ended = append(next.Ended, e.ID())
@@ -71,7 +71,7 @@ func (m *Manager) RotateSecret(ctx context.Context, id string, fresh SecretHash,
 				live[i].ExpiresAt = end
 			}
 		}
-		s.Secrets = append(live, SecretEntry{Hash: fresh, CreatedAt: now})
+		s.Secrets = append(live, Secret{Hash: fresh, CreatedAt: now})
 		out = next
 		return nil
 	})
@@ -79,7 +79,7 @@ func (m *Manager) RotateSecret(ctx context.Context, id string, fresh SecretHash,
 }
 
 // dispensable says which one of too many secrets can go.
-func (m *Manager) dispensable(ctx context.Context, id string, live []SecretEntry, force bool) (int, error) {
+func (m *Manager) dispensable(ctx context.Context, id string, live []Secret, force bool) (int, error) {
 	oldest, uses := 0, make([]secretUse, len(live))
 	for i, e := range live {
 		used, err := m.lastUsed(ctx, id, e.Hash)
@@ -111,7 +111,7 @@ func (m *Manager) lastUsed(ctx context.Context, id string, h SecretHash) (time.T
 // RevokeSecret removes one secret of a client. The last one cannot go: disable the client instead.
 func (m *Manager) RevokeSecret(ctx context.Context, id, secretID string) error {
 	_, err := m.Update(ctx, id, func(s *Stored) error {
-		left := slices.DeleteFunc(slices.Clone(s.Secrets), func(e SecretEntry) bool { return e.ID() == secretID })
+		left := slices.DeleteFunc(slices.Clone(s.Secrets), func(e Secret) bool { return e.ID() == secretID })
 		switch {
 		case len(left) == len(s.Secrets):
 			return &FieldError{Field: "secrets", Err: fmt.Errorf("there is none with the id %q", secretID)}

@@ -10,8 +10,10 @@ import (
 
 type oneClient struct{ following error }
 
-func (oneClient) Get(context.Context, string) (*Client, error) { return &Client{ID: "app"}, nil }
-func (o oneClient) Fresh() error                               { return o.following }
+func (oneClient) Get(context.Context, string) (*Client, error) {
+	return &Client{Registration: Registration{ID: "app"}}, nil
+}
+func (o oneClient) Fresh() error { return o.following }
 
 func TestProven(t *testing.T) {
 	cutOff := errors.New("cut off")

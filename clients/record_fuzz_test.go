@@ -17,7 +17,7 @@ func FuzzReadStored(f *testing.F) {
 			require.ErrorIs(t, err, ErrRecord)
 			return
 		}
-		require.Equal(t, id, s.ClientID)
+		require.Equal(t, id, s.ID)
 		first, err := s.text()
 		if err != nil {
 			return // a year that JSON has no form for
@@ -47,7 +47,7 @@ func FuzzReadRegistrations(f *testing.F) {
 			if list[i].RetryWindow != nil {
 				require.Equal(t, *list[i].RetryWindow == 0, c.RetryWindow < 0, "0 alone is strict")
 			}
-			first, err := json.Marshal(Describe(c))
+			first, err := json.Marshal(c.Describe())
 			if err != nil {
 				continue // a year that JSON has no form for
 			}
@@ -55,7 +55,7 @@ func FuzzReadRegistrations(f *testing.F) {
 			require.NoError(t, err)
 			c, err = again[0].Client()
 			require.NoError(t, err)
-			second, err := json.Marshal(Describe(c))
+			second, err := json.Marshal(c.Describe())
 			require.NoError(t, err)
 			require.Equal(t, string(first), string(second))
 		}

@@ -129,7 +129,7 @@ func (d *Redis) load(ctx context.Context, id string) (text string, s *Stored, er
 		return "", nil, ErrUnknown
 	}
 	if s, err = readStored(id, text); err != nil {
-		return text, &Stored{Registration: Registration{ClientID: id}}, err
+		return text, &Stored{Registration: Registration{ID: id}}, err
 	}
 	return text, s, nil
 }
@@ -164,9 +164,9 @@ func (d *Redis) replace(ctx context.Context, s *Stored, before, after string) (s
 		registrar = 1
 	}
 	nonce, most := newNonce(), s.MaxOfRegistrar
-	keys := []string{shardKey(shardOf(s.ClientID)), endsKey, feedKey, registrarKey(s.Registrar)}
+	keys := []string{shardKey(shardOf(s.ID)), endsKey, feedKey, registrarKey(s.Registrar)}
 	run := func(ctx context.Context) (string, error) {
-		v, err := d.db.EvalDurable(ctx, replace, keys, s.ClientID, before, after, ends, nonce, registrar, most)
+		v, err := d.db.EvalDurable(ctx, replace, keys, s.ID, before, after, ends, nonce, registrar, most)
 		held, _ := v.(string)
 		return held, err
 	}
@@ -174,7 +174,7 @@ func (d *Redis) replace(ctx context.Context, s *Stored, before, after string) (s
 	if d.Again == nil {
 		return held, err
 	}
-	key := unconfirmedChange{s.ClientID}
+	key := unconfirmedChange{s.ID}
 	switch {
 	case err == nil:
 		d.Again.Settled(key)
@@ -223,7 +223,7 @@ func (d *Redis) Delete(ctx context.Context, id string) error {
 	for range changeTries {
 		before, s, err := d.load(ctx, id)
 		if errors.Is(err, ErrUnknown) {
-			_, err = d.replace(ctx, &Stored{Registration: Registration{ClientID: id}}, "", "")
+			_, err = d.replace(ctx, &Stored{Registration: Registration{ID: id}}, "", "")
 			return errors.Join(ErrUnknown, err)
 		}
 		if s == nil {

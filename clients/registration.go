@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -15,49 +16,45 @@ import (
 	"github.com/grantor-auth/grantor/scopes"
 )
 
-// Registration is a client as it is written down and shown: the names of RFC 7591 §2 where it has them, those of
-// config.toml where it has none. It holds hashes of secrets and never a secret.
+// Registration is a client as it is written down and shown: in config.toml, in JSON, in Redis. Its keys are the names of
+// RFC 7591 §2 where the RFC has one. It holds hashes of secrets and never a secret. A member that is new here is known to
+// all of these; server/openapi.json documents it, and a line in internal/cli gives it a flag.
 type Registration struct {
-	ClientID        string        `json:"client_id"`
-	ClientName      string        `json:"client_name,omitempty"`
-	AuthMethod      Method        `json:"token_endpoint_auth_method,omitempty"`
-	GrantTypes      []string      `json:"grant_types,omitempty"`
-	Scope           string        `json:"scope,omitempty"`
-	DefaultScope    string        `json:"default_scope,omitempty"`
-	Secrets         []SecretEntry `json:"secrets,omitempty"`
-	Audience        []string      `json:"audience,omitempty"`
-	Resource        string        `json:"resource,omitempty"`
-	Introspect      Sight         `json:"introspect,omitempty"`
-	AccessTTL       Duration      `json:"access_ttl,omitzero"`
-	RefreshTTL      Duration      `json:"refresh_ttl,omitzero"`
-	RefreshMaxTTL   Duration      `json:"refresh_max_ttl,omitzero"`
-	RetryWindow     *Duration     `json:"retry_window,omitempty"` // absent: the server's; 0: none, strict rotation
-	Disabled        bool          `json:"disabled,omitempty"`
-	Format          string        `json:"access_token_format,omitempty"`
-	SigningAlg      string        `json:"signing_alg,omitempty"`
-	JWKS            *jwt.KeySet   `json:"jwks,omitempty"`
-	JWKSURI         string        `json:"jwks_uri,omitempty"`
-	AssertionAlg    string        `json:"token_endpoint_auth_signing_alg,omitempty"`
-	LenientAudience bool          `json:"accept_token_endpoint_audience,omitempty"`
-	Workload        *Workload     `json:"assertion,omitempty"`
-	ResponseAlg     string        `json:"introspection_signed_response_alg,omitempty"` // RFC 9701 §6
-	SoftwareID      string        `json:"software_id,omitempty"`                       // RFC 7591 §2
-	SoftwareVersion string        `json:"software_version,omitempty"`                  // RFC 7591 §2
-	Contacts        []string      `json:"contacts,omitempty"`                          // RFC 7591 §2
-	ClientURI       string        `json:"client_uri,omitempty"`                        // RFC 7591 §2
+	ID           string   `json:"client_id"` // printable ASCII, at most MaxIDBytes (RFC 6749 App. A.1)
+	Name         string   `json:"client_name,omitempty"`
+	Method       Method   `json:"token_endpoint_auth_method,omitempty"` // the only way to authenticate; see MethodSecret
+	Grants       []string `json:"grant_types,omitempty"`
+	Scope        string   `json:"scope,omitempty"`         // may ask for; "orders:*" allows by wildcard
+	DefaultScope string   `json:"default_scope,omitempty"` // gets when it asks for none
+	Secrets      []Secret `json:"secrets,omitempty"`       // current and expired ones, at most MaxSecrets
+	Audience     []string `json:"audience,omitempty"`      // aud of its tokens when no granted scope has a resource
+	Resource     string   `json:"resource,omitempty"`      // the audience that it is, as a resource server
+	Introspect   Sight    `json:"introspect,omitempty"`    // whose tokens it sees; "": SightOwn
+
+	AccessTTL   Duration  `json:"access_ttl,omitzero"`      // 0: the server's, here and below
+	RefreshTTL  Duration  `json:"refresh_ttl,omitzero"`     // of a session, from the last use
+	MaxTTL      Duration  `json:"refresh_max_ttl,omitzero"` // of a session, from the login
+	RetryWindow *Duration `json:"retry_window,omitempty"`   // absent: the server's; 0: none, strict rotation
+	Disabled    bool      `json:"disabled,omitempty"`
+
+	Format     string `json:"access_token_format,omitempty"` // "": the server's
+	SigningAlg string `json:"signing_alg,omitempty"`         // of its JWT access tokens; "": the server's
+
+	// With MethodJWT: its public keys, or where they are, or whose tokens of a platform prove it.
+	JWKS            *jwt.KeySet `json:"jwks,omitempty"`
+	JWKSURI         string      `json:"jwks_uri,omitempty"`
+	AssertionAlg    string      `json:"token_endpoint_auth_signing_alg,omitempty"` // the only one; "": any
+	LenientAudience bool        `json:"accept_token_endpoint_audience,omitempty"`  // as aud, for older clients
+	Workload        *Workload   `json:"assertion,omitempty"`
+
+	ResponseAlg string `json:"introspection_signed_response_alg,omitempty"` // RFC 9701 §6; "": RS256, else the server's
+
+	// What registration tells its readers (RFC 7591 §2); config.toml has comments instead.
+	SoftwareID      string   `json:"software_id,omitempty" toml:"-"`
+	SoftwareVersion string   `json:"software_version,omitempty" toml:"-"`
+	Contacts        []string `json:"contacts,omitempty" toml:"-"`
+	ClientURI       string   `json:"client_uri,omitempty" toml:"-"`
 }
-
-// SecretEntry is a secret as it is written down.
-type SecretEntry struct {
-	Hash      SecretHash `json:"hash"`
-	CreatedAt time.Time  `json:"created_at,omitzero"`
-	ExpiresAt time.Time  `json:"expires_at,omitzero"`
-}
-
-// ID names a secret among those of its client, for people and tools: the first eight digits of its hash.
-func (e SecretEntry) ID() string { return e.Hash.id() }
-
-func (h SecretHash) id() string { return fmt.Sprintf("%x", h[:4]) }
 
 // ReadRegistrations reads JSON: one registration, a list of them, or {"clients": […]}. A member that does not exist is an
 // error.
@@ -111,13 +108,7 @@ func (r *Registration) Client() (*Client, error) {
 			errs = append(errs, &FieldError{Field: field, Err: err})
 		}
 	}
-	c := &Client{
-		ID: r.ClientID, Name: r.ClientName, Method: r.AuthMethod, Grants: r.GrantTypes, Audience: r.Audience, Resource: r.Resource,
-		Introspect: r.Introspect, AccessTTL: time.Duration(r.AccessTTL), RefreshTTL: time.Duration(r.RefreshTTL),
-		MaxTTL: time.Duration(r.RefreshMaxTTL), Disabled: r.Disabled,
-		Format: r.Format, SigningAlg: r.SigningAlg, JWKS: r.JWKS, JWKSURI: r.JWKSURI, AssertionAlg: r.AssertionAlg,
-		LenientAudience: r.LenientAudience, Workload: r.Workload, ResponseAlg: r.ResponseAlg,
-	}
+	c := &Client{Registration: *r}
 	if r.RetryWindow != nil {
 		if c.RetryWindow = time.Duration(*r.RetryWindow); c.RetryWindow < 0 {
 			parse("retry_window", errors.New(`must not be negative; "0s" is strict rotation`))
@@ -131,33 +122,46 @@ func (r *Registration) Client() (*Client, error) {
 	parse("scope", err)
 	c.DefaultScope, err = scopes.Parse(r.DefaultScope)
 	parse("default_scope", err)
-	for _, s := range r.Secrets {
-		c.Secrets = append(c.Secrets, Secret{Hash: s.Hash, CreatedAt: s.CreatedAt, ExpiresAt: s.ExpiresAt, used: new(lastUse)})
-	}
+	c.Secrets = noted(r.Secrets)
 	return c, errors.Join(errs...)
 }
 
-// Describe is the inverse of Registration.Client.
-func Describe(c *Client) *Registration {
-	r := &Registration{
-		ClientID: c.ID, ClientName: c.Name, AuthMethod: c.Method, GrantTypes: slices.Clone(c.Grants), Scope: c.Scope.String(),
-		DefaultScope: c.DefaultScope.String(), Audience: slices.Clone(c.Audience), Resource: c.Resource, Introspect: c.Introspect,
-		AccessTTL: Duration(c.AccessTTL), RefreshTTL: Duration(c.RefreshTTL), RefreshMaxTTL: Duration(c.MaxTTL), Disabled: c.Disabled,
-		Format: c.Format, SigningAlg: c.SigningAlg, JWKS: c.JWKS, JWKSURI: c.JWKSURI, AssertionAlg: c.AssertionAlg,
-		LenientAudience: c.LenientAudience, Workload: c.Workload, ResponseAlg: c.ResponseAlg,
+// Take copies members of another registration, by their names in JSON.
+func (r *Registration) Take(from *Registration, members []string) {
+	into, source := reflect.ValueOf(r).Elem(), reflect.ValueOf(from).Elem()
+	for i := range into.NumField() {
+		if slices.Contains(members, memberName(into.Type().Field(i))) {
+			into.Field(i).Set(source.Field(i))
+		}
 	}
-	if c.RetryWindow != 0 {
-		r.RetryWindow = new(Duration(max(c.RetryWindow, 0)))
+}
+
+func memberName(f reflect.StructField) string {
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return name
+}
+
+// Member returns a pointer to the member of a name in JSON; nil: there is none.
+func (r *Registration) Member(name string) any {
+	v := reflect.ValueOf(r).Elem()
+	for i := range v.NumField() {
+		if memberName(v.Type().Field(i)) == name {
+			return v.Field(i).Addr().Interface()
+		}
 	}
-	for _, s := range c.Secrets {
-		r.Secrets = append(r.Secrets, SecretEntry{Hash: s.Hash, CreatedAt: s.CreatedAt, ExpiresAt: s.ExpiresAt})
-	}
+	return nil
+}
+
+// Describe returns the client's registration; scopes are in the one order that Rules and Set have.
+func (c *Client) Describe() Registration {
+	r := c.Registration
+	r.Scope, r.DefaultScope = c.Scope.String(), c.DefaultScope.String()
 	return r
 }
 
 // NeedsSecret says whether a new client of this registration must be given a secret.
 func (r *Registration) NeedsSecret() bool {
-	return len(r.Secrets) == 0 && r.AuthMethod != MethodNone && r.AuthMethod != MethodJWT
+	return len(r.Secrets) == 0 && r.Method != MethodNone && r.Method != MethodJWT
 }
 
 // AsksReserved says whether a registration asks for power over Grantor itself.

@@ -5,6 +5,8 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -12,12 +14,17 @@ import (
 
 // Secret is one client secret as it is kept: its hash, never its text.
 type Secret struct {
-	Hash      SecretHash
-	CreatedAt time.Time // zero: not known
-	ExpiresAt time.Time // zero: does not expire
+	Hash      SecretHash `json:"hash"`
+	CreatedAt time.Time  `json:"created_at,omitzero" toml:"-"` // zero: not known
+	ExpiresAt time.Time  `json:"expires_at,omitzero"`          // zero: does not expire
 
 	used *lastUse // shared by all copies; nil: nobody asks
 }
+
+// ID names a secret among those of its client: the first eight digits of its hash.
+func (s Secret) ID() string { return s.Hash.id() }
+
+func (h SecretHash) id() string { return fmt.Sprintf("%x", h[:4]) }
 
 // lastUse is the minute in which a secret was last used on this node, in minutes since 1970: coarse, and one atomic
 // store at most a minute.
@@ -33,6 +40,15 @@ func (u *lastUse) note(now time.Time) {
 			signal(u.first)
 		}
 	}
+}
+
+// noted returns copies of secrets whose uses are noted from now on.
+func noted(list []Secret) []Secret {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].used = new(lastUse)
+	}
+	return list
 }
 
 // signal wakes who waits for wake, once for any number of signals.

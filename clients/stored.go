@@ -54,7 +54,7 @@ func readStored(id, text string) (*Stored, error) {
 		return nil, fmt.Errorf("%w: version %d", ErrRecord, r.Version)
 	}
 	s := &Stored{Registration: r.Registration, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, Dynamic: r.Dynamic, Registrar: r.Registrar, Given: r.Given}
-	if r.ClientID != id {
+	if r.ID != id {
 		return nil, fmt.Errorf("%w: it belongs to another client", ErrRecord)
 	}
 	epoch, err := hex.DecodeString(r.Epoch)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/config"
 )
 
@@ -26,7 +27,7 @@ func TestCheck(t *testing.T) {
 		cfg := config.Default()
 		cfg.Store = config.StoreMemory
 		cfg.Scopes = map[string]config.ScopeEntry{"orders:read": {}}
-		cfg.Clients = []config.Client{{ClientID: "job", GrantTypes: []string{"client_credentials"}, Scope: "orders:red"}}
+		cfg.Clients = []clients.Registration{{ID: "job", Grants: []string{"client_credentials"}, Scope: "orders:red"}}
 		_, err := cfg.Check()
 		require.ErrorContains(t, err, "clients[0].scope: ")
 		_, again := cfg.Check()
@@ -35,12 +36,12 @@ func TestCheck(t *testing.T) {
 	t.Run("and is whole then", func(t *testing.T) {
 		cfg := config.Default()
 		cfg.Store = config.StoreMemory
-		cfg.Clients = []config.Client{{ClientID: "api", Introspect: "any", Secrets: []config.ClientSecret{{Hash: config.Default().Issuer}}}}
+		cfg.Clients = []clients.Registration{{ID: "api", Introspect: "any"}}
 		_, err := cfg.Check()
-		require.ErrorContains(t, err, "clients[0].secrets[0].hash: ")
+		require.ErrorContains(t, err, "clients[0].secrets: ")
 		cfg = config.Default()
 		cfg.Store = config.StoreMemory
-		cfg.Clients = []config.Client{{ClientID: "job", AuthMethod: "none", GrantTypes: []string{"password"}}}
+		cfg.Clients = []clients.Registration{{ID: "job", Method: "none", Grants: []string{"password"}}}
 		_, err = cfg.Check()
 		require.NoError(t, err)
 		require.Len(t, cfg.Registrations(), 1)

@@ -37,9 +37,9 @@ type Config struct {
 	Tokens Tokens `toml:"tokens"`
 	Keys   Keys   `toml:"keys"`
 
-	Scopes  map[string]ScopeEntry `toml:"scopes"`  // every scope that exists
-	Clients []Client              `toml:"clients"` // who may ask (RFC 7591 §2 names)
-	Issuers []TrustedIssuer       `toml:"trusted_issuers"`
+	Scopes  map[string]ScopeEntry  `toml:"scopes"`  // every scope that exists
+	Clients []clients.Registration `toml:"clients"` // who may ask
+	Issuers []TrustedIssuer        `toml:"trusted_issuers"`
 
 	Grants Grants `toml:"grants"`
 	Users  Users  `toml:"users"`
@@ -131,54 +131,11 @@ type TrustedIssuer struct {
 	TokenFile string `toml:"token_file"`
 }
 
-// JSONTable is a table that is handed on as JSON.
-type JSONTable map[string]any
-
-// Workload names the tokens of a platform that prove a client.
-type Workload struct {
-	Issuer  string `toml:"issuer"`
-	Subject string `toml:"subject"`
-}
-
 // ScopeEntry is one entry of [scopes].
 type ScopeEntry struct {
 	Description string   `toml:"description"`
 	Resource    string   `toml:"resource"` // the audience of tokens with this scope (RFC 8707)
 	Implies     []string `toml:"implies"`
-}
-
-// Client is one entry of [[clients]].
-type Client struct {
-	ClientID      string         `toml:"client_id"`
-	ClientName    string         `toml:"client_name"`
-	GrantTypes    []string       `toml:"grant_types"`
-	Scope         string         `toml:"scope"`         // may ask for; "orders:*" allows by wildcard
-	DefaultScope  string         `toml:"default_scope"` // gets when it asks for none
-	Secrets       []ClientSecret `toml:"secrets"`       // up to two live at once
-	AuthMethod    string         `toml:"token_endpoint_auth_method"`
-	AccessTTL     time.Duration  `toml:"access_ttl"`
-	RefreshTTL    time.Duration  `toml:"refresh_ttl"`
-	RefreshMaxTTL time.Duration  `toml:"refresh_max_ttl"`
-	RetryWindow   string         `toml:"retry_window"`
-	Audience      []string       `toml:"audience"`   // for scopes without a resource
-	Resource      string         `toml:"resource"`   // a resource server: it is this audience
-	Introspect    string         `toml:"introspect"` // "own", "audience", "any"
-	Disabled      bool           `toml:"disabled"`
-
-	AccessFormat    string    `toml:"access_token_format"` // "": that of [tokens]; likewise signing_alg
-	SigningAlg      string    `toml:"signing_alg"`
-	JWKS            JSONTable `toml:"jwks"`      // with private_key_jwt: public keys (RFC 7517), or
-	JWKSURI         string    `toml:"jwks_uri"`  // where they are, or
-	Assertion       Workload  `toml:"assertion"` // a platform's tokens
-	AssertionAlg    string    `toml:"token_endpoint_auth_signing_alg"`
-	LenientAudience bool      `toml:"accept_token_endpoint_audience"` // for older clients: the issuer is the right aud
-	ResponseAlg     string    `toml:"introspection_signed_response_alg"`
-}
-
-// ClientSecret is one entry of secrets.
-type ClientSecret struct {
-	Hash      string    `toml:"hash"` // sha256:…
-	ExpiresAt time.Time `toml:"expires_at"`
 }
 
 // Grants opens grants that are off unless asked for.
@@ -304,13 +261,13 @@ func (c *Config) ConfigUsers() []users.ConfigUser { return c.users }
 // UserScope returns the most that a token may carry of a user without a scope of their own.
 func (c *Config) UserScope() scopes.Rules { return c.userScope }
 
-// LongestSession returns the longest absolute life of a log-in that any client here has.
+// LongestSession returns the longest session that any client here can have.
 func (c *Config) LongestSession() time.Duration {
-	most := c.Tokens.RefreshMaxTTL
+	longest := c.Tokens.RefreshMaxTTL
 	for _, cl := range c.clients {
-		most = max(most, cl.MaxTTL)
+		longest = max(longest, time.Duration(cl.MaxTTL))
 	}
-	return most
+	return longest
 }
 
 // DemoUsers returns the ids of users whose password the README prints.

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"encoding"
+	"encoding/json"
 	"fmt"
 	"os"
 	"reflect"
@@ -19,7 +21,9 @@ var (
 	timeType     = reflect.TypeFor[time.Time]()
 	secretType   = reflect.TypeFor[SecretText]()
 
-	jsonTableType = reflect.TypeFor[JSONTable]()
+	clientDurationType = reflect.TypeFor[clients.Duration]()
+	textType           = reflect.TypeFor[encoding.TextUnmarshaler]()
+	jsonType           = reflect.TypeFor[json.Unmarshaler]()
 )
 
 // decoder fills a Config from files and environment and collects what is wrong.
@@ -27,6 +31,7 @@ type decoder struct {
 	cfg      *Config
 	problems Errors
 	where    map[string]*file // key → the file that set it
+	unread   []string         // keys whose text could not be read: nothing follows from their values
 	passed   []string         // warnings of keys that are passed over
 	inline   []string         // keys of secrets that stand in a file of the configuration itself
 }
@@ -99,7 +104,9 @@ func fileSuffix(isFile bool) string {
 // value fills one field from one TOML value.
 func (d *decoder) value(dst reflect.Value, src any, key string, f *file) {
 	switch {
-	case dst.Type() == durationType || dst.Type() == secretType || dst.Kind() == reflect.String:
+	case dst.Kind() == reflect.Pointer:
+		d.pointer(dst, src, key, f)
+	case isText(dst.Type()):
 		text, ok := src.(string)
 		if !ok {
 			d.bad(key, "must be %s, not %s", want(dst.Type()), kindOf(src))
@@ -111,6 +118,8 @@ func (d *decoder) value(dst reflect.Value, src any, key string, f *file) {
 		d.text(dst, text, key)
 	case dst.Type() == timeType:
 		d.time(dst, src, key)
+	case reflect.PointerTo(dst.Type()).Implements(jsonType):
+		d.json(dst, src, key)
 	case dst.Kind() == reflect.Struct:
 		if t, ok := src.(map[string]any); ok {
 			d.table(dst, t, key, f)
@@ -131,16 +140,48 @@ func (d *decoder) value(dst reflect.Value, src any, key string, f *file) {
 		d.bad(key, "must be a whole number, not %s", kindOf(src))
 	case dst.Kind() == reflect.Slice:
 		d.list(dst, src, key, f)
-	case dst.Type() == jsonTableType:
-		t, ok := src.(map[string]any)
-		if !ok {
-			d.bad(key, "must be a table, not %s", kindOf(src))
-			return
-		}
-		dst.Set(reflect.ValueOf(JSONTable(t)))
 	case dst.Kind() == reflect.Map:
 		d.mapping(dst, src, key, f)
 	}
+}
+
+// isText says whether a field is written as a text in quotes.
+func isText(t reflect.Type) bool {
+	return t == durationType || t.Kind() == reflect.String || t != timeType && reflect.PointerTo(t).Implements(textType)
+}
+
+// pointer fills what may be absent: an empty text or table leaves it so.
+func (d *decoder) pointer(dst reflect.Value, src any, key string, f *file) {
+	table, _ := src.(map[string]any)
+	if src == "" || table != nil && len(table) == 0 {
+		return
+	}
+	into, before := reflect.New(dst.Type().Elem()), len(d.problems)
+	if d.value(into.Elem(), src, key, f); len(d.problems) == before {
+		dst.Set(into)
+	}
+}
+
+// json fills what reads itself from JSON.
+func (d *decoder) json(dst reflect.Value, src any, key string) {
+	table, ok := src.(map[string]any)
+	if !ok {
+		d.bad(key, "must be a table, not %s", kindOf(src))
+		return
+	}
+	text, err := json.Marshal(table)
+	if err == nil {
+		err = dst.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(text)
+	}
+	if err != nil {
+		d.unreadable(key, err)
+	}
+}
+
+// unreadable says that a text is none of its kind.
+func (d *decoder) unreadable(key string, err error) {
+	d.unread = append(d.unread, key)
+	d.bad(key, "%s", err)
 }
 
 func (d *decoder) list(dst reflect.Value, src any, key string, f *file) {
@@ -216,6 +257,10 @@ func (d *decoder) text(dst reflect.Value, text, key string) {
 		dst.Set(reflect.ValueOf(v))
 	case dst.Kind() == reflect.String:
 		dst.SetString(text)
+	case reflect.PointerTo(dst.Type()).Implements(textType):
+		if err := dst.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
+			d.unreadable(key, err)
+		}
 	case dst.Kind() == reflect.Bool:
 		v, err := strconv.ParseBool(text)
 		if err != nil {

@@ -53,8 +53,8 @@ func isNumber(text string) bool {
 // variables maps the name of each variable to the key and field that it sets.
 func variables(v reflect.Value, path, name string, found map[string]variable) {
 	for i := range v.NumField() {
-		tag := v.Type().Field(i).Tag.Get("toml")
-		if tag == "" || tag == "-" || tag == "include" {
+		tag := keyName(v.Type().Field(i))
+		if tag == "" || tag == "include" {
 			continue
 		}
 		field, key, full := v.Field(i), join(path, tag), name+strings.ToUpper(tag)

@@ -301,7 +301,7 @@ func TestShippedFile(t *testing.T) {
 		text, err := os.ReadFile(shipped)
 		require.NoError(t, err)
 		for _, typ := range []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[TLS](), reflect.TypeFor[Server](), reflect.TypeFor[Redis](),
-			reflect.TypeFor[Tokens](), reflect.TypeFor[ScopeEntry](), reflect.TypeFor[Client](), reflect.TypeFor[ClientSecret](), reflect.TypeFor[Grants](), reflect.TypeFor[Users](), reflect.TypeFor[SQLSource](), reflect.TypeFor[HTTPSource](), reflect.TypeFor[UserEntry](), reflect.TypeFor[Limits](), reflect.TypeFor[Log](),
+			reflect.TypeFor[Tokens](), reflect.TypeFor[ScopeEntry](), reflect.TypeFor[clients.Registration](), reflect.TypeFor[clients.Secret](), reflect.TypeFor[Grants](), reflect.TypeFor[Users](), reflect.TypeFor[SQLSource](), reflect.TypeFor[HTTPSource](), reflect.TypeFor[UserEntry](), reflect.TypeFor[Limits](), reflect.TypeFor[Log](),
 			reflect.TypeFor[Audit](), reflect.TypeFor[MetricsListener](), reflect.TypeFor[Tracing](), reflect.TypeFor[Admin](), reflect.TypeFor[CORS]()} {
 			for _, key := range keysOf(typ) {
 				require.Contains(t, string(text), strings.TrimSuffix(key, "_file"))

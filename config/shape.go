@@ -3,13 +3,26 @@ package config
 import (
 	"reflect"
 	"slices"
+	"strings"
 )
+
+// keyName returns the name of a field in a file: its toml tag, or where it has none its json tag; "": it has no name.
+func keyName(f reflect.StructField) string {
+	name, tagged := f.Tag.Lookup("toml")
+	if !tagged {
+		name, _, _ = strings.Cut(f.Tag.Get("json"), ",")
+	}
+	if name == "-" {
+		return ""
+	}
+	return name
+}
 
 // fieldFor finds the field of a key, or of a SecretText whose key_file it is.
 func fieldFor(dst reflect.Value, name string) (field reflect.Value, isFile, ok bool) {
 	for i := range dst.NumField() {
-		tag := dst.Type().Field(i).Tag.Get("toml")
-		if tag == "" || tag == "-" {
+		tag := keyName(dst.Type().Field(i))
+		if tag == "" {
 			continue
 		}
 		if tag == name {
@@ -24,7 +37,7 @@ func fieldFor(dst reflect.Value, name string) (field reflect.Value, isFile, ok b
 
 func keysOf(t reflect.Type) (keys []string) {
 	for i := range t.NumField() {
-		if tag := t.Field(i).Tag.Get("toml"); tag != "" && tag != "-" {
+		if tag := keyName(t.Field(i)); tag != "" {
 			keys = append(keys, tag)
 			if t.Field(i).Type == secretType {
 				keys = append(keys, tag+"_file")
@@ -41,7 +54,7 @@ func isTables(t reflect.Type) bool {
 
 func want(t reflect.Type) string {
 	switch {
-	case t == durationType:
+	case t == durationType || t == clientDurationType:
 		return `a duration in quotes, such as "15m"`
 	case isTables(t):
 		return "an array of tables"

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/internal/jwt"
 )
 
 // Show returns what is in force, as TOML: every key, its value and where it came from. Secrets and
@@ -22,10 +23,10 @@ func (c *Config) Show() string {
 func (c *Config) show(b *strings.Builder, v reflect.Value, path string) {
 	var tables []int
 	for i := range v.NumField() {
-		tag := v.Type().Field(i).Tag.Get("toml")
+		tag := keyName(v.Type().Field(i))
 		field := v.Field(i)
 		switch {
-		case tag == "" || tag == "-":
+		case tag == "":
 		case field.Type() == timeType && field.IsZero():
 			fmt.Fprintf(b, "# %s is not set\n", tag)
 		case field.Kind() == reflect.Map || isTables(field.Type()) || field.Kind() == reflect.Struct && field.Type() != timeType:
@@ -35,7 +36,7 @@ func (c *Config) show(b *strings.Builder, v reflect.Value, path string) {
 		}
 	}
 	for _, i := range tables {
-		key := join(path, v.Type().Field(i).Tag.Get("toml"))
+		key := join(path, keyName(v.Type().Field(i)))
 		field := v.Field(i)
 		switch field.Kind() {
 		case reflect.Struct:
@@ -58,8 +59,8 @@ func (c *Config) show(b *strings.Builder, v reflect.Value, path string) {
 // showEntry writes an entry of an array of tables without its absent keys.
 func showEntry(b *strings.Builder, v reflect.Value) {
 	for i := range v.NumField() {
-		tag, field := v.Type().Field(i).Tag.Get("toml"), v.Field(i)
-		if field.IsZero() {
+		tag, field := keyName(v.Type().Field(i)), v.Field(i)
+		if tag == "" || field.IsZero() {
 			continue
 		}
 		if !isTables(field.Type()) {
@@ -77,7 +78,7 @@ func showEntry(b *strings.Builder, v reflect.Value) {
 func inline(v reflect.Value) string {
 	var parts []string
 	for i := range v.NumField() {
-		if tag := v.Type().Field(i).Tag.Get("toml"); !v.Field(i).IsZero() {
+		if tag := keyName(v.Type().Field(i)); tag != "" && !v.Field(i).IsZero() {
 			parts = append(parts, tag+" = "+literal(v.Field(i), tag))
 		}
 	}
@@ -104,15 +105,20 @@ func literal(v reflect.Value, tag string) string {
 			quoted[i] = strconv.Quote(s.String())
 		}
 		return "[" + strings.Join(quoted, ", ") + "]"
-	case JSONTable:
-		return fmt.Sprintf("%q", fmt.Sprintf("[%d members]", len(x)))
-	case Workload:
-		return inline(v)
-	case string:
-		if strings.Contains(tag, "hash") {
-			return `"[set]"`
-		}
-		return strconv.Quote(x)
+	case *jwt.KeySet:
+		return fmt.Sprintf("%q", fmt.Sprintf("[%d keys]", x.Len()))
+	case *clients.Workload:
+		return inline(v.Elem())
+	case clients.Duration:
+		return strconv.Quote(x.String())
+	case *clients.Duration:
+		return strconv.Quote(x.String())
+	}
+	switch {
+	case strings.Contains(tag, "hash"):
+		return `"[set]"`
+	case v.Kind() == reflect.String:
+		return strconv.Quote(v.String())
 	}
 	return fmt.Sprint(v.Interface())
 }

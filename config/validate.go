@@ -100,13 +100,15 @@ func (d *decoder) lives() {
 		d.bad("tokens.not_before", "is %s, which is more than a minute ahead: every token would be inactive until then; give the time of now or earlier", t.NotBefore.Format(time.RFC3339))
 	}
 	check("tokens.access_ttl", t.AccessTTL)
-	d.refreshLives("tokens", t.RefreshTTL, t.RefreshMaxTTL, t.RetryWindow, t.AccessTTL)
+	d.refreshTTLs("tokens", t.RefreshTTL, t.RefreshMaxTTL, d.serverRetryWindow(), t.AccessTTL)
 	for i, c := range d.cfg.Clients {
 		key := fmt.Sprintf("clients[%d]", i)
-		if c.AccessTTL != 0 {
-			check(key+".access_ttl", c.AccessTTL)
+		access := time.Duration(c.AccessTTL)
+		if access != 0 {
+			check(key+".access_ttl", access)
 		}
-		d.refreshLives(key, cmp.Or(c.RefreshTTL, t.RefreshTTL), cmp.Or(c.RefreshMaxTTL, t.RefreshMaxTTL), c.RetryWindow, cmp.Or(c.AccessTTL, t.AccessTTL))
+		d.refreshTTLs(key, cmp.Or(time.Duration(c.RefreshTTL), t.RefreshTTL),
+			cmp.Or(time.Duration(c.MaxTTL), t.RefreshMaxTTL), (*time.Duration)(c.RetryWindow), cmp.Or(access, t.AccessTTL))
 	}
 	if most := d.cfg.Limits.AssertionMaxTTL; most < time.Minute || most > 24*time.Hour {
 		d.bad("limits.assertion_max_ttl", "must be between 1m and 24h: each assertion is remembered until its exp, so that it works once")
@@ -182,63 +184,66 @@ func flatten(err error) []error {
 	return list
 }
 
+// registrations turns the entries of [[clients]] into clients. What is wrong with a key that could not be read was said
+// already.
 func (d *decoder) registrations() {
 	seen := map[string]int{}
 	for i := range d.cfg.Clients {
 		in := &d.cfg.Clients[i]
 		key := fmt.Sprintf("clients[%d]", i)
-		if first, twice := seen[in.ClientID]; twice {
+		unread := d.unreadBelow(key)
+		if first, twice := seen[in.ID]; twice {
 			d.bad(key+".client_id", "is the id of clients[%d] as well", first)
 		}
-		seen[in.ClientID] = i
-		c, unread := d.registration(key, in)
-		d.cfg.clients = append(d.cfg.clients, c)
-		for _, e := range flatten(c.Check(d.cfg.catalogue)) {
-			if f, ok := errors.AsType[*clients.FieldError](e); ok && !slices.Contains(unread, f.Field) {
+		seen[in.ID] = i
+		c, err := in.Client()
+		for _, f := range fieldErrors(err) {
+			unread = append(unread, f.Field)
+			if f.Field != "retry_window" { // refreshTTLs says it
 				d.bad(key+"."+f.Field, "%s", f.Err)
 			}
 		}
+		if slices.Contains(unread, "scope") {
+			unread = append(unread, "default_scope")
+		}
+		for _, f := range fieldErrors(c.Check(d.cfg.catalogue)) {
+			if !slices.Contains(unread, f.Field) {
+				d.bad(key+"."+f.Field, "%s", f.Err)
+			}
+		}
+		d.addClient(c)
 	}
 }
 
-// registration turns an entry into a client. It returns the fields that cannot be read, and those that cannot be judged without.
-func (d *decoder) registration(key string, in *Client) (c *clients.Client, unread []string) {
-	parse := func(field string, err error) {
-		if err != nil {
-			unread = append(unread, field)
-			if field == "scope" {
-				unread = append(unread, "default_scope")
-			}
-			d.bad(key+"."+field, "%s", err)
+// addClient keeps a client, and what an operator should know of it.
+func (d *decoder) addClient(c *clients.Client) {
+	for _, passed := range c.JWKS.PassedOver() {
+		d.passed = append(d.passed, fmt.Sprintf("client %q: jwks: passed over: %s", c.ID, passed))
+	}
+	c.Demo = slices.ContainsFunc(c.Secrets, func(s clients.Secret) bool {
+		return slices.Contains(demoSecrets, s.Hash.String())
+	})
+	d.cfg.clients = append(d.cfg.clients, c)
+}
+
+// unreadBelow returns the members of an entry whose text could not be read.
+func (d *decoder) unreadBelow(entry string) (members []string) {
+	for _, key := range d.unread {
+		if member, below := strings.CutPrefix(key, entry+"."); below {
+			members = append(members, member)
 		}
 	}
-	c = &clients.Client{ID: in.ClientID, Name: in.ClientName, Method: clients.Method(in.AuthMethod), Grants: in.GrantTypes,
-		Audience: in.Audience, Resource: in.Resource, Introspect: clients.Sight(in.Introspect),
-		AccessTTL: in.AccessTTL, RefreshTTL: in.RefreshTTL, MaxTTL: in.RefreshMaxTTL, RetryWindow: retryWindow(in.RetryWindow), Disabled: in.Disabled,
-		Format: in.AccessFormat, SigningAlg: in.SigningAlg, JWKSURI: in.JWKSURI, AssertionAlg: in.AssertionAlg,
-		LenientAudience: in.LenientAudience, ResponseAlg: in.ResponseAlg}
-	var err error
-	if in.JWKS != nil {
-		c.JWKS, err = keySet(in.JWKS)
-		parse("jwks", err)
-		for _, passed := range c.JWKS.PassedOver() {
-			d.passed = append(d.passed, fmt.Sprintf("client %q: jwks: passed over: %s", in.ClientID, passed))
+	return members
+}
+
+// fieldErrors takes joined errors of a registration apart.
+func fieldErrors(err error) (list []*clients.FieldError) {
+	for _, e := range flatten(err) {
+		if f, ok := errors.AsType[*clients.FieldError](e); ok {
+			list = append(list, f)
 		}
 	}
-	if in.Assertion != (Workload{}) {
-		c.Workload = &clients.Workload{Issuer: in.Assertion.Issuer, Subject: in.Assertion.Subject}
-	}
-	c.Scope, err = scopes.ParseRules(in.Scope)
-	parse("scope", err)
-	c.DefaultScope, err = scopes.Parse(in.DefaultScope)
-	parse("default_scope", err)
-	for i, s := range in.Secrets {
-		h, err := clients.ParseHash(s.Hash)
-		parse(fmt.Sprintf("secrets[%d].hash", i), err)
-		c.Secrets = append(c.Secrets, clients.Secret{Hash: h, ExpiresAt: s.ExpiresAt})
-		c.Demo = c.Demo || slices.Contains(demoSecrets, s.Hash)
-	}
-	return c, unread
+	return list
 }
 
 // demo refuses the shipped secrets wherever anyone else could use them, and where the configuration says that a proxy stands

@@ -1,14 +1,12 @@
 package config
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
 	"time"
 
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/internal/jwt"
 	"github.com/grantor-auth/grantor/internal/loopback"
 )
 
@@ -36,7 +34,7 @@ func (d *decoder) signing() {
 			d.clash([]string{"tokens.access_token_format", "store"}, `"jwt" needs [keys] encryption_key: it wraps the signing keys in Redis`)
 		}
 		for i, cl := range c.Clients {
-			if cl.AccessFormat == clients.FormatJWT {
+			if cl.Format == clients.FormatJWT {
 				d.bad(fmt.Sprintf("clients[%d].access_token_format", i), `"jwt" needs [keys] encryption_key: it wraps the signing keys in Redis`)
 			}
 		}
@@ -60,19 +58,10 @@ func (d *decoder) issuers() {
 		known = append(known, t.Issuer)
 	}
 	for i, c := range d.cfg.Clients {
-		if c.Assertion != (Workload{}) && !slices.Contains(known, c.Assertion.Issuer) {
+		if c.Workload != nil && !slices.Contains(known, c.Workload.Issuer) {
 			d.bad(fmt.Sprintf("clients[%d].assertion", i), "its issuer is none of [[trusted_issuers]]")
 		}
 	}
-}
-
-// keySet reads a JWK set from a table.
-func keySet(t JSONTable) (*jwt.KeySet, error) {
-	text, err := json.Marshal(t)
-	if err != nil {
-		return nil, err
-	}
-	return jwt.ParseKeySet(text)
 }
 
 // SigningAlgorithms returns every alg that JWT access tokens have here, the server's first.
@@ -90,7 +79,7 @@ func (c *Config) SigningAlgorithms() []string {
 func (c *Config) LongestToken() time.Duration {
 	longest := c.Tokens.AccessTTL
 	for _, cl := range c.clients {
-		longest = max(longest, cl.AccessTTL)
+		longest = max(longest, time.Duration(cl.AccessTTL))
 	}
 	return longest
 }

@@ -10,21 +10,29 @@ import (
 	"github.com/grantor-auth/grantor/users"
 )
 
-// refreshLives checks idle life, absolute life and retry window of the server or of one client.
-func (d *decoder) refreshLives(key string, idle, most time.Duration, window string, access time.Duration) {
-	if idle < time.Second || most < idle {
-		d.clash([]string{d.effective(key, "refresh_ttl"), d.effective(key, "refresh_max_ttl")}, "must be a second at least and not more than refresh_max_ttl, which is the absolute life")
+// refreshTTLs checks the lifetimes of sessions, and the retry window (nil: the default), of the server or of one client.
+func (d *decoder) refreshTTLs(key string, idle, absolute time.Duration, window *time.Duration, access time.Duration) {
+	if idle < time.Second || absolute < idle {
+		d.clash([]string{d.effective(key, "refresh_ttl"), d.effective(key, "refresh_max_ttl")},
+			"must be a second at least and not more than refresh_max_ttl, which is the absolute life")
 	}
-	if window == "" {
-		return
+	if window != nil && (*window < 0 || *window > access/4) {
+		d.clash([]string{key + ".retry_window", d.effective(key, "access_ttl")},
+			"must be between 0s and a quarter of access_ttl, here %s: it forgives a thief who follows within it", access/4)
 	}
-	v, err := ParseDuration(window)
-	switch {
-	case err != nil:
-		d.bad(key+".retry_window", "%s", err)
-	case v < 0 || v > access/4:
-		d.clash([]string{key + ".retry_window", d.effective(key, "access_ttl")}, "must be between 0s and a quarter of access_ttl, here %s: it forgives a thief who follows within it", access/4)
+}
+
+// serverRetryWindow reads [tokens] retry_window; nil: the default.
+func (d *decoder) serverRetryWindow() *time.Duration {
+	if d.cfg.Tokens.RetryWindow == "" {
+		return nil
 	}
+	v, err := ParseDuration(d.cfg.Tokens.RetryWindow)
+	if err != nil {
+		d.bad("tokens.retry_window", "%s", err)
+		return nil
+	}
+	return &v
 }
 
 // effective returns the key that a value of a client comes from: its own, or that of [tokens].
@@ -35,21 +43,14 @@ func (d *decoder) effective(key, name string) string {
 	return join("tokens", name)
 }
 
-// retryWindow turns the text, checked by refreshLives, into what clients and server take: 0 is the default,
-// negative is never.
-func retryWindow(text string) time.Duration {
-	v, err := ParseDuration(text)
-	if err != nil {
-		return 0
-	}
-	if v == 0 {
+// RetryWindow returns the server's retry window: 0 is the default, negative is never.
+func (c *Config) RetryWindow() time.Duration {
+	v, err := ParseDuration(c.Tokens.RetryWindow)
+	if err == nil && v == 0 {
 		return -1
 	}
 	return v
 }
-
-// RetryWindow returns the server's retry window: 0 is the default, negative is never.
-func (c *Config) RetryWindow() time.Duration { return retryWindow(c.Tokens.RetryWindow) }
 
 func (d *decoder) users() {
 	u := d.cfg.Users

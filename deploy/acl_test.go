@@ -60,8 +60,8 @@ func TestACL(t *testing.T) {
 		catalogue, err := scopes.NewCatalogue(map[string]scopes.Scope{"orders:read": {}})
 		require.NoError(t, err)
 		m := &clients.Manager{Redis: clients.NewRedis(db), Epochs: store, Catalogue: catalogue, MaxTTL: time.Hour}
-		require.NoError(t, m.Create(ctx, &clients.Stored{Registration: clients.Registration{ClientID: "job", Scope: "orders:read",
-			Secrets: []clients.SecretEntry{{Hash: clients.HashSecret("x"), ExpiresAt: time.Now().Add(time.Hour)}}}}))
+		require.NoError(t, m.Create(ctx, &clients.Stored{Registration: clients.Registration{ID: "job", Scope: "orders:read",
+			Secrets: []clients.Secret{{Hash: clients.HashSecret("x"), ExpiresAt: time.Now().Add(time.Hour)}}}}))
 		_, err = live.Get(ctx, "job")
 		require.NoError(t, err)
 		_, _, err = m.Redis.Ending(ctx, time.Now())

@@ -89,7 +89,7 @@ func steps(t *testing.T) []step {
 		of("job", "disabled", "disable", "job", "--yes"),
 		of("job", "enabled", "enable", "job"),
 		of("job", "secret rotated", "rotate-secret", "job", "--overlap", "24h", "--secret-hash", mine),
-		of("job", "secret revoked", "revoke-secret", "job", clients.SecretEntry{Hash: clients.HashSecret("a secret that is known elsewhere")}.ID(), "--yes"),
+		of("job", "secret revoked", "revoke-secret", "job", clients.Secret{Hash: clients.HashSecret("a secret that is known elsewhere")}.ID(), "--yes"),
 		of("job", "tokens revoked", "revoke-tokens", "job", "--yes"),
 		of("machine", "disabled", "disable", "machine", "--yes"),
 		of("machine", "enabled", "enable", "machine"),

@@ -64,8 +64,8 @@ func TestTexts(t *testing.T) {
 		defer func() { _ = db.Close() }()
 		names := append([]string{strings.Repeat("n", 4000)}, hostile...)
 		for i, name := range names {
-			stored := &clients.Stored{Epoch: clients.NewEpoch(), Registration: clients.Registration{ClientID: fmt.Sprintf("old-%d", i), ClientName: name, GrantTypes: []string{"client_credentials"},
-				Scope: "orders:read", Secrets: []clients.SecretEntry{{Hash: clients.HashSecret("x")}}}}
+			stored := &clients.Stored{Epoch: clients.NewEpoch(), Registration: clients.Registration{ID: fmt.Sprintf("old-%d", i), Name: name, Grants: []string{"client_credentials"},
+				Scope: "orders:read", Secrets: []clients.Secret{{Hash: clients.HashSecret("x")}}}}
 			require.NoError(t, clients.NewRedis(db).Create(t.Context(), stored))
 		}
 		for _, args := range [][]string{{"client", "list"}, {"client", "list", "--json"}, {"client", "show", "old-1"}, {"client", "export"}} {

@@ -38,7 +38,7 @@ func (r *resources) watchSecrets(ctx context.Context, cur *current) {
 func (r *resources) expiring(ctx context.Context, in *instance) (n int, ids []string) {
 	until := r.stores.tokens.Now().Add(expiryNotice)
 	for _, c := range in.cfg.Registrations() {
-		if end := clients.Describe(c).LastSecretEnds(); !end.IsZero() && end.Before(until) {
+		if end := c.LastSecretEnds(); !end.IsZero() && end.Before(until) {
 			n, ids = n+1, append(ids, c.ID)
 		}
 	}

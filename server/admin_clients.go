@@ -64,17 +64,17 @@ func (s *Server) createClient(x *exchange) error {
 	if err := adminMay(&r); err != nil {
 		return err
 	}
-	if r.ClientID == "" {
-		r.ClientID = clients.NewID()
+	if r.ID == "" {
+		r.ID = clients.NewID()
 	}
-	answer := made{ClientID: r.ClientID}
+	answer := made{ClientID: r.ID}
 	if r.NeedsSecret() {
 		answer.ClientSecret = tokens.NewSecret()
-		r.Secrets = []clients.SecretEntry{{Hash: clients.HashSecret(answer.ClientSecret), CreatedAt: time.Now().UTC().Truncate(time.Second)}}
+		r.Secrets = []clients.Secret{{Hash: clients.HashSecret(answer.ClientSecret), CreatedAt: time.Now().UTC().Truncate(time.Second)}}
 	}
-	s.tellPassedOver(x, r.ClientID, r.JWKS)
+	s.tellPassedOver(x, r.ID, r.JWKS)
 	err := s.cfg.Manager.Create(x, &clients.Stored{Registration: r})
-	return s.changed(x, change{audit.ClientChanged, r.ClientID, audit.Created, http.StatusCreated, answer}, err)
+	return s.changed(x, change{audit.ClientChanged, r.ID, audit.Created, http.StatusCreated, answer}, err)
 }
 
 // tellPassedOver says which keys of a registered set are not taken (RFC 7517 §5): the answer shows those that are.

@@ -24,7 +24,7 @@ func (s *Server) listSecrets(x *exchange) error {
 	}
 	list := []shownSecret{}
 	for _, e := range d.Secrets {
-		used, err := s.cfg.Manager.Redis.LastUsed(x, d.ClientID, e.Hash)
+		used, err := s.cfg.Manager.Redis.LastUsed(x, d.ID, e.Hash)
 		if err != nil {
 			return err
 		}
@@ -56,7 +56,7 @@ func (s *Server) rotateSecret(x *exchange) error {
 		hash = clients.HashSecret(answer.ClientSecret)
 	}
 	done, err := s.cfg.Manager.RotateSecret(x, answer.ClientID, hash, time.Duration(*ask.Overlap), ask.Force)
-	answer.SecretID = clients.SecretEntry{Hash: hash}.ID()
+	answer.SecretID = clients.Secret{Hash: hash}.ID()
 	if done == nil {
 		answer.ClientSecret = ""
 	} else {

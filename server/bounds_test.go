@@ -40,8 +40,7 @@ func wide(t *testing.T, change ...func(*Config)) *fixture {
 	return start(t, append(change, func(c *Config) {
 		c.Catalogue = wideCatalogue(t)
 		var err error
-		c.Clients, err = clients.NewConfigured(t.Context(), []*clients.Client{{ID: "wide", Secrets: secrets("s"), Introspect: clients.SightAny,
-			Grants: []string{clients.GrantClientCredentials}, Scope: rules("w:* p:* i:*")}}, c.Store)
+		c.Clients, err = clients.NewConfigured(t.Context(), []*clients.Client{{Registration: clients.Registration{ID: "wide", Secrets: secrets("s"), Introspect: clients.SightAny, Grants: []string{clients.GrantClientCredentials}}, Scope: rules("w:* p:* i:*")}}, c.Store)
 		require.NoError(t, err)
 	})...)
 }

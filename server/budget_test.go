@@ -37,8 +37,7 @@ func (s *silent) WriteHeader(status int)      { s.status = status }
 func hot(tb testing.TB) *Server {
 	tb.Helper()
 	store := tokens.NewMemory(10_000_000)
-	app := &clients.Client{ID: "phone", Method: clients.MethodNone, Grants: []string{clients.GrantPassword, clients.GrantRefreshToken},
-		Scope: rules("orders:*"), DefaultScope: scopes.MustParse("orders:read")}
+	app := &clients.Client{Registration: clients.Registration{ID: "phone", Method: clients.MethodNone, Grants: []string{clients.GrantPassword, clients.GrantRefreshToken}}, Scope: rules("orders:*"), DefaultScope: scopes.MustParse("orders:read")}
 	registry, err := clients.NewConfigured(tb.Context(), append(testClients(), app), store)
 	require.NoError(tb, err)
 	directory, err := users.NewConfigDirectory([]users.ConfigUser{{ID: "u-1", Username: "ada", PasswordHash: adaHash(), Scope: scopeRules("orders:read orders:write")}})

@@ -121,23 +121,22 @@ func testCatalogue() *scopes.Catalogue {
 func testClients() []*clients.Client {
 	machine := []string{clients.GrantClientCredentials}
 	return []*clients.Client{
-		{ID: "app", Secrets: secrets("app-secret", "app-second"), Grants: machine,
-			Scope: rules("orders:* plain invoices:read"), DefaultScope: scopes.MustParse("orders:read")},
-		{ID: "nodefault", Secrets: secrets("s"), Grants: machine, Scope: rules("plain")},
-		{ID: "a:b c", Secrets: secrets("x+&=%y"), Grants: machine, Scope: rules("plain"), DefaultScope: scopes.MustParse("plain")},
-		{ID: "basic-only", Method: clients.MethodBasic, Secrets: secrets("s"), Grants: machine, Scope: rules("plain"), DefaultScope: scopes.MustParse("plain")},
-		{ID: "grantless", Secrets: secrets("s"), Scope: rules("plain")},
-		{ID: "public", Method: clients.MethodNone, Scope: rules("plain")},
-		{ID: "disabled", Secrets: secrets("s"), Grants: machine, Scope: rules("plain"), Disabled: true},
-		{ID: "expiring", Grants: machine, Scope: rules("plain"), DefaultScope: scopes.MustParse("plain"), Secrets: []clients.Secret{
+		{Registration: clients.Registration{ID: "app", Secrets: secrets("app-secret", "app-second"), Grants: machine}, Scope: rules("orders:* plain invoices:read"), DefaultScope: scopes.MustParse("orders:read")},
+		{Registration: clients.Registration{ID: "nodefault", Secrets: secrets("s"), Grants: machine}, Scope: rules("plain")},
+		{Registration: clients.Registration{ID: "a:b c", Secrets: secrets("x+&=%y"), Grants: machine}, Scope: rules("plain"), DefaultScope: scopes.MustParse("plain")},
+		{Registration: clients.Registration{ID: "basic-only", Method: clients.MethodBasic, Secrets: secrets("s"), Grants: machine}, Scope: rules("plain"), DefaultScope: scopes.MustParse("plain")},
+		{Registration: clients.Registration{ID: "grantless", Secrets: secrets("s")}, Scope: rules("plain")},
+		{Registration: clients.Registration{ID: "public", Method: clients.MethodNone}, Scope: rules("plain")},
+		{Registration: clients.Registration{ID: "disabled", Secrets: secrets("s"), Grants: machine, Disabled: true}, Scope: rules("plain")},
+		{Registration: clients.Registration{ID: "expiring", Grants: machine, Secrets: []clients.Secret{
 			{Hash: clients.HashSecret("old"), ExpiresAt: time.Now().Add(-time.Second)},
 			{Hash: clients.HashSecret("new"), ExpiresAt: time.Now().Add(time.Hour)},
-		}},
-		{ID: "demo", Secrets: secrets("demo"), Grants: machine, Scope: rules("plain"), DefaultScope: scopes.MustParse("plain"), Demo: true},
-		{ID: "orders-api", Secrets: secrets("rs"), Resource: ordersResource, Introspect: clients.SightAudience},
-		{ID: "invoices-api", Secrets: secrets("rs"), Resource: invoicesResource, Introspect: clients.SightAudience},
-		{ID: "gateway", Secrets: secrets("rs"), Introspect: clients.SightAny},
-		{ID: "stranger", Secrets: secrets("rs"), Grants: machine, Scope: rules("plain"), DefaultScope: scopes.MustParse("plain")},
+		}}, Scope: rules("plain"), DefaultScope: scopes.MustParse("plain")},
+		{Registration: clients.Registration{ID: "demo", Secrets: secrets("demo"), Grants: machine}, Scope: rules("plain"), DefaultScope: scopes.MustParse("plain"), Demo: true},
+		{Registration: clients.Registration{ID: "orders-api", Secrets: secrets("rs"), Resource: ordersResource, Introspect: clients.SightAudience}},
+		{Registration: clients.Registration{ID: "invoices-api", Secrets: secrets("rs"), Resource: invoicesResource, Introspect: clients.SightAudience}},
+		{Registration: clients.Registration{ID: "gateway", Secrets: secrets("rs"), Introspect: clients.SightAny}},
+		{Registration: clients.Registration{ID: "stranger", Secrets: secrets("rs"), Grants: machine}, Scope: rules("plain"), DefaultScope: scopes.MustParse("plain")},
 	}
 }
 

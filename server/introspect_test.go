@@ -160,7 +160,7 @@ func TestIntrospectionConsultsAllState(t *testing.T) {
 	t.Run("IN-24 expired → inactive", func(t *testing.T) {
 		f := start(t)
 		for _, c := range f.clients {
-			c.AccessTTL = time.Second
+			c.AccessTTL = clients.Duration(time.Second)
 		}
 		fresh, err := clients.NewConfigured(t.Context(), f.clients, f.store)
 		require.NoError(t, err)

@@ -294,7 +294,7 @@ func startSigning(t *testing.T) signing {
 		require.NoError(t, err)
 		t.Cleanup(c.Assertions.Close)
 	})
-	signer := &clients.Client{ID: "signer", Method: clients.MethodJWT, JWKS: set, Grants: []string{clients.GrantClientCredentials}, Scope: rules("plain"), DefaultScope: testClients()[1].Scope.Exact()}
+	signer := &clients.Client{Registration: clients.Registration{ID: "signer", Method: clients.MethodJWT, JWKS: set, Grants: []string{clients.GrantClientCredentials}}, Scope: rules("plain"), DefaultScope: testClients()[1].Scope.Exact()}
 	require.NoError(t, signer.Check(testCatalogue()))
 	f.clients = append(f.clients, signer)
 	f.registry, err = clients.NewConfigured(t.Context(), f.clients, f.store)

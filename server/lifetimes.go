@@ -12,21 +12,21 @@ func (s *Server) epochTTL() time.Duration { return s.cfg.MaxSessionTTL + 24*time
 
 func (s *Server) idleTTL(c *clients.Client) time.Duration {
 	if c.RefreshTTL > 0 {
-		return c.RefreshTTL
+		return time.Duration(c.RefreshTTL)
 	}
 	return s.cfg.RefreshTTL
 }
 
 func (s *Server) maxTTL(c *clients.Client) time.Duration {
 	if c.MaxTTL > 0 {
-		return c.MaxTTL
+		return time.Duration(c.MaxTTL)
 	}
 	return s.cfg.RefreshMaxTTL
 }
 
 func (s *Server) accessTTL(c *clients.Client) time.Duration {
 	if c.AccessTTL > 0 {
-		return c.AccessTTL
+		return time.Duration(c.AccessTTL)
 	}
 	return s.cfg.AccessTTL
 }

@@ -21,7 +21,7 @@ func FuzzReadMetadata(f *testing.F) {
 			require.Equal(t, codeInvalidMetadata, refused.Code)
 			return
 		}
-		require.Contains(t, []clients.Method{clients.MethodBasic, clients.MethodPost}, m.AuthMethod)
+		require.Contains(t, []clients.Method{clients.MethodBasic, clients.MethodPost}, m.Method)
 		require.NotEmpty(t, m.Grants)
 		require.False(t, slices.ContainsFunc(m.Grants, func(g string) bool { return g != clients.GrantClientCredentials }))
 		for token := range strings.FieldsSeq(m.Scope) {
@@ -30,6 +30,10 @@ func FuzzReadMetadata(f *testing.F) {
 		var r clients.Registration
 		m.into(&r)
 		require.False(t, r.AsksReserved())
-		require.Empty(t, r.Introspect)
+		var own clients.Registration
+		own.Take(&m.Registration, ownMembers())
+		require.Equal(t, own, r, "nothing else of a body reaches the registration")
+		m.ID = ""
+		require.Equal(t, own, m.Registration, "nor is read from it")
 	})
 }

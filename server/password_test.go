@@ -65,10 +65,10 @@ func startPeople(t *testing.T, change ...func(*Config)) (*fixture, *people) {
 	}}, change...)...)
 	both := []string{clients.GrantPassword, clients.GrantRefreshToken}
 	f.clients = append(f.clients,
-		&clients.Client{ID: "mobile", Method: clients.MethodNone, Grants: both, Scope: rules("orders:* invoices:read plain"), DefaultScope: scopes.MustParse("orders:write")},
-		&clients.Client{ID: "web", Secrets: secrets("s"), Grants: both, Scope: rules("orders:* plain grantor:admin"), DefaultScope: scopes.MustParse("orders:read")},
-		&clients.Client{ID: "kiosk", Secrets: secrets("s"), Grants: []string{clients.GrantPassword}, Scope: rules("orders:*"), DefaultScope: scopes.MustParse("orders:read")},
-		&clients.Client{ID: "strict", Method: clients.MethodNone, Grants: both, Scope: rules("orders:*"), DefaultScope: scopes.MustParse("orders:read"), RetryWindow: -1},
+		&clients.Client{Registration: clients.Registration{ID: "mobile", Method: clients.MethodNone, Grants: both}, Scope: rules("orders:* invoices:read plain"), DefaultScope: scopes.MustParse("orders:write")},
+		&clients.Client{Registration: clients.Registration{ID: "web", Secrets: secrets("s"), Grants: both}, Scope: rules("orders:* plain grantor:admin"), DefaultScope: scopes.MustParse("orders:read")},
+		&clients.Client{Registration: clients.Registration{ID: "kiosk", Secrets: secrets("s"), Grants: []string{clients.GrantPassword}}, Scope: rules("orders:*"), DefaultScope: scopes.MustParse("orders:read")},
+		&clients.Client{Registration: clients.Registration{ID: "strict", Method: clients.MethodNone, Grants: both}, Scope: rules("orders:*"), DefaultScope: scopes.MustParse("orders:read"), RetryWindow: -1},
 	)
 	f.reload(t)
 	return f, p
@@ -393,8 +393,8 @@ func TestRefresh(t *testing.T) {
 	})
 	t.Run("RT-17 ASVS 10.4.8 idle and absolute expiry", func(t *testing.T) {
 		for name, life := range map[string]func(*clients.Client){
-			"idle":     func(c *clients.Client) { c.RefreshTTL = time.Second },
-			"absolute": func(c *clients.Client) { c.MaxTTL = time.Second },
+			"idle":     func(c *clients.Client) { c.RefreshTTL = clients.Duration(time.Second) },
+			"absolute": func(c *clients.Client) { c.MaxTTL = clients.Duration(time.Second) },
 		} {
 			f, _ := startPeople(t)
 			life(f.clientNamed("mobile"))

@@ -16,13 +16,14 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// registrationAnswer is the answer (RFC 7591 §3.2.1; RFC 7592 §3).
+// registrationAnswer is the answer (RFC 7591 §3.2.1; RFC 7592 §3): of the registration client_id and ownMembers.
 type registrationAnswer struct {
-	clientMetadata
-	IssuedAt   int64  `json:"client_id_issued_at,omitempty"`
-	SecretEnds *int64 `json:"client_secret_expires_at,omitempty"` // 0: never; there whenever a secret is
-	Token      string `json:"registration_access_token"`
-	URI        string `json:"registration_client_uri"`
+	clients.Registration
+	ClientSecret string `json:"client_secret,omitempty"`
+	IssuedAt     int64  `json:"client_id_issued_at,omitempty"`
+	SecretEnds   *int64 `json:"client_secret_expires_at,omitempty"` // 0: never; there whenever a secret is
+	Token        string `json:"registration_access_token"`
+	URI          string `json:"registration_client_uri"`
 }
 
 func (r *registrationAnswer) showsSecret() bool { return r.ClientSecret != "" }
@@ -38,11 +39,6 @@ func (s *Server) mayRegister(x *exchange, registrar string) error {
 	}
 	return &Error{Code: codeInvalidRequest, Status: http.StatusTooManyRequests, RetryAfter: wait, Reason: "registration_rate",
 		Description: "this client has registered as many clients in this hour as [limits] registrations_per_hour allows; wait as long as Retry-After says"}
-}
-
-func metadataOf(r *clients.Registration) clientMetadata {
-	return clientMetadata{ClientID: r.ClientID, Name: r.ClientName, AuthMethod: r.AuthMethod, Grants: r.GrantTypes, Scope: r.Scope,
-		ClientURI: r.ClientURI, Contacts: r.Contacts, SoftwareID: r.SoftwareID, SoftwareVersion: r.SoftwareVersion}
 }
 
 // within refuses scopes beyond those of the client whose token opened the registration.
@@ -87,17 +83,19 @@ func (s *Server) register(x *exchange) error {
 	secret, token := tokens.NewSecret(), tokens.NewRegistrationToken()
 	st := &clients.Stored{Dynamic: true, Registrar: opener.ID, MaxOfRegistrar: s.cfg.Registrations, Token: clients.HashSecret(token)}
 	m.into(&st.Registration)
-	st.ClientID = clients.NewID()
-	st.Secrets = []clients.SecretEntry{{Hash: clients.HashSecret(secret), CreatedAt: time.Now().UTC().Truncate(time.Second)}}
+	st.ID = clients.NewID()
+	st.Secrets = []clients.Secret{{Hash: clients.HashSecret(secret), CreatedAt: time.Now().UTC().Truncate(time.Second)}}
 	err = s.cfg.Manager.Create(x, st)
 	answer := describe(base, &st.Registration, st.CreatedAt, token)
 	answer.ClientSecret, answer.SecretEnds = secret, new(int64(0))
-	return s.changed(x, change{audit.ClientChanged, st.ClientID, "registered", http.StatusCreated, answer}, err)
+	return s.changed(x, change{audit.ClientChanged, st.ID, "registered", http.StatusCreated, answer}, err)
 }
 
 // describe writes the answer, below the URL that base gives.
 func describe(base string, r *clients.Registration, created time.Time, token string) *registrationAnswer {
-	return &registrationAnswer{clientMetadata: metadataOf(r), IssuedAt: created.Unix(), Token: token, URI: base + pathRegister + "/" + url.PathEscape(r.ClientID)}
+	answer := &registrationAnswer{IssuedAt: created.Unix(), Token: token, URI: base + pathRegister + "/" + url.PathEscape(r.ID)}
+	answer.Take(r, append(ownMembers(), "client_id"))
+	return answer
 }
 
 // errRegistrationToken refuses a registration access token, with its challenge (RFC 6750 §3).
@@ -156,17 +154,17 @@ func (s *Server) replaceRegistration(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if m.ClientID != x.stored.ClientID {
+	if m.ID != x.stored.ID {
 		return refusal(codeInvalidRequest, "client_id is required and must be this client's (RFC 7592 §2.2)")
 	}
-	if m.ClientSecret != "" && !slices.ContainsFunc(x.stored.Secrets, func(e clients.SecretEntry) bool { return e.Hash == clients.HashSecret(m.ClientSecret) }) {
+	if m.ClientSecret != "" && !slices.ContainsFunc(x.stored.Secrets, func(e clients.Secret) bool { return e.Hash == clients.HashSecret(m.ClientSecret) }) {
 		return refusal(codeInvalidRequest, "client_secret must be the one that was issued (RFC 7592 §2.2)")
 	}
-	d, err := s.cfg.Manager.ReplaceOwn(x, x.stored.ClientID, x.stored.Token, m.into)
+	d, err := s.cfg.Manager.ReplaceOwn(x, x.stored.ID, x.stored.Token, m.into)
 	if errors.Is(err, clients.ErrUnknown) {
 		return errRegistrationToken(x) // deleted, disabled or given another token meanwhile
 	}
-	c := change{event: audit.ClientChanged, client: x.stored.ClientID, detail: "replaced by its own token", status: http.StatusOK}
+	c := change{event: audit.ClientChanged, client: x.stored.ID, detail: "replaced by its own token", status: http.StatusOK}
 	if d != nil {
 		c.answer = describe(base, &d.Registration, x.stored.CreatedAt, x.registrationToken)
 	}
@@ -175,9 +173,9 @@ func (s *Server) replaceRegistration(x *exchange) error {
 
 // deleteRegistration answers RFC 7592 §2.3: client, tokens and registration access token end.
 func (s *Server) deleteRegistration(x *exchange) error {
-	err := s.cfg.Manager.Delete(x, x.stored.ClientID)
+	err := s.cfg.Manager.Delete(x, x.stored.ID)
 	if errors.Is(err, clients.ErrUnknown) && !errors.Is(err, clients.ErrNotConfirmed) {
 		err = nil // somebody else was faster
 	}
-	return s.changed(x, change{event: audit.ClientChanged, client: x.stored.ClientID, detail: "deleted by its own token"}, err)
+	return s.changed(x, change{event: audit.ClientChanged, client: x.stored.ID, detail: "deleted by its own token"}, err)
 }

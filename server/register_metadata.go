@@ -11,30 +11,27 @@ import (
 	"github.com/grantor-auth/grantor/scopes"
 )
 
-// clientMetadata is what a client may say of itself (RFC 7591 §2). Everything that gives power beyond asking for ordinary scopes is
-// missing here on purpose: no reserved scope, no wildcard, no introspect, resource or audience, no password grant. Members
-// that are not known are ignored, as §2 demands.
+// ownMembers are what a client may say of itself (RFC 7591 §2). Whatever gives power beyond asking for ordinary scopes is
+// missing on purpose. Members that are not known are ignored, as §2 demands.
+func ownMembers() []string {
+	return []string{"client_name", "token_endpoint_auth_method", "grant_types", "scope", "client_uri", "contacts",
+		"software_id", "software_version"}
+}
+
+// clientMetadata is a body: ownMembers, and in an update (RFC 7592 §2.2) the client that it names.
 type clientMetadata struct {
-	ClientID        string         `json:"client_id,omitempty"` // of an update (RFC 7592 §2.2)
-	ClientSecret    string         `json:"client_secret,omitempty"`
-	Name            string         `json:"client_name,omitempty"`
-	AuthMethod      clients.Method `json:"token_endpoint_auth_method,omitempty"`
-	Grants          []string       `json:"grant_types,omitempty"`
-	Scope           string         `json:"scope,omitempty"`
-	ClientURI       string         `json:"client_uri,omitempty"`
-	Contacts        []string       `json:"contacts,omitempty"`
-	SoftwareID      string         `json:"software_id,omitempty"`
-	SoftwareVersion string         `json:"software_version,omitempty"`
+	clients.Registration
+	ClientSecret string `json:"client_secret,omitempty"`
 }
 
 // readMetadata reads and judges a body. update: it replaces a registration.
 func readMetadata(body []byte, update bool) (*clientMetadata, error) {
-	var m clientMetadata
 	var all map[string]json.RawMessage
 	if json.Unmarshal(body, &all) != nil || all == nil {
 		return nil, refusal(codeInvalidMetadata, "the body must be a JSON object (RFC 7591 §3.1)")
 	}
-	if err := json.Unmarshal(body, &m); err != nil || jsonobject.NullInList(body) {
+	m, err := knownMetadata(all)
+	if err != nil || jsonobject.NullInList(body) {
 		return nil, refusal(codeInvalidMetadata, "a member has the wrong type (RFC 7591 §2)")
 	}
 	refused := []string{"introspect", "resource", "audience", "secrets", "default_scope", "software_statement"}
@@ -46,14 +43,30 @@ func readMetadata(body []byte, update bool) (*clientMetadata, error) {
 			return nil, refusal(codeInvalidMetadata, "%s cannot be set by registration", name)
 		}
 	}
-	return &m, m.check()
+	return m, m.check()
+}
+
+// knownMetadata reads the members that are a client's to say.
+func knownMetadata(all map[string]json.RawMessage) (*clientMetadata, error) {
+	known, names := map[string]json.RawMessage{}, append(ownMembers(), "client_id", "client_secret")
+	for name, value := range all {
+		if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) }) { // as encoding/json does
+			known[name] = value
+		}
+	}
+	text, err := json.Marshal(known)
+	if err != nil {
+		return nil, err
+	}
+	var m clientMetadata
+	return &m, json.Unmarshal(text, &m)
 }
 
 // check refuses what registration never gives: a scope with power over Grantor, and what widens what a client sees.
 func (m *clientMetadata) check() error {
-	switch m.AuthMethod {
+	switch m.Method {
 	case "":
-		m.AuthMethod = clients.MethodBasic // RFC 7591 §2
+		m.Method = clients.MethodBasic // RFC 7591 §2
 	case clients.MethodBasic, clients.MethodPost:
 	default:
 		return refusal(codeInvalidMetadata, "token_endpoint_auth_method must be client_secret_basic or client_secret_post")
@@ -99,8 +112,5 @@ func (m *clientMetadata) checkTexts() error {
 	return nil
 }
 
-// into writes metadata into a registration.
-func (m *clientMetadata) into(r *clients.Registration) {
-	r.ClientName, r.AuthMethod, r.GrantTypes, r.Scope = m.Name, m.AuthMethod, m.Grants, m.Scope
-	r.ClientURI, r.Contacts, r.SoftwareID, r.SoftwareVersion = m.ClientURI, m.Contacts, m.SoftwareID, m.SoftwareVersion
-}
+// into replaces a registration's own members.
+func (m *clientMetadata) into(r *clients.Registration) { r.Take(&m.Registration, ownMembers()) }

@@ -21,9 +21,7 @@ func operated(t *testing.T, change ...func(*Config)) *fixture {
 	return start(t, append(change, func(c *Config) {
 		c.Manager = &clients.Manager{}
 		var err error
-		c.Clients, err = clients.NewConfigured(t.Context(), append(testClients(), &clients.Client{ID: "op", Secrets: secrets("s"),
-			Grants: []string{clients.GrantClientCredentials}, Scope: rules("grantor:admin grantor:clients orders:* plain"),
-			DefaultScope: scopes.MustParse("orders:read"), Audience: []string{invoicesResource}}), c.Store)
+		c.Clients, err = clients.NewConfigured(t.Context(), append(testClients(), &clients.Client{Registration: clients.Registration{ID: "op", Secrets: secrets("s"), Grants: []string{clients.GrantClientCredentials}, Audience: []string{invoicesResource}}, Scope: rules("grantor:admin grantor:clients orders:* plain"), DefaultScope: scopes.MustParse("orders:read")}), c.Store)
 		require.NoError(t, err)
 	})...)
 }

@@ -24,6 +24,7 @@ type clientFlags struct {
 	file        string        // apply
 	overlap     time.Duration // rotate-secret
 	now, force  bool
+	newID       string // create
 	edit        clientEdit
 	secret      secretFlags
 }
@@ -54,13 +55,13 @@ func (p Program) clientCommand() *cobra.Command {
 	for _, c := range []*cobra.Command{create, update} {
 		f.edit.flags(c)
 	}
-	create.Flags().StringVar(&f.edit.id, "id", "", "the client id (default: a random one)")
+	create.Flags().StringVar(&f.newID, "id", "", "the client id (default: a random one)")
 	for _, c := range []*cobra.Command{create, rotate} {
 		c.Flags().StringVar(&f.secret.file, "secret-file", "", "read the secret from a file (default: make a fresh one)")
 		c.Flags().StringVar(&f.secret.hash, "secret-hash", "", "the hash of a secret that is known elsewhere (sha256:…)")
 		c.Flags().BoolVar(&f.secret.stdin, "secret-stdin", false, "read the secret from standard input")
 	}
-	rotate.Flags().Var(lifeFlag{&f.overlap}, "overlap", "how long the old secret lives beside the new one, such as 24h")
+	rotate.Flags().Var(durationFlag{(*clients.Duration)(&f.overlap)}, "overlap", "how long the old secret lives beside the new one, such as 24h")
 	rotate.Flags().BoolVar(&f.now, "now", false, "the old secret dies at once")
 	rotate.Flags().BoolVar(&f.force, "force", false, "where two secrets are in use, end the one that was not used for longer at once")
 	apply.Flags().StringVarP(&f.file, "file", "f", "", "the file, - for standard input: a registration, a list of them, or what export wrote")
@@ -80,23 +81,19 @@ func (p Program) clientCommand() *cobra.Command {
 	return g
 }
 
-// lifeFlag is a flag that takes 24h and 30d.
-type lifeFlag struct{ v *time.Duration }
+// durationFlag is a flag that takes 24h and 30d.
+type durationFlag struct{ v *clients.Duration }
 
-func (l lifeFlag) String() string {
-	if l.v == nil || *l.v == 0 {
+func (d durationFlag) String() string {
+	if d.v == nil || *d.v == 0 {
 		return ""
 	}
-	return clients.Duration(*l.v).String()
+	return d.v.String()
 }
 
-func (l lifeFlag) Set(text string) error {
-	v, err := clients.ParseDuration(text)
-	*l.v = time.Duration(v)
-	return err
-}
+func (d durationFlag) Set(text string) error { return d.v.UnmarshalText([]byte(text)) }
 
-func (lifeFlag) Type() string { return "duration" }
+func (durationFlag) Type() string { return "duration" }
 
 // clientCommandOf makes a command of its use: the words in capitals are its arguments.
 func (p Program) clientCommandOf(f *clientFlags, use, short string, run func(*clientRun, []string) error) *cobra.Command {
@@ -204,15 +201,15 @@ func (p Program) clientList(r *clientRun, _ []string) error {
 			break
 		}
 	}
-	slices.SortFunc(list, func(a, b *clients.Described) int { return strings.Compare(a.ClientID, b.ClientID) })
-	list = slices.CompactFunc(list, func(a, b *clients.Described) bool { return a.ClientID == b.ClientID })
+	slices.SortFunc(list, func(a, b *clients.Described) int { return strings.Compare(a.ID, b.ID) })
+	list = slices.CompactFunc(list, func(a, b *clients.Described) bool { return a.ID == b.ID })
 	text := newTable("CLIENT", "NAME", "GRANTS", "SCOPE", "SOURCE", "STATE")
 	for _, d := range list {
 		state := "enabled"
 		if d.Disabled {
 			state = "disabled"
 		}
-		text.row(d.ClientID, d.ClientName, strings.Join(d.GrantTypes, " "), d.Scope, d.Source, state)
+		text.row(d.ID, d.Name, strings.Join(d.Grants, " "), d.Scope, d.Source, state)
 	}
 	return answer(r.cmd, r.asJSON, list, text.String())
 }
