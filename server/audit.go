@@ -3,7 +3,6 @@ package server
 import (
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/internal/audit"
-	"github.com/grantor-auth/grantor/internal/metrics"
 	"github.com/grantor-auth/grantor/tokens"
 )
 
@@ -48,22 +47,10 @@ func (s *Server) recordRefusal(x *exchange, e *Error) {
 	case x.reason == "client_failures":
 		event.Event = audit.ClientLockedOut
 	case x.reason == string(tokens.ReasonReuse), x.reason == string(tokens.ReasonLostRotation):
-		return // reportTheft has told
+		return // reportRefusedRefresh recorded it
 	case x.endpoint != "token" && e.Code != codeInvalidClient:
 		return
 	}
 	event.Unauthenticated = x.client == nil || x.client.Public()
 	s.record(x, event)
-}
-
-// recordRefresh counts a use of a refresh token.
-func (s *Server) recordRefresh(reason tokens.Reason) {
-	switch reason {
-	case tokens.ReasonReuse:
-		s.cfg.Metrics.Refreshed(metrics.RefreshReuse)
-	case tokens.ReasonLostRotation:
-		s.cfg.Metrics.Refreshed(metrics.RefreshRotationLost)
-	default:
-		s.cfg.Metrics.Refreshed(metrics.RefreshRefused)
-	}
 }

@@ -2,215 +2,242 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
-	"time"
 
 	oauth2 "github.com/go-oauth2/oauth2/v4"
 	oautherrors "github.com/go-oauth2/oauth2/v4/errors"
 	"github.com/go-oauth2/oauth2/v4/manage"
+	"github.com/go-oauth2/oauth2/v4/models"
 	oauth2server "github.com/go-oauth2/oauth2/v4/server"
-
-	"github.com/grantor-auth/grantor/tokens"
 )
 
-// This file wires go-oauth2 and answers its questions; the files beside it know its types alone. The library is used by its verbs,
-// ValidationTokenRequest and GetAccessToken, and never by its writers. What we bend, and the
-// test that fails without it:
+// engine is go-oauth2, of which no other file knows. It decides a token request by the library's
+// verbs ValidationTokenRequest and GetAccessToken, and asks the Server for password, scope, tokens
+// and storage. What we bend of the library, and the test that fails without it:
 //
-//   - it authenticates nobody on refresh and checks passwords before clients: our step authenticateClient
-//     comes first, and ClientInfoHandler only hands on whom it found (TestEngineFailsClosed);
-//   - a client with an empty secret passes any: VerifyPassword answers "this very request was
-//     authenticated" (TestEngineFailsClosed);
-//   - r.FormValue merges the query and swallows malformed bodies: formBody presets r.Form (TestTokenRequest);
-//   - its error table answers invalid_grant with 401 and knows no challenge: errors.go answers (TestTokenErrors);
-//   - its tokens have 122 bits: generator mints ours (TestTokenTexts).
+//   - it authenticates no client on refresh and checks passwords before clients: authenticateClient
+//     runs first, and the library only learns whom it found (TestEngineFailsClosed);
+//   - a client with an empty secret passes any: VerifyPassword answers whether this very request
+//     was authenticated (TestEngineFailsClosed);
+//   - r.FormValue merges the query and swallows malformed bodies: formBody presets r.Form
+//     (TestTokenRequest);
+//   - it answers invalid_grant with 401 and knows no challenge: answer.go answers (TestTokenErrors);
+//   - its tokens have 122 random bits: mint draws ours (TestTokenTexts);
+//   - it refreshes in several steps, and lets 49 of 64 uses of one token succeed: RefreshAccessToken
+//     is ours (TestRefreshRace).
+type engine struct{ library *oauth2server.Server }
 
-// Compile-time proof of what the library asks of us.
-var (
-	_ oauth2.ClientStore            = clientStore{}
-	_ oauth2.ClientInfo             = (*exchange)(nil)
-	_ oauth2.ClientPasswordVerifier = (*exchange)(nil)
-	_ oauth2.AccessGenerate         = (*generator)(nil)
-	_ oauth2.TokenStore             = (*tokenStore)(nil)
-)
-
-// newLibrary wires go-oauth2. Its setters are not synchronised, so all of them are called here, once.
-func (s *Server) newLibrary() *oauth2server.Server {
+// newEngine wires the library. Its setters are not synchronised, so all are called here, once.
+func newEngine(s *Server) engine {
 	m := manage.NewManager()
 	m.MapClientStorage(clientStore{})
-	m.MapTokenStorage(&tokenStore{s})
-	m.MapAccessGenerate(&generator{s})
+	m.MapTokenStorage(tokenStore{s})
+	m.MapAccessGenerate(generator{s})
 	m.SetClientTokenCfg(&manage.Config{AccessTokenExp: s.cfg.AccessTTL})
-
-	m.SetPasswordTokenCfg(&manage.Config{AccessTokenExp: s.cfg.AccessTTL, RefreshTokenExp: s.cfg.RefreshTTL, IsGenerateRefresh: true})
-
-	lib := oauth2server.NewServer(&oauth2server.Config{TokenType: "Bearer"}, &manager{m, s})
+	m.SetPasswordTokenCfg(&manage.Config{AccessTokenExp: s.cfg.AccessTTL, RefreshTokenExp: s.cfg.RefreshTTL,
+		IsGenerateRefresh: true})
+	library := oauth2server.NewServer(&oauth2server.Config{TokenType: "Bearer"}, &refreshManager{m, s})
 	for _, g := range s.grantTypes {
-		lib.Config.AllowedGrantTypes = append(lib.Config.AllowedGrantTypes, oauth2.GrantType(g))
+		library.Config.AllowedGrantTypes = append(library.Config.AllowedGrantTypes, oauth2.GrantType(g))
 	}
-	lib.SetPasswordAuthorizationHandler(s.checkPassword)
-	lib.SetClientInfoHandler(authenticated)
-	lib.SetClientScopeHandler(s.decideScope)
-	return lib
+	library.SetClientInfoHandler(authenticatedClient)
+	library.SetPasswordAuthorizationHandler(passwordHandler(s))
+	library.SetClientScopeHandler(scopeHandler(s))
+	return engine{library}
 }
 
-// manager is the library's, but for the refresh, which it cannot do in one step: it reads, writes and
-// deletes by turns, looks at no client, and lets 49 of 64 uses of one token succeed (TestRefreshRace).
-type manager struct {
-	*manage.Manager
-	s *Server
-}
-
-// RefreshAccessToken implements oauth2.Manager.
-func (m *manager) RefreshAccessToken(ctx context.Context, tgr *oauth2.TokenGenerateRequest) (oauth2.TokenInfo, error) {
-	x := exchangeFrom(ctx)
-	if x == nil || x.client == nil {
-		return nil, oautherrors.ErrInvalidClient
+// issue decides the token request of an exchange and returns the tokens of its answer.
+func (e engine) issue(x *exchange) (issuedTokens, error) {
+	if ctx := x.gin.Request.Context(); carry(ctx, x) { // where exchangeOf finds the exchange again
+		defer carry(ctx, nil)
+	} else {
+		x.gin.Request = x.gin.Request.WithContext(x)
 	}
-	return m.s.refresh(x, tgr.Refresh, tgr.Scope)
-}
-
-// authenticated hands the library the client that authenticateClient found. Without one it
-// fails closed.
-func authenticated(r *http.Request) (id, secret string, err error) {
-	x := exchangeFrom(r.Context())
-	if x == nil || x.client == nil {
-		return "", "", oautherrors.ErrInvalidClient
+	grant, request, err := e.library.ValidationTokenRequest(x.gin.Request)
+	if err != nil {
+		return issuedTokens{}, fromLibrary(err)
 	}
-	return x.client.ID, "", nil
+	info, err := e.library.GetAccessToken(x, grant, request)
+	if err != nil {
+		return issuedTokens{}, fromLibrary(err)
+	}
+	return issuedTokens{info.GetAccess(), info.GetRefresh(), info.GetScope(), info.GetAccessExpiresIn()}, nil
 }
 
-// clientStore answers the library's question for a client with the one that this request
-// proved to be, and with no other.
-type clientStore struct{}
+// fromLibrary turns the library's own refusals into ours. Our errors pass through it as they are.
+func fromLibrary(err error) error {
+	switch {
+	case errors.Is(err, oautherrors.ErrInvalidClient):
+		return refusal(codeInvalidClient, "client authentication failed")
+	case errors.Is(err, oautherrors.ErrUnsupportedGrantType):
+		return refusal(codeUnsupportedGrantType, "this grant type is not served here")
+	case errors.Is(err, oautherrors.ErrUnauthorizedClient):
+		return refusal(codeUnauthorizedClient, "this client may not use this grant type")
+	case errors.Is(err, oautherrors.ErrInvalidScope):
+		return refusal(codeInvalidScope, "this client may not have this scope")
+	case errors.Is(err, oautherrors.ErrInvalidGrant):
+		return refusal(codeInvalidGrant, "the grant is not valid")
+	case errors.Is(err, oautherrors.ErrInvalidRequest):
+		return refusal(codeInvalidRequest, "the request is malformed")
+	}
+	return err
+}
 
-// GetByID implements oauth2.ClientStore.
-func (clientStore) GetByID(ctx context.Context, id string) (oauth2.ClientInfo, error) {
-	if x := exchangeFrom(ctx); x != nil && x.client != nil && x.client.ID == id {
+// exchangeOf returns the exchange of a question that the library asks. It fails closed where no
+// client was authenticated.
+func exchangeOf(ctx context.Context) (*exchange, error) {
+	if x := exchangeFrom(ctx); x != nil && x.client != nil {
 		return x, nil
 	}
 	return nil, oautherrors.ErrInvalidClient
 }
 
+// authenticatedClient answers which client asks: the one that authenticateClient found.
+func authenticatedClient(r *http.Request) (id, secret string, err error) {
+	x, err := exchangeOf(r.Context())
+	if err != nil {
+		return "", "", err
+	}
+	return x.client.ID, "", nil
+}
+
+// passwordHandler answers who a name and a password prove (RFC 6749 §4.3.2).
+func passwordHandler(s *Server) oauth2server.PasswordAuthorizationHandler {
+	return func(ctx context.Context, _, username, password string) (string, error) {
+		x, err := exchangeOf(ctx)
+		if err != nil {
+			return "", err
+		}
+		return s.checkPassword(x, username, password)
+	}
+}
+
+// scopeHandler answers what a token of client_credentials or password may carry, and for how long.
+func scopeHandler(s *Server) oauth2server.ClientScopeHandler {
+	return func(tgr *oauth2.TokenGenerateRequest) (bool, error) {
+		x, err := exchangeOf(tgr.Request.Context())
+		if err != nil {
+			return false, err
+		}
+		tgr.Scope, tgr.AccessTokenExp, err = s.decideScope(x, tgr.Scope)
+		return err == nil, err
+	}
+}
+
+// refreshManager is the library's manager with a refresh of ours.
+type refreshManager struct {
+	*manage.Manager
+	s *Server
+}
+
+// RefreshAccessToken implements oauth2.Manager.
+func (m *refreshManager) RefreshAccessToken(ctx context.Context, tgr *oauth2.TokenGenerateRequest) (oauth2.TokenInfo, error) {
+	x, err := exchangeOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t, err := m.s.refresh(x, tgr.Refresh, tgr.Scope)
+	if err != nil {
+		return nil, err
+	}
+	return &models.Token{Access: t.access, AccessExpiresIn: t.ttl, Refresh: t.refresh, Scope: t.scope}, nil
+}
+
+// generator answers which tokens to give out.
+type generator struct{ s *Server }
+
+var _ oauth2.AccessGenerate = generator{}
+
+// Token implements oauth2.AccessGenerate.
+func (g generator) Token(ctx context.Context, data *oauth2.GenerateBasic, _ bool) (access, refresh string, err error) {
+	x, err := exchangeOf(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	return g.s.mint(x, data.TokenInfo.GetScope(), data.TokenInfo.GetAccessExpiresIn())
+}
+
+// clientStore answers the question for a client with the client of this request, and no other.
+type clientStore struct{}
+
+var _ oauth2.ClientStore = clientStore{}
+
+// GetByID implements oauth2.ClientStore.
+func (clientStore) GetByID(ctx context.Context, id string) (oauth2.ClientInfo, error) {
+	x, err := exchangeOf(ctx)
+	if err != nil || x.client.ID != id {
+		return nil, oautherrors.ErrInvalidClient
+	}
+	return libraryClient{x}, nil
+}
+
+// libraryClient is the client of an exchange as the library sees clients.
+type libraryClient struct{ x *exchange }
+
+var _ interface {
+	oauth2.ClientInfo
+	oauth2.ClientPasswordVerifier
+} = libraryClient{}
+
 // GetID implements oauth2.ClientInfo.
-func (x *exchange) GetID() string { return x.client.ID }
+func (c libraryClient) GetID() string { return c.x.client.ID }
 
 // GetSecret implements oauth2.ClientInfo: there is none to give.
-func (x *exchange) GetSecret() string { return "" }
+func (libraryClient) GetSecret() string { return "" }
 
 // GetDomain implements oauth2.ClientInfo; it serves redirects, which we have not.
-func (x *exchange) GetDomain() string { return "" }
+func (libraryClient) GetDomain() string { return "" }
 
 // IsPublic implements oauth2.ClientInfo.
-func (x *exchange) IsPublic() bool { return x.client.Public() }
+func (c libraryClient) IsPublic() bool { return c.x.client.Public() }
 
 // GetUserID implements oauth2.ClientInfo.
-func (x *exchange) GetUserID() string { return "" }
+func (libraryClient) GetUserID() string { return "" }
 
 // VerifyPassword implements oauth2.ClientPasswordVerifier: the library asks it instead of comparing
 // secrets. It is true only for a request whose client was authenticated.
-func (x *exchange) VerifyPassword(string) bool { return x.client != nil }
+func (c libraryClient) VerifyPassword(string) bool { return c.x.client != nil }
 
-// decideScope is the library's question what a token of client_credentials or password may carry. It
-// replaces the asked scope by the granted one and sets life and audience.
-func (s *Server) decideScope(tgr *oauth2.TokenGenerateRequest) (bool, error) {
-	x := exchangeFrom(tgr.Request.Context())
-	if x == nil || x.client == nil {
-		return false, oautherrors.ErrInvalidClient
-	}
-	asked, err := askedScope(tgr.Scope)
-	if err != nil {
-		return false, err
-	}
-	granted, err := s.grantScope(x.client, asked)
-	if err != nil {
-		return false, err
-	}
-	if x.session != nil {
-		if granted, err = s.userScope(x.session.user, granted); err != nil {
-			return false, err
-		}
-	}
-	granted, audience, err := s.narrowToResources(x.client, granted, x.form["resource"])
-	if err != nil {
-		return false, err
-	}
-	if err := fits(granted, audience); err != nil {
-		return false, err
-	}
-	x.audience = audience
-	tgr.Scope = granted.String()
-	tgr.AccessTokenExp = s.accessTTL(x.client)
-	if x.session != nil { // no access token outlives its session
-		tgr.AccessTokenExp = min(tgr.AccessTokenExp, s.maxTTL(x.client))
-	}
-	return true, nil
-}
-
-// generator mints the texts that the library asks for.
-type generator struct{ s *Server }
-
-// Token implements oauth2.AccessGenerate.
-func (g *generator) Token(ctx context.Context, data *oauth2.GenerateBasic, _ bool) (access, refresh string, err error) {
-	x := exchangeFrom(ctx)
-	if x == nil || x.client == nil {
-		return "", "", oautherrors.ErrInvalidClient
-	}
-	data.TokenInfo.SetAccessCreateAt(g.s.now().Truncate(time.Second)) // the library took this node's clock
-	if x.session != nil {
-		return g.s.mintLogin(x, data.TokenInfo)
-	}
-	access, err = g.s.mintClient(x, data.TokenInfo.GetScope(), data.TokenInfo.GetAccessCreateAt(), data.TokenInfo.GetAccessExpiresIn())
-	return access, "", err
-}
-
-// tokenStore is where the library puts a new token; nothing else of its store is used.
+// tokenStore is where the library puts a new token. The rest of oauth2.TokenStore would read and
+// remove tokens by their text without asking whose they are, so it refuses.
 type tokenStore struct{ s *Server }
 
+var _ oauth2.TokenStore = tokenStore{}
+
 // Create implements oauth2.TokenStore with one command.
-func (st *tokenStore) Create(ctx context.Context, info oauth2.TokenInfo) error {
-	x := exchangeFrom(ctx)
-	if x == nil || x.client == nil {
-		return oautherrors.ErrInvalidClient
+func (st tokenStore) Create(ctx context.Context, _ oauth2.TokenInfo) error {
+	x, err := exchangeOf(ctx)
+	if err != nil {
+		return err
 	}
-	if x.session != nil {
-		return st.s.storeLogin(x, info.GetScope(), info.GetAccessExpiresIn())
-	}
-	return st.s.cfg.Store.Issue(ctx, x.issued, &tokens.Record{
-		ClientID:    x.client.ID,
-		ClientEpoch: x.client.Epoch,
-		Scope:       info.GetScope(),
-		Audience:    x.audience,
-		IssuedAt:    info.GetAccessCreateAt(),
-		TTL:         info.GetAccessExpiresIn(),
-	})
+	return st.s.storeMinted(x)
 }
 
-// The rest of oauth2.TokenStore would read and remove by text and without asking whose a token
-// is. Introspection and revocation use tokens.Store; these refuse.
-
 // RemoveByCode implements oauth2.TokenStore.
-func (*tokenStore) RemoveByCode(context.Context, string) error { return errUnused }
+func (tokenStore) RemoveByCode(context.Context, string) error { return errUnused() }
 
 // RemoveByAccess implements oauth2.TokenStore.
-func (*tokenStore) RemoveByAccess(context.Context, string) error { return errUnused }
+func (tokenStore) RemoveByAccess(context.Context, string) error { return errUnused() }
 
 // RemoveByRefresh implements oauth2.TokenStore.
-func (*tokenStore) RemoveByRefresh(context.Context, string) error { return errUnused }
+func (tokenStore) RemoveByRefresh(context.Context, string) error { return errUnused() }
 
 // GetByCode implements oauth2.TokenStore.
-func (*tokenStore) GetByCode(context.Context, string) (oauth2.TokenInfo, error) {
-	return nil, errUnused
+func (tokenStore) GetByCode(context.Context, string) (oauth2.TokenInfo, error) {
+	return nil, errUnused()
 }
 
 // GetByAccess implements oauth2.TokenStore.
-func (*tokenStore) GetByAccess(context.Context, string) (oauth2.TokenInfo, error) {
-	return nil, errUnused
+func (tokenStore) GetByAccess(context.Context, string) (oauth2.TokenInfo, error) {
+	return nil, errUnused()
 }
 
 // GetByRefresh implements oauth2.TokenStore.
-func (*tokenStore) GetByRefresh(context.Context, string) (oauth2.TokenInfo, error) {
-	return nil, errUnused
+func (tokenStore) GetByRefresh(context.Context, string) (oauth2.TokenInfo, error) {
+	return nil, errUnused()
 }
 
-var errUnused = &Error{Code: codeServerError, Status: http.StatusInternalServerError, Reason: "unused library path"}
+func errUnused() error {
+	return &Error{Code: codeServerError, Status: http.StatusInternalServerError, Reason: "unused_library_path"}
+}

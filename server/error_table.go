@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	oautherrors "github.com/go-oauth2/oauth2/v4/errors"
-
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/tokens"
@@ -44,18 +42,6 @@ func asError(err error) *Error {
 	case errors.Is(err, users.ErrBusy):
 		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "password_slots_busy",
 			Description: "too many passwords are being checked at this moment; try again"}
-	case errors.Is(err, oautherrors.ErrInvalidClient):
-		return refusal(codeInvalidClient, "client authentication failed")
-	case errors.Is(err, oautherrors.ErrUnsupportedGrantType):
-		return refusal(codeUnsupportedGrantType, "this grant type is not served here")
-	case errors.Is(err, oautherrors.ErrUnauthorizedClient):
-		return refusal(codeUnauthorizedClient, "this client may not use this grant type")
-	case errors.Is(err, oautherrors.ErrInvalidScope):
-		return refusal(codeInvalidScope, "this client may not have this scope")
-	case errors.Is(err, oautherrors.ErrInvalidGrant):
-		return refusal(codeInvalidGrant, "the grant is not valid")
-	case errors.Is(err, oautherrors.ErrInvalidRequest):
-		return refusal(codeInvalidRequest, "the request is malformed")
 	}
 	return unavailable(err, "internal", "this server could not do what was asked; try again")
 }

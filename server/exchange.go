@@ -9,7 +9,6 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/internal/http1"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
 )
@@ -40,6 +39,7 @@ type exchange struct {
 	grant    string          // grant_type of a token request
 	issued   tokens.Token    // set by generator.Token
 	audience []string        // set by decideScope
+	record   *tokens.Record  // of issued; set by mint
 	session  *pendingSession // set by checkPassword
 	left     time.Duration   // of the access token, where it is less than its full life
 	reason   string          // why it was refused, for the log
@@ -79,20 +79,19 @@ func (x *exchange) Value(key any) any {
 // exchangeFrom returns the exchange of a context that the library handed back; nil if it is
 // another's.
 func exchangeFrom(ctx context.Context) *exchange {
-	if x, ok := http1.Carried(ctx).(*exchange); ok {
+	if x := carried(ctx); x != nil {
 		return x
 	}
 	x, _ := ctx.Value(exchangeKey{}).(*exchange)
 	return x
 }
 
-// pendingSession is a user who has proved themselves, on the way to tokens.
+// pendingSession is the session of a user who has proved themselves, until it is stored.
 type pendingSession struct {
+	id      tokens.SessionID
 	user    *users.User
 	epoch   tokens.Epoch // read before the directory was asked for the last time
-	family  tokens.SessionID
-	refresh tokens.Token
-	record  *tokens.Record // of the access token
+	refresh tokens.Token // of no Kind where the client gets none
 }
 
 // clientIP is the address that a request comes from, as logs and the audit trail show it.

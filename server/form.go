@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/grantor-auth/grantor/internal/http1"
 )
 
 // maxBody is the most that a request's body may hold, in bytes.
@@ -44,8 +42,8 @@ func (s *Server) formBody(x *exchange) error {
 // readBody reads a body to its end, or refuses one that is too large.
 func readBody(x *exchange) (string, error) {
 	r := x.gin.Request
-	if whole, ok := r.Body.(*http1.Body); ok {
-		return whole.Text(), nil
+	if text, ok := wholeBody(r.Body); ok {
+		return text, nil
 	}
 	var body []byte
 	var err error

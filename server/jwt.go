@@ -9,6 +9,7 @@ import (
 	"github.com/grantor-auth/grantor/internal/jsonobject"
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/middleware"
+	"github.com/grantor-auth/grantor/tokens"
 )
 
 // Types of the JWTs that this server signs. They keep an access token and an introspection response apart (RFC 9068 §2.1,
@@ -39,25 +40,23 @@ func (s *Server) signsWith(alg keys.Algorithm) bool {
 	return slices.Contains(s.cfg.Algorithms, string(alg))
 }
 
-// accessClaims are those of an RFC 9068 access token, on their way to JSON.
+// accessClaims are the claims of an access token (RFC 9068 §2.2).
 type accessClaims struct {
-	subject, subjectType, client, jti, scope string
-	audience                                 []string
-	issued                                   time.Time
-	life                                     time.Duration
+	subject, subjectType, jti string
+	record                    *tokens.Record // scope, audience and times
 }
 
-// sign returns a signed access token. Without an audience of its own a token is meant for this server alone: RFC 9068 §3 wants a
-// default, and it must be nobody else's.
-func (s *Server) sign(c *clients.Client, cl *accessClaims) (string, error) {
-	b := make(jsonobject.Object, 0, 512).Text("iss", s.cfg.Issuer).Text("sub", cl.subject).Name("aud")
-	issued := cl.issued.Unix()
-	b = appendAudience(b, cl.audience, s.cfg.Issuer)
-	b = b.Number("exp", issued+int64(cl.life/time.Second)).Number("nbf", issued).Number("iat", issued)
-	b = b.Text("jti", cl.jti).Text("client_id", cl.client).TextOr("scope", cl.scope).Text("sub_type", cl.subjectType)
+// sign returns a signed access token of a client.
+func (s *Server) sign(c *clients.Client, a *accessClaims) (string, error) {
+	r, issued := a.record, a.record.IssuedAt.Unix()
+	b := make(jsonobject.Object, 0, 512).Text("iss", s.cfg.Issuer).Text("sub", a.subject).Name("aud")
+	b = appendAudience(b, r.Audience, s.cfg.Issuer)
+	b = b.Number("exp", issued+int64(r.TTL/time.Second)).Number("nbf", issued).Number("iat", issued)
+	b = b.Text("jti", a.jti).Text("client_id", c.ID).TextOr("scope", r.Scope).Text("sub_type", a.subjectType)
 	text, err := s.cfg.Keys.Sign(s.algFor(c), typeAccess, b.Close())
 	if errors.Is(err, keys.ErrTooLong) {
-		return "", refusal(codeInvalidScope, "a JWT with these scopes and resources is longer than 16 kB, which no API takes; ask for fewer, or for opaque tokens")
+		return "", refusal(codeInvalidScope, "a JWT with these scopes and resources is longer than 16 kB, which no API takes; "+
+			"ask for fewer, or for opaque tokens")
 	}
 	return text, err
 }
@@ -65,7 +64,8 @@ func (s *Server) sign(c *clients.Client, cl *accessClaims) (string, error) {
 // What is signed fits the guard of APIs: this does not compile otherwise.
 const _ = uint(middleware.MaxTokenBytes - keys.MaxBytes)
 
-// appendAudience writes one audience as a text and several as a list (RFC 7519 §4.1.3).
+// appendAudience writes one audience as a text and several as a list (RFC 7519 §4.1.3). RFC 9068 §3
+// requires a default: fallback, which must be no API's.
 func appendAudience(b []byte, audience []string, fallback string) []byte {
 	switch len(audience) {
 	case 0:

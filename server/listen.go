@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -100,3 +101,26 @@ func (f *Front) ReadStats() *ReadStats {
 
 // ReadStats are the counts of a front.
 type ReadStats http1.Counts
+
+// carry attaches an exchange to the context of a request that http1 read, and saves the copy of the
+// request that WithContext makes. It is false for every other context. nil detaches the exchange.
+func carry(ctx context.Context, x *exchange) bool {
+	if x == nil {
+		return http1.Carry(ctx, nil)
+	}
+	return http1.Carry(ctx, x)
+}
+
+// carried returns the exchange that carry attached, or nil.
+func carried(ctx context.Context) *exchange {
+	x, _ := http1.Carried(ctx).(*exchange)
+	return x
+}
+
+// wholeBody returns the text of a body that http1 has already read to its end.
+func wholeBody(body io.Reader) (string, bool) {
+	if b, ok := body.(*http1.Body); ok {
+		return b.Text(), true
+	}
+	return "", false
+}

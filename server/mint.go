@@ -6,32 +6,50 @@ import (
 	"errors"
 	"time"
 
+	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// mintClient mints the access token of a client itself.
-func (s *Server) mintClient(x *exchange, scope string, issued time.Time, life time.Duration) (string, error) {
-	if !s.wantsJWT(x.client) {
-		text, t := s.codec.NewClientAccess()
-		x.issued = t
-		return text, nil
+// mint mints the tokens of a request that was granted: the first of a session after a login, else
+// one of the client itself. storeMinted stores them.
+func (s *Server) mint(x *exchange, scope string, ttl time.Duration) (access, refresh string, err error) {
+	x.record = &tokens.Record{Scope: scope, Audience: x.audience, IssuedAt: s.now().Truncate(time.Second), TTL: ttl}
+	if x.session != nil {
+		return s.mintSession(x)
 	}
-	jti, t := s.codec.NewClientJTI()
-	x.issued = t
-	return s.sign(x.client, &accessClaims{subject: x.client.ID, subjectType: "client", client: x.client.ID, jti: jti, scope: scope,
-		audience: x.audience, issued: issued, life: life})
+	x.record.ClientID, x.record.ClientEpoch = x.client.ID, x.client.Epoch
+	access, x.issued, err = s.mintClient(x.client, x.record)
+	return access, "", err
 }
 
-// mintUser mints an access token of a family.
-func (s *Server) mintUser(x *exchange, tag tokens.Tag, family tokens.SessionID, subject string, r *tokens.Record) (string, tokens.Token, error) {
-	if !s.wantsJWT(x.client) {
-		text, t := s.codec.NewUserAccess(tag, family)
+// storeMinted stores what mint minted, with one command.
+func (s *Server) storeMinted(x *exchange) error {
+	if x.session != nil {
+		return s.storeSession(x)
+	}
+	return s.cfg.Store.Issue(x, x.issued, x.record)
+}
+
+// mintClient mints an access token of a client itself.
+func (s *Server) mintClient(c *clients.Client, r *tokens.Record) (string, tokens.Token, error) {
+	if !s.wantsJWT(c) {
+		text, t := s.codec.NewClientAccess()
 		return text, t, nil
 	}
-	jti, t := s.codec.NewUserJTI(tag, family)
-	text, err := s.sign(x.client, &accessClaims{subject: subject, subjectType: "user", client: x.client.ID, jti: jti, scope: r.Scope,
-		audience: r.Audience, issued: r.IssuedAt, life: r.TTL})
+	jti, t := s.codec.NewClientJTI()
+	text, err := s.sign(c, &accessClaims{subject: c.ID, subjectType: "client", jti: jti, record: r})
+	return text, t, err
+}
+
+// mintUser mints an access token of a user's session.
+func (s *Server) mintUser(c *clients.Client, tag tokens.Tag, session tokens.SessionID, subject string, r *tokens.Record) (string, tokens.Token, error) {
+	if !s.wantsJWT(c) {
+		text, t := s.codec.NewUserAccess(tag, session)
+		return text, t, nil
+	}
+	jti, t := s.codec.NewUserJTI(tag, session)
+	text, err := s.sign(c, &accessClaims{subject: subject, subjectType: "user", jti: jti, record: r})
 	return text, t, err
 }
 

@@ -91,7 +91,7 @@ func assemble(cfg Config) (s *Server, err error) {
 	if s.rates, err = newRateLimits(cfg.RequestsPerSecond); err != nil {
 		return nil, err
 	}
-	s.library = s.newLibrary()
+	s.engine = newEngine(s)
 	if s.public, err = quietly(s.routes); err != nil {
 		return nil, err
 	}

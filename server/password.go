@@ -1,20 +1,16 @@
 package server
 
 import (
-	"context"
 	"errors"
-
-	oautherrors "github.com/go-oauth2/oauth2/v4/errors"
 
 	"github.com/grantor-auth/grantor/users"
 )
 
-// checkPassword is the library's question who a name and a password prove (RFC 6749 §4.3.2). The client was
-// authenticated and its grant checked before.
-func (s *Server) checkPassword(ctx context.Context, _, username, password string) (string, error) {
-	x := exchangeFrom(ctx)
-	if x == nil || x.client == nil || s.cfg.Users == nil {
-		return "", oautherrors.ErrInvalidClient
+// checkPassword returns the id of the user whom a name and a password prove (RFC 6749 §4.3.2). The
+// client was authenticated and its grant types were checked before.
+func (s *Server) checkPassword(x *exchange, username, password string) (string, error) {
+	if s.cfg.Users == nil {
+		return "", refusal(codeInvalidClient, "client authentication failed")
 	}
 	typed, err := users.NewLogin(username, password)
 	if err != nil {
@@ -48,7 +44,7 @@ func (s *Server) checkPassword(ctx context.Context, _, username, password string
 	if err := guess.is(attempt, user.ID); err != nil {
 		return "", err
 	}
-	if x.session, err = s.proved(x, user); err != nil {
+	if x.session, err = s.beginSession(x, user); err != nil {
 		if e, refused := errors.AsType[*Error](err); refused {
 			return "", guess.failed(e.Reason)
 		}

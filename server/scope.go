@@ -3,11 +3,39 @@ package server
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/users"
 )
+
+// decideScope returns what a token of client_credentials or password may carry, and for how long. It
+// leaves the audience in the exchange.
+func (s *Server) decideScope(x *exchange, text string) (scope string, ttl time.Duration, err error) {
+	asked, err := askedScope(text)
+	if err != nil {
+		return "", 0, err
+	}
+	granted, err := s.grantScope(x.client, asked)
+	if err != nil {
+		return "", 0, err
+	}
+	if x.session != nil {
+		if granted, err = s.userScope(x.session.user, granted); err != nil {
+			return "", 0, err
+		}
+	}
+	granted, audience, err := s.narrowToResources(x.client, granted, x.form["resource"])
+	if err != nil {
+		return "", 0, err
+	}
+	x.audience, ttl = audience, s.accessTTL(x.client)
+	if x.session != nil { // no access token outlives its session
+		ttl = min(ttl, s.maxTTL(x.client))
+	}
+	return granted.String(), ttl, fits(granted, audience)
+}
 
 // grantScope returns what a client gets that asks for a scope: everything asked, with what it
 // implies, or an error; the default when it asks for nothing (RFC 6749 §3.3). A typo is

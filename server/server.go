@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
-	oauth2server "github.com/go-oauth2/oauth2/v4/server"
 
 	"github.com/grantor-auth/grantor/tokens"
 )
@@ -29,7 +28,7 @@ type Server struct {
 	codec      *tokens.Codec     // of key
 	grantTypes []string          // that are enabled
 	prints     credentialPrints
-	library    *oauth2server.Server
+	engine     engine
 
 	overload   *overload
 	rates      *rateLimits

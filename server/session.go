@@ -2,19 +2,16 @@ package server
 
 import (
 	"errors"
-	"time"
-
-	oauth2 "github.com/go-oauth2/oauth2/v4"
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
 )
 
-// proved draws the user's epoch and then asks the directory once more: a log-out, a disabling or a new password
-// between the first look and the epoch is seen here, and one after the epoch makes the last script
-// fail. An *Error is a refusal, to be told like a wrong password.
-func (s *Server) proved(x *exchange, user *users.User) (*pendingSession, error) {
+// beginSession reads the user's epoch and then asks the directory once more. A log-out, a disabling
+// or a new password before the epoch is seen here; one after the epoch makes storeSession fail.
+// An *Error is a refusal, which is answered like a wrong password.
+func (s *Server) beginSession(x *exchange, user *users.User) (*pendingSession, error) {
 	epoch, err := s.cfg.Store.UserEpoch(x, s.codec.Tag(user.ID), s.epochTTL())
 	if err != nil {
 		return nil, err
@@ -32,36 +29,37 @@ func (s *Server) proved(x *exchange, user *users.User) (*pendingSession, error) 
 	if now.Username == "" {
 		now.Username = user.Username
 	}
-	return &pendingSession{user: now, epoch: epoch, family: tokens.NewSessionID()}, nil
+	return &pendingSession{user: now, epoch: epoch, id: tokens.NewSessionID()}, nil
 }
 
-// mintLogin mints the tokens of a new family; a refresh token only for clients that may use it.
-func (s *Server) mintLogin(x *exchange, info oauth2.TokenInfo) (access, refresh string, err error) {
-	tag := s.codec.Tag(x.session.user.ID)
-	x.session.record = &tokens.Record{Scope: info.GetScope(), Audience: x.audience, IssuedAt: info.GetAccessCreateAt(), TTL: info.GetAccessExpiresIn()}
-	if access, x.issued, err = s.mintUser(x, tag, x.session.family, x.session.user.ID, x.session.record); err != nil {
+// mintSession mints the first tokens of a session. A client without the grant type refresh_token
+// gets an access token alone.
+func (s *Server) mintSession(x *exchange) (access, refresh string, err error) {
+	p := x.session
+	tag := s.codec.Tag(p.user.ID)
+	if access, x.issued, err = s.mintUser(x.client, tag, p.id, p.user.ID, x.record); err != nil {
 		return "", "", err
 	}
 	if x.client.MayUse(clients.GrantRefreshToken) {
-		refresh, x.session.refresh = s.codec.NewRefresh(tag, x.session.family, 0)
+		refresh, p.refresh = s.codec.NewRefresh(tag, p.id, 0)
 	}
 	return access, refresh, nil
 }
 
-// storeLogin stores the family with its first tokens, in one script.
-func (s *Server) storeLogin(x *exchange, scope string, ttl time.Duration) error {
-	u := x.session.user
+// storeSession stores a session with its first tokens, in one script.
+func (s *Server) storeSession(x *exchange) error {
+	p := x.session
 	idle, longest := s.idleTTL(x.client), s.maxTTL(x.client)
-	if x.session.refresh.Kind == 0 { // without refresh the family is the access token's alone
-		idle, longest = ttl, ttl
+	if p.refresh.Kind == 0 { // without a refresh token the session ends with its access token
+		idle, longest = x.record.TTL, x.record.TTL
 	}
 	return s.cfg.Store.StartSession(x, &tokens.SessionStart{
-		Access: x.issued, Refresh: x.session.refresh, IdleTTL: idle, MaxTTL: longest, EpochTTL: s.epochTTL(),
-		Record: x.session.record,
+		Access: x.issued, Refresh: p.refresh, IdleTTL: idle, MaxTTL: longest, EpochTTL: s.epochTTL(),
+		Record: x.record,
 		Session: tokens.Session{
-			Tag: s.codec.Tag(u.ID), ID: x.session.family, ClientID: x.client.ID, ClientEpoch: x.client.Epoch, UserEpoch: x.session.epoch,
-			Subject: u.ID, Username: u.Username, Scope: scope, Audience: x.audience, Credential: s.prints.of(u.Credential),
-			Address: x.coarseNetwork(),
+			Tag: s.codec.Tag(p.user.ID), ID: p.id, ClientID: x.client.ID, ClientEpoch: x.client.Epoch, UserEpoch: p.epoch,
+			Subject: p.user.ID, Username: p.user.Username, Scope: x.record.Scope, Audience: x.audience,
+			Credential: s.prints.of(p.user.Credential), Address: x.coarseNetwork(),
 		},
 	})
 }

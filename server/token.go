@@ -1,18 +1,13 @@
 package server
 
 import (
-	"net/http"
 	"slices"
-	"time"
-
-	oauth2 "github.com/go-oauth2/oauth2/v4"
 
 	"github.com/grantor-auth/grantor/clients"
-	"github.com/grantor-auth/grantor/internal/http1"
 )
 
-// token issues tokens (RFC 6749 §3.2). The grant is checked before the library is asked, which would
-// look at a password first, and which calls a grant that is switched off unauthorized_client.
+// token issues tokens (RFC 6749 §3.2). The grant type is checked before go-oauth2 is asked: the
+// library would check a password first, and calls a disabled grant type unauthorized_client.
 func (s *Server) token(x *exchange) error {
 	if err := s.grantAllowed(x); err != nil {
 		return err
@@ -20,21 +15,12 @@ func (s *Server) token(x *exchange) error {
 	if err := parametersPresent(x); err != nil {
 		return err
 	}
-	if ctx := x.gin.Request.Context(); http1.Carry(ctx, x) { // where the library finds it again
-		defer http1.Carry(ctx, nil) // and nobody else: another request may be served under the same context
-	} else {
-		x.gin.Request = x.gin.Request.WithContext(x)
-	}
-	grant, request, err := s.library.ValidationTokenRequest(x.gin.Request)
+	issued, err := s.engine.issue(x)
 	if err != nil {
 		return err
 	}
-	info, err := s.library.GetAccessToken(x, grant, request)
-	if err != nil {
-		return err
-	}
-	s.recordIssue(x, info.GetScope())
-	writeToken(x, info)
+	s.recordIssue(x, issued.scope)
+	writeTokens(x, issued)
 	return nil
 }
 
@@ -75,16 +61,4 @@ func parametersPresent(x *exchange) error {
 		return refusal(codeInvalidRequest, "%s is required for this grant type", missing)
 	}
 	return nil
-}
-
-// writeToken writes the successful answer of RFC 6749 §5.1; expires_in is in seconds, of which the first began with iat.
-func writeToken(x *exchange, info oauth2.TokenInfo) {
-	life := info.GetAccessExpiresIn()
-	if x.left > 0 {
-		life = min(life, x.left)
-	}
-	seconds := int64((life + time.Second - 1) / time.Second)
-	answer := newAnswer().Text("access_token", info.GetAccess()).Text("token_type", "Bearer").Number("expires_in", seconds)
-	answer = answer.TextOr("refresh_token", info.GetRefresh()).TextOr("scope", info.GetScope())
-	x.write(http.StatusOK, answer.Close())
 }

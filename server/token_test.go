@@ -484,14 +484,14 @@ func TestEngineFailsClosed(t *testing.T) {
 		x := &exchange{Context: t.Context()}
 		req, err := http.NewRequestWithContext(x, "POST", "/", nil)
 		require.NoError(t, err)
-		_, _, err = authenticated(req)
+		_, _, err = authenticatedClient(req)
 		require.Error(t, err)
 		_, err = clientStore{}.GetByID(x, "app")
 		require.Error(t, err)
-		require.False(t, x.VerifyPassword("app-secret"))
-		_, _, err = (&generator{f.server}).Token(x, nil, false)
+		require.False(t, libraryClient{x}.VerifyPassword("app-secret"))
+		_, _, err = generator{f.server}.Token(x, nil, false)
 		require.Error(t, err)
-		require.Error(t, (&tokenStore{f.server}).Create(x, nil))
+		require.Error(t, tokenStore{f.server}.Create(x, nil))
 		require.Error(t, confidentialOnly(x))
 		x.form = map[string][]string{"grant_type": {"client_credentials"}}
 		require.Error(t, f.server.grantAllowed(x))

@@ -2,6 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,14 +20,14 @@ const module = "github.com/grantor-auth/grantor"
 
 // pkg is what go list says of a package.
 type pkg struct {
-	ImportPath, Dir string
-	GoFiles         []string
-	Imports         []string
+	ImportPath, Dir                    string
+	GoFiles, TestGoFiles, XTestGoFiles []string
+	Imports                            []string
 }
 
 func packages(t *testing.T) (list []pkg) {
 	t.Helper()
-	c := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,Imports", "./...")
+	c := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,TestGoFiles,XTestGoFiles,Imports", "./...")
 	c.Dir = "../.."
 	out, err := c.Output()
 	require.NoError(t, err)
@@ -115,6 +118,31 @@ func TestImportsPointOneWay(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestOneFileKnows: a library that we bend, and a reader of requests that has an alternative, are known in one file each.
+func TestOneFileKnows(t *testing.T) {
+	for dep, want := range map[string]string{
+		"github.com/go-oauth2/":    "server/engine.go",
+		module + "/internal/http1": "server/listen.go",
+	} {
+		var found []string
+		for _, p := range packages(t) {
+			if strings.HasPrefix(p.ImportPath, strings.TrimSuffix(dep, "/")) {
+				continue
+			}
+			for _, name := range slices.Concat(p.GoFiles, p.TestGoFiles, p.XTestGoFiles) {
+				tree, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.ImportsOnly)
+				require.NoError(t, err)
+				if slices.ContainsFunc(tree.Imports, func(i *ast.ImportSpec) bool {
+					return strings.HasPrefix(strings.Trim(i.Path.Value, `"`)+"/", strings.TrimSuffix(dep, "/")+"/")
+				}) {
+					found = append(found, strings.TrimPrefix(p.ImportPath, module+"/")+"/"+name)
+				}
+			}
+		}
+		require.Equal(t, []string{want}, found, "who imports %s", dep)
+	}
 }
 
 func TestComposeIsHardened(t *testing.T) {
