@@ -84,3 +84,12 @@ func TestRotationOfWhatIsUnreadable(t *testing.T) {
 	_, err := node.Rotate(t.Context(), c.rotation(node, c.refresh))
 	require.NoError(t, err, "as it was, it goes on")
 }
+
+// TestRotationAfterTheEnd: the end in the record counts, also where Redis still holds the key.
+func TestRotationAfterTheEnd(t *testing.T) {
+	s := redistest.Start(t)
+	c, node := loggedIn(t, s, time.Hour)
+	key := s.Client().Keys(t.Context(), "f:*").Val()[0]
+	require.NoError(t, s.Client().SetRange(t.Context(), key, 89, "1000000000000").Err())
+	refusedFor(t, tokens.ReasonEnded, node, c.rotation(node, c.refresh))
+}
