@@ -31,6 +31,6 @@ func (m *Memory) StoodStill(length time.Duration) {
 
 // Settling has f come in the place of the wait in which nodes say what they serve.
 func (s *Redis) Settling(f func(context.Context) error) *Redis {
-	s.settle = f
+	s.waitForOthers = f
 	return s
 }

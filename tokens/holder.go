@@ -11,46 +11,46 @@ import (
 	"time"
 )
 
-// KeyHolder is the server key of one node, kept equal to the store's. A store that came back empty gets the key of a node that
-// still holds one; a node that finds another key in the store adopts it, in the Codec that everybody holds.
+// KeyHolder keeps the server key of one node equal to the store's. A store that lost its data gets the
+// key of a node that still has one. A node that finds another key in the store adopts it.
 type KeyHolder struct {
 	store Store
 	log   *slog.Logger
 	codec *Codec
 	lost  atomic.Uint64
 
-	looks  atomic.Int64 // how many have begun
-	mu     sync.Mutex   // one look at a time; of what follows
-	last   error        // how the last look ended
+	begun  atomic.Int64 // comparisons that have begun
+	mu     sync.Mutex   // guards what follows; one comparison at a time
+	last   error        // result of the last comparison
 	onLoss func(context.Context)
 }
 
 const (
-	// KeyWait is how long a node without a key waits, on a store without one, for a node that holds one: four looks.
+	// KeyWait is how long a node without a key waits for a node that has one.
 	KeyWait     = time.Second
 	holderEvery = 250 * time.Millisecond
 	claimEvery  = 50 * time.Millisecond
-	keyRenewed  = 24 * time.Hour // far more often than it ends
+	keyRenewed  = 24 * time.Hour // far more often than it expires
 )
 
-// OpenKey returns the store's server key. Where there is none it waits up to patience for a node that puts one back, and then makes one:
-// of many nodes that do so at one moment, the first decides.
-func OpenKey(ctx context.Context, store Store, patience time.Duration, log *slog.Logger) (*KeyHolder, error) {
-	key, err := ClaimServerKey(ctx, store, patience)
+// OpenKey returns a holder of the store's server key. Where there is none, it waits for another node to
+// restore one, and then makes one: of many nodes that do so at once, the first decides.
+func OpenKey(ctx context.Context, store Store, wait time.Duration, log *slog.Logger) (*KeyHolder, error) {
+	key, err := ClaimServerKey(ctx, store, wait)
 	if err != nil {
 		return nil, err
 	}
 	return &KeyHolder{store: store, log: log, codec: NewCodec(key), onLoss: func(context.Context) {}}, nil
 }
 
-// ClaimServerKey is OpenKey for who needs the key once.
-func ClaimServerKey(ctx context.Context, store Store, patience time.Duration) (ServerKey, error) {
+// ClaimServerKey returns the key as OpenKey does, for a program that needs it once.
+func ClaimServerKey(ctx context.Context, store Store, wait time.Duration) (ServerKey, error) {
 	for begun := time.Now(); ; {
 		key, err := store.ServerKey(ctx)
 		if err == nil || !errors.Is(err, ErrNotFound) {
 			return key, err
 		}
-		if time.Since(begun) >= patience {
+		if time.Since(begun) >= wait {
 			return store.KeepServerKey(ctx, NewServerKey())
 		}
 		select {
@@ -61,16 +61,18 @@ func ClaimServerKey(ctx context.Context, store Store, patience time.Duration) (S
 	}
 }
 
-// Codec returns what mints and reads tokens under the key, whichever it is.
+// Codec mints and reads tokens under the present key.
 func (h *KeyHolder) Codec() *Codec { return h.codec }
 
-// Lost counts how often this node found that the store had lost the key, and so all that it had.
+// Lost counts how often this node found that the store had lost the key, hence all its data.
 func (h *KeyHolder) Lost() uint64 { return h.lost.Load() }
 
-// OnLoss has f put back what else this node knows, before the key: who finds the key finds the rest. It must be said before Run.
+// OnLoss sets what restores other data of this node in an empty store. f runs before the key is
+// restored: a node that finds the key finds the rest. OnLoss must be called before Run.
 func (h *KeyHolder) OnLoss(f func(context.Context)) { h.onLoss = f }
 
-// Run compares the keys until ctx ends, and renews the lifetime of the store's. Nodes do not look at the same moment.
+// Run compares the keys until ctx ends, and extends the lifetime of the stored key. The pauses are
+// random, so that nodes do not compare in the same moment.
 func (h *KeyHolder) Run(ctx context.Context) {
 	var renewed time.Time
 	failing := false
@@ -80,7 +82,7 @@ func (h *KeyHolder) Run(ctx context.Context) {
 			return
 		case <-time.After(holderEvery*3/4 + rand.N(holderEvery/4)): // #nosec G404 -- no secret
 		}
-		err := h.look(ctx, true)
+		err := h.compareKeys(ctx, true)
 		if err == nil && time.Since(renewed) > keyRenewed {
 			if _, err = h.store.KeepServerKey(ctx, h.codec.Key()); err == nil {
 				renewed = time.Now()
@@ -93,33 +95,33 @@ func (h *KeyHolder) Run(ctx context.Context) {
 	}
 }
 
-// Confirm compares the keys on behalf of a request that found a token which this node's key did not mint. The look begins after
-// the call did, and requests share it. An error means that it cannot be known.
+// Confirm compares the keys for a request with a token that this node's key did not mint. The
+// comparison begins after the call; requests share it. An error: the key could not be confirmed.
 func (h *KeyHolder) Confirm(ctx context.Context) error {
-	looks := h.looks.Load()
+	begun := h.begun.Load()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.looks.Load() > looks {
+	if h.begun.Load() > begun {
 		return h.last
 	}
 	return h.compare(context.WithoutCancel(ctx), true)
 }
 
-// Ready says whether the store holds this node's key. It only reads, and adopts what it finds.
-func (h *KeyHolder) Ready(ctx context.Context) error { return h.look(ctx, false) }
+// Ready returns nil if the store has this node's key. It writes nothing, and adopts what it finds.
+func (h *KeyHolder) Ready(ctx context.Context) error { return h.compareKeys(ctx, false) }
 
-// ErrNoServerKey: the store has lost the server key. A node that serves puts its own back.
+// ErrNoServerKey: the store has lost the server key. A serving node restores its own.
 var ErrNoServerKey = errors.New("the store holds no server key: it has lost its data; nodes put the key back within a second")
 
-func (h *KeyHolder) look(ctx context.Context, restore bool) error {
+func (h *KeyHolder) compareKeys(ctx context.Context, restore bool) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.compare(ctx, restore)
 }
 
-// compare is for who holds mu.
+// compare compares the keys. mu must be held.
 func (h *KeyHolder) compare(ctx context.Context, restore bool) error {
-	h.looks.Add(1)
+	h.begun.Add(1)
 	found, err := h.store.ServerKey(ctx)
 	lost := errors.Is(err, ErrNotFound)
 	switch {

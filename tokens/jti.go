@@ -5,9 +5,9 @@ import (
 	"crypto/sha256"
 )
 
-// A JWT access token has the same record as an opaque one, under its jti (RFC 9068 §2.2), so that it can be introspected and revoked
-// like any other. The jti is the record's name, 22 digits; that of a user's token goes on with its family, hidden under a keyed hash of
-// the name, so that two tokens of one user share no visible part but their sub.
+// A JWT access token has the same record as an opaque one, under its jti (RFC 9068 §2.2). The jti of a
+// client's token is the record's id, 22 digits. That of a user's token goes on with the session's id,
+// hidden under a keyed hash: two tokens of one user share no visible part but their sub.
 
 const jtiDigits = 22
 
@@ -19,17 +19,17 @@ func (c *Codec) NewClientJTI() (string, Token) {
 	return t.JTI, t
 }
 
-// NewUserJTI draws the jti of a family's token.
-func (c *Codec) NewUserJTI(tag Tag, family SessionID) (string, Token) {
+// NewUserJTI draws the jti of a session's token.
+func (c *Codec) NewUserJTI(tag Tag, session SessionID) (string, Token) {
 	t := tokenOfJTI(drawID())
-	t.Kind, t.Tag, t.Session = UserAccess, tag, family
-	hidden := c.hideFamily(t.ID(), family)
+	t.Kind, t.Tag, t.Session = UserAccess, tag, session
+	hidden := c.hideSession(t.ID(), session)
 	t.JTI = t.ID().String() + hidden.String()
 	return t.JTI, t
 }
 
-// ParseJTI finds the token of a JWT that this server signed: subject is its sub where it is a user's, "" otherwise. ErrNotOurs when
-// the jti is none.
+// ParseJTI returns the token of a JWT that this server signed. subject is its sub where it is a user's,
+// else "". It returns ErrNotOurs where the jti is none.
 func (c *Codec) ParseJTI(jti, subject string) (Token, error) {
 	var id ID
 	want := jtiDigits
@@ -48,11 +48,12 @@ func (c *Codec) ParseJTI(jti, subject string) (Token, error) {
 	if !decodeBase62(hidden[:], jti[jtiDigits:]) {
 		return Token{}, ErrNotOurs
 	}
-	t.Kind, t.Tag, t.Session = UserAccess, c.Tag(subject), c.hideFamily(id, hidden)
+	t.Kind, t.Tag, t.Session = UserAccess, c.Tag(subject), c.hideSession(id, hidden)
 	return t, nil
 }
 
-// tokenOfJTI makes the hash under which a jti's record lies: the name itself, and a hash of it by which a mixed-up answer is noticed.
+// tokenOfJTI makes the hash under which a jti's record is kept: the id, and a hash of the id, by which a
+// store notices an answer that belongs to another token.
 func tokenOfJTI(id ID) (t Token) {
 	copy(t.Hash[:], id[:])
 	sum := sha256.Sum256(id[:])
@@ -65,11 +66,11 @@ func drawID() (id ID) {
 	return id
 }
 
-// hideFamily turns a family's id into noise and back.
-func (c *Codec) hideFamily(id ID, f SessionID) SessionID {
+// hideSession turns a session's id into noise and back.
+func (c *Codec) hideSession(id ID, session SessionID) SessionID {
 	pad := c.now.Load().locator.sum2("jti", id[:])
-	for i := range f {
-		f[i] ^= pad[i]
+	for i := range session {
+		session[i] ^= pad[i]
 	}
-	return f
+	return session
 }

@@ -8,9 +8,8 @@ import (
 	"sync"
 )
 
-// ServerKey is the secret from which a deployment's MAC, tag and locator keys are
-// derived. It is made at first start, shared by all nodes, and never changed in place. It
-// opens no token: stores keep hashes of random texts, not functions of this key.
+// ServerKey is the secret from which the MAC, tag and locator keys of a deployment derive. All nodes
+// share it, and it is never changed in place. It opens no token: stores keep hashes of random texts.
 type ServerKey [32]byte
 
 // NewServerKey draws a key.
@@ -22,7 +21,7 @@ func NewServerKey() (k ServerKey) {
 // String keeps the key out of logs.
 func (k ServerKey) String() string { return "[server key]" }
 
-// id is the format byte of this key's tokens. A successor would have another.
+// id is the format byte of this key's tokens. Another key would have another.
 func (k ServerKey) id() byte { return 1 }
 
 // Derive returns a key of 32 bytes for another use, named by a label of its own.
@@ -34,12 +33,12 @@ func (k ServerKey) derive(label string) []byte {
 	return m.Sum(nil)
 }
 
-// hmacPool computes HMAC-SHA256 under one key without setting the key up each time.
+// hmacPool computes HMAC-SHA256 under one key, which is set up once for many uses.
 type hmacPool struct{ pool sync.Pool }
 
 type hmacState struct {
 	hash hash.Hash
-	in   [128]byte // the input, here so that it does not escape to the heap at each call
+	in   [128]byte // the input: here it does not escape to the heap at each call
 	out  [sha256.Size]byte
 }
 

@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// Memory is a Store in this process, for trials and tests: one node, lost at exit. Entries
-// expire really, not only when asked for, and their number is bounded.
+// Memory is a Store in this process, for trials and tests: one node, lost at exit. Expired entries are
+// removed, also where nobody asks for them, and the number of entries is bounded.
 type Memory struct {
 	key    ServerKey
 	now    func() time.Time
-	limit  int // entries a shard
+	limit  int // entries in a shard
 	shards [memoryShards]shard
 
 	epochs  sync.Mutex
 	epoch   map[string]Epoch
 	changes map[string][]Epoch // the last of each client
 
-	served served
+	served servedNames
 	pulse  memoryPulse
 
 	stop chan struct{}
@@ -31,13 +31,13 @@ type Memory struct {
 
 const (
 	memoryShards = 64
-	// DefaultMemoryLimit is how many entries a Memory holds unless told otherwise.
+	// DefaultMemoryLimit is how many entries a Memory holds at most, unless NewMemory gets another limit.
 	DefaultMemoryLimit = 1 << 20
 	sweepEvery         = time.Second
 )
 
-// shard holds the keys of some users and some tokens: every key of one user is in one shard, so
-// its lock makes an operation atomic.
+// shard holds the keys of some users and some tokens. All keys of one user are in one shard, so its lock
+// makes an operation atomic.
 type shard struct {
 	mu    sync.Mutex
 	items map[string]item
@@ -48,16 +48,17 @@ type item struct {
 	expires time.Time
 }
 
-// NewMemory returns a store of at most limit entries (0: DefaultMemoryLimit). Close it to stop
-// its sweeper.
+// NewMemory returns a store of at most limit entries (0: DefaultMemoryLimit). Close stops its sweeper.
 func NewMemory(limit int) *Memory { return NewMemoryWithClock(limit, time.Now) }
 
-// NewMemoryWithClock is NewMemory with another clock, by which every lifetime is counted. The clock may jump, but not back.
+// NewMemoryWithClock is NewMemory with another clock, which decides what has expired. The clock may jump,
+// but not back.
 func NewMemoryWithClock(limit int, now func() time.Time) *Memory {
 	if limit <= 0 {
 		limit = DefaultMemoryLimit
 	}
-	m := &Memory{key: NewServerKey(), now: now, limit: max(1, limit/memoryShards), epoch: map[string]Epoch{}, changes: map[string][]Epoch{}, stop: make(chan struct{})}
+	m := &Memory{key: NewServerKey(), now: now, limit: max(1, limit/memoryShards),
+		epoch: map[string]Epoch{}, changes: map[string][]Epoch{}, stop: make(chan struct{})}
 	for i := range m.shards {
 		m.shards[i].items = map[string]item{}
 	}
@@ -73,8 +74,7 @@ func (m *Memory) Close() error {
 	return nil
 }
 
-// sweep removes what has expired, an eighth of the shards at a time so that no request waits
-// long.
+// sweep removes what has expired, from an eighth of the shards at a time: no request waits long.
 func (m *Memory) sweep() {
 	tick := time.NewTicker(sweepEvery / 8)
 	defer tick.Stop()
@@ -83,7 +83,7 @@ func (m *Memory) sweep() {
 		case <-m.stop:
 			return
 		case <-tick.C:
-			m.pulse.beat(time.Now()) // what the tick holds may be old
+			m.pulse.beat(time.Now()) // the time of the tick may be old
 			now := m.now()
 			for i := turn % 8; i < len(m.shards); i += 8 {
 				m.shards[i].expire(now)
@@ -102,7 +102,7 @@ func (s *shard) expire(now time.Time) {
 	}
 }
 
-// shardFor returns the shard of a token's record: by its user, or by its own name.
+// shardFor returns the shard of a token's record: by its user, or by its own hash.
 func (m *Memory) shardFor(t Token) *shard {
 	if t.Kind == ClientAccess {
 		return &m.shards[t.Hash[0]%memoryShards]
@@ -110,7 +110,7 @@ func (m *Memory) shardFor(t Token) *shard {
 	return &m.shards[t.Tag[0]%memoryShards]
 }
 
-// get returns a live value. The shard must be locked.
+// get returns a value that has not expired. The shard must be locked.
 func (s *shard) get(key string, now time.Time) any {
 	it, ok := s.items[key]
 	if !ok {
@@ -150,16 +150,17 @@ func (m *Memory) Issue(_ context.Context, t Token, r *Record) error {
 	s := m.shardFor(t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	kept := own(r)
+	stored := cloneRecord(r)
 	now := m.now()
-	return m.set(s, clientTokenKey(t), &kept, now.Add(r.keepFor(now)))
+	return m.set(s, clientTokenKey(t), &stored, now.Add(r.keepFor(now)))
 }
 
-// own copies a record with its scope, which may be a part of a request: that would stay in memory with it.
-func own(r *Record) Record {
-	kept := *r
-	kept.Scope = strings.Clone(r.Scope)
-	return kept
+// cloneRecord copies a record with its scope, which may be a part of a request: the request would stay
+// in memory with it.
+func cloneRecord(r *Record) Record {
+	clone := *r
+	clone.Scope = strings.Clone(r.Scope)
+	return clone
 }
 
 // Load implements Store.
@@ -216,7 +217,7 @@ func (m *Memory) ClientEpochs(_ context.Context, ids []string, held map[string]E
 	return found, nil
 }
 
-// KeepClientEpochs implements Store: they live as long as the process.
+// KeepClientEpochs implements Store: epochs do not expire here.
 func (m *Memory) KeepClientEpochs(context.Context, []string) error { return nil }
 
 // DisableClient implements Store.
@@ -247,7 +248,7 @@ func (m *Memory) RenewClient(_ context.Context, id string, e Epoch) error {
 	return nil
 }
 
-// changeEpoch does a change unless it is among the last ones.
+// changeEpoch makes a change, unless it is among the last ones.
 func (m *Memory) changeEpoch(id string, e Epoch, next func(Epoch) Epoch) {
 	m.epochs.Lock()
 	defer m.epochs.Unlock()
@@ -259,7 +260,7 @@ func (m *Memory) changeEpoch(id string, e Epoch, next func(Epoch) Epoch) {
 		held = newEpoch()
 	}
 	m.epoch[id] = next(held)
-	m.changes[id] = append([]Epoch{e}, m.changes[id][:min(len(m.changes[id]), 3)]...)
+	m.changes[id] = append([]Epoch{e}, m.changes[id][:min(len(m.changes[id]), epochChanges-1)]...)
 }
 
 // Once implements Store.
@@ -277,7 +278,7 @@ func (m *Memory) Once(_ context.Context, key string, ttl time.Duration) (bool, e
 // ServerKey implements Store.
 func (m *Memory) ServerKey(context.Context) (ServerKey, error) { return m.key, nil }
 
-// KeepServerKey implements Store: the key is there from the first.
+// KeepServerKey implements Store: the key is there from the start.
 func (m *Memory) KeepServerKey(context.Context, ServerKey) (ServerKey, error) { return m.key, nil }
 
 // Ping implements Store.
@@ -288,7 +289,7 @@ func newEpoch() (e Epoch) {
 	return e
 }
 
-// shardOfText picks the shard of what is no token's.
+// shardOfText picks the shard of a key that is of no token.
 func shardOfText(key string) byte {
 	sum := sha256.Sum256([]byte(key))
 	return sum[0] % memoryShards

@@ -166,5 +166,5 @@ func (x *memoryRotation) rotate() (*decision, error) {
 }
 
 func (x *memoryRotation) storeAccess() error {
-	return x.store.set(x.shard, userTokenKey(x.Access), own(x.Record), x.now.Add(x.accessTTL))
+	return x.store.set(x.shard, userTokenKey(x.Access), cloneRecord(x.Record), x.now.Add(x.accessTTL))
 }

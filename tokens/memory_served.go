@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// served is what the one node of a Memory serves, and what it was without since.
-type served struct {
+// servedNames are what the one node of a Memory serves, and what its configuration lacks now.
+type servedNames struct {
 	mu          sync.Mutex
 	now, absent map[ServedName]bool
 }

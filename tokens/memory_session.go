@@ -40,9 +40,9 @@ func (m *Memory) StartSession(_ context.Context, l *SessionStart) error {
 		return &GrantError{Reason: ReasonLogout}
 	}
 	k := storedSession{Session: l.Session, current: l.Refresh.Hash}
-	k.Scope = strings.Clone(k.Scope) // see own
+	k.Scope = strings.Clone(k.Scope) // see cloneRecord
 	k.Created, k.LastUsed, k.Expires = now, now, now.Add(l.MaxTTL)
-	if err := m.set(s, userTokenKey(l.Access), own(l.Record), now.Add(l.accessTTL(now))); err != nil {
+	if err := m.set(s, userTokenKey(l.Access), cloneRecord(l.Record), now.Add(l.accessTTL(now))); err != nil {
 		return err
 	}
 	if err := m.set(s, sessionKey(tag, k.ID), k, now.Add(sessionTTL(l.IdleTTL, l.Record.TTL, l.MaxTTL))); err != nil {
@@ -51,7 +51,7 @@ func (m *Memory) StartSession(_ context.Context, l *SessionStart) error {
 	return m.set(s, userEpochKey(tag), l.Session.UserEpoch, now.Add(l.EpochTTL))
 }
 
-// loadUser looks a user's access token up.
+// loadUser returns the record of a user's access token.
 func (m *Memory) loadUser(t Token) (*Record, error) {
 	s := m.userShard(t.Tag)
 	s.mu.Lock()
@@ -136,7 +136,7 @@ func (m *Memory) EndUserOnce(_ context.Context, tag Tag, call Call) error {
 	return nil
 }
 
-// Sessions implements Store. It walks over a shard: this store is for trials.
+// Sessions implements Store. It reads a whole shard: this store is for trials.
 func (m *Memory) Sessions(_ context.Context, tag Tag) ([]*Session, error) {
 	s := m.userShard(tag)
 	s.mu.Lock()
@@ -145,7 +145,8 @@ func (m *Memory) Sessions(_ context.Context, tag Tag) ([]*Session, error) {
 	e, ok := s.get(userEpochKey(tag), now).(Epoch)
 	var found []*Session
 	for _, it := range s.items {
-		if k, isSession := it.value.(storedSession); ok && isSession && k.Tag == tag && k.UserEpoch == e && now.Before(it.expires) {
+		k, isSession := it.value.(storedSession)
+		if ok && isSession && k.Tag == tag && k.UserEpoch == e && now.Before(it.expires) {
 			found = append(found, &k.Session)
 		}
 	}

@@ -7,28 +7,28 @@ import (
 	"time"
 )
 
-// Pending is a Store that remembers ends that it could not confirm, and asks for them again until it can: the caller was told
-// 503 and may never come back, and a failover may have undone what an old primary did (S-22, S-23). Each is safe to
-// repeat, and late is better than never. What a node remembers ends with it. Others hand it what is theirs: see Again.
+// Pending is a Store that repeats revocations until they are confirmed. The caller got 503 and may never
+// return, and a failover may have undone what the old primary did (S-22, S-23). A repetition is safe.
+// What a node remembers is lost with the node. Other packages add theirs by Again.
 type Pending struct {
 	Store
 
 	mu   sync.Mutex
-	todo map[any]unconfirmed
+	todo map[any]pendingEnd
 }
 
-type unconfirmed struct {
+type pendingEnd struct {
 	do    func(context.Context) error
-	until time.Time // when it is asked for no more
+	until time.Time // no repetitions after this
 }
 
-// The keys of what is remembered.
+// What a Pending remembers is known by one of these keys.
 type (
-	// revocation is what a client asked to end; or a family, by whoever may.
+	// revocation is of a token by its client, or of a session by an operator.
 	revocation struct {
 		token    Token
 		clientID string
-		family   bool
+		session  bool
 	}
 	userEnd     struct{ tag Tag }
 	clientState struct{ id string }
@@ -36,36 +36,36 @@ type (
 )
 
 const (
-	mostPending  = 10_000           // what comes beyond is the caller's to ask for again, as it was told
-	pendingLife  = 15 * time.Minute // longer than failovers take
+	maxPending   = 10_000           // beyond that the caller repeats, as its 503 said
+	pendingTTL   = 15 * time.Minute // longer than a failover takes
 	pendingEvery = time.Second
-	pendingBatch = 1000 // in one turn
-	mostFailures = 3
+	pendingBatch = 1000 // repetitions in one round
+	maxFailures  = 3
 )
 
-// NewPending returns a Store over another. Run asks again.
+// NewPending returns a Pending over a Store. Run repeats.
 func NewPending(s Store) *Pending {
-	return &Pending{Store: s, todo: map[any]unconfirmed{}}
+	return &Pending{Store: s, todo: map[any]pendingEnd{}}
 }
 
-// Again does a thing until it is confirmed, for as long as failovers take. What was remembered under this key before is forgotten:
-// do must be what the key's owner wants last.
+// Again repeats do until it returns nil, for at most 15 minutes. It replaces what the key stood for: do
+// must be what the owner of the key wants last.
 func (p *Pending) Again(key any, do func(context.Context) error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, known := p.todo[key]; known || len(p.todo) < mostPending {
-		p.todo[key] = unconfirmed{do, time.Now().Add(pendingLife)}
+	if _, known := p.todo[key]; known || len(p.todo) < maxPending {
+		p.todo[key] = pendingEnd{do, time.Now().Add(pendingTTL)}
 	}
 }
 
-// Settled forgets what is remembered under a key.
+// Settled forgets a key.
 func (p *Pending) Settled(key any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.todo, key)
 }
 
-// settle does a thing, and again later where it could not be confirmed.
+// settle calls do now, and again later if it fails.
 func (p *Pending) settle(ctx context.Context, key any, do func(context.Context) error) error {
 	err := do(ctx)
 	if err != nil {
@@ -92,13 +92,13 @@ func (p *Pending) Revoke(ctx context.Context, t Token, clientID string) (bool, e
 func (p *Pending) EndSession(ctx context.Context, tag Tag, id SessionID) (bool, error) {
 	ended, err := p.Store.EndSession(ctx, tag, id)
 	if err != nil {
-		p.endFamilyAgain(tag, id)
+		p.endSessionAgain(tag, id)
 	}
 	return ended, err
 }
 
-func (p *Pending) endFamilyAgain(tag Tag, id SessionID) {
-	p.Again(revocation{token: Token{Tag: tag, Session: id}, family: true}, func(ctx context.Context) error {
+func (p *Pending) endSessionAgain(tag Tag, id SessionID) {
+	p.Again(revocation{token: Token{Tag: tag, Session: id}, session: true}, func(ctx context.Context) error {
 		_, err := p.Store.EndSession(ctx, tag, id)
 		return err
 	})
@@ -109,7 +109,7 @@ func (p *Pending) EndUser(ctx context.Context, tag Tag) error {
 	return p.EndUserOnce(ctx, tag, NewCall())
 }
 
-// EndUserOnce implements Store. A later end of the same user covers an earlier one.
+// EndUserOnce implements Store. A later end of a user covers an earlier one.
 func (p *Pending) EndUserOnce(ctx context.Context, tag Tag, call Call) error {
 	return p.settle(ctx, userEnd{tag}, func(ctx context.Context) error { return p.Store.EndUserOnce(ctx, tag, call) })
 }
@@ -119,7 +119,7 @@ func (p *Pending) DisableClient(ctx context.Context, id string, e Epoch) error {
 	return p.settle(ctx, clientState{id}, func(ctx context.Context) error { return p.Store.DisableClient(ctx, id, e) })
 }
 
-// EnableClient implements Store: it takes back a disabling that is not confirmed yet.
+// EnableClient implements Store. It replaces a disabling that is not confirmed yet.
 func (p *Pending) EnableClient(ctx context.Context, id string, e Epoch) error {
 	return p.settle(ctx, clientState{id}, func(ctx context.Context) error { return p.Store.EnableClient(ctx, id, e) })
 }
@@ -129,23 +129,24 @@ func (p *Pending) RenewClient(ctx context.Context, id string, e Epoch) error {
 	return p.settle(ctx, clientRenew{id}, func(ctx context.Context) error { return p.Store.RenewClient(ctx, id, e) })
 }
 
-// Rotate implements Store: a refresh that ends its session is refused at once, and the end is asked for until it is confirmed.
+// Rotate implements Store. A refusal that ends the session is returned at once; the end is repeated
+// until it is confirmed.
 func (p *Pending) Rotate(ctx context.Context, r *Rotation) (*Rotated, error) {
 	out, err := p.Store.Rotate(ctx, r)
 	if g, ok := errors.AsType[*GrantError](err); ok && g.Unconfirmed != nil {
-		p.endFamilyAgain(r.Old.Tag, r.Old.Session)
+		p.endSessionAgain(r.Old.Tag, r.Old.Session)
 	}
 	return out, err
 }
 
-// Len returns how much is unconfirmed.
+// Len returns how many calls are not confirmed.
 func (p *Pending) Len() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.todo)
 }
 
-// Run asks for what is unconfirmed every second, until ctx ends.
+// Run repeats every second, until ctx ends.
 func (p *Pending) Run(ctx context.Context) {
 	tick := time.NewTicker(pendingEvery)
 	defer tick.Stop()
@@ -159,30 +160,30 @@ func (p *Pending) Run(ctx context.Context) {
 	}
 }
 
-// again asks for some. It stops after a few failures: the store is still away, and the rest would only load it. One failure says less:
-// a record that this version cannot read must not stand before the others.
+// again repeats what is due. A few failures end the round: the store is away, and more calls would load
+// it. One failure does not: a record that this version cannot read must not stop the others.
 func (p *Pending) again(ctx context.Context) {
 	failures := 0
 	for key, u := range p.due() {
 		if u.do(ctx) != nil {
-			if failures++; failures == mostFailures {
+			if failures++; failures == maxFailures {
 				return
 			}
 			continue
 		}
 		p.mu.Lock()
-		if now, known := p.todo[key]; known && now.until.Equal(u.until) { // it was not remembered anew meanwhile
+		if now, known := p.todo[key]; known && now.until.Equal(u.until) { // not replaced meanwhile
 			delete(p.todo, key)
 		}
 		p.mu.Unlock()
 	}
 }
 
-// due returns some that are due, in no order, and forgets those on the way that were asked for long enough.
-func (p *Pending) due() map[any]unconfirmed {
+// due returns some of what is remembered, in no order. It forgets what has expired.
+func (p *Pending) due() map[any]pendingEnd {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now, list := time.Now(), map[any]unconfirmed{}
+	now, list := time.Now(), map[any]pendingEnd{}
 	for key, u := range p.todo {
 		if !now.Before(u.until) {
 			delete(p.todo, key)

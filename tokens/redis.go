@@ -12,31 +12,31 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
-// Redis is the Store that any number of nodes share. Redis holds hashes of token texts and what tokens say,
-// never a text; every key has a lifetime.
+// Redis is the Store of any number of nodes. Redis holds the hashes of token texts, and never a text.
+// Every key has a lifetime.
 type Redis struct {
-	db     *redisdb.DB
-	pulse  Pulse // nil: no outage is known of
-	alone  primaryAlone
-	settle func(context.Context) error // see BeginServing
+	db            *redisdb.DB
+	pulse         Pulse // nil: no outage is known of
+	unconfirmed   unconfirmedWrites
+	waitForOthers func(context.Context) error // see BeginServing
 }
 
-// NewRedis returns a store over an open Redis, which stays the caller's to close.
-func NewRedis(db *redisdb.DB) *Redis { return &Redis{db: db, settle: settle} }
+// NewRedis returns a store over an open Redis. The caller closes db.
+func NewRedis(db *redisdb.DB) *Redis { return &Redis{db: db, waitForOthers: waitForOthers} }
 
-// WithPulse makes the store forgive retries that came late through an outage that p knows of. It must be called before
-// anything else.
+// WithPulse makes the store forgive a retry that is late because of an outage that p knows. It must be
+// called before all else.
 func (s *Redis) WithPulse(p Pulse) *Redis {
 	s.pulse = p
 	return s
 }
 
-// foundationLife is how long server key and client epochs live unused. It is longer than any token,
-// and each use begins it anew.
-const foundationLife = 400 * 24 * time.Hour
+// unusedTTL is the lifetime of the server key and of client epochs: longer than any token's. Each use
+// extends it.
+const unusedTTL = 400 * 24 * time.Hour
 
-// Now implements Store: Redis's clock. It is followed by redisdb.DB.RunClock; a program that runs none, and is no more than seconds
-// apart from Redis, need not.
+// Now implements Store: Redis's clock, which redisdb.DB.RunClock follows. A program that does not run it
+// must not be more than seconds apart from Redis.
 func (s *Redis) Now() time.Time { return s.db.Now() }
 
 // Issue implements Store: SET with PX.
@@ -62,21 +62,23 @@ func (s *Redis) Load(ctx context.Context, t Token) (*Record, error) {
 var revokeClientToken = newScript("fields", "revoke_client_token")
 
 // Revoke implements Store: one script. A repetition by the network layer finds nothing left and reports
-// false; the end itself is the same.
+// false. The token is revoked all the same.
 func (s *Redis) Revoke(ctx context.Context, t Token, clientID string) (bool, error) {
 	switch t.Kind {
 	case Refresh:
 		return s.endSession(ctx, t.Tag, t.Session, clientID)
 	case UserAccess:
-		n, err := s.db.EvalDurable(ctx, revokeUserToken, []string{userTokenKey(t), sessionKey(t.Tag, t.Session)}, t.Hash.secondHalf(), clientID)
+		n, err := s.db.EvalDurable(ctx, revokeUserToken, []string{userTokenKey(t), sessionKey(t.Tag, t.Session)},
+			t.Hash.secondHalf(), clientID)
 		return n == int64(1), err
 	}
-	n, err := s.db.EvalDurable(ctx, revokeClientToken, []string{clientTokenKey(t)}, t.Hash.secondHalf(), appendText(make([]byte, 0, 64), clientID))
+	n, err := s.db.EvalDurable(ctx, revokeClientToken, []string{clientTokenKey(t)},
+		t.Hash.secondHalf(), appendText(make([]byte, 0, 64), clientID))
 	return n == int64(1), err
 }
 
-// ClientEpochs implements Store: pipelines of GETs, and of SET NX for what is missing. Of a Cluster that is partly away the error is a
-// *redisdb.PartialError, and the epochs that it calls answered are good.
+// ClientEpochs implements Store: pipelines of GET, and of SET NX for missing epochs. Where a part of a
+// Cluster is away, the error is a *redisdb.PartialError.
 func (s *Redis) ClientEpochs(ctx context.Context, ids []string, held map[string]Epoch) ([]Epoch, error) {
 	keys := make([]string, len(ids))
 	for i, id := range ids {
@@ -111,10 +113,11 @@ func (s *Redis) ClientEpochs(ctx context.Context, ids []string, held map[string]
 	return epochs, cmp.Or(unreadable, err)
 }
 
-// fillEpochs writes the epochs that are missing among n: of many nodes that do so at one moment, the first decides. before is what the
-// reading ended with.
-func (s *Redis) fillEpochs(ctx context.Context, list []redisdb.Entry, missing []int, n int, note func(int, []byte), before error) error {
-	err := s.db.FillEach(ctx, list, foundationLife, func(k int, value []byte) { note(missing[k], value) })
+// fillEpochs writes the epochs that are missing among n: of many nodes that do so at once, the first
+// decides. before is the error of the reading.
+func (s *Redis) fillEpochs(ctx context.Context, list []redisdb.Entry, missing []int, n int,
+	note func(int, []byte), before error) error {
+	err := s.db.FillEach(ctx, list, unusedTTL, func(k int, value []byte) { note(missing[k], value) })
 	failed, partly := errors.AsType[*redisdb.PartialError](err)
 	if !partly {
 		return cmp.Or(err, before)
@@ -140,16 +143,16 @@ func (s *Redis) KeepClientEpochs(ctx context.Context, ids []string) error {
 	for i, id := range ids {
 		keys[i] = epochKeyOf(id)
 	}
-	return s.db.ExpireEach(ctx, keys, foundationLife)
+	return s.db.ExpireEach(ctx, keys, unusedTTL)
 }
 
 var changeEpoch = newScript("fields", "change_epoch")
 
-// epochChanges is how many changes of a client's epoch are remembered.
+// epochChanges is how many changes of a client's epoch a store remembers.
 const epochChanges = 4
 
 func (s *Redis) changeEpoch(ctx context.Context, id, how string, e Epoch) error {
-	_, err := s.db.EvalDurable(ctx, changeEpoch, []string{epochKeyOf(id)}, how, e[:], foundationLife.Milliseconds())
+	_, err := s.db.EvalDurable(ctx, changeEpoch, []string{epochKeyOf(id)}, how, e[:], unusedTTL.Milliseconds())
 	return err
 }
 
@@ -173,7 +176,8 @@ var onceScript = newScript("once")
 // Once implements Store.
 func (s *Redis) Once(ctx context.Context, key string, ttl time.Duration) (bool, error) {
 	mine := drawID()
-	v, err := s.softly(ctx, UnconfirmedReplayMark, onceScript, []string{"o:" + key}, mine[:], max(ttl, time.Millisecond).Milliseconds())
+	v, err := s.evalAddition(ctx, UnconfirmedReplayMark, onceScript, []string{"o:" + key},
+		mine[:], max(ttl, time.Millisecond).Milliseconds())
 	return v == int64(1), err
 }
 
@@ -191,7 +195,7 @@ func (s *Redis) ServerKey(ctx context.Context) (ServerKey, error) {
 
 // KeepServerKey implements Store.
 func (s *Redis) KeepServerKey(ctx context.Context, key ServerKey) (ServerKey, error) {
-	value, err := s.db.SetNXGet(ctx, serverKeyKey, key[:], foundationLife)
+	value, err := s.db.SetNXGet(ctx, serverKeyKey, key[:], unusedTTL)
 	if err != nil {
 		return ServerKey{}, err
 	}

@@ -1,12 +1,12 @@
 package tokens
 
-// The names of keys, without the deployment's prefix. Tags and ids are raw or base62 bytes of our own making,
-// so no text that a caller chose ever stands in a key.
+// The names of keys in Redis, without the deployment's prefix. They consist of hashes and random ids: a
+// caller never chooses a part of one. Their first letters are those of earlier names.
 
-// clientTokenKey is the record of a client's token: spread over a cluster by its own name.
+// clientTokenKey is the record of a client's token. Its own hash spreads it over a Cluster.
 func clientTokenKey(t Token) string { return "t:" + string(t.Hash[:16]) }
 
-// userKey is a key of a user: {tag} is the hash tag that puts all of them in one slot.
+// userKey is a key of a user. The hash tag {tag} puts all of them into one slot.
 func userKey(kind string, tag Tag, rest []byte) string {
 	key := make([]byte, 0, 48)
 	key = append(key, kind...)

@@ -50,7 +50,8 @@ func (s *Redis) refused(ctx context.Context, r *Rotation, why Reason) error {
 
 // decideRotation runs rotate.lua. forgiven: an outage explains a late retry.
 func (s *Redis) decideRotation(ctx context.Context, r *Rotation, forgiven bool) (*decision, error) {
-	v, err := s.softly(ctx, UnconfirmedRotation, rotateScript, rotationKeys(r), rotationArgs(r, r.Record.keepFor(s.Now()), forgiven)...)
+	args := rotationArgs(r, r.Record.keepFor(s.Now()), forgiven)
+	v, err := s.evalAddition(ctx, UnconfirmedRotation, rotateScript, rotationKeys(r), args...)
 	if err != nil {
 		return nil, err
 	}
@@ -71,8 +72,9 @@ func rotationArgs(r *Rotation, accessTTL time.Duration, forgiven bool) []any {
 	b = appendUserRecord(b, r.Access.Hash, r.Record)
 	access := len(b)
 	b = appendRetryRecord(b, r)
-	return []any{b[:head], r.ClientID, r.ClientEpoch[:], paddedAddress(r.Address), r.IdleTTL.Milliseconds(), accessTTL.Milliseconds(),
-		max(r.RetryWindow, 0).Milliseconds(), b[head:access], b[access:], forgiven}
+	return []any{b[:head], r.ClientID, r.ClientEpoch[:], paddedAddress(r.Address),
+		r.IdleTTL.Milliseconds(), accessTTL.Milliseconds(), max(r.RetryWindow, 0).Milliseconds(),
+		b[head:access], b[access:], forgiven}
 }
 
 // readDecision reads what rotate.lua returns: the access token's life, {reason}, {late, age}, or
@@ -88,8 +90,9 @@ func readDecision(v any) (*decision, error) {
 		return &decision{reason: Reason(why), age: milliseconds(list[len(list)-1])}, nil
 	case 5:
 		response, _ := list[2].(string)
-		return &decision{age: milliseconds(list[3]), otherAddress: list[4] == int64(1),
-			Rotated: Rotated{RetryResponse: []byte(response), NewAccess: list[0] == "new access", AccessTTL: milliseconds(list[1])}}, nil
+		d := &decision{age: milliseconds(list[3]), otherAddress: list[4] == int64(1)}
+		d.RetryResponse, d.NewAccess, d.AccessTTL = []byte(response), list[0] == "new access", milliseconds(list[1])
+		return d, nil
 	}
 	return nil, fmt.Errorf("%w: unexpected answer of the rotation", ErrRecord)
 }

@@ -9,19 +9,19 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
-// What the configurations of all nodes serve: every list of names that some node served, when one did last, and which names a
-// configuration was without, and since when. Times are Redis's.
+// What the configurations of all nodes serve: each list of names that a node served, when a node served
+// it last, and the names that a configuration lacked, and since when. Times are Redis's.
 const (
 	servedLists  = "served:{served}:lists"
 	servedTimes  = "served:{served}:times"
 	servedAbsent = "served:{served}:absent"
 )
 
-// servedLife is how long a list that no node serves is known.
-const servedLife = 30 * 24 * time.Hour
+// servedTTL is how long a list is remembered that no node serves.
+const servedTTL = 30 * 24 * time.Hour
 
-// settle waits until every node that goes on has said once more what it serves.
-func settle(ctx context.Context) error {
+// waitForOthers waits until every other node has said once more what it serves.
+func waitForOthers(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
@@ -36,11 +36,12 @@ var (
 	serving      = newScript("clock", "served", "serving")
 )
 
-// BeginServing implements Store. Where a node without a name began a moment ago, others that go on with it may not have said so
-// since. So a name comes back only if none of them says so within a while.
+// BeginServing implements Store. Nodes that go on with a name may not have said so since another node
+// began without it. So a name comes back only if none of them says so within a while.
 func (s *Redis) BeginServing(ctx context.Context, names []ServedName) (back, gone []ServedName, err error) {
 	list, _ := joined(names)
-	v, err := s.db.EvalDurable(ctx, beginServing, []string{servedLists, servedTimes, servedAbsent}, list, foundationLife.Milliseconds())
+	keys := []string{servedLists, servedTimes, servedAbsent}
+	v, err := s.db.EvalDurable(ctx, beginServing, keys, list, unusedTTL.Milliseconds())
 	answer, _ := v.([]any)
 	if len(answer) != 4 {
 		return nil, nil, orUnexpected(err)
@@ -52,22 +53,22 @@ func (s *Redis) BeginServing(ctx context.Context, names []ServedName) (back, gon
 	if len(back) == 0 {
 		return nil, gone, err
 	}
-	if err := s.settle(ctx); err != nil {
+	if err := s.waitForOthers(ctx); err != nil {
 		return nil, nil, err
 	}
 	lists, lookErr := s.db.Eval(ctx, servedAfter, []string{servedLists, servedTimes}, answer[3])
 	if lookErr != nil {
 		return nil, nil, lookErr
 	}
-	live := map[ServedName]bool{}
+	kept := map[ServedName]bool{}
 	served, _ := lists.([]any)
 	for _, one := range served {
 		text, _ := one.(string)
 		for ; len(text) >= len(ServedName{}); text = text[len(ServedName{}):] {
-			live[ServedName([]byte(text[:len(ServedName{})]))] = true
+			kept[ServedName([]byte(text[:len(ServedName{})]))] = true
 		}
 	}
-	return slices.DeleteFunc(back, func(n ServedName) bool { return live[n] }), gone, err
+	return slices.DeleteFunc(back, func(n ServedName) bool { return kept[n] }), gone, err
 }
 
 func orUnexpected(err error) error {
@@ -87,11 +88,12 @@ func readNames(v any) (names []ServedName) {
 	return names
 }
 
-// Serving implements Store. The list itself travels only where Redis does not know it.
+// Serving implements Store. The list itself is sent only where Redis does not know it.
 func (s *Redis) Serving(ctx context.Context, names []ServedName) error {
 	list, digest := joined(names)
 	for _, text := range [][]byte{nil, list} {
-		v, err := s.db.Eval(ctx, serving, []string{servedLists, servedTimes}, digest, text, foundationLife.Milliseconds(), servedLife.Milliseconds())
+		v, err := s.db.Eval(ctx, serving, []string{servedLists, servedTimes},
+			digest, text, unusedTTL.Milliseconds(), servedTTL.Milliseconds())
 		if redisdb.OnlyReads(err) {
 			return fmt.Errorf("%w: %w", ErrOnlyReads, err)
 		}

@@ -16,9 +16,9 @@ var (
 )
 
 // UserEpoch implements Store.
-func (s *Redis) UserEpoch(ctx context.Context, tag Tag, life time.Duration) (Epoch, error) {
+func (s *Redis) UserEpoch(ctx context.Context, tag Tag, ttl time.Duration) (Epoch, error) {
 	drawn := newEpoch()
-	value, err := s.db.SetNXGet(ctx, userEpochKey(tag), drawn[:], life)
+	value, err := s.db.SetNXGet(ctx, userEpochKey(tag), drawn[:], ttl)
 	if err != nil {
 		return Epoch{}, err
 	}
@@ -31,8 +31,8 @@ func (s *Redis) UserEpoch(ctx context.Context, tag Tag, life time.Duration) (Epo
 // StartSession implements Store: one script.
 func (s *Redis) StartSession(ctx context.Context, l *SessionStart) error {
 	at := &l.Session
-	n, err := s.softly(ctx, UnconfirmedLogin, startSession,
-		[]string{userEpochKey(at.Tag), sessionKey(at.Tag, at.ID), userTokenKey(l.Access), sessionsKey(at.Tag)}, s.startArgs(l)...)
+	keys := []string{userEpochKey(at.Tag), sessionKey(at.Tag, at.ID), userTokenKey(l.Access), sessionsKey(at.Tag)}
+	n, err := s.evalAddition(ctx, UnconfirmedLogin, startSession, keys, s.startArgs(l)...)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (s *Redis) startArgs(l *SessionStart) []any {
 		l.accessTTL(s.Now()).Milliseconds(), l.Session.ID[:], l.EpochTTL.Milliseconds()}
 }
 
-// loadUser looks a user's access token up: MGET of record, user epoch and family, one slot.
+// loadUser reads the record of a user's access token: MGET of record, user epoch and session, in one slot.
 func (s *Redis) loadUser(ctx context.Context, t Token) (*Record, error) {
 	v, err := s.db.MGet(ctx, userTokenKey(t), userEpochKey(t.Tag), sessionKey(t.Tag, t.Session))
 	if err != nil {
@@ -81,7 +81,7 @@ func (s *Redis) Session(ctx context.Context, t Token) (*Session, error) {
 	}
 	f, err := parseSession(v[1], t.Tag, t.Session)
 	if err == nil && string(v[0]) != string(f.UserEpoch[:]) {
-		return nil, ErrNotFound // logged out; the next log-in drew another epoch
+		return nil, ErrNotFound // logged out; the next login drew another epoch
 	}
 	return f, err
 }
@@ -92,7 +92,8 @@ func (s *Redis) EndSession(ctx context.Context, tag Tag, id SessionID) (bool, er
 }
 
 func (s *Redis) endSession(ctx context.Context, tag Tag, id SessionID, clientID string) (bool, error) {
-	n, err := s.db.EvalDurable(ctx, endSession, []string{sessionKey(tag, id), retryKey(tag, id), sessionsKey(tag)}, clientID, id[:])
+	keys := []string{sessionKey(tag, id), retryKey(tag, id), sessionsKey(tag)}
+	n, err := s.db.EvalDurable(ctx, endSession, keys, clientID, id[:])
 	return n == int64(1), err
 }
 
@@ -103,7 +104,8 @@ func (s *Redis) EndUser(ctx context.Context, tag Tag) error {
 
 // EndUserOnce implements Store: one DEL.
 func (s *Redis) EndUserOnce(ctx context.Context, tag Tag, call Call) error {
-	_, err := s.db.EvalDurable(ctx, endUser, []string{userEpochKey(tag), sessionsKey(tag), callKey(tag, call)}, RepeatFor.Milliseconds())
+	keys := []string{userEpochKey(tag), sessionsKey(tag), callKey(tag, call)}
+	_, err := s.db.EvalDurable(ctx, endUser, keys, RepeatFor.Milliseconds())
 	return err
 }
 

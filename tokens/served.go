@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// ServedEvery is how often a node says what it serves; see Store.Serving.
+// ServedEvery is how often a node says what it serves: see Store.Serving.
 const ServedEvery = time.Second
 
-// ServedName stands for a client or a user of a configuration: a hash of the kind and the id.
+// ServedName is a client or a user of a configuration: a hash of kind and id.
 type ServedName [8]byte
 
-// ClientName is the name of a client of a configuration.
+// ClientName returns the name of a client.
 func ClientName(id string) ServedName { return nameOf("client", id) }
 
-// UserName is the name of a user of a configuration.
+// UserName returns the name of a user.
 func UserName(id string) ServedName { return nameOf("user", id) }
 
 func nameOf(kind, id string) ServedName {
@@ -22,7 +22,7 @@ func nameOf(kind, id string) ServedName {
 	return ServedName(sum[:8])
 }
 
-// joined is the names one behind the other, and what that list is called.
+// joined puts names into one list, and returns the list's digest.
 func joined(names []ServedName) (list, digest []byte) {
 	list = make([]byte, 0, 8*len(names))
 	for _, n := range names {

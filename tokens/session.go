@@ -2,7 +2,7 @@ package tokens
 
 import "time"
 
-// Session is one log-in of a user on one device: the tokens that descend from it by refresh.
+// Session is one login of a user on one device: the tokens that descend from it by refresh.
 type Session struct {
 	Tag         Tag
 	ID          SessionID

@@ -64,6 +64,6 @@ func FuzzParseJTI(f *testing.F) {
 		}
 		require.Equal(t, UserAccess, tok.Kind)
 		require.Equal(t, c.Tag(subject), tok.Tag)
-		require.Equal(t, jti[jtiDigits:], c.hideFamily(tok.ID(), tok.Session).String())
+		require.Equal(t, jti[jtiDigits:], c.hideSession(tok.ID(), tok.Session).String())
 	})
 }

@@ -22,12 +22,12 @@ const (
 // Kind is what a token is for.
 type Kind uint8
 
-// The kinds. A refresh token is never accepted where an access token is wanted, nor
-// the other way round (RFC 6749 §1.5).
+// The kinds. A refresh token is never accepted as an access token, nor the other way round
+// (RFC 6749 §1.5).
 const (
 	ClientAccess Kind = iota + 1 // access token of a client itself
-	UserAccess                   // access token of a user's family
-	Refresh                      // refresh token of a user's family
+	UserAccess                   // access token of a user's session
+	Refresh                      // refresh token of a user's session
 )
 
 // Sizes in bytes.
@@ -39,28 +39,27 @@ const (
 	checkDigits = 6 // CRC-32 in base62
 )
 
-// layout is where the parts of a body lie: format byte, locator, generation, random, MAC.
-type layout struct {
+// textFormat is how long the parts of a body are: format byte, locator, generation, random bytes, MAC.
+type textFormat struct {
 	kind       Kind
 	prefix     string
 	locator    int // size: 0 or locatorSize
 	generation int // size: 0 or 4
 }
 
-func (l layout) bodySize() int { return 1 + l.locator + l.generation + randomSize + macSize }
-func (l layout) textLen() int  { return prefixLen + encodedLen(l.bodySize()) + checkDigits }
+func (l textFormat) bodySize() int { return 1 + l.locator + l.generation + randomSize + macSize }
+func (l textFormat) textLen() int  { return prefixLen + encodedLen(l.bodySize()) + checkDigits }
 
-var layouts = [...]layout{
+var textFormats = [...]textFormat{
 	{ClientAccess, PrefixAccess, 0, 0},
 	{UserAccess, PrefixAccess, locatorSize, 0},
 	{Refresh, PrefixRefresh, locatorSize, 4},
 }
 
-// ErrNotOurs is the one error of Codec.Parse: this server never minted such a text. It
-// has no effect on anything.
+// ErrNotOurs is the one error of Codec.Parse: this server did not mint the text. The text has no effect.
 var ErrNotOurs = errors.New("not a token of this server")
 
-// Hash is the SHA-256 of a token's text: all that a store ever keeps of it.
+// Hash is the SHA-256 of a token's text: what a store keeps instead of it.
 type Hash [sha256.Size]byte
 
 // HashText returns the hash of a token's text.
@@ -78,13 +77,13 @@ func (id ID) String() string { return string(appendBase62(make([]byte, 0, 22), i
 // Tag stands for a user in keys: a keyed hash of the user's id.
 type Tag [8]byte
 
-// String returns 11 base62 digits: a user's name where the id itself must not stand.
+// String returns 11 base62 digits: they name a user where the id must not stand.
 func (t Tag) String() string { return string(appendBase62(make([]byte, 0, 11), t[:])) }
 
-// SessionID names one log-in of a user: the tokens that descend from it by refresh.
+// SessionID names a session.
 type SessionID [16]byte
 
-// String returns 22 base62 digits: the session's name for people and tools.
+// String returns 22 base62 digits.
 func (f SessionID) String() string { return string(appendBase62(make([]byte, 0, 22), f[:])) }
 
 // ParseSessionID reads what SessionID.String wrote.
@@ -104,7 +103,7 @@ type Token struct {
 	JTI        string    // of a JWT; "" for an opaque token
 }
 
-// Name is what an access token is called to its holders: its jti.
+// Name returns what holders of an access token call it: its jti.
 func (t Token) Name() string {
 	if t.JTI != "" {
 		return t.JTI
@@ -112,18 +111,18 @@ func (t Token) Name() string {
 	return t.ID().String()
 }
 
-// ID is the name of the token's record.
+// ID names the token's record.
 func (t Token) ID() ID { return ID(t.Hash[:16]) }
 
 // Codec mints and reads token texts under a server key. It may be used by any number of goroutines.
 type Codec struct {
-	now     atomic.Pointer[keySet]
-	box     *hmacPool // a fixed label is its key: see Seal
+	now     atomic.Pointer[derivedKeys]
+	retry   *hmacPool // a its key is a fixed label: see retryCipher
 	scratch sync.Pool // of *[80]byte: bodies on their way
 }
 
-// keySet is what derives from one server key.
-type keySet struct {
+// derivedKeys are the keys that derive from one server key.
+type derivedKeys struct {
 	key     ServerKey
 	keyID   byte
 	mac     *hmacPool
@@ -133,15 +132,15 @@ type keySet struct {
 
 // NewCodec derives the MAC, tag and locator keys from the server key.
 func NewCodec(key ServerKey) *Codec {
-	c := &Codec{box: newHMACPool([]byte("grantor/successor/v1"))}
+	c := &Codec{retry: newHMACPool([]byte("grantor/successor/v1"))}
 	c.scratch.New = func() any { return new([80]byte) }
 	c.use(key)
 	return c
 }
 
-// use puts another server key in the place of the present one, for all who hold the codec.
+// use replaces the server key, for all who hold the codec.
 func (c *Codec) use(key ServerKey) {
-	c.now.Store(&keySet{
+	c.now.Store(&derivedKeys{
 		key:     key,
 		keyID:   key.id(),
 		mac:     newHMACPool(key.derive("grantor/mac/v1")),
@@ -161,28 +160,27 @@ func (c *Codec) Tag(subject string) Tag {
 
 // NewClientAccess mints an access token of a client itself.
 func (c *Codec) NewClientAccess() (string, Token) {
-	return c.mint(layouts[0], Token{Kind: ClientAccess})
+	return c.mint(textFormats[0], Token{Kind: ClientAccess})
 }
 
-// NewUserAccess mints an access token of a family.
-func (c *Codec) NewUserAccess(tag Tag, family SessionID) (string, Token) {
-	return c.mint(layouts[1], Token{Kind: UserAccess, Tag: tag, Session: family})
+// NewUserAccess mints an access token of a session.
+func (c *Codec) NewUserAccess(tag Tag, session SessionID) (string, Token) {
+	return c.mint(textFormats[1], Token{Kind: UserAccess, Tag: tag, Session: session})
 }
 
-// NewRefresh mints a refresh token of a family.
-func (c *Codec) NewRefresh(tag Tag, family SessionID, generation uint32) (string, Token) {
-	return c.mint(layouts[2], Token{Kind: Refresh, Tag: tag, Session: family, Generation: generation})
+// NewRefresh mints a refresh token of a session.
+func (c *Codec) NewRefresh(tag Tag, session SessionID, generation uint32) (string, Token) {
+	return c.mint(textFormats[2], Token{Kind: Refresh, Tag: tag, Session: session, Generation: generation})
 }
 
-// NewSessionID draws the name of a new family.
+// NewSessionID draws the id of a new session.
 func NewSessionID() (f SessionID) {
 	rand.Read(f[:]) //nolint:errcheck // crypto/rand.Read never returns an error since Go 1.24
 	return f
 }
 
-// mint draws the random bytes, hides the locator under them, and closes the text with
-// MAC and checksum.
-func (c *Codec) mint(l layout, t Token) (string, Token) {
+// mint draws the random bytes, hides the locator under them, and appends MAC and checksum.
+func (c *Codec) mint(l textFormat, t Token) (string, Token) {
 	scratch := c.scratch.Get().(*[80]byte) // rand.Read would send one of the stack to the heap
 	defer c.scratch.Put(scratch)
 	keys := c.now.Load()
@@ -210,10 +208,10 @@ func (c *Codec) mint(l layout, t Token) (string, Token) {
 	return string(text), t
 }
 
-// Parse takes a text apart. In this order: exact length and alphabet, checksum, MAC. It
-// returns ErrNotOurs and nothing else.
+// Parse reads a text. It checks, in this order: exact length and alphabet, checksum, MAC. Its only error
+// is ErrNotOurs.
 func (c *Codec) Parse(text string) (Token, error) {
-	for _, l := range layouts {
+	for _, l := range textFormats {
 		if len(text) == l.textLen() && text[:prefixLen] == l.prefix {
 			return c.parse(l, text)
 		}
@@ -221,9 +219,10 @@ func (c *Codec) Parse(text string) (Token, error) {
 	return Token{}, ErrNotOurs
 }
 
-// WellFormed says whether a text has the form of a token: length, alphabet and checksum. Whether its MAC holds only a Codec knows.
+// WellFormed says whether a text has the form of a token: length, alphabet and checksum. Only a Codec
+// can check the MAC.
 func WellFormed(text string) bool {
-	for _, l := range layouts {
+	for _, l := range textFormats {
 		if len(text) == l.textLen() && text[:prefixLen] == l.prefix {
 			return checksumHolds(text)
 		}
@@ -231,7 +230,7 @@ func WellFormed(text string) bool {
 	return false
 }
 
-func (c *Codec) parse(l layout, text string) (Token, error) {
+func (c *Codec) parse(l textFormat, text string) (Token, error) {
 	var buf [80]byte
 	body := buf[:l.bodySize()]
 	keys := c.now.Load()
@@ -256,20 +255,20 @@ func (c *Codec) parse(l layout, text string) (Token, error) {
 	return t, nil
 }
 
-// hide turns a locator into noise and back: XOR with a keyed hash of the token's own random
-// bytes, so two tokens of one user share no visible part.
-func (k *keySet) hide(locator, random []byte) {
+// hide turns a locator into noise and back: XOR with a keyed hash of the token's own random bytes. So two
+// tokens of one user share no visible part.
+func (k *derivedKeys) hide(locator, random []byte) {
 	pad := k.locator.sum(random)
 	subtle.XORBytes(locator, locator, pad[:locatorSize])
 }
 
-// appendMAC closes a body: 64 bits over the prefix and everything before.
-func (k *keySet) appendMAC(body []byte, prefix string) []byte {
+// appendMAC appends 64 bits of a MAC over prefix and body.
+func (k *derivedKeys) appendMAC(body []byte, prefix string) []byte {
 	sum := k.mac.sum2(prefix, body)
 	return append(body, sum[:macSize]...)
 }
 
-// appendChecksum appends the CRC-32 of text: public, for leak scanners, and no gate.
+// appendChecksum appends the CRC-32 of a text. It is for leak scanners, and keeps nobody out.
 func appendChecksum(text []byte) []byte {
 	return appendNumber(text, uint64(crc32.ChecksumIEEE(text)), checkDigits)
 }
