@@ -1,8 +1,10 @@
 package http1
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -69,6 +72,17 @@ func TestHandlerContract(t *testing.T) {
 		require.NoError(t, c.Close())
 		<-ended
 	})
+	t.Run("the context ends when the client of TLS hangs up", func(t *testing.T) {
+		ended := make(chan struct{})
+		addr, _, client := secure(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done(); close(ended) })
+		config := client.Transport.(*http.Transport).TLSClientConfig.Clone()
+		config.ServerName, config.NextProtos = "example.com", []string{"http/1.1"}
+		c, err := tls.Dial("tcp", addr, config)
+		require.NoError(t, err)
+		send(t, c, post("a", ""))
+		require.NoError(t, c.Close())
+		<-ended
+	})
 	t.Run("who watches for a hang-up loses nothing of the next request", func(t *testing.T) {
 		addr, _ := front(t, func(w http.ResponseWriter, r *http.Request) {
 			done := r.Context().Done()
@@ -91,6 +105,70 @@ func TestHandlerContract(t *testing.T) {
 			answered(t, r, "http1 2 x")
 		}
 	})
+}
+
+// TestLeftBehind is for the race detector: hundreds of goroutines outlive their handlers, over plain connections and TLS.
+func TestLeftBehind(t *testing.T) {
+	var left sync.WaitGroup
+	over := make(chan struct{})
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		own := r.Header.Get("X-Pad")
+		derived, cancel := context.WithCancel(r.Context())
+		left.Go(func() {
+			defer cancel()
+			<-derived.Done() // at the return of the handler
+			for i := 0; ; i++ {
+				if r.Header.Get("X-Pad") != own || r.URL.Path != "/" || r.Method != "POST" || r.Context().Err() == nil {
+					t.Error("another request's: ", own, r.Header, r.URL, r.Method, r.Context().Err())
+					return
+				}
+				r.Header.Set("X-Late", own)
+				select {
+				case <-over:
+					return
+				case <-time.After(time.Duration(i) * time.Millisecond):
+				}
+			}
+		})
+		_, _ = io.WriteString(w, own)
+	}
+	plain, _ := front(t, handler)
+	secured, _, client := secure(t, handler)
+	config := client.Transport.(*http.Transport).TLSClientConfig.Clone()
+	config.ServerName, config.NextProtos = "example.com", []string{"http/1.1"}
+	var all sync.WaitGroup
+	for i := range 10 {
+		all.Go(func() {
+			var c net.Conn
+			var err error
+			if i%2 == 0 {
+				c, err = net.Dial("tcp", plain)
+			} else {
+				c, err = tls.Dial("tcp", secured, config)
+			}
+			if !assert.NoError(t, err) {
+				return
+			}
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(60 * time.Second))
+			r := bufio.NewReader(c)
+			for k := range 20 {
+				one, two := fmt.Sprintf("%d-%d", i, k), fmt.Sprintf("%d-%d-b", i, k)
+				_, _ = io.WriteString(c, post("a=b", one)+post("", two))
+				for _, want := range []string{one, two} {
+					resp, err := http.ReadResponse(r, nil)
+					if !assert.NoError(t, err) {
+						return
+					}
+					body, _ := io.ReadAll(resp.Body)
+					assert.Equal(t, want, string(body))
+				}
+			}
+		})
+	}
+	all.Wait()
+	close(over)
+	left.Wait()
 }
 
 func TestFaultsAreToldAsErrors(t *testing.T) {
