@@ -17,7 +17,7 @@ import (
 )
 
 // post is a program that asks the server over HTTP.
-func post(t *testing.T, srv *grantortest.Server, client grantortest.Credentials, form url.Values) (grantortest.Tokens, int) {
+func post(t *testing.T, srv *grantortest.Server, client grantortest.Identity, form url.Values) (grantortest.Issued, int) {
 	t.Helper()
 	if client.Secret == "" {
 		form.Set("client_id", client.ID)
@@ -31,12 +31,12 @@ func post(t *testing.T, srv *grantortest.Server, client grantortest.Credentials,
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	defer res.Body.Close()
-	var issued grantortest.Tokens
+	var issued grantortest.Issued
 	require.NoError(t, json.NewDecoder(res.Body).Decode(&issued))
 	return issued, res.StatusCode
 }
 
-func refresh(t *testing.T, srv *grantortest.Server, token string) (grantortest.Tokens, int) {
+func refresh(t *testing.T, srv *grantortest.Server, token string) (grantortest.Issued, int) {
 	t.Helper()
 	return post(t, srv, srv.App, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}})
 }

@@ -21,14 +21,14 @@ const (
 
 // registered is a client of a Server.
 type registered struct {
-	config.Client
+	clients.Registration
 	only []string // scopes that it may ask for; nil: all that there are
 }
 
 // entry is the client's entry in a configuration with these scopes.
-func (r registered) entry(scopes map[string]config.ScopeEntry, audience string) config.Client {
-	c := r.Client
-	if c.GrantTypes == nil {
+func (r registered) entry(scopes map[string]config.ScopeEntry, audience string) clients.Registration {
+	c := r.Registration
+	if c.Grants == nil {
 		return c // it asks for no token
 	}
 	c.Scope = strings.Join(r.only, " ")
@@ -44,18 +44,18 @@ func (r registered) entry(scopes map[string]config.ScopeEntry, audience string) 
 // registerOwn registers the clients that every Server has.
 func (s *Server) registerOwn() {
 	machine := []string{clients.GrantClientCredentials}
-	s.register(config.Client{ClientID: machineID, GrantTypes: machine}, nil)
-	s.register(config.Client{ClientID: signedID, GrantTypes: machine, AccessFormat: clients.FormatJWT}, nil)
-	s.API = s.register(config.Client{ClientID: apiID, Introspect: string(clients.SightAny)}, nil)
-	s.App = Credentials{ID: appID}
-	app := config.Client{ClientID: appID, AuthMethod: string(clients.MethodNone),
-		GrantTypes: []string{clients.GrantPassword, clients.GrantRefreshToken}}
+	s.register(clients.Registration{ID: machineID, Grants: machine}, nil)
+	s.register(clients.Registration{ID: signedID, Grants: machine, Format: clients.FormatJWT}, nil)
+	s.API = s.register(clients.Registration{ID: apiID, Introspect: clients.SightAny}, nil)
+	s.App = Identity{ID: appID}
+	app := clients.Registration{ID: appID, Method: clients.MethodNone,
+		Grants: []string{clients.GrantPassword, clients.GrantRefreshToken}}
 	s.clients = append(s.clients, registered{app, nil})
 	s.secrets[appID] = s.App
 }
 
-func (s *Server) register(c config.Client, only []string) Credentials {
-	made, hashes := newSecret(c.ClientID)
+func (s *Server) register(c clients.Registration, only []string) Identity {
+	made, hashes := newSecret(c.ID)
 	c.Secrets = hashes
 	s.clients = append(s.clients, registered{c, only})
 	s.secrets[made.ID] = made
@@ -64,12 +64,12 @@ func (s *Server) register(c config.Client, only []string) Credentials {
 
 // Client registers one more client with the client credentials grant (RFC 6749 §4.4), for a program under test that fetches
 // tokens itself. It may ask for these scopes; without any, for every scope.
-func (s *Server) Client(scopes ...string) Credentials {
+func (s *Server) Client(scopes ...string) Identity {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.learn(scopes)
-	c := config.Client{ClientID: fmt.Sprintf("client-%d", len(s.clients)), GrantTypes: []string{clients.GrantClientCredentials}}
+	c := clients.Registration{ID: fmt.Sprintf("client-%d", len(s.clients)), Grants: []string{clients.GrantClientCredentials}}
 	made := s.register(c, slices.Clone(scopes))
 	s.reload()
 	return made
@@ -115,7 +115,7 @@ func (s *Server) everyScope() string {
 }
 
 // newSecret returns a client's credentials and the entry of its secret in a configuration.
-func newSecret(id string) (Credentials, []config.ClientSecret) {
-	c := Credentials{ID: id, Secret: tokens.NewSecret()}
-	return c, []config.ClientSecret{{Hash: clients.HashSecret(c.Secret).String()}}
+func newSecret(id string) (Identity, []clients.Secret) {
+	c := Identity{ID: id, Secret: tokens.NewSecret()}
+	return c, []clients.Secret{{Hash: clients.HashSecret(c.Secret)}}
 }

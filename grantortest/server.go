@@ -29,18 +29,18 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Credentials are a client's id and secret.
-type Credentials struct {
+// Identity is a client's id and secret.
+type Identity struct {
 	ID     string
 	Secret string // "": a public client
 }
 
 // Server is a running Grantor. Methods that issue tokens must be called by the goroutine of the test, as t.Fatal must.
 type Server struct {
-	URL    string      // where the server listens
-	Issuer string      // iss of the tokens: the same URL
-	API    Credentials // a resource server that may introspect every token (RFC 7662)
-	App    Credentials // a public app with the password grant and refresh tokens
+	URL    string   // where the server listens
+	Issuer string   // iss of the tokens: the same URL
+	API    Identity // a resource server that may introspect every token (RFC 7662)
+	App    Identity // a public app with the password grant and refresh tokens
 
 	t       testing.TB
 	options Options
@@ -49,18 +49,18 @@ type Server struct {
 	handler http.Handler
 	status  atomic.Int64 // that every request is answered with; 0: none
 	ahead   atomic.Int64 // of the real time, in nanoseconds
-	users   directory
+	users   userTable
 
 	mu      sync.Mutex
 	scopes  map[string]config.ScopeEntry
 	clients []registered
-	secrets map[string]Credentials // by client id
+	secrets map[string]Identity // by client id
 }
 
 // New starts a Server that ends with the test.
 func New(t testing.TB, options ...Options) *Server {
 	t.Helper()
-	s := &Server{t: t, scopes: map[string]config.ScopeEntry{}, secrets: map[string]Credentials{}}
+	s := &Server{t: t, scopes: map[string]config.ScopeEntry{}, secrets: map[string]Identity{}}
 	if len(options) > 1 {
 		t.Fatal("grantortest: New takes one Options")
 	}

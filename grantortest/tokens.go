@@ -31,8 +31,8 @@ func (s *Server) UserToken(sub string, scopes ...string) string {
 	return s.Login(sub, scopes...).AccessToken
 }
 
-// Tokens is what a login answers (RFC 6749 §5.1).
-type Tokens struct {
+// Issued is what a login answers (RFC 6749 §5.1).
+type Issued struct {
 	AccessToken  string `json:"access_token"`
 	RefreshToken string `json:"refresh_token"`
 	Scope        string `json:"scope"`
@@ -40,7 +40,7 @@ type Tokens struct {
 }
 
 // Login is UserToken with the refresh token of the session, which App may use.
-func (s *Server) Login(sub string, scopes ...string) Tokens {
+func (s *Server) Login(sub string, scopes ...string) Issued {
 	s.t.Helper()
 	s.declare(scopes)
 	name, password := s.users.known(sub)
@@ -64,10 +64,10 @@ func (s *Server) Expire(token string) {
 }
 
 // issue asks the token endpoint for one client.
-func (s *Server) issue(client string, form url.Values, scopes []string) (issued Tokens) {
+func (s *Server) issue(client string, form url.Values, scopes []string) (issued Issued) {
 	s.t.Helper()
 	form.Set("scope", strings.Join(scopes, " "))
-	res := s.post("/oauth2/token", s.credentials(client), form)
+	res := s.post("/oauth2/token", s.identity(client), form)
 	if res.Code != http.StatusOK {
 		s.t.Fatalf("grantortest: no token for %v: %d %s", scopes, res.Code, res.Body)
 	}
@@ -78,7 +78,7 @@ func (s *Server) issue(client string, form url.Values, scopes []string) (issued 
 }
 
 // clientOf returns the credentials of the client that a token was issued to.
-func (s *Server) clientOf(token string) Credentials {
+func (s *Server) clientOf(token string) Identity {
 	s.t.Helper()
 	var found struct {
 		Active   bool   `json:"active"`
@@ -88,17 +88,17 @@ func (s *Server) clientOf(token string) Credentials {
 	if err := json.Unmarshal(res.Body.Bytes(), &found); err != nil || res.Code != http.StatusOK || !found.Active {
 		s.t.Fatalf("grantortest: this is no active token of this server: %d %s", res.Code, res.Body)
 	}
-	return s.credentials(found.ClientID)
+	return s.identity(found.ClientID)
 }
 
-func (s *Server) credentials(client string) Credentials {
+func (s *Server) identity(client string) Identity {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.secrets[client]
 }
 
 // post asks an endpoint in this process: no listener takes part, and Fail does not apply.
-func (s *Server) post(path string, client Credentials, form url.Values) *httptest.ResponseRecorder {
+func (s *Server) post(path string, client Identity, form url.Values) *httptest.ResponseRecorder {
 	if client.Secret == "" {
 		form.Set("client_id", client.ID)
 	}

@@ -16,8 +16,8 @@ const usersPath = "/grantortest/users"
 // person is a user of a test.
 type person struct{ sub, name, password, scope string }
 
-// directory is the user directory of a Server. The zero value is empty.
-type directory struct {
+// userTable is the user directory of a Server. The zero value is empty.
+type userTable struct {
 	secret string
 	mu     sync.Mutex
 	people map[string]person // by sub
@@ -46,14 +46,14 @@ func (s *Server) RemoveUser(sub string) {
 }
 
 // source is the [users] table that leads here.
-func (d *directory) source(url string) config.Users {
+func (d *userTable) source(url string) config.Users {
 	if d.secret == "" {
 		d.secret = rand.Text() + rand.Text()
 	}
 	return config.Users{Source: "http", HTTP: config.HTTPSource{URL: url + usersPath, Secret: config.SecretText(d.secret)}}
 }
 
-func (d *directory) put(p person) {
+func (d *userTable) put(p person) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.people == nil {
@@ -63,7 +63,7 @@ func (d *directory) put(p person) {
 }
 
 // known returns how a user logs in, whom it adds where there is none.
-func (d *directory) known(sub string) (name, password string) {
+func (d *userTable) known(sub string) (name, password string) {
 	d.mu.Lock()
 	p, there := d.people[sub]
 	d.mu.Unlock()
@@ -100,7 +100,7 @@ func (s *Server) answerUser(w http.ResponseWriter, r *http.Request) {
 		"sub": found.sub, "username": found.name, "scope": found.scope, "credential": found.password})
 }
 
-func (d *directory) find(fits func(person) bool) (person, bool) {
+func (d *userTable) find(fits func(person) bool) (person, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, p := range d.people {

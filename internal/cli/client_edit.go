@@ -161,8 +161,8 @@ func (p Program) clientRotate(r *clientRun, _ []string) error {
 	return made.show(r, audit.SecretRotated, err)
 }
 
-// shownSecret is a secret in an answer: never its text.
-type shownSecret struct {
+// listedSecret is a secret in an answer: never its text.
+type listedSecret struct {
 	ID        string    `json:"id"`
 	CreatedAt time.Time `json:"created_at,omitzero"`
 	LastUsed  time.Time `json:"last_used,omitzero"` // within an hour
@@ -174,14 +174,14 @@ func (p Program) clientSecrets(r *clientRun, _ []string) error {
 	if err != nil {
 		return err
 	}
-	list := []shownSecret{}
+	list := []listedSecret{}
 	text := newTable("SECRET", "CREATED", "LAST USED", "ENDS")
 	for _, s := range d.Secrets {
 		used, err := r.manager.Redis.LastUsed(r.ctx, r.id, s.Hash)
 		if err != nil {
 			return err
 		}
-		list = append(list, shownSecret{s.ID(), s.CreatedAt, used, s.ExpiresAt})
+		list = append(list, listedSecret{s.ID(), s.CreatedAt, used, s.ExpiresAt})
 		text.row(s.ID(), moment(s.CreatedAt, "not known"), moment(used, "never"), moment(s.ExpiresAt, "never"))
 	}
 	return answer(r.cmd, r.asJSON, list, text.String())
