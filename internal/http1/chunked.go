@@ -9,8 +9,8 @@ import (
 const maxSizeDigits = 3
 
 // chunkedBody decodes the chunks at the beginning of text, without extensions and trailers, and
-// returns how many bytes of text they are (RFC 9112 §7.1). The reason is byLateBody while the rest of
-// the chunks is to come. What chunkedBody takes, net/http takes for the same body (FuzzChunks).
+// returns how many bytes of text they are (RFC 9112 §7.1). The reason is byLateBody while the rest
+// of the chunks is to come. What chunkedBody takes, net/http takes for the same body (FuzzChunks).
 func chunkedBody(text string) (body string, size int, why handOnReason) {
 	chunks := make([]string, 0, 4)
 	for {

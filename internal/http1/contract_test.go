@@ -107,7 +107,8 @@ func TestHandlerContract(t *testing.T) {
 	})
 }
 
-// TestLeftBehind is for the race detector: hundreds of goroutines outlive their handlers, over plain connections and TLS.
+// TestLeftBehind is for the race detector: hundreds of goroutines outlive their handlers, over
+// plain connections and TLS.
 func TestLeftBehind(t *testing.T) {
 	var left sync.WaitGroup
 	over := make(chan struct{})
@@ -171,7 +172,7 @@ func TestLeftBehind(t *testing.T) {
 	left.Wait()
 }
 
-func TestFaultsAreToldAsErrors(t *testing.T) {
+func TestFaultsAreLoggedAsErrors(t *testing.T) {
 	var text bytes.Buffer
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -26,7 +26,7 @@ func (p *plain) fieldLine(line string) bool {
 		if !p.connection(value) {
 			return false
 		}
-	case "Expect", "Upgrade", "Te", "Trailer", "Proxy-Connection": // they change how the request is read
+	case "Expect", "Upgrade", "Te", "Trailer", "Proxy-Connection": // they change how requests are read
 		return false
 	}
 	p.add(name, value)

@@ -55,8 +55,8 @@ func engines(t *testing.T, h http.HandlerFunc) []string {
 	return []string{theirs.Listener.Addr().String(), ours}
 }
 
-// TestGeneratedConnections: whole connections, cut anywhere, have the same answers as net/http gives,
-// and handlers see the same requests (RFC 9112 §11.2).
+// TestGeneratedConnections: whole connections, cut anywhere, have the same answers as net/http
+// gives, and handlers see the same requests (RFC 9112 §11.2).
 func TestGeneratedConnections(t *testing.T) {
 	addrs := engines(t, seen)
 	all := slices.Concat(plainParts, plainParts, oddParts) // odd ones end much
@@ -70,7 +70,8 @@ func TestGeneratedConnections(t *testing.T) {
 	})
 }
 
-// TestCutAtEveryByte is TestGeneratedConnections for chunked bodies between others, cut at each byte.
+// TestCutAtEveryByte is TestGeneratedConnections for chunked bodies between others, cut at each
+// byte.
 func TestCutAtEveryByte(t *testing.T) {
 	addrs := engines(t, seen)
 	texts := []string{post("a", "") + chunkedHead + "3\r\nabc\r\n00B\r\n0\r\n\r\nGET / \r\n0\r\n\r\n" + post("b", "")}

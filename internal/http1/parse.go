@@ -69,7 +69,8 @@ func isOriginForm(target string) bool {
 	return strings.HasPrefix(target, "/") && !strings.HasPrefix(target, "//") && consists(target, inPath)
 }
 
-// framing says how the body ends (RFC 9112 §6.3): a POST has a length or chunks, others have neither.
+// framing says how the body ends (RFC 9112 §6.3): a POST has a length or chunks, others have
+// neither.
 func (p *plain) framing() handOnReason {
 	hasLength := p.length != noLength
 	switch {

@@ -122,7 +122,8 @@ func same(t *testing.T, text string) {
 	require.Equal(t, p.head+p.length, len(text)+p.length-source.Len()-buffered.Buffered())
 }
 
-// FuzzParse: what is taken for plain is to net/http the same request, byte for byte (RFC 9112 §11.2: nothing to smuggle through).
+// FuzzParse: what is taken for plain is to net/http the same request, byte for byte (RFC 9112
+// §11.2: nothing to smuggle through).
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{simple, "GET /.well-known/openid-configuration HTTP/1.1\r\nHost: [::1]:80\r\nAccept: */*\r\nX_Y-z:  a\tb \r\n\r\n",
 		"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Type: application/x-www-form-urlencoded\r\nAuthorization: Basic YTpi\r\n\r\na" + simple,
@@ -136,7 +137,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// pieces are what heads are made of: plain ones, and those that readers are known to disagree about.
+// pieces are what heads are made of: plain ones, and those that readers are known to disagree
+// about.
 var pieces = []string{
 	"POST /a HTTP/1.1\r\n", "GET /a HTTP/1.1\r\n", "GET /a/../b//c HTTP/1.1\r\n", "POST //a HTTP/1.1\r\n", "POST /a\tHTTP/1.1\r\n", "GET / HTTP/1.1 HTTP/1.1\r\n", "POST /a HTTP/1.1\n",
 	"Host: a\r\n", "host:[::1]:80 \r\n", "Host : a\r\n", "Host: a, b\r\n", "Host:\r\n", "Content-Length: 1\r\n", "content-length:\t0001 \r\n", "Content-Length: 0x1\r\n", "Content-Length: 1\r",

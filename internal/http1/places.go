@@ -106,7 +106,8 @@ type idler struct {
 	ours  *conn // nil: net/http has the connection
 }
 
-// closeIdle closes up to n idle connections, those that are idle longest first, and returns how many.
+// closeIdle closes up to n idle connections, those that are idle longest first, and returns how
+// many.
 func (s *Server) closeIdle(n int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,7 +142,8 @@ func (s *Server) idlers() (idle []idler) {
 	return idle
 }
 
-// rawOf returns the TCP connection below what net/http was given: closing TLS would wait for the peer.
+// rawOf returns the TCP connection below what net/http was given: closing TLS would wait for the
+// peer.
 func rawOf(c net.Conn) net.Conn {
 	if r, ok := c.(*replayed); ok {
 		c = r.Conn

@@ -58,8 +58,8 @@ func (c *conn) skipBlank() bool {
 	return n > 0
 }
 
-// body returns the body of the request that text begins with, and where in the buffer the body ends.
-// What did not arrive with the head is awaited for bodyWait.
+// body returns the body of the request that text begins with, and where in the buffer the body
+// ends. What did not arrive with the head is awaited for bodyWait.
 func (c *conn) body(p *plain, text string) (body string, end int, why handOnReason) {
 	body, size, why := p.body(text[p.head:])
 	if why == byLateBody {
@@ -89,7 +89,7 @@ func (c *conn) readMore() bool {
 func (c *conn) armRead(t time.Time) {
 	c.readBy = t
 	_ = c.net.SetReadDeadline(t)
-	if c.srv.stopping.Load() { // looked at last: stop sets the deadline of a connection that it meets earlier
+	if c.srv.stopping.Load() { // looked at last, or a stop in between would be lost
 		_ = c.net.SetReadDeadline(c.srv.stopped.Add(lingering))
 	}
 }

@@ -83,8 +83,9 @@ func (c *requestContext) end() {
 }
 
 // Carry attaches load to the context of a plain request until the request is answered, without the
-// copy of the request that WithContext makes. Carry is false for any other context, and for a second
-// load. A nil load detaches the first. Only the goroutine of the handler may call Carry and Carried.
+// copy of the request that WithContext makes. Carry is false for any other context, and for a
+// second load. A nil load detaches the first. Only the goroutine of the handler may call Carry and
+// Carried.
 func Carry(ctx context.Context, load any) bool {
 	c, ok := ctx.(*requestContext)
 	if !ok || c.load != nil && load != nil {

@@ -28,11 +28,11 @@ func (a *response) begin(method string, last bool) {
 // Header implements http.ResponseWriter.
 func (a *response) Header() http.Header { return a.header }
 
-// WriteHeader implements http.ResponseWriter. The first final status counts, with the header of that
-// moment. Informational responses are not sent.
+// WriteHeader implements http.ResponseWriter. The first final status counts, with the header of
+// that moment. Informational responses are not sent.
 func (a *response) WriteHeader(status int) {
 	if status < 100 || status > 999 {
-		panic(fmt.Sprintf("http1: %d is no status", status)) // as net/http does: a bug never becomes a 200
+		panic(fmt.Sprintf("http1: %d is no status", status)) // as net/http does: a bug makes no 200
 	}
 	if a.status != 0 || status < 200 {
 		return

@@ -15,8 +15,8 @@ import (
 )
 
 // Server serves the handler of an http.Server. For plain requests, the fields Handler, TLSConfig,
-// ReadHeaderTimeout, IdleTimeout, WriteTimeout and ErrorLog of the http.Server count; for the others
-// all of its fields.
+// ReadHeaderTimeout, IdleTimeout, WriteTimeout and ErrorLog of the http.Server count; for the
+// others all of its fields.
 type Server struct {
 	http        *http.Server
 	tls         *tls.Config // nil: plain TCP. A copy: net/http changes its own
@@ -26,7 +26,7 @@ type Server struct {
 
 	mu         sync.Mutex
 	conns      map[*conn]struct{}
-	handedIdle map[net.Conn]int64 // connections of net/http that are idle, and since when (Unix time in ns)
+	handedIdle map[net.Conn]int64 // idle connections of net/http, since when (Unix time, ns)
 	listener   net.Listener
 	others     *handoff
 	empty      chan struct{} // closed when the server stops and no connection is left

@@ -15,7 +15,8 @@ import (
 	"github.com/grantor-auth/grantor/test/bench/rivals"
 )
 
-// caseOf is one thing that is measured: prepare makes what its requests need, outside the measured time.
+// caseOf is one thing that is measured: prepare makes what its requests need, outside the measured
+// time.
 type caseOf struct {
 	name, title string
 	prepare     func(ctx context.Context, f *fixture) (load.Plan, error)
@@ -54,8 +55,8 @@ func prepareIntrospect(ctx context.Context, f *fixture) (load.Plan, error) {
 	return load.Of(load.Cycle, f.Introspect(), live...), err
 }
 
-// prepareGarbage makes texts that nobody minted: one third live tokens with a character changed, one third of their length
-// and alphabet, one third of another length.
+// prepareGarbage makes texts that nobody minted: one third live tokens with a character changed,
+// one third of their length and alphabet, one third of another length.
 func prepareGarbage(ctx context.Context, f *fixture) (load.Plan, error) {
 	live, err := f.fill(ctx, f.Issue(), "access_token", nothing(liveTokens), time.Minute)
 	k := f.Introspect()
@@ -85,7 +86,8 @@ func noise(n int) []byte {
 	return b[:n]
 }
 
-// prepareRefresh logs in once for each chain: some for the warm-up, the rest for the measurement, of which wrk loses one.
+// prepareRefresh logs in once for each chain: some for the warm-up, the rest for the measurement,
+// of which wrk loses one.
 func prepareRefresh(ctx context.Context, f *fixture) (load.Plan, error) {
 	chains, err := f.fill(ctx, f.LogIn(), "refresh_token", rivals.Users()[:logIns(f.connections)], time.Minute)
 	return load.Of(load.Chain, f.Refresh(), chains...), err

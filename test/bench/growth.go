@@ -20,7 +20,8 @@ const (
 	grownLife        = 12 * time.Hour
 )
 
-// grow measures introspect and issue with more and more live tokens, of the ceiling and of Grantor on Redis.
+// grow measures introspect and issue with more and more live tokens, of the ceiling and of Grantor
+// on Redis.
 func (b *bench) grow(ctx context.Context) error {
 	for _, c := range b.contestants {
 		if c.Name != contest.Ceiling && c.Name != contest.Product {
@@ -42,7 +43,8 @@ func larger(n int) int {
 	return 10 * n
 }
 
-// grown measures with so many live tokens, in a fresh Redis: first introspect, then issue, which adds some.
+// grown measures with so many live tokens, in a fresh Redis: first introspect, then issue, which
+// adds some.
 func (b *bench) grown(ctx context.Context, c *contest.Contestant, live int) error {
 	i, err := c.Start(ctx, b.env, 0)
 	if err != nil {
@@ -84,7 +86,8 @@ func (b *bench) grown(ctx context.Context, c *contest.Contestant, live int) erro
 	return nil
 }
 
-// fillGrantor issues n tokens into the Redis of a running Grantor by the store that it uses itself, and returns some.
+// fillGrantor issues n tokens into the Redis of a running Grantor by the store that it uses itself,
+// and returns some.
 func (b *bench) fillGrantor(ctx context.Context, i *contest.Instance, n, nth int) ([]string, error) {
 	if b.filler == "" {
 		var err error

@@ -1,5 +1,5 @@
-// Command bench measures Grantor beside the ceiling that HTTP and Redis set and beside other servers, in one run: see
-// README.md.
+// Command bench measures Grantor beside the ceiling that HTTP and Redis set and beside other
+// servers, in one run: see README.md.
 package main
 
 import (

@@ -11,8 +11,8 @@ import (
 	"github.com/grantor-auth/grantor/test/bench/report"
 )
 
-// rounds lets every contestant have its turn at every case, round by round, so that what the machine does meanwhile meets
-// all of them.
+// rounds lets every contestant have its turn at every case, round by round, so that what the
+// machine does meanwhile meets all of them.
 func (b *bench) rounds(ctx context.Context) error {
 	for round := range b.options.rounds {
 		for _, connections := range b.connections {
@@ -63,7 +63,8 @@ func (b *bench) measure(ctx context.Context, c *contest.Contestant, k caseOf, co
 	return s, b.verify(ctx, f, plan, 50*time.Millisecond)
 }
 
-// verify plays a plan for a while and looks at every answer; of what was revoked it asks whether it is dead.
+// verify plays a plan for a while and looks at every answer; of what was revoked it asks whether it
+// is dead.
 func (b *bench) verify(ctx context.Context, f *fixture, p load.Plan, d time.Duration) error {
 	wrong := func(r load.Result) error {
 		if r.Errors > 0 {

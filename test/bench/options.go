@@ -102,7 +102,8 @@ func (o *options) check(rest int) error {
 	return os.MkdirAll(o.profile, 0o755) // #nosec G301 -- results are for everybody
 }
 
-// pick returns those of all that a comma-separated list names, in the order of all; an empty list names all.
+// pick returns those of all that a comma-separated list names, in the order of all; an empty list
+// names all.
 func pick[T any](all []T, list string, name func(T) string) (picked []T, err error) {
 	if list == "" {
 		return all, nil

@@ -24,7 +24,7 @@ import (
 
 // TestHammer joins what clients, log and trail say of the same requests.
 func TestHammer(t *testing.T) {
-	t.Run("V-31 200 connections, plain and TLS, pipelined and aborted: log and trail have each answer once, with its client and status", func(t *testing.T) {
+	t.Run("S-25 200 connections, plain and TLS, pipelined and aborted: log and trail have each answer once, with its client and status", func(t *testing.T) {
 		pair := newPair(t, "hammer")
 		dir := t.TempDir()
 		cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
@@ -44,7 +44,7 @@ func TestHammer(t *testing.T) {
 		for i, name := range []string{"plain", "TLS"} {
 			h := hammers[i]
 			h.join(t)
-			figure(t, "V-31", fmt.Sprintf("100 connections over %s: %d answers and %d aborts; each answer once in the log, %d of them once in the trail, with client and status",
+			figure(t, "S-25", fmt.Sprintf("100 connections over %s: %d answers and %d aborts; each answer once in the log, %d of them once in the trail, with client and status",
 				name, len(h.answers), h.aborts, h.trailed), "once")
 		}
 	})
@@ -135,7 +135,8 @@ func (h *hammer) any(rng *rand.Rand) blow {
 	}
 }
 
-// connections opens one connection after the other, each with a batch or some of one to four requests.
+// connections opens one connection after the other, each with a batch or some of one to four
+// requests.
 func (h *hammer) connections(rng *rand.Rand) {
 	for range choose(6, 20) {
 		c, err := h.dial()

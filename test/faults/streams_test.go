@@ -17,7 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestGeneratedStreams sends generated streams through proxies whose connections to the node honest clients use too.
+// TestGeneratedStreams sends generated streams through proxies whose connections to the node honest
+// clients use too.
 func TestGeneratedStreams(t *testing.T) {
 	for name, front := range map[string]func(*testing.T, string) string{"nginx": nginxStreaming, "HAProxy": haproxy} {
 		t.Run("S-44 behind "+name+" honest clients get their own answers while others send generated streams over the same upstream connections", func(t *testing.T) {
@@ -68,8 +69,8 @@ type attackers struct {
 	streams atomic.Int64
 }
 
-// streamParts are requests, parts of requests, and what stands between them. None is an introspection of a token that is
-// active: who gets such an answer got that of an honest client.
+// streamParts are requests, parts of requests, and what stands between them. None is an
+// introspection of a token that is active: who gets such an answer got that of an honest client.
 func streamParts(d *deployment) []string {
 	basic := base64.StdEncoding.EncodeToString([]byte("api:" + url.QueryEscape(d.api)))
 	head := "POST /oauth2/introspect HTTP/1.1\r\nHost: x\r\nAuthorization: Basic " + basic + "\r\nContent-Type: application/x-www-form-urlencoded\r\n"
@@ -90,7 +91,8 @@ func streamParts(d *deployment) []string {
 	return parts
 }
 
-// attack sends one stream after the other, cut anywhere, and hangs up at once or after a look at the answers.
+// attack sends one stream after the other, cut anywhere, and hangs up at once or after a look at
+// the answers.
 func (a *attackers) attack(ctx context.Context, rng *rand.Rand) {
 	for ctx.Err() == nil {
 		var stream strings.Builder
@@ -119,7 +121,8 @@ func (a *attackers) send(stream string, rng *rand.Rand) {
 	_, _ = io.Copy(io.Discard, c)
 }
 
-// nginxStreaming hands bodies on as they come, chunks as chunks, over connections that all clients share.
+// nginxStreaming hands bodies on as they come, chunks as chunks, over connections that all clients
+// share.
 func nginxStreaming(t *testing.T, to string) string {
 	return frontEnd(t, "nginx", nginxHead+`
   upstream grantor { server `+to+`; keepalive 8; }

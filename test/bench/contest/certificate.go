@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// certificate is what all contestants behind TLS serve: ECDSA P-256, signed by itself, for 127.0.0.1.
+// certificate is what all contestants behind TLS serve: ECDSA P-256, signed by itself, for
+// 127.0.0.1.
 type certificate struct {
 	cert, key string // paths of PEM files
 	roots     *x509.CertPool

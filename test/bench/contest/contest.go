@@ -77,7 +77,8 @@ type Instance struct {
 	profiled bool
 }
 
-// Start runs the contestant beside a store of its own, with so many users, and waits for its first token.
+// Start runs the contestant beside a store of its own, with so many users, and waits for its first
+// token.
 func (c *Contestant) Start(ctx context.Context, e *Env, people int) (*Instance, error) {
 	i := &Instance{paths: c.paths, profiled: e.Profile != "" && strings.HasPrefix(c.Name, "grantor")}
 	if err := i.start(ctx, c, e, people); err != nil {
@@ -249,7 +250,8 @@ func own(name, title, rival string, redis bool, cannot ...string) *Contestant {
 		}}
 }
 
-// CeilingTLS is the ceiling that contestants behind TLS are compared with: the same certificate, HTTP/1.1 alike.
+// CeilingTLS is the ceiling that contestants behind TLS are compared with: the same certificate,
+// HTTP/1.1 alike.
 const CeilingTLS = "ceiling-tls"
 
 // Ceiling is the contestant that all others are compared with.

@@ -30,7 +30,8 @@ func grantors() []*Contestant {
 	}
 }
 
-// Earlier is Grantor of a revision that the history has, plain and behind TLS: what the product was before.
+// Earlier is Grantor of a revision that the history has, plain and behind TLS: what the product was
+// before.
 func Earlier(revision string) []*Contestant {
 	builder := fromHistory(revision)
 	plain := grantor("grantor-before", "Grantor before ("+revision+")", setup{Store: "redis"}, builder)
@@ -44,7 +45,8 @@ func behindTLS(c *Contestant) *Contestant {
 	return c
 }
 
-// Product is the contestant whose ratios are held against the goals; ProductTLS is the same behind TLS.
+// Product is the contestant whose ratios are held against the goals; ProductTLS is the same behind
+// TLS.
 const (
 	Product    = "grantor-redis"
 	ProductTLS = "grantor-tls"
@@ -62,7 +64,8 @@ type setup struct {
 //go:embed grantor.toml
 var configuration string
 
-// Versus is Grantor on Redis as another binary, or under other variables: "GOGC=400 /tmp/grantor". Without a binary it is the same.
+// Versus is Grantor on Redis as another binary, or under other variables: "GOGC=400 /tmp/grantor".
+// Without a binary it is the same.
 func Versus(call string) *Contestant {
 	c := grantor("grantor-versus", call, setup{Store: "redis"}, current)
 	words := strings.Fields(call)
@@ -156,7 +159,8 @@ func (e *Env) buildIn(ctx context.Context, module, name, source string) (string,
 	return bin, nil
 }
 
-// checked asks the binary whether it takes the configuration: one that is older than a key refuses it.
+// checked asks the binary whether it takes the configuration: one that is older than a key refuses
+// it.
 func checked(ctx context.Context, e *Env, s setup, bin string) error {
 	dir, err := os.MkdirTemp(e.Dir, "check")
 	if err != nil {

@@ -22,8 +22,8 @@ type hydra struct{ bin string }
 
 const hydraPackage = "github.com/ory/hydra/v2"
 
-// hydras differ by how client secrets are hashed, which each issue and each revocation pays for: by Hydra's default,
-// PBKDF2 with 25,000 iterations, and by the least that it takes.
+// hydras differ by how client secrets are hashed, which each issue and each revocation pays for: by
+// Hydra's default, PBKDF2 with 25,000 iterations, and by the least that it takes.
 func hydras() []*Contestant {
 	var h hydra
 	return []*Contestant{
@@ -32,8 +32,8 @@ func hydras() []*Contestant {
 	}
 }
 
-// contestant has no password grant, so there is nothing to refresh; and it introspects at its admin address, where nobody
-// is authenticated, so that wrk, which asks one address, cannot mix.
+// contestant has no password grant, so there is nothing to refresh; and it introspects at its admin
+// address, where nobody is authenticated, so that wrk, which asks one address, cannot mix.
 func (h *hydra) contestant(name, title string, env ...string) *Contestant {
 	return &Contestant{Name: name, Title: title, SQL: true, Admin: true, Cannot: []string{"refresh", "mixed"},
 		paths:   paths{"/oauth2/token", "/admin/oauth2/introspect", "/oauth2/revoke"},
@@ -50,7 +50,7 @@ func (h *hydra) build(ctx context.Context, e *Env) error {
 		return fmt.Errorf("%w: PostgreSQL is not installed", ErrSkip)
 	}
 	e.Say("building Ory Hydra: minutes at the first time")
-	bin, err := e.buildIn(ctx, filepath.Join(e.Root, "bench", "rivals", "hydra"), "hydra", hydraPackage)
+	bin, err := e.buildIn(ctx, filepath.Join(e.Root, "test", "bench", "rivals", "hydra"), "hydra", hydraPackage)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrSkip, err)
 	}
@@ -58,12 +58,14 @@ func (h *hydra) build(ctx context.Context, e *Env) error {
 	return nil
 }
 
-// HydraVersion is the command that says which version is built; Hydra itself knows only if it is told at link time.
+// HydraVersion is the command that says which version is built; Hydra itself knows only if it is
+// told at link time.
 func HydraVersion(e *Env) []string {
-	return []string{"go", "list", "-C", filepath.Join(e.Root, "bench", "rivals", "hydra"), "-m", hydraPackage}
+	return []string{"go", "list", "-C", filepath.Join(e.Root, "test", "bench", "rivals", "hydra"), "-m", hydraPackage}
 }
 
-// furnish makes the tables, and the clients by a server that serves nothing else, so that the measured one starts with both.
+// furnish makes the tables, and the clients by a server that serves nothing else, so that the
+// measured one starts with both.
 func (h *hydra) furnish(ctx context.Context, p place, env []string) error {
 	c := exec.CommandContext(ctx, h.bin, "migrate", "sql", "up", "--read-from-env", "--yes")
 	c.Dir, c.Env = p.dir, append(os.Environ(), h.env(p, env)...)
@@ -87,7 +89,8 @@ func (h *hydra) serve(p place, env []string) (*stack.Process, error) {
 	return stack.Start(p.dir, filepath.Join(p.dir, "log"), h.env(p, env), h.bin, "serve", "all", "--dev")
 }
 
-// env configures it: connections as its own quickstart for PostgreSQL has them, nothing reported to its makers.
+// env configures it: connections as its own quickstart for PostgreSQL has them, nothing reported to
+// its makers.
 func (h *hydra) env(p place, more []string) []string {
 	host, public, _ := net.SplitHostPort(p.listen)
 	_, admin, _ := net.SplitHostPort(p.admin)

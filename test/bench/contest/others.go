@@ -13,8 +13,8 @@ import (
 	"github.com/grantor-auth/grantor/test/bench/stack"
 )
 
-// oidcProvider is node's oidc-provider with its usual Redis adapter, installed by npm (--rivals). It has no password
-// grant, so there is nothing to refresh.
+// oidcProvider is node's oidc-provider with its usual Redis adapter, installed by npm (--rivals).
+// It has no password grant, so there is nothing to refresh.
 func oidcProvider() *Contestant {
 	var home string
 	return &Contestant{Name: "oidc-provider", Title: "node oidc-provider + Redis", Redis: true, Cannot: []string{"refresh"},

@@ -19,8 +19,8 @@ import (
 // Check looks at one answer. An error counts, and ends nothing.
 type Check func(kind Kind, value string, status int, body []byte) error
 
-// Run runs a plan with goroutines of this process until it ends or d has passed; check sees every answer. It is how plans
-// are verified and tokens collected, and it measures where there is no wrk.
+// Run runs a plan with goroutines of this process until it ends or d has passed; check sees every
+// answer. It is how plans are verified and tokens collected, and it measures where there is no wrk.
 func Run(ctx context.Context, p Plan, connections int, d time.Duration, check Check) Result {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()

@@ -1,5 +1,5 @@
-// Package load sends requests and measures: by wrk where it is installed, else by goroutines of its own. What is sent is a
-// Plan, the same for both.
+// Package load sends requests and measures: by wrk where it is installed, else by goroutines of its
+// own. What is sent is a Plan, the same for both.
 package load
 
 import (
@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// Kind is one sort of request: POST to Path at Addr with HTTP Basic; the body is Prefix and a value.
+// Kind is one sort of request: POST to Path at Addr with HTTP Basic; the body is Prefix and a
+// value.
 type Kind struct {
 	Name, Addr, Path, Basic, Prefix string
 	Roots                           *x509.CertPool // whom TLS trusts; nil: plain HTTP
@@ -49,8 +50,8 @@ func Of(mode Mode, k Kind, values ...string) Plan {
 	return p
 }
 
-// Split takes from the end of a plan what a warm-up uses up and the measurement must not see again. A plan of requests
-// that can be repeated is not cut.
+// Split takes from the end of a plan what a warm-up uses up and the measurement must not see again.
+// A plan of requests that can be repeated is not cut.
 func (p Plan) Split(connections int) (warm, rest Plan) {
 	warm, rest = p, p
 	n := 0
@@ -103,7 +104,8 @@ func (k Kind) request(dst []byte, value string) []byte {
 	return append(append(dst, k.Prefix...), value...)
 }
 
-// write puts the plan into a file that wrk.lua reads: the mode, one line per kind, and one per step.
+// write puts the plan into a file that wrk.lua reads: the mode, one line per kind, and one per
+// step.
 func (p Plan) write(path string) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s %d\n", p.Mode, len(p.Kinds))

@@ -21,8 +21,8 @@ const (
 var colours = map[string]string{"gin": "#9aa5b1", "ceiling": "#52606d", "go-oauth2": "#d97706", "oidc-provider": "#b91c1c", "hydra": "#be185d", "hydra-cheap": "#f472b6",
 	"grantor-memory": "#7cc4a4", "grantor-redis": "#047857", "grantor-eddsa": "#0369a1", "grantor-es256": "#7c3aed"}
 
-// Chart draws CPU per request of every case at a number of connections as SVG, on white, so that it can be read on dark pages
-// too: bars in units of the ceiling's, with the spread of the rounds.
+// Chart draws CPU per request of every case at a number of connections as SVG, on white, so that it
+// can be read on dark pages too: bars in units of the ceiling's, with the spread of the rounds.
 func (r *Run) Chart(connections int) string {
 	var b strings.Builder
 	y := chartTop

@@ -89,8 +89,8 @@ func spread(list []Sample, figure func(Sample) float64) Spread {
 	return Of(values)
 }
 
-// ratio is a figure over that of the ceiling in the same round, case and number of connections; behind TLS, of the
-// ceiling behind TLS.
+// ratio is a figure over that of the ceiling in the same round, case and number of connections;
+// behind TLS, of the ceiling behind TLS.
 func (r *Run) ratio(list []Sample, figure func(Sample) float64) Spread {
 	if len(list) == 0 {
 		return Spread{}
@@ -104,7 +104,8 @@ func (r *Run) ratio(list []Sample, figure func(Sample) float64) Spread {
 	return r.ratioTo(against, list, figure)
 }
 
-// ratioTo is a figure over that of another contestant in the same round, case and number of connections.
+// ratioTo is a figure over that of another contestant in the same round, case and number of
+// connections.
 func (r *Run) ratioTo(other string, list []Sample, figure func(Sample) float64) Spread {
 	var values []float64
 	for _, s := range list {

@@ -11,8 +11,8 @@ import (
 
 const accessLife = 15 * time.Minute
 
-// ceiling does per request one command by go-redis v8, in its usual way, and nothing that a token server owes: no
-// authentication, no scopes, no checks. A refresh is its issue, a revocation a DEL.
+// ceiling does per request one command by go-redis v8, in its usual way, and nothing that a token
+// server owes: no authentication, no scopes, no checks. A refresh is its issue, a revocation a DEL.
 func ceiling(g *gin.Engine, db *redis.Client) {
 	fail := func(c *gin.Context) { c.Status(http.StatusServiceUnavailable) }
 	g.POST(PathToken, func(c *gin.Context) {

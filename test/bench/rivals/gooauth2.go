@@ -17,8 +17,8 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// goOAuth2 wires the library as its examples do: default manager, clients in memory, tokens in Redis, its own
-// handlers, clients by HTTP Basic.
+// goOAuth2 wires the library as its examples do: default manager, clients in memory, tokens in
+// Redis, its own handlers, clients by HTTP Basic.
 func goOAuth2(g *gin.Engine, db *redis.Client) {
 	people := store.NewClientStore()
 	for id, secret := range map[string]string{MachineID: MachineSecret, APIID: APISecret, AppID: AppSecret} {

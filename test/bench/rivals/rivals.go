@@ -1,6 +1,7 @@
-// Package rivals is the servers that Grantor is measured against and that this repository can build: Gin alone, Gin with one
-// command of Redis, which is the naive ceiling, and go-oauth2 as it is commonly wired. Each is
-// served by a process of its own. Beside them lie node/, oidc-provider, and hydra/, the module that pins Ory Hydra.
+// Package rivals is the servers that Grantor is measured against and that this repository can
+// build: Gin alone, Gin with one command of Redis, which is the naive ceiling, and go-oauth2 as it
+// is commonly wired. Each is served by a process of its own. Beside them lie node/, oidc-provider,
+// and hydra/, the module that pins Ory Hydra.
 package rivals
 
 import (
@@ -46,7 +47,8 @@ const (
 //go:embed node
 var Node embed.FS
 
-// Serve serves one of the rivals until it fails, over TLS if it gets the paths of a certificate and its key.
+// Serve serves one of the rivals until it fails, over TLS if it gets the paths of a certificate and
+// its key.
 func Serve(name, listen, redisAddr string, pair ...string) error {
 	gin.SetMode(gin.ReleaseMode)
 	g := gin.New()
