@@ -42,9 +42,9 @@ func (p proxies) trust(a netip.Addr) bool {
 // maxHops is how many entries of X-Forwarded-For are read.
 const maxHops = 64
 
-// clientOf returns the address of a request's client: the peer, or what trusted proxies say of it. Each proxy appends the
-// address of its own peer, in the same line or in one of its own, so all lines are one list (RFC 9110 §5.3) that is read from
-// the right while its writers are trusted. What a client wrote itself stands left of that. No other header is read.
+// clientOf returns the address of a request's client: the peer, or what trusted proxies say of it.
+// All lines of X-Forwarded-For are one list (RFC 9110 §5.3), read from the right while the writers
+// are trusted. No other header is read.
 func (p proxies) clientOf(peer netip.Addr, header http.Header) (netip.Addr, doubt) {
 	lines := header["X-Forwarded-For"]
 	switch {
@@ -77,7 +77,7 @@ func (p proxies) clientOf(peer netip.Addr, header http.Header) (netip.Addr, doub
 	return at, noDoubt
 }
 
-// parseHop reads an address as proxies write it: alone, in brackets, with a port (Azure), with a zone.
+// parseHop reads an address as proxies write it: alone, in brackets, with a port, with a zone.
 func parseHop(text string) (netip.Addr, bool) {
 	if a, err := netip.ParseAddr(text); err == nil {
 		return plain(a), true
@@ -94,8 +94,8 @@ func parseHop(text string) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// plain is an address without zone, and in IPv4's form where it is one of IPv4: mapped (RFC 4291 §2.5.5.2), or as a
-// translator shows it (RFC 6052 §2.1), behind which all of IPv4 would be one network.
+// plain is an address without zone. IPv4 in IPv6's form becomes IPv4: mapped (RFC 4291 §2.5.5.2),
+// or as a translator shows it (RFC 6052 §2.1), behind which all of IPv4 would be one network.
 func plain(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if b := a.As16(); a.Is6() && [12]byte(b[:12]) == [12]byte{0, 0x64, 0xff, 0x9b} {

@@ -15,8 +15,10 @@ import (
 // jsonBody reads a body of JSON, bounded, of the one media type.
 func jsonBody(x *exchange) error {
 	r := x.gin.Request
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		return refusal(codeInvalidRequest, "the body must be application/json, said by the Content-Type header")
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/json" {
+		return refusal(codeInvalidRequest,
+			"the body must be application/json, said by the Content-Type header")
 	}
 	body, err := readBody(x)
 	x.body = []byte(body)
@@ -38,7 +40,8 @@ func (x *exchange) decode(into any) error {
 		err = errors.New("a list has null for an element")
 	}
 	if err != nil {
-		return refusal(codeInvalidRequest, "the JSON cannot be used: %s", strings.TrimPrefix(err.Error(), "json: "))
+		return refusal(codeInvalidRequest,
+			"the JSON cannot be used: %s", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return nil
 }

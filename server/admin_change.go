@@ -17,8 +17,9 @@ type change struct {
 	answer                any // nil: 204
 }
 
-// changed tells the trail what was done, and answers. A change that too few replicas have confirmed was made all the same: it is
-// told, and its answer stands beside the error, for it may hold a secret that is shown once.
+// changed writes the change to the audit trail and answers. A change that too few replicas
+// confirmed was made all the same: its answer stands beside the error, because it may hold a secret
+// that is shown once.
 func (s *Server) changed(x *exchange, c change, err error) error {
 	unconfirmed := errors.Is(err, clients.ErrNotConfirmed)
 	if err != nil && !unconfirmed {
@@ -37,7 +38,8 @@ func (s *Server) changed(x *exchange, c change, err error) error {
 	return nil
 }
 
-// notChanged is the refusal of a change. Where nobody knows whether it was made, a fresh secret is shown: it may be in force.
+// notChanged is the refusal of a change. Where the outcome is unknown, a fresh secret is shown: it
+// may be valid.
 func (s *Server) notChanged(c change, err error) error {
 	e := asError(adminError(err))
 	if shown, ok := c.answer.(secretShown); ok && shown.showsSecret() && e.Outcome == metrics.OutcomeUnknown {

@@ -55,7 +55,8 @@ type made struct {
 
 func (m made) showsSecret() bool { return m.ClientSecret != "" }
 
-// createClient registers a client. Without secrets in the body, and without the method none, it gets a fresh secret.
+// createClient registers a client. Grantor draws a secret where the client needs one and the body
+// has none.
 func (s *Server) createClient(x *exchange) error {
 	var r clients.Registration
 	if err := x.decode(&r); err != nil {
@@ -70,30 +71,38 @@ func (s *Server) createClient(x *exchange) error {
 	answer := made{ClientID: r.ID}
 	if r.NeedsSecret() {
 		answer.ClientSecret = tokens.NewSecret()
-		r.Secrets = []clients.Secret{{Hash: clients.HashSecret(answer.ClientSecret), CreatedAt: time.Now().UTC().Truncate(time.Second)}}
+		r.Secrets = freshSecret(answer.ClientSecret)
 	}
-	s.tellPassedOver(x, r.ID, r.JWKS)
+	s.warnOfUnusedKeys(x, r.ID, r.JWKS)
 	err := s.cfg.Manager.Create(x, &clients.Stored{Registration: r})
-	return s.changed(x, change{audit.ClientChanged, r.ID, audit.Created, http.StatusCreated, answer}, err)
+	c := change{audit.ClientChanged, r.ID, audit.Created, http.StatusCreated, answer}
+	return s.changed(x, c, err)
 }
 
-// tellPassedOver says which keys of a registered set are not taken (RFC 7517 §5): the answer shows those that are.
-func (s *Server) tellPassedOver(x *exchange, id string, set *jwt.KeySet) {
+// warnOfUnusedKeys logs which keys of a registered set cannot be used (RFC 7517 §5).
+func (s *Server) warnOfUnusedKeys(x *exchange, id string, set *jwt.KeySet) {
 	if passed := set.PassedOver(); len(passed) > 0 {
-		s.log.WarnContext(x, "registered keys that cannot be used are passed over", "request_id", x.id, "client_id", id, "keys", strings.Join(passed, "; "))
+		s.log.WarnContext(x, "registered keys that cannot be used are passed over", "request_id", x.id,
+			"client_id", id, "keys", strings.Join(passed, "; "))
 	}
 }
 
-// adminMay refuses what the admin API cannot give: scopes over Grantor itself come from config.toml and the command line alone.
+// freshSecret is the list of secrets of a client that has this one alone.
+func freshSecret(text string) []clients.Secret {
+	return []clients.Secret{{Hash: clients.HashSecret(text), CreatedAt: time.Now().UTC().Truncate(time.Second)}}
+}
+
+// adminMay refuses reserved scopes: only config.toml and the command line give them.
 func adminMay(r *clients.Registration) error {
 	if r.AsksReserved() {
-		return refusal(codeInvalidMetadata, "scope: grantor:… is given in config.toml or by the command line alone")
+		return refusal(codeInvalidMetadata,
+			"scope: grantor:… is given in config.toml or by the command line alone")
 	}
 	return nil
 }
 
-// changeClient lays the members of the body over the registration: absent ones stay as they are. Disabling kills tokens, here as in
-// switchClient.
+// changeClient lays the members of the body over the registration: absent members stay as they are.
+// Disabling ends all tokens, as in switchClient.
 func (s *Server) changeClient(x *exchange) error {
 	var body clients.Registration
 	if err := x.decode(&body); err != nil {
@@ -104,14 +113,14 @@ func (s *Server) changeClient(x *exchange) error {
 		return err
 	}
 	id := x.gin.Param("id")
-	s.tellPassedOver(x, id, body.JWKS)
+	s.warnOfUnusedKeys(x, id, body.JWKS)
 	d, err := s.cfg.Manager.Update(x, id, func(st *clients.Stored) error {
 		st.Stated = slices.Collect(maps.Keys(named))
 		scope, standard, disabled := st.Scope, st.DefaultScope, st.Disabled
 		if err := x.decode(&st.Registration); err != nil {
 			return err
 		}
-		if len(body.Secrets) > 0 { // encoding/json decodes into what is there: a new secret would keep the old one's end
+		if len(body.Secrets) > 0 { // encoding/json would decode a new secret over the expiry of the old one
 			st.Secrets = body.Secrets
 		}
 		if body.Workload != nil {

@@ -11,8 +11,9 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// KnownHost says whether the Host of a request for one of the operator's listeners is this machine, an address, or one of names.
-// A page in an operator's browser whose name was made to lead here (DNS rebinding) says its own name, and never an address.
+// KnownHost says whether the Host of a request for a listener of the operator is this machine, an
+// address, or one of names. It defends against DNS rebinding: a page in an operator's browser sends
+// its own name, never an address.
 func KnownHost(host string, names []string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -25,7 +26,8 @@ func KnownHost(host string, names []string) bool {
 	return same("localhost") || slices.ContainsFunc(names, same)
 }
 
-// GuardHost answers 421 to requests whose Host is not known; see KnownHost. key names what the operator has to set.
+// GuardHost answers 421 to requests whose Host is not known; see KnownHost. key names what the
+// operator has to set.
 func GuardHost(names []string, key string, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if KnownHost(r.Host, names) || isProbe(r.URL.Path) {
@@ -35,7 +37,8 @@ func GuardHost(names []string, key string, h http.Handler) http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusMisdirectedRequest)
-		_, _ = w.Write(newAnswer().Text("error", codeInvalidRequest).Text("error_description", misdirected(key)).Close())
+		answer := newAnswer().Text("error", codeInvalidRequest).Text("error_description", misdirected(key))
+		_, _ = w.Write(answer.Close())
 	})
 }
 
@@ -55,14 +58,16 @@ func (s *Server) guardHost(c *gin.Context) {
 	}
 }
 
-// adminURL is the URL by which a client reaches the admin listener: the configured one, else the address at which the request
-// arrived, where its Host says the same. A Host that anybody may have written never becomes part of an answer.
+// adminURL is the URL by which a client reaches the admin listener: the configured one, else the
+// address at which the request arrived, if its Host says the same. An unverified Host never becomes
+// part of an answer.
 func (s *Server) adminURL(r *http.Request) (string, error) {
 	if s.cfg.AdminURL != "" {
 		return s.cfg.AdminURL, nil
 	}
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	own := ok && (r.Host == local.String() || local.IP.IsLoopback() && strings.EqualFold(r.Host, "localhost:"+port(local)))
+	own := ok && (r.Host == local.String() ||
+		local.IP.IsLoopback() && strings.EqualFold(r.Host, "localhost:"+port(local)))
 	switch {
 	case own && r.TLS != nil:
 		return "https://" + r.Host, nil
@@ -70,7 +75,8 @@ func (s *Server) adminURL(r *http.Request) (string, error) {
 		return "http://" + r.Host, nil
 	}
 	return "", &Error{Code: codeInvalidRequest, Status: http.StatusMisdirectedRequest, Reason: "host_unknown",
-		Description: "this server does not know the URL of its registration endpoint: set [admin] url (RFC 7592 §3)"}
+		Description: "this server does not know the URL of its registration endpoint: set [admin] url " +
+			"(RFC 7592 §3)"}
 }
 
 func port(a *net.TCPAddr) string {

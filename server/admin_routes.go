@@ -9,13 +9,14 @@ import (
 	"github.com/grantor-auth/grantor/middleware"
 )
 
-// adminRoutes is the table of the admin listener's endpoints: registration (RFC 7591, RFC 7592) and the admin API. They are never
-// on the public listener.
+// adminRoutes is the table of the admin listener's endpoints: registration (RFC 7591, RFC 7592) and
+// the admin API. The public listener has none of them.
 func (s *Server) adminRoutes() (*gin.Engine, error) {
 	g := gin.New()
 	g.HandleMethodNotAllowed = true
 	g.RedirectTrailingSlash = false
-	g.UseRawPath, g.UnescapePathValues = true, false // an id may hold any character, escaped; nothing else of a path may be escaped. See unescapeIDs
+	// An id may hold any character, escaped; nothing else of a path may be escaped. See unescapeIDs.
+	g.UseRawPath, g.UnescapePathValues = true, false
 	if err := g.SetTrustedProxies(nil); err != nil {
 		return nil, err
 	}
@@ -28,11 +29,13 @@ func (s *Server) adminRoutes() (*gin.Engine, error) {
 	if s.cfg.Manager == nil {
 		return g, nil
 	}
-	guard, err := middleware.New(middleware.Config{Verifier: s.Verifier(), Audience: s.cfg.Issuer + AdminAudience, Realm: "grantor", Log: s.log, Now: s.now})
+	guard, err := middleware.New(middleware.Config{Verifier: s.Verifier(), Audience: s.cfg.Issuer + AdminAudience,
+		Realm: "grantor", Log: s.log, Now: s.now})
 	if err != nil {
 		return nil, err
 	}
-	g.POST(pathRegister, mark("register"), guard.Authenticate(), guard.RequireAll(ScopeClients), s.do("register", jsonBody, s.register))
+	g.POST(pathRegister, mark("register"), guard.Authenticate(), guard.RequireAll(ScopeClients),
+		s.do("register", jsonBody, s.register))
 	get(g, pathRegister+"/:id", s.do("register", s.registrationToken, s.readRegistration))
 	g.PUT(pathRegister+"/:id", s.do("register", jsonBody, s.registrationToken, s.replaceRegistration))
 	g.DELETE(pathRegister+"/:id", s.do("register", s.registrationToken, s.deleteRegistration))
@@ -61,7 +64,8 @@ func (s *Server) adminRoutes() (*gin.Engine, error) {
 	return g, nil
 }
 
-// unescapeIDs reads ids out of the path by RFC 3986 §2.1. Gin's own way reads a plus as a space, beside a %2F alone.
+// unescapeIDs reads ids out of the path by RFC 3986 §2.1. Gin itself reads a plus beside a %2F as a
+// space.
 func unescapeIDs(c *gin.Context) {
 	for i, p := range c.Params {
 		if id, err := url.PathUnescape(p.Value); err == nil && c.Request.URL.RawPath != "" {

@@ -34,8 +34,8 @@ func (s *Server) listSecrets(x *exchange) error {
 	return nil
 }
 
-// rotateSecret gives a client another secret; the old one lives for overlap. With secret_hash the caller made the secret, and the same
-// call may be repeated.
+// rotateSecret gives a client another secret; the old one expires after overlap. With secret_hash
+// the caller drew the secret, and may repeat the call.
 func (s *Server) rotateSecret(x *exchange) error {
 	var ask struct {
 		Overlap *clients.Duration   `json:"overlap"`
@@ -46,7 +46,8 @@ func (s *Server) rotateSecret(x *exchange) error {
 		return err
 	}
 	if ask.Overlap == nil || *ask.Overlap < 0 {
-		return refusal(codeInvalidRequest, `overlap is required: how long the old secret lives, such as "24h"; "0s" ends it at once`)
+		return refusal(codeInvalidRequest,
+			`overlap is required: how long the old secret lives, such as "24h"; "0s" ends it at once`)
 	}
 	answer, hash := made{ClientID: x.gin.Param("id")}, clients.SecretHash{}
 	if ask.Hash != nil {
@@ -62,7 +63,8 @@ func (s *Server) rotateSecret(x *exchange) error {
 	} else {
 		answer.Ended = done.Ended
 	}
-	return s.changed(x, change{audit.ClientChanged, answer.ClientID, audit.SecretRotated, http.StatusCreated, answer}, err)
+	c := change{audit.ClientChanged, answer.ClientID, audit.SecretRotated, http.StatusCreated, answer}
+	return s.changed(x, c, err)
 }
 
 func (s *Server) revokeSecret(x *exchange) error {

@@ -8,7 +8,7 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// shownSession is a family in an answer.
+// shownSession is a session in an answer.
 type shownSession struct {
 	Session  string    `json:"session"`
 	ClientID string    `json:"client_id"`
@@ -26,7 +26,8 @@ func (s *Server) listSessions(x *exchange) error {
 	}
 	list := []shownSession{}
 	for _, f := range found {
-		list = append(list, shownSession{f.ID.String(), f.ClientID, f.Created.UTC(), f.LastUsed.UTC(), f.Expires.UTC(), f.Address, f.Scope})
+		list = append(list, shownSession{f.ID.String(), f.ClientID,
+			f.Created.UTC(), f.LastUsed.UTC(), f.Expires.UTC(), f.Address, f.Scope})
 	}
 	writeJSON(x, http.StatusOK, map[string]any{"sessions": list})
 	return nil
@@ -35,21 +36,24 @@ func (s *Server) listSessions(x *exchange) error {
 func (s *Server) endSessions(x *exchange) error {
 	tag := s.codec.Tag(x.gin.Param("sub"))
 	err := s.cfg.Store.EndUser(x, tag)
-	return s.changed(x, change{event: audit.UserChanged, detail: audit.SessionsEnded + " " + tag.String()}, err)
+	c := change{event: audit.UserChanged, detail: audit.SessionsEnded + " " + tag.String()}
+	return s.changed(x, c, err)
 }
 
 func (s *Server) endSession(x *exchange) error {
-	family, ok := tokens.ParseSessionID(x.gin.Param("session"))
+	id, ok := tokens.ParseSessionID(x.gin.Param("session"))
 	if !ok {
 		return refusal(codeInvalidRequest, "this is no session id: a list of sessions shows them")
 	}
 	tag := s.codec.Tag(x.gin.Param("sub"))
-	ended, err := s.cfg.Store.EndSession(x, tag, family)
+	ended, err := s.cfg.Store.EndSession(x, tag, id)
 	switch {
 	case !ended && err != nil:
 		return adminError(err)
 	case !ended:
-		return &Error{Code: codeInvalidRequest, Status: http.StatusNotFound, Description: "the user has no such session"}
+		return &Error{Code: codeInvalidRequest, Status: http.StatusNotFound,
+			Description: "the user has no such session"}
 	}
-	return s.changed(x, change{event: audit.UserChanged, detail: audit.SessionEnded + " " + tag.String()}, err)
+	c := change{event: audit.UserChanged, detail: audit.SessionEnded + " " + tag.String()}
+	return s.changed(x, c, err)
 }

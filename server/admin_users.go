@@ -9,7 +9,8 @@ import (
 	"github.com/grantor-auth/grantor/users"
 )
 
-// managedUsers refuses where the users are another's: then their owner manages them, and sessions alone are ours.
+// managedUsers refuses where the users are in a directory of somebody else, who manages them there.
+// Sessions are managed here all the same.
 func (s *Server) managedUsers(*exchange) error {
 	if s.cfg.UserDirectory == nil {
 		return &Error{Code: codeInvalidRequest, Status: http.StatusConflict,
@@ -18,7 +19,7 @@ func (s *Server) managedUsers(*exchange) error {
 	return nil
 }
 
-// shownUser is a user in an answer: no hash, no password.
+// shownUser is a user in an answer: without hash or password.
 type shownUser struct {
 	Sub      string  `json:"sub"`
 	Username string  `json:"username"`
@@ -35,7 +36,7 @@ func showUser(u *users.User) shownUser {
 	return shown
 }
 
-// showChanged is showUser, with a word where the change leaves the user nothing to do.
+// showChanged is showUser, with a warning where the change leaves the user no scope.
 func (s *Server) showChanged(u *users.User) shownUser {
 	shown := showUser(u)
 	shown.Warning = users.MayNothing(u, s.cfg.UserScope, s.cfg.Catalogue)
@@ -104,12 +105,14 @@ func (s *Server) createUser(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	added, err := s.cfg.UserDirectory.Add(x, users.NewUser{ID: b.Sub, Username: b.Username, PasswordHash: hash, Scope: rules,
-		Disabled: b.Disabled != nil && *b.Disabled})
+	added, err := s.cfg.UserDirectory.Add(x, users.NewUser{ID: b.Sub, Username: b.Username, PasswordHash: hash,
+		Scope: rules, Disabled: b.Disabled != nil && *b.Disabled})
 	if added == nil {
 		return adminError(err)
 	}
-	return s.changed(x, change{audit.UserChanged, "", audit.Created + " " + s.codec.Tag(added.ID).String(), http.StatusCreated, s.showChanged(added)}, err)
+	c := change{event: audit.UserChanged, detail: audit.Created + " " + s.codec.Tag(added.ID).String(),
+		status: http.StatusCreated, answer: s.showChanged(added)}
+	return s.changed(x, c, err)
 }
 
 func (s *Server) showUser(x *exchange) error {
@@ -156,9 +159,12 @@ func (s *Server) changeUser(x *exchange) error {
 	return s.changed(x, c, err)
 }
 
-// editUser makes each change that is asked for, and then ends what the user had, whatever the confirmation of an earlier step says. It
-// reports whether something was, or may have been, changed.
-func (s *Server) editUser(x *exchange, id, hash string, rules *scopes.Rules, disabled *bool) (edited bool, err error) {
+// editUser makes each change that is asked for, and then ends the user's sessions where a change
+// demands it, also when an earlier step was not confirmed. It reports whether something was, or may
+// have been, changed.
+func (s *Server) editUser(
+	x *exchange, id, hash string, rules *scopes.Rules, disabled *bool,
+) (edited bool, err error) {
 	ends := false
 	if _, err := s.cfg.UserDirectory.ByID(x, id); err != nil {
 		return false, err
@@ -188,8 +194,8 @@ func (s *Server) editUser(x *exchange, id, hash string, rules *scopes.Rules, dis
 	return edited, err
 }
 
-// deleteUser ends what a user has, before and after the user is deleted: a login in between would outlive it. A repetition finds nobody,
-// and ends all the same.
+// deleteUser ends the user's sessions before and after the deletion: a session that began in
+// between would outlive it. A repetition finds no user, and ends the sessions all the same.
 func (s *Server) deleteUser(x *exchange) error {
 	id := x.gin.Param("sub")
 	tag := s.codec.Tag(id)
@@ -206,7 +212,8 @@ func (s *Server) deleteUser(x *exchange) error {
 	case gone && ended == nil:
 		c.detail = audit.SessionsEnded + " " + tag.String()
 		s.recordChange(x, c, false)
-		return &Error{Code: codeInvalidRequest, Status: http.StatusNotFound, Description: "there is no user of this id; whatever sessions it had have ended"}
+		return &Error{Code: codeInvalidRequest, Status: http.StatusNotFound,
+			Description: "there is no user of this id; whatever sessions it had have ended"}
 	case deleted == nil && ended != nil:
 		s.recordChange(x, c, true)
 		return ended

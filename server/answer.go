@@ -39,7 +39,8 @@ func (s *Server) refuse(x *exchange, err error) {
 	writeJSON(x, status, e.body())
 }
 
-// retryAfter is when to ask again. All who were refused by one outage must not come back in one second.
+// retryAfter is when to ask again. Clients that were refused by one outage must not come back in
+// one second.
 func (e *Error) retryAfter() time.Duration {
 	if e.Status != http.StatusServiceUnavailable {
 		return e.RetryAfter
@@ -47,7 +48,8 @@ func (e *Error) retryAfter() time.Duration {
 	return e.RetryAfter + time.Duration(rand.IntN(retrySpread))*time.Second // #nosec G404 -- no secret
 }
 
-// retrySpread is over how many seconds those come back who were answered 503: well within any retry window.
+// retrySpread is the number of seconds over which clients come back after a 503. It is well within
+// any retry window.
 const retrySpread = 4
 
 // body is the answer: RFC 6749 §5.2 allows more members.
@@ -69,7 +71,7 @@ func (e *Error) body() any {
 	return more
 }
 
-// describable keeps a description to the characters that RFC 6749 §5.2 allows, and secrets out of it.
+// describable keeps a description to the characters of RFC 6749 §5.2, and secrets out of it.
 func describable(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

@@ -8,8 +8,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/assertions"
 )
 
-// findAssertion tells the verifier how a client's assertions are to be checked. Disabled clients and those that authenticate in
-// another way are as unknown as those that do not exist.
+// findAssertion says how a client's assertions are checked. Disabled clients and those of another
+// method are as unknown as clients that do not exist.
 func (s *Server) findAssertion(ctx context.Context, id string) (assertions.Registration, error) {
 	c, err := s.cfg.Clients.Get(ctx, id)
 	switch {
@@ -20,7 +20,8 @@ func (s *Server) findAssertion(ctx context.Context, id string) (assertions.Regis
 	case c.Disabled || c.Method != clients.MethodJWT:
 		return assertions.Registration{}, assertions.ErrUnknownClient
 	}
-	r := assertions.Registration{ID: c.ID, Keys: c.JWKS, JWKSURI: c.JWKSURI, AcceptTokenEndpointAudience: c.LenientAudience}
+	r := assertions.Registration{ID: c.ID, Keys: c.JWKS, JWKSURI: c.JWKSURI,
+		AcceptTokenEndpointAudience: c.LenientAudience}
 	if c.AssertionAlg != "" {
 		r.Algorithms = []string{c.AssertionAlg}
 	}
@@ -40,7 +41,8 @@ func (s *Server) authenticate(x *exchange, creds clients.Credentials) (*clients.
 		if clients.CheckID(refused.ID) == nil {
 			x.claimed = refused.ID
 		}
-		return nil, &clients.AuthError{ID: refused.ID, Reason: clients.AuthReason(refused.Reason), Sentence: refused.Sentence}
+		return nil, &clients.AuthError{ID: refused.ID, Reason: clients.AuthReason(refused.Reason),
+			Sentence: refused.Sentence}
 	}
 	if errors.Is(err, errNoAssertions) {
 		return nil, &clients.AuthError{ID: creds.ID, Reason: clients.ReasonMethod}

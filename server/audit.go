@@ -18,10 +18,11 @@ func (s *Server) record(x *exchange, e audit.Event) {
 	s.cfg.Audit.Record(x, e)
 }
 
-// recordIssue tells of a token that was given out.
+// recordIssue counts and records a token that was given out.
 func (s *Server) recordIssue(x *exchange, scope string) {
 	s.cfg.Metrics.Issued(x.grant, x.format())
-	e := audit.Event{Event: audit.TokenIssued, Grant: x.grant, Scope: scope, Token: x.issued.Name(), Reason: x.note}
+	e := audit.Event{Event: audit.TokenIssued, Grant: x.grant, Scope: scope, Token: x.issued.Name(),
+		Reason: x.note}
 	if x.grant == clients.GrantRefreshToken {
 		e.Event = audit.TokenRefreshed
 	}
@@ -31,7 +32,8 @@ func (s *Server) recordIssue(x *exchange, scope string) {
 	s.record(x, e)
 }
 
-// recordRefusal tells of a refusal: of every endpoint in the metrics, of those that give out tokens in the trail.
+// recordRefusal counts a refusal of any endpoint, and writes those of token requests and of client
+// authentication to the audit trail.
 func (s *Server) recordRefusal(x *exchange, e *Error) {
 	s.cfg.Metrics.Refused(x.endpoint, e.Code, x.reason)
 	if s.cfg.Audit == nil {

@@ -28,7 +28,8 @@ func (s *Server) authenticateClient(x *exchange) error {
 		return err
 	}
 	if wait := s.rates.take(client, x); wait > 0 {
-		return &Error{Code: codeUnavailable, Status: http.StatusTooManyRequests, RetryAfter: wait, Reason: "requests_per_second",
+		return &Error{Code: codeUnavailable, Status: http.StatusTooManyRequests, RetryAfter: wait,
+			Reason:      "requests_per_second",
 			Description: "this client asks more often than it may; wait as long as Retry-After says"}
 	}
 	x.client = client

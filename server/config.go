@@ -23,51 +23,56 @@ type Config struct {
 	Issuer    string            // RFC 8414 §2: absolute URL without query, fragment or final slash
 	Clients   clients.Registry  // who may ask
 	Catalogue *scopes.Catalogue // every scope that exists; nil: the reserved ones
-	Store     tokens.Store      // where tokens live
+	Store     tokens.Store      // where tokens are kept
 
-	AccessTTL time.Duration // life of an access token whose client sets none; 0: 15 minutes
-	NotBefore time.Time     // tokens issued before are dead; zero: none
+	AccessTTL time.Duration // lifetime of an access token whose client sets none; 0: 15 minutes
+	NotBefore time.Time     // tokens issued before are revoked; zero: none
 
-	// Users says who may use the password grant (RFC 6749 §4.3); nil: nobody, and there is no refresh either.
-	// RFC 9700 §2.4 advises against the grant.
+	// Users answers the password grant (RFC 6749 §4.3); nil: there is neither that grant nor
+	// refresh. RFC 9700 §2.4 advises against the grant.
 	Users     users.Authenticator
 	UserScope scopes.Rules     // the most that a token may carry of a user without a scope of their own
 	Lockout   *lockout.Lockout // bounds password attempts; nil: no limit
 	DemoUsers map[string]bool  // ids of users whose password is printed in the README: loopback only
-	// RefreshTTL is the idle life of a grant, RefreshMaxTTL its absolute one; 0: 30 and 90 days. MaxSessionTTL is the longest
-	// absolute life that any client has.
+	// RefreshTTL is how long a session lasts unused, RefreshMaxTTL how long at most; 0: 30 and 90
+	// days. MaxSessionTTL is the longest maximum of all clients.
 	RefreshTTL, RefreshMaxTTL, MaxSessionTTL time.Duration
-	// RetryWindow is how long a repeated refresh gets the same answer: 0 is the default, a quarter of the access
-	// token's life and 30 seconds at most; negative is never.
+	// RetryWindow is how long a repeated refresh gets the same answer. 0: a quarter of the access
+	// token's lifetime, and 30 seconds at most. Negative: never.
 	RetryWindow time.Duration
 
-	// Key is the store's server key. nil: New asks the store, and only requests compare the two later; a program whose store can lose
-	// its data runs a KeyHolder.
+	// Key holds the store's server key. nil: New reads it, and only requests compare the two later.
+	// A program whose store can lose its data runs a KeyHolder.
 	Key *tokens.KeyHolder
 
-	// Healthy returns what makes the node unready beside the store and the registry, such as a background task that ended; nil: nothing.
+	// Healthy returns what makes the node unready beside store and registry, such as a background
+	// task that ended; nil: nothing does.
 	Healthy func() error
 
 	// PublicClients says that some client has no secret: the metadata lists "none".
 	PublicClients bool
 
-	// ClientFailures refuses further wrong credentials from one address; right ones always pass. nil: no limit.
+	// ClientFailures refuses further wrong credentials from one address. Right credentials always
+	// pass. nil: no limit.
 	ClientFailures FailureLimit
-	// RequestsPerSecond bounds each client's requests on this node, of a public client at each address; 0 or less: no limit.
+	// RequestsPerSecond bounds the requests of each client on this node; of a public client, at
+	// each address. 0 or less: no limit.
 	RequestsPerSecond int
 
-	// Keys sign and verify JWT access tokens (RFC 9068) and introspection responses (RFC 9701); nil: there are none.
+	// Keys sign and verify JWT access tokens (RFC 9068) and introspection responses (RFC 9701);
+	// nil: there are none.
 	Keys       SigningKeys
-	Format     string                    // of access tokens of clients that set none: clients.FormatOpaque, which is "", or FormatJWT
+	Format     string                    // of clients that set none: clients.FormatOpaque, which is "", or FormatJWT
 	SigningAlg keys.Algorithm            // of clients that set none; "": ES256
 	Algorithms []string                  // every alg that Keys signs with, for the metadata
 	Assertions *assertions.Authenticator // of clients that prove themselves by JWTs (RFC 7523); nil: nobody does
 
-	// Manager changes the registry, and UserDirectory the users of the Redis directory, by the admin listener; nil: not here.
+	// Manager changes the registry, and UserDirectory the users in Redis, by the admin listener;
+	// nil: not here.
 	Manager       *clients.Manager
 	UserDirectory *users.Redis
-	// Registrations is how many clients one client may have registered (RFC 7591); 0 or less: any number. RegistrationRate counts one
-	// more and returns how long to wait instead; nil: no bound.
+	// Registrations is how many clients one client may have registered (RFC 7591); 0 or less: any
+	// number. RegistrationRate counts a registration, or returns how long to wait; nil: no limit.
 	Registrations    int
 	RegistrationRate func(ctx context.Context, registrar string) (wait time.Duration, err error)
 
@@ -76,8 +81,9 @@ type Config struct {
 	Tracer  trace.Tracer     // spans of requests and of the store's operations; nil: none
 
 	TrustedProxies []string // addresses and CIDRs whose X-Forwarded-For is believed; nil: none
-	// AdminURL is the URL by which clients reach the admin listener; "": the address at which a request arrived. AdminHosts are
-	// further names that it is known by: a request with another Host is refused, unless that is an address or localhost.
+	// AdminURL is the URL of the admin listener for clients; "": the address at which a request
+	// arrived. AdminHosts are further names of it. A request with another Host is refused, unless
+	// that is an address or localhost.
 	AdminURL   string
 	AdminHosts []string
 

@@ -13,12 +13,12 @@ import (
 	"github.com/grantor-auth/grantor/clients"
 )
 
-// reasonDemo is the reason of a refusal of the shipped secrets, which everybody can read.
+// reasonDemo is the reason of a refusal of the shipped secrets, which are public.
 const reasonDemo clients.AuthReason = "demo_client_off_loopback"
 
-// straight says whether a request comes straight from this machine, as curl sends it to the address that serve prints. It is
-// true for what looks exactly so and for nothing else: proxies name another host, speak HTTP/1.0, close their connections, add
-// a field, or run as another user. SECURITY.md says which forwarder cannot be told from curl.
+// straight says whether a request comes straight from this machine, as curl sends it to the address
+// that serve prints. A proxy differs somewhere: another Host, HTTP/1.0, a closed connection,
+// another header, another user. SECURITY.md names the forwarder that does not.
 func straight(r *http.Request) bool {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	switch {
@@ -39,7 +39,8 @@ func straight(r *http.Request) bool {
 	return !ofAnotherUser(r.RemoteAddr, local.String())
 }
 
-// plainField says whether clients send a field by themselves. All others may be a proxy's: there is no list of those.
+// plainField says whether clients send a header field by themselves. Any other field may be a
+// proxy's.
 func plainField(name string, values []string) bool {
 	switch name {
 	case "Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Content-Length", "Content-Type",
@@ -51,8 +52,8 @@ func plainField(name string, values []string) bool {
 	return false
 }
 
-// ofAnotherUser says whether a peer on this machine runs as another user than this process, as installed proxies do. Linux alone
-// tells; elsewhere it is false.
+// ofAnotherUser says whether a peer on this machine runs as another user than this process, as
+// installed proxies do. Only Linux tells; elsewhere it is false.
 func ofAnotherUser(peer, local string) bool {
 	from, err1 := netip.ParseAddrPort(peer)
 	to, err2 := netip.ParseAddrPort(local)
@@ -77,8 +78,8 @@ func in6(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16(a.Addr().As16()), a.Port())
 }
 
-// userOf finds the user of a connection in a table as Linux writes it (proc_net_tcp): the sides are the second and third field of
-// a line, the user is the eighth.
+// userOf finds the user of a connection in Linux's table (proc_net_tcp): fields two and three of a
+// line are the sides, field eight is the user.
 func userOf(table string, from, to netip.AddrPort) (uid int, found bool) {
 	ours, theirs := inTable(from), inTable(to)
 	for line := range strings.Lines(table) {

@@ -9,16 +9,16 @@ import (
 	"github.com/grantor-auth/grantor/users"
 )
 
-// directoryOutages remembers when the directory of users could not answer refreshes: who retried in vain
-// meanwhile did not come too late.
+// directoryOutages remembers when the user directory could not answer refreshes. A client that
+// retried in vain meanwhile did not come too late.
 type directoryOutages struct {
 	mu           sync.Mutex
 	since        time.Time // of the first refresh that it did not answer; zero: it answers
 	began, ended time.Time // of the last outage
 }
 
-// note takes what a refresh learned of the directory. A record that is no good says nothing of
-// other users.
+// note takes what a refresh learned of the directory. An invalid record says nothing about other
+// users.
 func (a *directoryOutages) note(err error) {
 	silent := errors.Is(err, users.ErrUnavailable) && !errors.Is(err, users.ErrRecord)
 	a.mu.Lock()

@@ -239,5 +239,6 @@ func (tokenStore) GetByRefresh(context.Context, string) (oauth2.TokenInfo, error
 }
 
 func errUnused() error {
-	return &Error{Code: codeServerError, Status: http.StatusInternalServerError, Reason: "unused_library_path"}
+	return &Error{Code: codeServerError, Status: http.StatusInternalServerError,
+		Reason: "unused_library_path"}
 }

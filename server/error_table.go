@@ -11,10 +11,11 @@ import (
 	"github.com/grantor-auth/grantor/users"
 )
 
-// asError is the one table from errors of other packages to answers. What is not in it is our own fault and never the
-// client's: 503, so that nobody throws good tokens away. Faults of the directory and the store come first: what they
-// wrap is no mistake of the client's, whatever sentinel it is. A mistake in what a request says is refused where the
-// request is read: the same mistake in what is stored is none of the client's.
+// asError is the one table from errors of other packages to answers. What is not in it is our
+// fault, and 503, so that no client throws good tokens away.
+//
+// Faults of directory and store come first, whatever sentinel they wrap: a mistake in what is
+// stored is never the client's.
 func asError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
@@ -26,8 +27,10 @@ func asError(err error) *Error {
 		return &Error{Code: codeInvalidClient, Description: e.Error(), Reason: string(e.Reason)}
 	}
 	if errors.Is(err, clients.ErrStale) || errors.Is(err, keys.ErrUnconfirmed) {
-		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "not_current", Err: err,
-			Description: "nothing was done: this server cannot confirm what it knows at the moment; try again"}
+		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second,
+			Reason: "not_current", Err: err,
+			Description: "nothing was done: this server cannot confirm what it knows at the " +
+				"moment; try again"}
 	}
 	if e, ok := errors.AsType[*clients.CredentialsError](err); ok {
 		if errors.Is(e, clients.ErrAmbiguous) {
@@ -36,17 +39,19 @@ func asError(err error) *Error {
 		return &Error{Code: codeInvalidClient, Description: e.Sentence, Reason: "no_credentials"}
 	}
 	if e, ok := errors.AsType[*tokens.GrantError](err); ok {
-		return &Error{Code: codeInvalidGrant, Description: "the grant is not valid any more: log in again", Reason: string(e.Reason)}
+		return &Error{Code: codeInvalidGrant, Description: "the grant is not valid any more: log in again",
+			Reason: string(e.Reason)}
 	}
 	switch {
 	case errors.Is(err, users.ErrBusy):
-		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: "password_slots_busy",
+		return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second,
+			Reason:      "password_slots_busy",
 			Description: "too many passwords are being checked at this moment; try again"}
 	}
 	return unavailable(err, "internal", "this server could not do what was asked; try again")
 }
 
-// isRefusal tells a "no" from a store or directory that cannot answer.
+// isRefusal tells a refusal from a store or directory that cannot answer.
 func isRefusal(err error) bool {
 	if _, ok := errors.AsType[*tokens.GrantError](err); ok {
 		return true

@@ -31,8 +31,8 @@ type Error struct {
 	RetryAfter  time.Duration // 0: no header
 	Reason      string        // for the log: unknown_client, wrong_secret, …
 	Err         error         // for the log
-	Outcome     string        // of a change that the store could not do or not confirm: metrics.OutcomeNotDone and so on; "": not said
-	More        any           // an object whose members stand beside the error: what was done all the same; nil: nothing
+	Outcome     string        // one of metrics.Outcome…, where the store failed; "": not said
+	More        any           // object whose members stand beside the error; nil: none
 }
 
 func (e *Error) Error() string {
@@ -52,5 +52,6 @@ func refusal(code, format string, args ...any) *Error {
 const reasonNotConfirmed = audit.NotConfirmed
 
 func unavailable(err error, reason, description string) *Error {
-	return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Reason: reason, Err: err, Description: description}
+	return &Error{Code: codeUnavailable, Status: http.StatusServiceUnavailable, RetryAfter: time.Second,
+		Reason: reason, Err: err, Description: description}
 }

@@ -117,8 +117,8 @@ func (x *exchange) network() string {
 	return network.String()
 }
 
-// coarseNetwork tells a user's devices apart and does not follow people: sessions show it, and repeated refreshes are
-// compared by it. It is never finer than what counts as one address.
+// coarseNetwork tells a user's devices apart without following the user: sessions show it, and
+// suspicious retries are found by it. It is never finer than network.
 func (x *exchange) coarseNetwork() string {
 	bits := 24
 	if x.address.Is6() {

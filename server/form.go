@@ -6,7 +6,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -77,15 +76,17 @@ func checkMediaType(h http.Header) error {
 		}
 	}
 	if len(got) == 1 && strings.HasPrefix(got[0], "application/json") {
-		return refusal(codeInvalidRequest, "the body must be %s, not application/json (RFC 6749 §4.4.2)", formType)
+		return refusal(codeInvalidRequest,
+			"the body must be %s, not application/json (RFC 6749 §4.4.2)", formType)
 	}
 	return refusal(codeInvalidRequest, "the body must be %s, said by one Content-Type header", formType)
 }
 
-// parameterName names a parameter that this server knows, and no other: the name comes from the request.
+// parameterName names a parameter that this server knows. No other name of a request is repeated.
 func parameterName(name string) string {
-	if slices.Contains([]string{"grant_type", "scope", "client_id", "client_secret", "client_assertion", "client_assertion_type", "username", "password", "refresh_token",
-		"token", "token_type_hint", "resource"}, name) {
+	switch name {
+	case "grant_type", "scope", "resource", "username", "password", "refresh_token", "token", "token_type_hint",
+		"client_id", "client_secret", "client_assertion", "client_assertion_type":
 		return "the parameter " + name
 	}
 	return "a parameter"
@@ -102,7 +103,9 @@ func parseForm(body string) (url.Values, error) {
 	}
 	form, err := url.ParseQuery(body)
 	if err != nil {
-		return nil, refusal(codeInvalidRequest, "the body is not well-formed %s: %% starts two hexadecimal digits, & divides parameters", formType)
+		return nil, refusal(codeInvalidRequest,
+			"the body is not well-formed %s: %% starts two hexadecimal digits, & "+
+				"divides parameters", formType)
 	}
 	for name, values := range form {
 		if len(values) > 1 && !mayRepeat(name) {
@@ -110,7 +113,8 @@ func parseForm(body string) (url.Values, error) {
 		}
 		for _, v := range values {
 			if !utf8.ValidString(v) || strings.IndexByte(v, 0) >= 0 {
-				return nil, refusal(codeInvalidRequest, "the value of %s is not UTF-8 text without NUL (RFC 6749 App. B)", parameterName(name))
+				return nil, refusal(codeInvalidRequest,
+					"the value of %s is not UTF-8 text without NUL (RFC 6749 App. B)", parameterName(name))
 			}
 		}
 		if len(values) == 1 && values[0] == "" {

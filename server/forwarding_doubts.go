@@ -56,7 +56,8 @@ func adviceFor(why doubt, peer netip.Addr, shown string) (message, hint string) 
 		return "X-Forwarded-For of a trusted proxy has an entry that is no address",
 			"let the proxy append the address of its peer"
 	case why == otherHeaders:
-		return "a trusted proxy sends X-Real-IP or Forwarded, which are not read", "let the proxy append to X-Forwarded-For"
+		return "a trusted proxy sends X-Real-IP or Forwarded, which are not read",
+			"let the proxy append to X-Forwarded-For"
 	case !peer.IsValid():
 		return notTrustedMessage, "let the proxy connect by TCP"
 	}

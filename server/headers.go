@@ -1,6 +1,7 @@
 package server
 
-// fixedHeaders are values that every answer shares. Nobody may write into them; Header.Set and Add do not.
+// fixedHeaders are values that every answer shares. Nobody may write into them; Header.Set and Add
+// do not.
 type fixedHeaders struct {
 	noStore, noCache, noSniff, noReferrer, json []string
 }

@@ -39,7 +39,7 @@ func (s *Server) Ready(ctx context.Context) error {
 	if err := s.cfg.Store.Ping(ctx); err != nil {
 		return err
 	}
-	// Of a Cluster the server that holds the key may be away alone: that is no reason to take the others' tokens away.
+	// One server of a Cluster may be away with the key: the tokens on the others are still good.
 	if err := s.key.Ready(ctx); errors.Is(err, tokens.ErrNoServerKey) {
 		return err
 	}

@@ -12,25 +12,27 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// active is the answer for a live token (RFC 7662 §2.2).
+// active is the answer for an active token (RFC 7662 §2.2).
 type active struct {
 	scope, clientID, username, tokenType string
 	exp, iat, nbf                        int64
-	sub, subType                         string // "client" or "user": the two are never taken for each other (RFC 9700 §4.15)
+	sub, subType                         string // "client" or "user": never mixed up (RFC 9700 §4.15)
 	aud                                  []string
 	iss, jti                             string
 }
 
 func (a *active) object(o jsonobject.Object) []byte {
-	o = o.Truth("active", true).TextOr("scope", a.scope).Text("client_id", a.clientID).TextOr("username", a.username)
+	o = o.Truth("active", true).TextOr("scope", a.scope).Text("client_id", a.clientID)
+	o = o.TextOr("username", a.username)
 	o = o.Text("token_type", a.tokenType).Number("exp", a.exp).Number("iat", a.iat).Number("nbf", a.nbf)
-	return o.Text("sub", a.sub).Text("sub_type", a.subType).List("aud", a.aud).Text("iss", a.iss).Text("jti", a.jti).Close()
+	o = o.Text("sub", a.sub).Text("sub_type", a.subType).List("aud", a.aud)
+	return o.Text("iss", a.iss).Text("jti", a.jti).Close()
 }
 
 // inactive is the whole answer for every other text (RFC 7662 §2.2).
 func inactive() []byte { return []byte(`{"active":false}`) }
 
-// introspect says whether a token is good, to those who may know (RFC 7662 §2).
+// introspect says whether a token is active, to clients that may know (RFC 7662 §2).
 func (s *Server) introspect(x *exchange) error {
 	text := x.form.Get("token")
 	if text == "" {
@@ -61,15 +63,14 @@ func (s *Server) introspect(x *exchange) error {
 	return s.answerIntrospection(x, answer.object(newAnswer()))
 }
 
-// introspectRefresh shows a refresh token to its own client, and to nobody else: resource servers that look
-// at "active" alone must never take it for an access token.
+// introspectRefresh shows a refresh token to its own client alone. A resource server that reads
+// only "active" must never take it for an access token.
 func (s *Server) introspectRefresh(x *exchange, t tokens.Token) error {
 	f, err := s.cfg.Store.Session(x, t)
 	if err != nil && !errors.Is(err, tokens.ErrNotFound) {
 		return err
 	}
-	if err != nil || f.ClientID != x.client.ID || f.ClientEpoch != x.client.Epoch || f.Generation != t.Generation ||
-		f.Created.Before(s.cfg.NotBefore) || !x.client.MayUse(clients.GrantRefreshToken) || !s.now().Before(s.endOf(f, x.client)) {
+	if err != nil || !s.mayBeRefreshed(f, t, x.client) {
 		s.cfg.Metrics.Introspected(false)
 		return s.answerIntrospection(x, inactive())
 	}
@@ -81,17 +82,24 @@ func (s *Server) introspectRefresh(x *exchange, t tokens.Token) error {
 	return s.answerIntrospection(x, answer.object(newAnswer()))
 }
 
-// errInactive: the token is not good, whatever the reason. It is an answer and not a fault.
+// mayBeRefreshed says whether a refresh token is the present one of its session, and the client's own.
+func (s *Server) mayBeRefreshed(f *tokens.Session, t tokens.Token, c *clients.Client) bool {
+	return f.ClientID == c.ID && f.ClientEpoch == c.Epoch && f.Generation == t.Generation &&
+		!f.Created.Before(s.cfg.NotBefore) && c.MayUse(clients.GrantRefreshToken) && s.now().Before(s.endOf(f, c))
+}
+
+// errInactive: the token is not active, whatever the reason. It is an answer and not a fault.
 var errInactive = errors.New("inactive")
 
-// access is a live access token.
+// access is an active access token.
 type access struct {
 	token  tokens.Token
 	record *tokens.Record // its scope is what still holds
 }
 
-// lookUp finds the live access token that read made out, by all the state that it rests on (docs/conformance.md IN-24). It returns
-// errInactive, or the error of a store or registry that cannot know.
+// lookUp finds the active access token that read made out, by all the state that it rests on
+// (docs/conformance.md IN-24). It returns errInactive, or the error of a store or registry that
+// could not answer.
 func (s *Server) lookUp(ctx context.Context, t tokens.Token, err error) (access, error) {
 	if errors.Is(err, tokens.ErrNotOurs) || err == nil && t.Kind == tokens.Refresh {
 		return access{}, errInactive
@@ -106,7 +114,8 @@ func (s *Server) lookUp(ctx context.Context, t tokens.Token, err error) (access,
 	if err != nil {
 		return access{}, err
 	}
-	if r.IssuedAt.Before(s.cfg.NotBefore) || !s.now().Before(r.ExpiresAt()) { // the store may keep it some milliseconds longer
+	// The store may keep a record some milliseconds longer than it is good for.
+	if r.IssuedAt.Before(s.cfg.NotBefore) || !s.now().Before(r.ExpiresAt()) {
 		return access{}, errInactive
 	}
 	if err := s.clientStillGrants(ctx, r); err != nil {
@@ -115,9 +124,9 @@ func (s *Server) lookUp(ctx context.Context, t tokens.Token, err error) (access,
 	return access{t, r}, nil
 }
 
-// clientStillGrants holds a record against the client's present registration: the client exists, is enabled, is
-// in the epoch of the issue, still has the grant, and the scopes that it may no longer have are
-// taken out. Nothing left of a scope is errInactive.
+// clientStillGrants holds a record against the client's present registration: enabled, of the same
+// epoch, with the grant type. Scopes that the client may no longer have are taken out; errInactive
+// where none is left.
 func (s *Server) clientStillGrants(ctx context.Context, r *tokens.Record) error {
 	c, err := s.cfg.Clients.Get(ctx, r.ClientID)
 	if errors.Is(err, clients.ErrUnknown) {
@@ -131,9 +140,11 @@ func (s *Server) clientStillGrants(ctx context.Context, r *tokens.Record) error 
 	}
 	had, err := scopes.ParseGranted(r.Scope)
 	if err != nil {
-		return fmt.Errorf("%w: scope: %v", tokens.ErrRecord, err) //nolint:errorlint // a stored mistake is none of the request
+		return fmt.Errorf("%w: scope: %v", tokens.ErrRecord, err) //nolint:errorlint // not the request's
 	}
-	still := had.Filter(func(t string) bool { return s.cfg.Catalogue.Has(t) && s.cfg.Catalogue.Permits(c.Scope, t) })
+	still := had.Filter(func(t string) bool {
+		return s.cfg.Catalogue.Has(t) && s.cfg.Catalogue.Permits(c.Scope, t)
+	})
 	if still.IsEmpty() && !had.IsEmpty() {
 		return errInactive
 	}
@@ -148,8 +159,8 @@ func grantOf(r *tokens.Record) string {
 	return clients.GrantClientCredentials
 }
 
-// maySee says whether a caller may know of an access token (RFC 7662 §2.2, §4). A token without an
-// aud is seen by "any" and by its own client only.
+// maySee says whether a caller may see an access token (RFC 7662 §2.2, §4). A token without an aud
+// is seen by its own client, and by clients with introspect = "any".
 func maySee(caller *clients.Client, r *tokens.Record) bool {
 	switch {
 	case caller == nil:

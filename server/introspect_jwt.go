@@ -19,7 +19,8 @@ func (s *Server) signedWanted(x *exchange) bool {
 	}
 	for _, value := range x.gin.Request.Header.Values("Accept") {
 		for part := range strings.SplitSeq(value, ",") {
-			if media, params, err := mime.ParseMediaType(part); err == nil && media == mediaIntrospection && params["q"] != "0" {
+			media, params, err := mime.ParseMediaType(part)
+			if err == nil && media == mediaIntrospection && params["q"] != "0" {
 				return true
 			}
 		}
@@ -27,14 +28,15 @@ func (s *Server) signedWanted(x *exchange) bool {
 	return false
 }
 
-// answerIntrospection writes an introspection answer, as JSON or signed (RFC 9701 §5): the answer is one claim, so that a verifier
-// can never take it for an access token (§8.1).
+// answerIntrospection writes an introspection answer, as JSON or signed (RFC 9701 §5). The signed
+// answer is one claim, so that no verifier takes it for an access token (§8.1).
 func (s *Server) answerIntrospection(x *exchange, answer []byte) error {
 	if !s.signedWanted(x) {
 		x.write(http.StatusOK, answer)
 		return nil
 	}
-	body := make(jsonobject.Object, 0, 256+len(answer)).Text("iss", s.cfg.Issuer).Text("aud", x.client.ID).Number("iat", s.now().Unix())
+	body := make(jsonobject.Object, 0, 256+len(answer)).Text("iss", s.cfg.Issuer).Text("aud", x.client.ID)
+	body = body.Number("iat", s.now().Unix())
 	body = append(body.Name("token_introspection"), answer...).Close()
 	text, err := s.cfg.Keys.Sign(s.responseAlg(x), typeIntrospection, body)
 	if err != nil {
@@ -48,7 +50,8 @@ func (s *Server) answerIntrospection(x *exchange, answer []byte) error {
 	return nil
 }
 
-// responseAlg is the client's introspection_signed_response_alg, else RS256 where there is such a key (RFC 9701 §6), else the server's.
+// responseAlg is the client's introspection_signed_response_alg, else RS256 where there is such a
+// key (RFC 9701 §6), else the server's.
 func (s *Server) responseAlg(x *exchange) keys.Algorithm {
 	for _, alg := range []keys.Algorithm{keys.Algorithm(x.client.ResponseAlg), keys.RS256} {
 		if alg != "" && s.signsWith(alg) {

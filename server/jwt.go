@@ -12,8 +12,8 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// Types of the JWTs that this server signs. They keep an access token and an introspection response apart (RFC 9068 §2.1,
-// RFC 9701 §5, RFC 8725 §3.11).
+// Types of the JWTs that this server signs. They keep access tokens and introspection responses
+// apart (RFC 9068 §2.1, RFC 9701 §5, RFC 8725 §3.11).
 const (
 	typeAccess        = "at+jwt"
 	typeIntrospection = "token-introspection+jwt"
@@ -28,7 +28,8 @@ func (s *Server) wantsJWT(c *clients.Client) bool {
 	return format == clients.FormatJWT && s.cfg.Keys != nil
 }
 
-// algFor returns the alg of a client's access tokens. One that is not served any more gives way to the server's.
+// algFor returns the alg of a client's access tokens. An alg that is no longer served gives way to
+// the server's.
 func (s *Server) algFor(c *clients.Client) keys.Algorithm {
 	if alg := keys.Algorithm(c.SigningAlg); alg != "" && s.signsWith(alg) {
 		return alg
@@ -55,8 +56,9 @@ func (s *Server) sign(c *clients.Client, a *accessClaims) (string, error) {
 	b = b.Text("jti", a.jti).Text("client_id", c.ID).TextOr("scope", r.Scope).Text("sub_type", a.subjectType)
 	text, err := s.cfg.Keys.Sign(s.algFor(c), typeAccess, b.Close())
 	if errors.Is(err, keys.ErrTooLong) {
-		return "", refusal(codeInvalidScope, "a JWT with these scopes and resources is longer than 16 kB, which no API takes; "+
-			"ask for fewer, or for opaque tokens")
+		return "", refusal(codeInvalidScope,
+			"a JWT with these scopes and resources is longer than 16 kB, which no API takes; "+
+				"ask for fewer, or for opaque tokens")
 	}
 	return text, err
 }
@@ -65,7 +67,7 @@ func (s *Server) sign(c *clients.Client, a *accessClaims) (string, error) {
 const _ = uint(middleware.MaxTokenBytes - keys.MaxBytes)
 
 // appendAudience writes one audience as a text and several as a list (RFC 7519 §4.1.3). RFC 9068 §3
-// requires a default: fallback, which must be no API's.
+// requires a default: fallback, which must not be an API's.
 func appendAudience(b []byte, audience []string, fallback string) []byte {
 	switch len(audience) {
 	case 0:

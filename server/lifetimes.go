@@ -7,7 +7,7 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// epochTTL is longer than any family lives.
+// epochTTL is longer than any session lasts.
 func (s *Server) epochTTL() time.Duration { return s.cfg.MaxSessionTTL + 24*time.Hour }
 
 func (s *Server) idleTTL(c *clients.Client) time.Duration {
@@ -31,7 +31,7 @@ func (s *Server) accessTTL(c *clients.Client) time.Duration {
 	return s.cfg.AccessTTL
 }
 
-// retryWindow is never more than a quarter of the access token's life.
+// retryWindow is never more than a quarter of the access token's lifetime.
 func (s *Server) retryWindow(c *clients.Client) time.Duration {
 	window := c.RetryWindow
 	if window == 0 {
@@ -46,7 +46,7 @@ func (s *Server) retryWindow(c *clients.Client) time.Duration {
 	return min(window, s.accessTTL(c)/4)
 }
 
-// endOf is the second in which a session ends if it is not used: by its idle life or its absolute one.
+// endOf is the second in which a session expires unused.
 func (s *Server) endOf(f *tokens.Session, c *clients.Client) time.Time {
 	ends := f.LastUsed.Add(s.idleTTL(c))
 	if f.Expires.Before(ends) {

@@ -40,11 +40,12 @@ func NewHTTP(h http.Handler, certificate func(*tls.ClientHelloInfo) (*tls.Certif
 type FrontConfig struct {
 	Certificate    func(*tls.ClientHelloInfo) (*tls.Certificate, error) // nil: plain HTTP
 	MaxConnections int                                                  // open at once; 0: no bound
-	HTTP1          bool                                                 // plain requests are read by http1, which costs half of net/http
+	HTTP1          bool                                                 // http1 reads plain requests: half the CPU of net/http
 	Log            *slog.Logger
 }
 
-// Front serves a listener until Shutdown, which waits for requests under way, or Close, which does not.
+// Front serves a listener until Shutdown, which waits for requests under way, or Close, which does
+// not.
 type Front struct {
 	http  *http.Server
 	plain *http1.Server // nil: all is net/http's
@@ -74,7 +75,8 @@ func (f *Front) Serve(l net.Listener) error {
 	return f.http.Serve(l)
 }
 
-// Shutdown stops gracefully: requests under way are answered. It returns the error of ctx when that takes longer.
+// Shutdown stops gracefully: requests under way are answered. It returns the error of ctx if that
+// takes longer.
 func (f *Front) Shutdown(ctx context.Context) error {
 	if f.plain != nil {
 		return f.plain.Shutdown(ctx)

@@ -12,7 +12,8 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// measuredStore times the operations of requests, and makes spans of them. A "no" is no failure of the store.
+// measuredStore times the operations of requests, and makes spans of them. A refusal is no failure
+// of the store.
 type measuredStore struct {
 	tokens.Store
 	metrics *metrics.Metrics

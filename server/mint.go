@@ -14,7 +14,8 @@ import (
 // mint mints the tokens of a request that was granted: the first of a session after a login, else
 // one of the client itself. storeMinted stores them.
 func (s *Server) mint(x *exchange, scope string, ttl time.Duration) (access, refresh string, err error) {
-	x.record = &tokens.Record{Scope: scope, Audience: x.audience, IssuedAt: s.now().Truncate(time.Second), TTL: ttl}
+	issued := s.now().Truncate(time.Second)
+	x.record = &tokens.Record{Scope: scope, Audience: x.audience, IssuedAt: issued, TTL: ttl}
 	if x.session != nil {
 		return s.mintSession(x)
 	}
@@ -43,7 +44,9 @@ func (s *Server) mintClient(c *clients.Client, r *tokens.Record) (string, tokens
 }
 
 // mintUser mints an access token of a user's session.
-func (s *Server) mintUser(c *clients.Client, tag tokens.Tag, session tokens.SessionID, subject string, r *tokens.Record) (string, tokens.Token, error) {
+func (s *Server) mintUser(
+	c *clients.Client, tag tokens.Tag, session tokens.SessionID, subject string, r *tokens.Record,
+) (string, tokens.Token, error) {
 	if !s.wantsJWT(c) {
 		text, t := s.codec.NewUserAccess(tag, session)
 		return text, t, nil
@@ -53,8 +56,9 @@ func (s *Server) mintUser(c *clients.Client, tag tokens.Tag, session tokens.Sess
 	return text, t, err
 }
 
-// read finds out which token a text is: an opaque one by its MAC, a JWT by its signature, key and type. tokens.ErrNotOurs for
-// everything else; any other error means that it cannot be known.
+// read finds out which token a text is: an opaque one by its MAC, a JWT by its signature, key and
+// type. It returns tokens.ErrNotOurs for every other text; any other error means that the store or
+// the keys could not tell.
 func (s *Server) read(ctx context.Context, text string) (tokens.Token, error) {
 	t, err := s.parse(ctx, text)
 	if err == nil || s.cfg.Keys == nil || len(text) < 4 || text[:2] != "ey" {
@@ -83,8 +87,9 @@ func (s *Server) read(ctx context.Context, text string) (tokens.Token, error) {
 	return s.codec.ParseJTI(c.JTI, c.Subject)
 }
 
-// parse takes a text apart. One that has the form of a token and was not minted under this node's key may have been minted by a
-// node that found another key in a store that lost its data: the two keys are compared before anybody is told "not ours".
+// parse takes a text apart. A well-formed token of another key may come from a node that found
+// another key in a store that lost its data: the keys are compared before the answer is
+// tokens.ErrNotOurs.
 func (s *Server) parse(x context.Context, text string) (tokens.Token, error) {
 	t, err := s.codec.Parse(text)
 	if err == nil || !tokens.WellFormed(text) {

@@ -79,8 +79,8 @@ func assemble(cfg Config) (s *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s = &Server{cfg: cfg, log: cfg.Log, path: u.Path, key: cfg.Key, codec: cfg.Key.Codec(), grantTypes: grantTypesOf(cfg),
-		adminHosts: adminHostNames(cfg), fixed: newFixedHeaders(), overload: &overload{maximum: maxUnderway}}
+	s = &Server{cfg: cfg, log: cfg.Log, path: u.Path, key: cfg.Key, codec: cfg.Key.Codec(),
+		grantTypes: grantTypesOf(cfg), adminHosts: adminHostNames(cfg), fixed: newFixedHeaders(), overload: &overload{maximum: maxUnderway}}
 	s.prints.codec = s.codec
 	if s.proxies, err = parseProxies(cfg.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("server: TrustedProxies: %w", err)

@@ -55,7 +55,8 @@ func (o *overload) leave() { o.requests.Add(-1) }
 // machines keep the rest.
 func (o *overload) enterRefresh() error {
 	if o.refreshes.Add(1) > o.capacity("token")/2 {
-		return unavailable(nil, "directory_busy", "too many requests wait for the directory of users; try again")
+		return unavailable(nil, "directory_busy",
+			"too many requests wait for the directory of users; try again")
 	}
 	return nil
 }

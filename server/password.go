@@ -20,38 +20,45 @@ func (s *Server) checkPassword(x *exchange, username, password string) (string, 
 	if err := s.overload.enterLogin(x.network()); err != nil {
 		return "", err
 	}
-	guess, err := s.beginGuess(x)
+	limit, err := s.limitLogin(x)
 	if err != nil {
 		return "", err
 	}
-	attempt, err := s.cfg.Users.Lookup(x, typed)
+	user, err := s.verifyPassword(x, typed, limit)
 	if err != nil {
-		return "", errors.Join(err, guess.giveBack())
-	}
-	if err := guess.of(attempt); err != nil {
-		return "", err
-	}
-	user, err := s.cfg.Users.Verify(x, attempt)
-	if err != nil {
-		return "", guess.refused(attempt, err)
-	}
-	if s.cfg.DemoUsers[user.ID] && !straight(x.gin.Request) {
-		if err := guess.giveBack(); err != nil { // the password is public: it was no guess, and must lock nobody out
-			return "", err
-		}
-		return "", s.errWrongPassword("demo_user_off_loopback")
-	}
-	if err := guess.is(attempt, user.ID); err != nil {
 		return "", err
 	}
 	if x.session, err = s.beginSession(x, user); err != nil {
 		if e, refused := errors.AsType[*Error](err); refused {
-			return "", guess.failed(e.Reason)
+			return "", limit.failed(e.Reason)
 		}
-		return "", errors.Join(err, guess.giveBack()) // a right password is no failure (V-03)
+		return "", errors.Join(err, limit.giveBack()) // a right password is no failure (V-03)
 	}
-	if err := guess.succeeded(); err != nil {
+	if err := limit.succeeded(); err != nil {
 		return "", err
 	}
 	return user.ID, nil
+}
+
+// verifyPassword returns the user whom a login proves. Each way out of it ends the login's limit,
+// or leaves it to the caller together with the user.
+func (s *Server) verifyPassword(x *exchange, typed users.Login, limit *loginLimit) (*users.User, error) {
+	attempt, err := s.cfg.Users.Lookup(x, typed)
+	if err != nil {
+		return nil, errors.Join(err, limit.giveBack())
+	}
+	if err := limit.forUser(attempt); err != nil {
+		return nil, err
+	}
+	user, err := s.cfg.Users.Verify(x, attempt)
+	if err != nil {
+		return nil, limit.refused(attempt, err)
+	}
+	if s.cfg.DemoUsers[user.ID] && !straight(x.gin.Request) {
+		if err := limit.giveBack(); err != nil { // the password is public, and must lock nobody out
+			return nil, err
+		}
+		return nil, s.errWrongPassword("demo_user_off_loopback")
+	}
+	return user, limit.identified(attempt, user.ID)
 }

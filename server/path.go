@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// PlainPath says whether a request spells its path in the one way that every reader takes for the same: no escapes, no empty
-// segment, no "." or "..". A proxy decides by the path, and may not have taken another spelling for ours.
+// PlainPath says whether a request spells its path in the one way that every reader reads alike: no
+// escapes, no empty segment, no "." or "..". A proxy decides by the path, and may not take another
+// spelling for ours.
 func PlainPath(r *http.Request) bool {
 	return r.URL.RawPath == "" && !strings.Contains(r.URL.Path, "//") && !dotted(r)
 }

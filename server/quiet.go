@@ -8,11 +8,12 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// building is how many servers build their routes at this moment, in the whole process as Gin's printing is.
+// building is how many servers of this process build their routes at this moment.
 var building atomic.Int32
 
-// Gin prints each route in debug mode. A program that mounts the server has routes of its own to print, and Gin knows no other
-// switch than the process's. Only here, before any goroutine runs, can the switch be set without a race.
+// Gin prints each route in debug mode. A program that mounts the server has routes of its own to
+// print, and Gin's only switch is the process's. Only here, before any goroutine runs, is it set
+// without a race.
 func init() { gin.DebugPrintFunc = printOthers } //nolint:gochecknoinits // see above
 
 // printOthers prints as Gin does by default, except while a server builds its routes.

@@ -10,15 +10,17 @@ import (
 	"github.com/grantor-auth/grantor/clients"
 )
 
-// rateLimits bounds the requests of each authenticated client on this node. A client with a secret has one limit. Anybody can
-// ask in the name of a public one, so it has one at each address: a stranger uses up nobody's but their own.
+// rateLimits bounds the requests of each authenticated client on this node. A client with a secret
+// has one limit. A public client has one at each address: anybody can ask in its name, and uses up
+// their own limit alone.
 type rateLimits struct {
 	perSecond int
 	limiters  sync.Map                          // client id → *rate.Limiter: as many as there are registered clients
 	public    *lru.Cache[string, *rate.Limiter] // by client id and network
 }
 
-// maxPublicLimits is how many addresses of public clients are remembered. One that is forgotten begins anew.
+// maxPublicLimits is how many addresses of public clients are remembered. A forgotten address
+// begins anew.
 const maxPublicLimits = 1 << 14
 
 func newRateLimits(perSecond int) (*rateLimits, error) {

@@ -43,7 +43,8 @@ func (s *Server) readRefreshToken(x *exchange, r *refreshRequest) (err error) {
 	case err != nil && !errors.Is(err, tokens.ErrNotOurs):
 		return err
 	case err != nil || r.old.Kind != tokens.Refresh:
-		return &Error{Code: codeInvalidGrant, Reason: "not_ours", Description: "this is no refresh token of this server"}
+		return &Error{Code: codeInvalidGrant, Reason: "not_ours",
+			Description: "this is no refresh token of this server"}
 	}
 	return nil
 }
@@ -166,7 +167,8 @@ func (s *Server) mintPair(x *exchange, r *refreshRequest) (retryResponse, *token
 	}
 	minted.Refresh, rotation.New = s.codec.NewRefresh(r.old.Tag, r.old.Session, r.old.Generation+1)
 	var err error
-	minted.Access, rotation.Access, err = s.mintUser(x.client, r.old.Tag, r.old.Session, r.session.Subject, rotation.Record)
+	minted.Access, rotation.Access, err = s.mintUser(
+		x.client, r.old.Tag, r.old.Session, r.session.Subject, rotation.Record)
 	if err != nil {
 		return retryResponse{}, nil, err
 	}

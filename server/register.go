@@ -37,8 +37,10 @@ func (s *Server) mayRegister(x *exchange, registrar string) error {
 	if err != nil || wait == 0 {
 		return err
 	}
-	return &Error{Code: codeInvalidRequest, Status: http.StatusTooManyRequests, RetryAfter: wait, Reason: "registration_rate",
-		Description: "this client has registered as many clients in this hour as [limits] registrations_per_hour allows; wait as long as Retry-After says"}
+	return &Error{Code: codeInvalidRequest, Status: http.StatusTooManyRequests, RetryAfter: wait,
+		Reason: "registration_rate",
+		Description: "this client has registered as many clients in this hour as [limits] " +
+			"registrations_per_hour allows; wait as long as Retry-After says"}
 }
 
 // within refuses scopes beyond those of the client whose token opened the registration.
@@ -53,7 +55,8 @@ func (s *Server) within(limit scopes.Rules, scope string) error {
 		}
 		for implied := range s.cfg.Catalogue.Expand(scopes.MustParse(t)).All() {
 			if !s.cfg.Catalogue.Permits(limit, implied) {
-				return refusal(codeInvalidMetadata, "scope: the client that registers others can only give what it may itself ask for")
+				return refusal(codeInvalidMetadata,
+					"scope: the client that registers others can only give what it may itself ask for")
 			}
 		}
 	}
@@ -81,19 +84,22 @@ func (s *Server) register(x *exchange) error {
 		return err
 	}
 	secret, token := tokens.NewSecret(), tokens.NewRegistrationToken()
-	st := &clients.Stored{Dynamic: true, Registrar: opener.ID, MaxOfRegistrar: s.cfg.Registrations, Token: clients.HashSecret(token)}
+	st := &clients.Stored{Dynamic: true, Registrar: opener.ID, MaxOfRegistrar: s.cfg.Registrations,
+		Token: clients.HashSecret(token)}
 	m.into(&st.Registration)
 	st.ID = clients.NewID()
-	st.Secrets = []clients.Secret{{Hash: clients.HashSecret(secret), CreatedAt: time.Now().UTC().Truncate(time.Second)}}
+	st.Secrets = freshSecret(secret)
 	err = s.cfg.Manager.Create(x, st)
 	answer := describe(base, &st.Registration, st.CreatedAt, token)
 	answer.ClientSecret, answer.SecretEnds = secret, new(int64(0))
-	return s.changed(x, change{audit.ClientChanged, st.ID, "registered", http.StatusCreated, answer}, err)
+	c := change{audit.ClientChanged, st.ID, "registered", http.StatusCreated, answer}
+	return s.changed(x, c, err)
 }
 
 // describe writes the answer, below the URL that base gives.
 func describe(base string, r *clients.Registration, created time.Time, token string) *registrationAnswer {
-	answer := &registrationAnswer{IssuedAt: created.Unix(), Token: token, URI: base + pathRegister + "/" + url.PathEscape(r.ID)}
+	answer := &registrationAnswer{IssuedAt: created.Unix(), Token: token,
+		URI: base + pathRegister + "/" + url.PathEscape(r.ID)}
 	answer.Take(r, append(ownMembers(), "client_id"))
 	return answer
 }
@@ -105,8 +111,8 @@ func errRegistrationToken(x *exchange) *Error {
 		Description: "the registration access token is not that of this client"}
 }
 
-// registrationToken finds the client whose registration access token came (RFC 7592 §2.1). Unknown, deleted, another's and wrong are
-// answered alike.
+// registrationToken finds the client of a registration access token (RFC 7592 §2.1). Unknown and
+// deleted clients, another client's token and a wrong token are answered alike.
 func (s *Server) registrationToken(x *exchange) error {
 	refused := errRegistrationToken(x)
 	values := x.gin.Request.Header.Values("Authorization")
@@ -115,7 +121,8 @@ func (s *Server) registrationToken(x *exchange) error {
 	}
 	scheme, token, _ := strings.Cut(values[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		refused.Description = "send the registration access token as Authorization: Bearer, one space, the token"
+		refused.Description = "send the registration access token as Authorization: Bearer, one " +
+			"space, the token"
 		return refused
 	}
 	st, err := s.cfg.Manager.Redis.Load(x, x.gin.Param("id"))
@@ -157,14 +164,16 @@ func (s *Server) replaceRegistration(x *exchange) error {
 	if m.ID != x.stored.ID {
 		return refusal(codeInvalidRequest, "client_id is required and must be this client's (RFC 7592 §2.2)")
 	}
-	if m.ClientSecret != "" && !slices.ContainsFunc(x.stored.Secrets, func(e clients.Secret) bool { return e.Hash == clients.HashSecret(m.ClientSecret) }) {
+	isThis := func(e clients.Secret) bool { return e.Hash == clients.HashSecret(m.ClientSecret) }
+	if m.ClientSecret != "" && !slices.ContainsFunc(x.stored.Secrets, isThis) {
 		return refusal(codeInvalidRequest, "client_secret must be the one that was issued (RFC 7592 §2.2)")
 	}
 	d, err := s.cfg.Manager.ReplaceOwn(x, x.stored.ID, x.stored.Token, m.into)
 	if errors.Is(err, clients.ErrUnknown) {
 		return errRegistrationToken(x) // deleted, disabled or given another token meanwhile
 	}
-	c := change{event: audit.ClientChanged, client: x.stored.ID, detail: "replaced by its own token", status: http.StatusOK}
+	c := change{event: audit.ClientChanged, client: x.stored.ID, detail: "replaced by its own token",
+		status: http.StatusOK}
 	if d != nil {
 		c.answer = describe(base, &d.Registration, x.stored.CreatedAt, x.registrationToken)
 	}
@@ -177,5 +186,6 @@ func (s *Server) deleteRegistration(x *exchange) error {
 	if errors.Is(err, clients.ErrUnknown) && !errors.Is(err, clients.ErrNotConfirmed) {
 		err = nil // somebody else was faster
 	}
-	return s.changed(x, change{event: audit.ClientChanged, client: x.stored.ID, detail: "deleted by its own token"}, err)
+	c := change{event: audit.ClientChanged, client: x.stored.ID, detail: "deleted by its own token"}
+	return s.changed(x, c, err)
 }

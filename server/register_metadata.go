@@ -11,8 +11,8 @@ import (
 	"github.com/grantor-auth/grantor/scopes"
 )
 
-// ownMembers are what a client may say of itself (RFC 7591 §2). Whatever gives power beyond asking for ordinary scopes is
-// missing on purpose. Members that are not known are ignored, as §2 demands.
+// ownMembers are what a client may say of itself (RFC 7591 §2). Whatever gives power beyond ordinary
+// scopes is missing on purpose. Unknown members are ignored, as §2 demands.
 func ownMembers() []string {
 	return []string{"client_name", "token_endpoint_auth_method", "grant_types", "scope", "client_uri", "contacts",
 		"software_id", "software_version"}
@@ -36,7 +36,8 @@ func readMetadata(body []byte, update bool) (*clientMetadata, error) {
 	}
 	refused := []string{"introspect", "resource", "audience", "secrets", "default_scope", "software_statement"}
 	if update {
-		refused = append(refused, "registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
+		refused = append(refused, "registration_access_token", "registration_client_uri",
+			"client_secret_expires_at", "client_id_issued_at")
 	}
 	for _, name := range refused {
 		if _, there := all[name]; there {
@@ -62,14 +63,15 @@ func knownMetadata(all map[string]json.RawMessage) (*clientMetadata, error) {
 	return &m, json.Unmarshal(text, &m)
 }
 
-// check refuses what registration never gives: a scope with power over Grantor, and what widens what a client sees.
+// check refuses what registration never gives: reserved scopes, and what widens a client's view.
 func (m *clientMetadata) check() error {
 	switch m.Method {
 	case "":
 		m.Method = clients.MethodBasic // RFC 7591 §2
 	case clients.MethodBasic, clients.MethodPost:
 	default:
-		return refusal(codeInvalidMetadata, "token_endpoint_auth_method must be client_secret_basic or client_secret_post")
+		return refusal(codeInvalidMetadata,
+			"token_endpoint_auth_method must be client_secret_basic or client_secret_post")
 	}
 	if len(m.Grants) == 0 {
 		m.Grants = []string{clients.GrantClientCredentials}
@@ -93,7 +95,7 @@ func (m *clientMetadata) check() error {
 	return m.checkTexts()
 }
 
-// checkTexts bounds what people read.
+// checkTexts bounds the texts that humans read.
 func (m *clientMetadata) checkTexts() error {
 	total := 0
 	for _, text := range append([]string{m.Name, m.ClientURI, m.SoftwareID, m.SoftwareVersion}, m.Contacts...) {

@@ -8,8 +8,8 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// revoke ends a token of the client that asks (RFC 7009 §2). Whatever is not a live token of its own is answered
-// alike: 200 without effect. A store that cannot do it is an error, never 200.
+// revoke ends a token of the client that asks (RFC 7009 §2). Any other text is answered alike: 200
+// without effect. A store that cannot revoke is an error, never 200.
 func (s *Server) revoke(x *exchange) error {
 	text := x.form.Get("token")
 	if text == "" {

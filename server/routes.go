@@ -12,20 +12,23 @@ func (s *Server) routes() (*gin.Engine, error) {
 	g.HandleMethodNotAllowed = true
 	g.RedirectTrailingSlash = false // a redirect would repeat the POST (RFC 9700 §4.12)
 	g.RedirectFixedPath = false
-	g.UseRawPath = true                              // what is spelled with escapes is another path: a proxy's rules may not have seen it as ours
-	if err := g.SetTrustedProxies(nil); err != nil { // Gin's own reading of addresses is not used; see clientOf
+	g.UseRawPath = true // a path with escapes is another path: a proxy's rules may not take it for ours
+	// Gin's own reading of addresses is not used; see clientOf.
+	if err := g.SetTrustedProxies(nil); err != nil {
 		return nil, err
 	}
 	g.NoRoute(s.do("none", notFound))
 	g.NoMethod(s.do("none", methodNotAllowed))
 
 	g.POST(s.path+PathToken, s.do("token", s.formBody, s.authenticateClient, s.token))
-	g.POST(s.path+pathIntrospect, s.do("introspect", s.formBody, s.authenticateClient, confidentialOnly, s.introspect))
+	g.POST(s.path+pathIntrospect,
+		s.do("introspect", s.formBody, s.authenticateClient, confidentialOnly, s.introspect))
 	g.POST(s.path+pathRevoke, s.do("revoke", s.formBody, s.authenticateClient, s.revoke))
 	for _, name := range []string{"oauth-authorization-server", "openid-configuration"} {
-		get(g, "/.well-known/"+name+s.path, s.do("metadata", s.metadata)) // RFC 8414 §3.1: the issuer's path comes last
+		// RFC 8414 §3.1: the issuer's path comes last. OpenID Connect Discovery §4 puts it first.
+		get(g, "/.well-known/"+name+s.path, s.do("metadata", s.metadata))
 		if s.path != "" {
-			get(g, s.path+"/.well-known/"+name, s.do("metadata", s.metadata)) // where OpenID Connect Discovery §4 looks
+			get(g, s.path+"/.well-known/"+name, s.do("metadata", s.metadata))
 		}
 	}
 	if s.cfg.Keys != nil {
@@ -36,7 +39,8 @@ func (s *Server) routes() (*gin.Engine, error) {
 	return g, nil
 }
 
-// get serves GET, and HEAD as everywhere where GET is (RFC 9110 §9.1). Who writes the answer leaves the body out.
+// get serves GET, and HEAD with it (RFC 9110 §9.1). net/http leaves out the body of an answer to
+// HEAD.
 func get(g gin.IRoutes, path string, handlers ...gin.HandlerFunc) {
 	g.GET(path, handlers...)
 	g.HEAD(path, handlers...)
@@ -44,10 +48,12 @@ func get(g gin.IRoutes, path string, handlers ...gin.HandlerFunc) {
 
 func notFound(*exchange) error {
 	return &Error{Code: codeInvalidRequest, Status: http.StatusNotFound,
-		Description: "there is nothing at this path; /.well-known/oauth-authorization-server lists the endpoints"}
+		Description: "there is nothing at this path; /.well-known/oauth-authorization-server lists " +
+			"the endpoints"}
 }
 
 func methodNotAllowed(x *exchange) error { // Gin has set Allow (RFC 9110 §15.5.6)
 	return &Error{Code: codeInvalidRequest, Status: http.StatusMethodNotAllowed,
-		Description: "this endpoint does not take this method; the Allow header says which (RFC 6749 §3.2: POST)"}
+		Description: "this endpoint does not take this method; the Allow header says which (RFC 6749 " +
+			"§3.2: POST)"}
 }

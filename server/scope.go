@@ -43,19 +43,23 @@ func (s *Server) decideScope(x *exchange, text string) (scope string, ttl time.D
 func (s *Server) grantScope(c *clients.Client, asked scopes.Set) (scopes.Set, error) {
 	if asked.IsEmpty() {
 		if c.DefaultScope.IsEmpty() {
-			return scopes.Set{}, refusal(codeInvalidScope, "this client has no default scope: name the scopes that you want (RFC 6749 §3.3)")
+			return scopes.Set{}, refusal(codeInvalidScope,
+				"this client has no default scope: name the scopes that you want (RFC 6749 §3.3)")
 		}
 		asked = c.DefaultScope
 	}
 	for t := range asked.All() {
 		if !s.cfg.Catalogue.Has(t) || !s.cfg.Catalogue.Permits(c.Scope, t) {
-			return scopes.Set{}, refusal(codeInvalidScope, "%s does not exist or is not allowed to this client; names are case sensitive", named("the scope", t, "a scope that was asked for"))
+			return scopes.Set{}, refusal(codeInvalidScope,
+				"%s does not exist or is not allowed to this client; names are case sensitive",
+				named("the scope", t, "a scope that was asked for"))
 		}
 	}
 	return standsAlone(s.cfg.Catalogue.Expand(asked))
 }
 
-// named tells a client's developer which of many values is meant, where it holds nothing but what names are made of.
+// named names one of many values to the client's developer, if it holds only the characters of
+// names.
 func named(kind, text, otherwise string) string {
 	if text == "" || len(text) > 100 || strings.Trim(text, nameCharacters) != "" {
 		return otherwise
@@ -65,27 +69,34 @@ func named(kind, text, otherwise string) string {
 
 const nameCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:/._-~"
 
-// standsAlone refuses a token with power over Grantor and over an API: either could use it at the other
+// standsAlone refuses a token for both Grantor and an API: each could use the token at the other
 // (RFC 9700 §2.3).
 func standsAlone(granted scopes.Set) (scopes.Set, error) {
 	if reserved := granted.Filter(scopes.IsReserved); reserved.IsEmpty() || reserved.Len() == granted.Len() {
 		return granted, nil
 	}
-	return scopes.Set{}, refusal(codeInvalidScope, "scopes that begin with %s are asked for alone: their token is for the admin listener only, so ask for the others in a request of their own (RFC 9700 §2.3)", scopes.Reserved)
+	return scopes.Set{}, refusal(codeInvalidScope,
+		"scopes that begin with %s are asked for alone: their token is for the admin listener only, so ask "+
+			"for the others in a request of their own (RFC 9700 §2.3)", scopes.Reserved)
 }
 
-// fits refuses what no token can carry, before anything is issued: the bounds are those that every reader keeps.
+// fits refuses what no token can carry, before anything is issued. Every reader keeps the same
+// bounds.
 func fits(granted scopes.Set, audience []string) error {
 	if err := granted.CheckBounds(); err != nil {
-		return refusal(codeInvalidScope, "with all that they imply, the scopes that were asked for are too many for one token: %s", err)
+		return refusal(codeInvalidScope,
+			"with all that they imply, the scopes that were asked for are too many for one token: %s", err)
 	}
 	if err := clients.CheckAudience(audience); err != nil {
-		return refusal(codeInvalidTarget, "the scopes that were asked for belong to too many resources; narrow them by resource (RFC 8707 §2): %s", err)
+		return refusal(codeInvalidTarget,
+			"the scopes that were asked for belong to too many resources; narrow them by resource (RFC "+
+				"8707 §2): %s", err)
 	}
 	return nil
 }
 
-// AdminAudience is the aud of tokens with a grantor: scope, below the issuer: the admin listener demands it.
+// AdminAudience is the aud, below the issuer, of tokens with a grantor: scope. The admin listener
+// demands it.
 const AdminAudience = "/admin"
 
 // askedScope reads the scope of a request (RFC 6749 §3.3).
@@ -111,7 +122,9 @@ func (s *Server) resourcesOf(c *clients.Client, scope string) []string {
 
 // narrowToResources cuts granted scopes and audience to the resources that were asked for; without
 // any, the audience is all that the scopes give (RFC 8707 §2).
-func (s *Server) narrowToResources(c *clients.Client, granted scopes.Set, resources []string) (scopes.Set, []string, error) {
+func (s *Server) narrowToResources(
+	c *clients.Client, granted scopes.Set, resources []string,
+) (scopes.Set, []string, error) {
 	asked := slices.DeleteFunc(slices.Clone(resources), func(r string) bool { return r == "" })
 	for _, r := range asked {
 		if err := scopes.CheckResource(r); err != nil {
@@ -134,19 +147,24 @@ func (s *Server) narrowToResources(c *clients.Client, granted scopes.Set, resour
 	})
 	for _, r := range asked {
 		if !slices.Contains(audience, r) {
-			return scopes.Set{}, nil, refusal(codeInvalidTarget, "no scope of this request belongs to %s (RFC 8707 §2)", named("the resource", r, "a resource that was asked for"))
+			return scopes.Set{}, nil, refusal(codeInvalidTarget,
+				"no scope of this request belongs to %s (RFC 8707 §2)",
+				named("the resource", r, "a resource that was asked for"))
 		}
 	}
 	slices.Sort(audience)
 	return kept, audience, nil
 }
 
-// userScope cuts what the client may have to what the user may. Reserved scopes are never in a user's token.
+// userScope cuts a scope to what the user may have. Reserved scopes are never in a user's token.
 func (s *Server) userScope(u *users.User, granted scopes.Set) (scopes.Set, error) {
 	may := u.Rules(s.cfg.UserScope)
-	kept := granted.Filter(func(t string) bool { return !scopes.IsReserved(t) && s.cfg.Catalogue.Permits(may, t) })
+	kept := granted.Filter(func(t string) bool {
+		return !scopes.IsReserved(t) && s.cfg.Catalogue.Permits(may, t)
+	})
 	if kept.IsEmpty() && !granted.IsEmpty() {
-		return scopes.Set{}, refusal(codeInvalidScope, "this user may have none of the scopes that were asked for")
+		return scopes.Set{}, refusal(codeInvalidScope,
+			"this user may have none of the scopes that were asked for")
 	}
 	return kept, nil
 }

@@ -30,7 +30,8 @@ func (c sessionCache) of(t tokens.Token) (*tokens.Session, bool) {
 	return found, ok && found.Tag == t.Tag
 }
 
-// remember keeps what does not change. What changes is blanked: nobody shall take it for the present.
+// remember keeps what does not change. What changes is blanked, so that nobody takes it for the
+// present.
 func (c sessionCache) remember(f *tokens.Session) {
 	fixed := *f
 	fixed.UserEpoch, fixed.ClientEpoch, fixed.Generation, fixed.Address = tokens.Epoch{}, tokens.Epoch{}, 0, ""

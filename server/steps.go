@@ -56,13 +56,15 @@ func (s *Server) observe(c *gin.Context) {
 
 // begin gives a request its id and its exchange.
 func (s *Server) begin(c *gin.Context) *exchange {
-	x := &exchange{Context: c.Request.Context(), gin: c, fixed: s.fixed, id: newRequestID(), ipv6Prefix: s.cfg.IPv6Prefix}
+	x := &exchange{Context: c.Request.Context(), gin: c, fixed: s.fixed, id: newRequestID(),
+		ipv6Prefix: s.cfg.IPv6Prefix}
 	h := c.Writer.Header()
 	h["X-Request-Id"] = []string{x.id}
 	h["X-Content-Type-Options"] = x.fixed.noSniff
 	h["Referrer-Policy"] = x.fixed.noReferrer
-	// RFC 9112 §6.1: net/http believes the chunks and hides a Content-Length beside them, so after any chunked request
-	// the connection ends. On a stop: so that nobody sends the next request into a connection that is about to close.
+	// RFC 9112 §6.1: net/http hides a Content-Length beside chunks, so the connection ends after a
+	// chunked request. While draining: no client shall send its next request into a connection that
+	// is about to close.
 	if s.draining.Load() || len(c.Request.TransferEncoding) > 0 {
 		c.Header("Connection", "close")
 	}

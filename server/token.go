@@ -32,7 +32,8 @@ func (s *Server) grantAllowed(x *exchange) error {
 		return refusal(codeInvalidRequest, "grant_type is required (RFC 6749 §5.2)")
 	case !slices.Contains(s.grantTypes, x.grant):
 		x.grant = ""
-		return refusal(codeUnsupportedGrantType, "this grant type is not served here; grant_types_supported of the metadata lists those that are")
+		return refusal(codeUnsupportedGrantType,
+			"this grant type is not served here; grant_types_supported of the metadata lists those that are")
 	case x.client == nil:
 		return &Error{Code: codeInvalidClient, Reason: "no_client"}
 	case !x.client.MayUse(x.grant):

@@ -9,8 +9,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// startSpan begins the span of a request, below the caller's where a traceparent came (W3C Trace Context §3.2), and leaves in endSpan what
-// ends it. Spans name endpoint, client and reason; never a header, a body or a query.
+// startSpan begins the span of a request, below the caller's if a traceparent came (W3C Trace
+// Context §3.2). endSpan ends it. Spans name endpoint, client and reason; never a header, a body or
+// a query.
 func (s *Server) startSpan(x *exchange) {
 	if s.cfg.Tracer == nil {
 		return
@@ -18,7 +19,8 @@ func (s *Server) startSpan(x *exchange) {
 	r := x.gin.Request
 	parent := propagation.TraceContext{}.Extract(x.Context, propagation.HeaderCarrier(r.Header))
 	ctx, span := s.cfg.Tracer.Start(parent, r.Method+" "+x.gin.FullPath(), trace.WithSpanKind(trace.SpanKindServer),
-		trace.WithAttributes(attribute.String("http.request.method", r.Method), attribute.String("http.route", x.gin.FullPath()), attribute.String("grantor.request_id", x.id)))
+		trace.WithAttributes(attribute.String("http.request.method", r.Method),
+			attribute.String("http.route", x.gin.FullPath()), attribute.String("grantor.request_id", x.id)))
 	x.Context = ctx
 	x.endSpan = func() {
 		status := x.gin.Writer.Status()

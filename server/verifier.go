@@ -10,7 +10,7 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// Verifier returns the in-process verifier for routes that live beside the server in one program: it sees
+// Verifier returns the in-process verifier for routes beside the server in one program. It sees
 // every access token, as introspect = "any" does.
 func (s *Server) Verifier() middleware.Verifier {
 	return middleware.VerifierFunc(func(ctx context.Context, text string) (*middleware.Token, error) {
@@ -25,7 +25,7 @@ func (s *Server) Verifier() middleware.Verifier {
 		r := found.record
 		set, err := scopes.ParseGranted(r.Scope)
 		if err != nil {
-			return nil, fmt.Errorf("%w: scope: %v", tokens.ErrRecord, err) //nolint:errorlint // a stored mistake is none of the request
+			return nil, fmt.Errorf("%w: scope: %v", tokens.ErrRecord, err) //nolint:errorlint // not the request's
 		}
 		t := &middleware.Token{Subject: r.ClientID, SubjectType: "client", ClientID: r.ClientID, Scope: set, Audience: r.Audience,
 			Issuer: s.cfg.Issuer, ID: found.token.Name(), ExpiresAt: r.ExpiresAt(), IssuedAt: r.IssuedAt, NotBefore: r.IssuedAt}
