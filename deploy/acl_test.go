@@ -100,7 +100,7 @@ func TestACL(t *testing.T) {
 
 		wrap, err := keys.NewWrap("0123456789abcdefghijklmnopqrstuvwxyz")
 		require.NoError(t, err)
-		_, err = keys.Open(ctx, keys.Config{Store: keys.NewRedis(db, wrap), Algorithms: []keys.Algorithm{keys.ES256}, MaxTokenLife: time.Hour})
+		_, err = keys.Open(ctx, keys.Config{Store: keys.NewRedis(db, wrap), Algorithms: []keys.Algorithm{keys.ES256}, MaxTokenTTL: time.Hour})
 		require.NoError(t, err)
 
 		sink := audit.NewRedis(db)

@@ -33,7 +33,7 @@ func config(store keys.Store, algorithms ...keys.Algorithm) keys.Config {
 	if len(algorithms) == 0 {
 		algorithms = []keys.Algorithm{keys.EdDSA}
 	}
-	return keys.Config{Store: store, Algorithms: algorithms, MaxTokenLife: life}
+	return keys.Config{Store: store, Algorithms: algorithms, MaxTokenTTL: life}
 }
 
 func open(t testing.TB, cfg keys.Config) *keys.Ring {

@@ -8,18 +8,18 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// published is a JWKS that holds for a while.
+// published is a JWKS that is right for a while.
 type published struct {
 	revision    string
-	from, until time.Time // until zero: for good
+	from, until time.Time // until zero: no end
 	body        []byte
 	etag        string
 }
 
-// JWKS returns the JSON Web Key Set (RFC 7517 §5) and its entity tag, quotes included: the public halves of all keys that have signed or
-// will sign a token that may live, each with kid, use and alg. Nobody changes body.
+// JWKS returns the JSON Web Key Set (RFC 7517 §5) and its entity tag with quotes: the public halves of all
+// keys that have signed or will sign a token that has not expired. The caller must not change body.
 //
-// Verifiers may keep it for Config.PublishAhead and no longer; while Ready returns an error they should not keep it at all.
+// Verifiers may keep it for Config.PublishAhead. While Ready returns an error they should not keep it.
 func (r *Ring) JWKS() (body []byte, etag string) {
 	v := r.latest()
 	now := r.now(v)
@@ -47,7 +47,7 @@ func publish(v *view, now time.Time) *published {
 			p.until = k.Gone
 		}
 	}
-	p.body, _ = json.Marshal(set) // of keys that had a thumbprint, so they have a JWK
+	p.body, _ = json.Marshal(set) // cannot fail: the keys had a thumbprint
 	sum := sha256.Sum256(p.body)
 	p.etag = `"` + b64.EncodeToString(sum[:12]) + `"`
 	return p

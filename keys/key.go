@@ -16,17 +16,16 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Key is a private signing key and the times of its life, by the store's clock. A zero time is one that is not
-// planned yet.
+// Key is a private signing key and its times, by the store's clock. A zero time is not planned yet.
 type Key struct {
 	ID        string // RFC 7638 thumbprint by SHA-256, base64url
 	Algorithm Algorithm
 	Private   crypto.Signer
 	Created   time.Time // and published
 	From      time.Time // first use
-	Until     time.Time // last use: the first of its successor
-	Gone      time.Time // neither published nor accepted from here on
-	Fixed     bool      // From was asked for by an operator, and no schedule changes it
+	Until     time.Time // last use: the first use of the next key
+	Gone      time.Time // neither published nor accepted from then on
+	Fixed     bool      // an operator chose From: no schedule changes it
 }
 
 // String names the key and says nothing else.
@@ -41,7 +40,7 @@ func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 // used says whether the key's use has begun.
 func (k *Key) used(now time.Time) bool { return !k.From.IsZero() && !now.Before(k.From) }
 
-// current says whether it is the key to sign with.
+// current says whether the key signs now.
 func (k *Key) current(now time.Time) bool {
 	return k.used(now) && (k.Until.IsZero() || now.Before(k.Until)) && !k.gone(now)
 }
@@ -58,13 +57,13 @@ func (k *Key) state(now time.Time) string {
 	return "retired"
 }
 
-// same says whether two have the same life.
+// same says whether two keys have the same times.
 func (k *Key) same(o *Key) bool {
 	return k.ID == o.ID && k.Fixed == o.Fixed &&
 		k.Created.Equal(o.Created) && k.From.Equal(o.From) && k.Until.Equal(o.Until) && k.Gone.Equal(o.Gone)
 }
 
-// RSA keys have 2048 bits or more (RFC 7518 §3.3), and few enough to be quick.
+// RSA keys have 2048 bits or more (RFC 7518 §3.3), and not so many that signing is slow.
 const (
 	rsaBits    = 2048
 	maxRSABits = 8192
@@ -72,14 +71,14 @@ const (
 
 // generate makes a key that has no times yet.
 func generate(alg Algorithm) (Key, error) {
-	private, err := draw(alg)
+	private, err := generatePrivate(alg)
 	if err != nil {
 		return Key{}, err
 	}
 	return newKey(private)
 }
 
-func draw(alg Algorithm) (crypto.Signer, error) {
+func generatePrivate(alg Algorithm) (crypto.Signer, error) {
 	switch alg {
 	case ES256:
 		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -92,7 +91,7 @@ func draw(alg Algorithm) (crypto.Signer, error) {
 	return nil, fmt.Errorf("keys: no key can be made for %q", string(alg))
 }
 
-// newKey gives a private key its name and the one algorithm that it is for (RFC 8725 §3.1).
+// newKey gives a private key its id and its one algorithm (RFC 8725 §3.1).
 func newKey(private crypto.Signer) (Key, error) {
 	alg, err := algorithmOf(private)
 	if err != nil {
@@ -106,7 +105,7 @@ func newKey(private crypto.Signer) (Key, error) {
 	return Key{ID: base64.RawURLEncoding.EncodeToString(sum), Algorithm: alg, Private: private}, nil
 }
 
-// idLength is that of every key's id: SHA-256 in base64url.
+// idLength is the length of every key's id: SHA-256 in base64url.
 const idLength = 43
 
 func algorithmOf(private crypto.Signer) (Algorithm, error) {
@@ -127,7 +126,7 @@ func algorithmOf(private crypto.Signer) (Algorithm, error) {
 	return "", errors.New("a key of a kind that signs none of ES256, EdDSA and RS256")
 }
 
-// public returns the JWK that verifiers see.
+// public returns the JWK for verifiers.
 func (k *Key) public() jose.JSONWebKey {
 	return jose.JSONWebKey{Key: k.Private.Public(), KeyID: k.ID, Algorithm: string(k.Algorithm), Use: "sig"}
 }

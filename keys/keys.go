@@ -1,22 +1,22 @@
-// Package keys has the signing keys of JWT access tokens (RFC 9068): who makes them, who may use which and
-// when, and what verifiers are told of them (RFC 7517).
+// Package keys owns the signing keys of JWT access tokens (RFC 9068): it makes them, says which key signs
+// and when, and publishes them to verifiers (RFC 7517).
 //
-//	ring, err := keys.Open(ctx, keys.Config{Store: keys.NewRedis(db, wrap), Algorithms: …, MaxTokenLife: …})
+//	ring, err := keys.Open(ctx, keys.Config{Store: keys.NewRedis(db, wrap), Algorithms: …, MaxTokenTTL: …})
 //	go ring.Run(ctx)                                // follows the store, rotates on schedule
 //	token, err := ring.Sign(keys.ES256, "at+jwt", claims)
-//	claims, err := ring.Verify(token, "at+jwt")     // ErrNotOurs: we did not sign it, or not with a key that counts now
+//	claims, err := ring.Verify(token, "at+jwt")     // ErrNotOurs: no key of ours, or none that counts now
 //	body, etag := ring.JWKS()
 //
-// The life of a key is written down as absolute times when it begins, so nothing needs to happen at the moment of a
-// rotation, and all nodes switch together:
+// The times of a key are absolute and written down when it is made. So nothing needs to happen at the
+// moment of a rotation, and all nodes switch together. The states of a key:
 //
-//	next     published, not used yet: for PublishAhead at least, so that every verifier's copy of the JWKS has it
+//	next     published, not used yet, for PublishAhead at least: every verifier's copy of the JWKS has it
 //	current  signs
-//	retired  signs no more; published and accepted until the last token that it signed is dead
+//	retired  signs no more; published and accepted until the last token that it signed has expired
 //	gone     not published, not accepted
 //
-// The times are made and read by the store's clock (Redis's TIME); a node's own clock only measures how long ago it
-// asked. What the package does not know: claims, and whether a token was revoked.
+// The times are made and read by the store's clock (Redis's TIME). A node's own clock only measures how
+// long ago it asked. The package knows neither claims nor whether a token was revoked.
 package keys
 
 import (
@@ -46,15 +46,15 @@ type Config struct {
 	Store        Store
 	Algorithms   []Algorithm      // all that are used here; at least one
 	RotateEvery  time.Duration    // 0: only by Rotate; else longer than PublishAhead by more than half a minute
-	PublishAhead time.Duration    // max-age of the JWKS, which verifiers may keep so long; 0: DefaultPublishAhead
-	MaxTokenLife time.Duration    // the longest life of a token
-	Log          *slog.Logger     // nil: nobody is told
-	Rotated      func(Rotation)   // is told by the leading node of each key that begins to sign; nil: nobody is told
-	Now          func() time.Time // measures time between two looks at the store, and is the clock where it has none; nil: time.Now
+	PublishAhead time.Duration    // max-age of the JWKS; 0: DefaultPublishAhead
+	MaxTokenTTL  time.Duration    // the longest TTL of a token
+	Log          *slog.Logger     // nil: no log
+	Rotated      func(Activation) // called on the leading node for each key that begins to sign; may be nil
+	Now          func() time.Time // measures time between reads, and is the clock of a store without one; nil: time.Now
 }
 
-// Rotation is a key that takes the place of another.
-type Rotation struct {
+// Activation is a key that begins to sign in the place of another.
+type Activation struct {
 	KeyID     string
 	Algorithm Algorithm
 	From      time.Time // when it began to sign
@@ -65,24 +65,24 @@ type Rotation struct {
 const DefaultPublishAhead = 5 * time.Minute
 
 const (
-	pollEvery  = 2 * time.Second  // how often a node looks at the store
-	staleAfter = 30 * time.Second // a node that could not look for so long neither signs nor accepts
-	leaseLife  = 15 * time.Second // when another node takes over from a leader that is silent
+	pollEvery  = 2 * time.Second  // how often a node reads the store
+	staleAfter = 30 * time.Second // after so long without the store a node neither signs nor accepts
+	leaseTTL   = 15 * time.Second // after it another node takes over from a silent leader
 	skew       = time.Minute      // how far a verifier's clock may be off
 )
 
 // Errors.
 var (
-	// ErrNotOurs: no key that counts now has signed this text, or it is not of the types asked for.
+	// ErrNotOurs: no key that counts now has signed this text, or it is of another type.
 	ErrNotOurs = errors.New("not a token of ours")
-	// ErrUnconfirmed: the store has not answered for too long. It is no "no".
+	// ErrUnconfirmed: the store has not answered for too long. This is no "no".
 	ErrUnconfirmed = errors.New("the signing keys could not be confirmed for too long")
-	// ErrOvertaken: others have changed the keys meanwhile.
+	// ErrOvertaken: another node changed the keys meanwhile.
 	ErrOvertaken = errors.New("others keep changing the signing keys; try again")
-	// ErrEncryptionKey: the stored keys do not open.
+	// ErrEncryptionKey: the stored keys do not decrypt.
 	ErrEncryptionKey = errors.New("[keys] encryption_key does not open the stored signing keys: they were wrapped under another one; " +
 		"put that one into previous_encryption_keys")
-	// ErrRecord: what is stored is nothing that this version can read.
+	// ErrRecord: this version cannot read what is stored.
 	ErrRecord = errors.New("unreadable signing keys")
 )
 
@@ -94,7 +94,7 @@ func (c Config) withDefaults() Config {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Rotated == nil {
-		c.Rotated = func(Rotation) {}
+		c.Rotated = func(Activation) {}
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -112,8 +112,8 @@ func (c Config) validate() error {
 		}
 	}
 	switch {
-	case c.MaxTokenLife <= 0:
-		return errors.New("keys: the longest life of a token must be given")
+	case c.MaxTokenTTL <= 0:
+		return errors.New("keys: the longest TTL of a token must be given")
 	case c.PublishAhead < 0 || c.RotateEvery < 0:
 		return errors.New("keys: rotate_every and the JWKS max-age must not be negative")
 	case c.RotateEvery != 0 && c.RotateEvery <= c.schedule().ahead:
@@ -127,11 +127,11 @@ func (c Config) schedule() schedule {
 		algorithms: c.Algorithms,
 		every:      c.RotateEvery,
 		ahead:      c.PublishAhead + staleAfter,
-		after:      c.MaxTokenLife + skew + staleAfter, // a node may sign with the old key for staleAfter more
+		after:      c.MaxTokenTTL + skew + staleAfter, // a node may sign with the old key for staleAfter more
 	}
 }
 
-// clock returns the time by which a state is judged: the store's, or the node's where the store has none.
+// clock returns the store's time, or the node's where the store has no clock.
 func (c Config) clock(s State) time.Time {
 	if s.Time.IsZero() {
 		return c.Now()
@@ -139,7 +139,7 @@ func (c Config) clock(s State) time.Time {
 	return s.Time
 }
 
-// Info is what may be said of a key.
+// Info is what is public about a key.
 type Info struct {
 	KeyID          string     `json:"kid"` // RFC 7638, SHA-256
 	Algorithm      Algorithm  `json:"alg"`
@@ -150,7 +150,7 @@ type Info struct {
 	PublishedUntil *time.Time `json:"published_until,omitempty"` // nil: not planned
 }
 
-// List says what keys a store has, by its clock. It reads only.
+// List returns the keys of a store, by its clock. It only reads.
 func List(ctx context.Context, store Store) ([]Info, error) {
 	s, err := store.Load(ctx)
 	if err != nil {

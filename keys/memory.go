@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Memory is the store of one process: its keys end with it.
+// Memory is the store of one process. Its keys are lost at exit.
 type Memory struct {
 	mu     sync.Mutex
 	state  State

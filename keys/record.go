@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// record is what Redis keeps of a ring, as JSON.
-type record struct {
+// storedRing is what Redis holds of a ring, as JSON.
+type storedRing struct {
 	Version int          `json:"v"`
 	Keys    []wrappedKey `json:"keys"`
 }
 
-const recordVersion = 1
+const ringVersion = 1
 
 // wrappedKey is a Key whose private half is wrapped PKCS #8. Times are milliseconds since 1970; 0: not planned.
 type wrappedKey struct {
@@ -30,21 +30,21 @@ type wrappedKey struct {
 
 // encode writes keys under the newest encryption key.
 func (w *Wrap) encode(keys []Key) ([]byte, error) {
-	r := record{Version: recordVersion}
+	r := storedRing{Version: ringVersion}
 	for _, k := range keys {
 		secret, err := x509.MarshalPKCS8PrivateKey(k.Private)
 		if err != nil {
 			return nil, fmt.Errorf("%s cannot be written as PKCS #8: %w", k, err)
 		}
-		r.Keys = append(r.Keys, wrappedKey{k.ID, k.Algorithm, milli(k.Created), milli(k.From), milli(k.Until), milli(k.Gone), k.Fixed,
-			w.close(secret, boundTo(&k))})
+		r.Keys = append(r.Keys, wrappedKey{k.ID, k.Algorithm,
+			milli(k.Created), milli(k.From), milli(k.Until), milli(k.Gone), k.Fixed, w.close(secret, boundTo(&k))})
 	}
 	return json.Marshal(r)
 }
 
-func decodeRecord(text []byte) (*record, error) {
-	var r record
-	if err := json.Unmarshal(text, &r); err != nil || r.Version != recordVersion {
+func decodeRing(text []byte) (*storedRing, error) {
+	var r storedRing
+	if err := json.Unmarshal(text, &r); err != nil || r.Version != ringVersion {
 		return nil, fmt.Errorf("%w: version %d", ErrRecord, r.Version)
 	}
 	return &r, nil
@@ -52,10 +52,11 @@ func decodeRecord(text []byte) (*record, error) {
 
 // key is everything but the private half.
 func (k *wrappedKey) key() Key {
-	return Key{ID: k.ID, Algorithm: k.Algorithm, Created: moment(k.Created), From: moment(k.From), Until: moment(k.Until), Gone: moment(k.Gone), Fixed: k.Fixed}
+	return Key{ID: k.ID, Algorithm: k.Algorithm, Fixed: k.Fixed,
+		Created: moment(k.Created), From: moment(k.From), Until: moment(k.Until), Gone: moment(k.Gone)}
 }
 
-// open reads the private half, which must be the one of this name.
+// openKey decrypts the private half, which must have this id.
 func (w *Wrap) openKey(k *wrappedKey) (out Key, newest bool, err error) {
 	out = k.key()
 	secret, newest, err := w.open(k.Private, boundTo(&out))

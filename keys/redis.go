@@ -12,31 +12,31 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
-// Redis keeps the keys of all nodes: one hash with the wrapped keys and their revision, and a lease that names the
-// leader.
+// Redis is the store of all nodes: one hash with the wrapped keys and their revision, and a lease that
+// names the leader.
 type Redis struct {
 	db   *redisdb.DB
 	wrap *Wrap
 
-	mu    sync.Mutex
-	last  State // without its time
-	blind bool  // it holds keys that do not open but are known from before
+	mu         sync.Mutex
+	last       State // without Time
+	keyMissing bool  // keys in it do not decrypt, but are known from before
 }
 
-// NewRedis returns the store in an open Redis, which stays the caller's to close.
+// NewRedis returns the store in an open Redis. The caller closes db.
 func NewRedis(db *redisdb.DB, wrap *Wrap) *Redis { return &Redis{db: db, wrap: wrap} }
 
 const (
 	ringKey   = "keys:{signing}:ring"
 	leaderKey = "keys:{signing}:leader"
-	ringLife  = 400 * 24 * time.Hour // unused; each use begins it anew, to the day
+	ringTTL   = 400 * 24 * time.Hour // each use extends it, to the day
 	day       = 24 * time.Hour
 )
 
 // The scripts. Each may be executed twice.
 var (
-	// load: KEYS ring. ARGV the revision that the caller has, the ring's life in ms, and what is short of it by a day. It
-	// returns Redis's time, the revision, and the record unless the caller has it.
+	// load: KEYS ring. ARGV the caller's revision, the ring's TTL in ms, and that TTL less a day. It returns
+	// Redis's time, the revision, and the record unless the caller has it.
 	load = redisdb.NewScript(`
 local t = redis.call('TIME')
 local held = redis.call('HMGET', KEYS[1], 'revision', 'record')
@@ -45,7 +45,8 @@ if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KE
 if held[1] == ARGV[1] then return {t[1], t[2], held[1], ''} end
 return {t[1], t[2], held[1], held[2]}`)
 
-	// swap: KEYS ring. ARGV the revision that must be there ('' for none), the new one, the record, the ring's life in ms.
+	// swap: KEYS ring. ARGV the revision that must be there ('' for none), the new one, the record, the TTL in
+	// ms.
 	swap = redisdb.NewScript(`
 local held = redis.call('HGET', KEYS[1], 'revision') or ''
 if held == ARGV[2] then return 1 end
@@ -54,7 +55,7 @@ redis.call('HSET', KEYS[1], 'revision', ARGV[2], 'record', ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1`)
 
-	// lease: KEYS leader. ARGV holder, life in ms.
+	// lease: KEYS leader. ARGV holder, TTL in ms.
 	lease = redisdb.NewScript(`
 local held = redis.call('GET', KEYS[1])
 if held and held ~= ARGV[1] then return 0 end
@@ -62,12 +63,12 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`)
 )
 
-// Load implements Store. What it has read it does not read again, and a key that it has opened stays known while Redis lists it, so
-// that a node runs on while others wrap the keys under a new encryption key.
+// Load implements Store. It reads the record only if its revision is new. A key that was decrypted stays
+// known while Redis lists it: a node goes on while others wrap the keys under a new encryption key.
 func (r *Redis) Load(ctx context.Context) (State, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	v, err := r.db.Eval(ctx, load, []string{ringKey}, r.last.Revision, ringLife.Milliseconds(), (ringLife - day).Milliseconds())
+	v, err := r.db.Eval(ctx, load, []string{ringKey}, r.last.Revision, ringTTL.Milliseconds(), (ringTTL - day).Milliseconds())
 	if err != nil {
 		return State{}, err
 	}
@@ -103,21 +104,21 @@ func readAnswer(v any) (now time.Time, revision, text string, err error) {
 	return time.Unix(seconds, micros*1000).UTC(), parts[2], parts[3], nil
 }
 
-// read opens a record that was not read before.
+// read decrypts a record of a new revision.
 func (r *Redis) read(revision, text string) error {
 	if revision == "" {
-		r.last, r.blind = State{}, false
+		r.last, r.keyMissing = State{}, false
 		return nil
 	}
-	rec, err := decodeRecord([]byte(text))
+	rec, err := decodeRing([]byte(text))
 	if err != nil {
 		return err
 	}
-	next, blind := State{Revision: revision}, false
+	next, missing := State{Revision: revision}, false
 	for i := range rec.Keys {
 		k, newest, err := r.wrap.openKey(&rec.Keys[i])
 		if before := r.known(rec.Keys[i].ID); errors.Is(err, ErrEncryptionKey) && before != nil {
-			k, err, blind = rec.Keys[i].key(), nil, true
+			k, err, missing = rec.Keys[i].key(), nil, true
 			k.Private = before.Private
 		}
 		if err != nil {
@@ -125,8 +126,8 @@ func (r *Redis) read(revision, text string) error {
 		}
 		next.Keys, next.Outdated = append(next.Keys, k), next.Outdated || !newest
 	}
-	next.Outdated = next.Outdated && !blind
-	r.last, r.blind = next, blind
+	next.Outdated = next.Outdated && !missing
+	r.last, r.keyMissing = next, missing
 	return nil
 }
 
@@ -141,30 +142,30 @@ func (r *Redis) known(id string) *Key {
 
 // Swap implements Store, and writes every key under the newest encryption key.
 func (r *Redis) Swap(ctx context.Context, revision string, keys []Key) error {
-	if r.isBlind() {
+	if r.isKeyMissing() {
 		return ErrEncryptionKey
 	}
 	text, err := r.wrap.encode(keys)
 	if err != nil {
 		return err
 	}
-	v, err := r.db.EvalDurable(ctx, swap, []string{ringKey}, revision, rand.Text(), text, ringLife.Milliseconds())
-	if v == int64(0) { // the verdict first: it holds whether replicas confirm it or not
+	v, err := r.db.EvalDurable(ctx, swap, []string{ringKey}, revision, rand.Text(), text, ringTTL.Milliseconds())
+	if v == int64(0) { // this holds whether replicas confirm it or not
 		return ErrOvertaken
 	}
 	return err
 }
 
-// isBlind says whether this node lacks the encryption key of the others: it must not write, nor lead.
-func (r *Redis) isBlind() bool {
+// isKeyMissing says whether this node lacks the encryption key of the others: it must neither write nor lead.
+func (r *Redis) isKeyMissing() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.blind
+	return r.keyMissing
 }
 
 // Lease implements Store.
 func (r *Redis) Lease(ctx context.Context, holder string, ttl time.Duration) (bool, error) {
-	if r.isBlind() {
+	if r.isKeyMissing() {
 		return false, nil
 	}
 	v, err := r.db.Eval(ctx, lease, []string{leaderKey}, holder, ttl.Milliseconds())

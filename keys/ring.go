@@ -10,30 +10,31 @@ import (
 	"time"
 )
 
-// Ring is the keys as one node knows them. It may be used by any number of goroutines.
+// Ring is the keys as one node knows them. Any number of goroutines may use it.
 type Ring struct {
 	cfg  Config
 	name string // as a leader
 	view atomic.Pointer[view]
 	jwks atomic.Pointer[published]
 
-	looks  atomic.Int64 // how many looks at the store have begun
-	mu     sync.Mutex   // one at a time
-	failed error        // how the last one ended
-	asked  time.Time    // when a request last caused one, by the node's clock
+	begun  atomic.Int64 // reads of the store that have begun
+	mu     sync.Mutex   // one read at a time; guards what follows
+	failed error        // result of the last read
+	asked  time.Time    // when a request last caused a read, by the node's clock
 }
 
 // view is what the store had at one moment.
 type view struct {
 	revision string
-	keys     []*signer // in the order of their making
+	keys     []*signer // in the order of creation
 	byID     map[string]*signer
 	then     time.Time // by the store's clock
 	seen     time.Time // the same moment by the node's
 }
 
-// Open opens the ring, and makes the first keys if an algorithm has none: of many nodes that do so at one moment, one
-// does. It fails if the store does not answer, its keys do not open, or it is read only and an algorithm has no key.
+// Open opens the ring, and makes the first keys where an algorithm has none: of many nodes that do so at
+// once, one succeeds. It fails if the store does not answer, if keys do not decrypt, or if an algorithm
+// has no key and the store is read only.
 func Open(ctx context.Context, cfg Config) (*Ring, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
@@ -53,8 +54,8 @@ func Open(ctx context.Context, cfg Config) (*Ring, error) {
 	return r, nil
 }
 
-// Ready returns nil while the ring can sign and verify: it has a key to sign with for every algorithm, and the
-// store confirmed them in the last half minute. While it returns an error nobody should keep a copy of the JWKS.
+// Ready returns nil while the ring can sign and verify: every algorithm has a current key, and the store
+// confirmed the keys in the last half minute. Else nobody should keep a copy of the JWKS.
 func (r *Ring) Ready() error {
 	v, err := r.confirmed()
 	if err != nil {
@@ -73,7 +74,7 @@ func (r *Ring) complete(v *view) error {
 	return nil
 }
 
-// List says what keys there are.
+// List returns what is public about the keys.
 func (r *Ring) List() []Info {
 	v := r.latest()
 	keys := make([]Key, len(v.keys))
@@ -83,10 +84,10 @@ func (r *Ring) List() []Info {
 	return list(keys, r.now(v))
 }
 
-// now is the store's time: what it said, and what has passed since.
+// now is the store's time: what it returned last, and what has passed since.
 func (r *Ring) now(v *view) time.Time { return v.then.Add(r.cfg.Now().Sub(v.seen)) }
 
-// confirmed returns the view if it is young enough, and asks the store if it is not.
+// confirmed returns the view if it is fresh, and reads the store if it is not.
 func (r *Ring) confirmed() (*view, error) {
 	if v := r.view.Load(); r.fresh(v) {
 		return v, nil
@@ -98,7 +99,7 @@ func (r *Ring) confirmed() (*view, error) {
 	return nil, unconfirmed(err)
 }
 
-// latest is the view that is confirmed, or else the last one that was.
+// latest returns the confirmed view, or else the last one that was confirmed.
 func (r *Ring) latest() *view {
 	if v, err := r.confirmed(); err == nil {
 		return v
@@ -118,38 +119,38 @@ func (r *Ring) fresh(v *view) bool {
 	return age < staleAfter && age > -staleAfter
 }
 
-// lookPause bounds how often requests make a node look at the store.
+// lookPause bounds how often requests cause a read of the store.
 const lookPause = 100 * time.Millisecond
 
-// look refreshes the view on behalf of a request, unless one did so just now, or another look began while this one
-// waited.
+// look refreshes the view for a request, unless a request caused a read just now, or another read began
+// while this one waited.
 func (r *Ring) look() error {
-	begun, looks := r.cfg.Now(), r.looks.Load()
+	now, begun := r.cfg.Now(), r.begun.Load()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	pause := begun.Sub(r.asked)
-	if r.looks.Load() > looks || pause < lookPause && pause > -lookPause {
+	pause := now.Sub(r.asked)
+	if r.begun.Load() > begun || pause < lookPause && pause > -lookPause {
 		return r.failed
 	}
-	r.asked = begun
+	r.asked = now
 	ctx, cancel := context.WithTimeout(context.Background(), pollEvery)
 	defer cancel()
 	return r.load(ctx)
 }
 
-// Follow looks at the store at once. A store that lost its keys gets those of this node.
+// Follow reads the store at once. A store that lost its keys gets those of this node.
 func (r *Ring) Follow(ctx context.Context) error { return r.refresh(ctx) }
 
-// refresh looks at the store.
+// refresh reads the store.
 func (r *Ring) refresh(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.load(ctx)
 }
 
-// load is refresh for who holds mu.
+// load reads the store. mu must be held.
 func (r *Ring) load(ctx context.Context) error {
-	r.looks.Add(1)
+	r.begun.Add(1)
 	old := r.view.Load()
 	s, err := r.cfg.Store.Load(ctx)
 	if err == nil && s.Revision == "" && old != nil && old.revision != "" {
@@ -168,14 +169,14 @@ func (r *Ring) load(ctx context.Context) error {
 		v.keys, v.byID = old.keys, old.byID
 	} else {
 		v.fill(s.Keys, old)
-		r.tell(old, v)
+		r.logChanges(old, v)
 	}
 	r.view.Store(v)
 	return nil
 }
 
-// restore gives a store that came back empty the keys that this node knows: tokens that it signs meanwhile stay good on every node, and
-// verifiers need no other JWKS. Of many nodes the first decides. One that may not write leaves the store as it is.
+// restore gives a store that lost its data the keys of this node: its tokens stay good on every node, and
+// verifiers need no other JWKS. Of many nodes the first decides. A node that may not write does nothing.
 func (r *Ring) restore(ctx context.Context, empty State, old *view) (State, error) {
 	held := make([]Key, len(old.keys))
 	for i, k := range old.keys {
@@ -192,20 +193,20 @@ func (r *Ring) restore(ctx context.Context, empty State, old *view) (State, erro
 	return r.cfg.Store.Load(ctx)
 }
 
-// fill takes the keys of a state over; what was prepared for one that was known before stays.
+// fill takes over the keys of a state, and keeps what was prepared for a known key.
 func (v *view) fill(keys []Key, old *view) {
 	v.byID = make(map[string]*signer, len(keys))
 	for _, k := range keys {
-		s := &signer{Key: k, headers: new(headers)}
+		s := &signer{Key: k, cache: new(headerCache)}
 		if old != nil && old.byID[k.ID] != nil {
-			s.Private, s.headers = old.byID[k.ID].Private, old.byID[k.ID].headers
+			s.Private, s.cache = old.byID[k.ID].Private, old.byID[k.ID].cache
 		}
 		v.keys, v.byID[k.ID] = append(v.keys, s), s
 	}
 }
 
-// tell logs what has changed.
-func (r *Ring) tell(old, v *view) {
+// logChanges logs which keys came and went.
+func (r *Ring) logChanges(old, v *view) {
 	if old == nil {
 		return
 	}
@@ -221,7 +222,7 @@ func (r *Ring) tell(old, v *view) {
 	}
 }
 
-// current returns the key to sign with, or nil.
+// current returns the key that signs now, or nil.
 func (v *view) current(alg Algorithm, now time.Time) (found *signer) {
 	for _, k := range v.keys {
 		if k.Algorithm == alg && k.current(now) && (found == nil || k.From.After(found.From)) {

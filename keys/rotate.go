@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Rotate has every algorithm's next key used as soon as every verifier can know it: at once, unless it was published just
-// before; List says when. With compromised it drops all keys that there are, used or not, for they lay in one place: no token that
-// they signed is accepted any more, and new ones sign at once, which verifiers must fetch first.
+// Rotate makes every algorithm's next key sign as soon as every verifier can know it: at once, unless it
+// was published just before. With compromised it removes all keys: tokens that they signed are accepted
+// no more, and new keys sign at once, which verifiers must fetch first.
 //
-// It says whether that changed anything: a rotation that is under way is not begun again. With
-// ErrNotDurable of redisdb it did.
-// It needs the store alone, so a process that serves nothing can call it; nodes follow within seconds. cfg.Store is not looked at.
+// It reports whether that changed anything: a rotation that is under way is not begun again. With
+// ErrNotDurable of redisdb it did. It needs only the store, and ignores cfg.Store: a process that serves
+// nothing can call it, and nodes follow within seconds.
 func Rotate(ctx context.Context, store Store, cfg Config, compromised bool) (changed bool, err error) {
 	cfg = cfg.withDefaults()
 	cfg.Store = store
@@ -28,7 +28,7 @@ func Rotate(ctx context.Context, store Store, cfg Config, compromised bool) (cha
 	})
 }
 
-// Rotate is the function Rotate for the ring's store; the ring itself follows at once.
+// Rotate calls the function Rotate for the ring's store. The ring itself follows at once.
 func (r *Ring) Rotate(ctx context.Context, compromised bool) error {
 	_, err := Rotate(ctx, r.cfg.Store, r.cfg, compromised)
 	return errors.Join(err, r.refresh(ctx))
@@ -41,7 +41,7 @@ func maintain(ctx context.Context, cfg Config) (changed bool, err error) {
 	})
 }
 
-// begin makes the first keys where an algorithm has none to sign with.
+// begin makes the first keys where an algorithm has no current key.
 func begin(ctx context.Context, cfg Config) error {
 	s := cfg.schedule()
 	_, err := change(ctx, cfg, func(held State, now time.Time, from *supply) []Key {
@@ -53,11 +53,11 @@ func begin(ctx context.Context, cfg Config) error {
 	return err
 }
 
-// changeTries bounds the repetitions of a change that others overtake.
+// changeTries bounds the repetitions of a change that other nodes overtake.
 const changeTries = 64
 
-// change edits the keys by compare-and-swap and says whether it had to. Fresh keys are made before the store is asked for the
-// time that dates them.
+// change edits the keys by compare-and-swap, and reports whether it had to. New keys are made before the
+// store is asked for the time that dates them.
 func change(ctx context.Context, cfg Config, edit func(State, time.Time, *supply) []Key) (changed bool, err error) {
 	var from supply
 	for range changeTries {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Run follows the store until ctx ends, so that all nodes agree, and carries out the schedule while this node
-// leads.
+// Run reads the store until ctx ends, so that all nodes agree, and carries out the schedule while this
+// node leads.
 func (r *Ring) Run(ctx context.Context) {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
@@ -33,27 +33,27 @@ func (r *Ring) report(ctx context.Context, healthy bool, err error) bool {
 	return err == nil
 }
 
-// round looks at the store, and at what there is to do if this node leads.
+// round reads the store, and does what is due if this node leads.
 func (r *Ring) round(ctx context.Context, known *succession) error {
 	if err := r.refresh(ctx); err != nil {
 		return err
 	}
-	leads, err := r.cfg.Store.Lease(ctx, r.name, leaseLife)
-	known.look(r, leads && err == nil)
+	leads, err := r.cfg.Store.Lease(ctx, r.name, leaseTTL)
+	known.observe(r, leads && err == nil)
 	if err != nil || !leads {
 		return err
 	}
 	changed, err := maintain(ctx, r.cfg)
 	switch {
 	case errors.Is(err, ErrOvertaken):
-		return nil // somebody else did it, or will
+		return nil // another node did it
 	case err != nil || !changed:
 		return err
 	}
 	return r.refresh(ctx)
 }
 
-// succession is which key signs for each algorithm, and when each key was to begin as it was first seen.
+// succession is which key signs for each algorithm, and the first use of each key as first planned.
 type succession struct {
 	current map[Algorithm]string
 	planned map[string]time.Time
@@ -61,20 +61,20 @@ type succession struct {
 
 func newSuccession(r *Ring) *succession {
 	s := &succession{map[Algorithm]string{}, map[string]time.Time{}}
-	s.look(r, false)
+	s.observe(r, false)
 	return s
 }
 
-// look notes what signs now, and has the leader tell of what has changed.
-func (s *succession) look(r *Ring, tell bool) {
+// observe notes which keys sign now. On the leader it reports those that are new.
+func (s *succession) observe(r *Ring, report bool) {
 	v := r.view.Load()
 	for _, alg := range r.cfg.Algorithms {
 		k := v.current(alg, r.now(v))
 		if k == nil || s.current[alg] == k.ID {
 			continue
 		}
-		if s.current[alg] = k.ID; tell {
-			r.cfg.Rotated(Rotation{k.ID, alg, k.From, s.planned[k.ID].Equal(k.From)})
+		if s.current[alg] = k.ID; report {
+			r.cfg.Rotated(Activation{k.ID, alg, k.From, s.planned[k.ID].Equal(k.From)})
 		}
 	}
 	for _, k := range v.keys {

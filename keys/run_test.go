@@ -132,11 +132,11 @@ func TestRotate(t *testing.T) {
 	})
 	t.Run("a configuration that cannot work", func(t *testing.T) {
 		for want, spoil := range map[string]func(*keys.Config){
-			"a store":      func(c *keys.Config) { c.Store = nil },
-			"algorithm":    func(c *keys.Config) { c.Algorithms = nil },
-			"longest life": func(c *keys.Config) { c.MaxTokenLife = 0 },
-			"longer than":  func(c *keys.Config) { c.RotateEvery = 5 * time.Minute },
-			"negative":     func(c *keys.Config) { c.PublishAhead = -1 },
+			"a store":     func(c *keys.Config) { c.Store = nil },
+			"algorithm":   func(c *keys.Config) { c.Algorithms = nil },
+			"longest TTL": func(c *keys.Config) { c.MaxTokenTTL = 0 },
+			"longer than": func(c *keys.Config) { c.RotateEvery = 5 * time.Minute },
+			"negative":    func(c *keys.Config) { c.PublishAhead = -1 },
 		} {
 			cfg := config(keys.NewMemory())
 			spoil(&cfg)
@@ -289,15 +289,15 @@ func TestRotationIsTold(t *testing.T) {
 	t.Run("S-33 each rotation is told once, by the leader alone, whoever asked for it", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var mu sync.Mutex
-			var list []keys.Rotation
-			told := func() []keys.Rotation {
+			var list []keys.Activation
+			told := func() []keys.Activation {
 				mu.Lock()
 				defer mu.Unlock()
 				return slices.Clone(list)
 			}
 			cfg := config(keys.NewMemory())
 			cfg.RotateEvery = time.Hour
-			cfg.Rotated = func(r keys.Rotation) {
+			cfg.Rotated = func(r keys.Activation) {
 				mu.Lock()
 				defer mu.Unlock()
 				list = append(list, r)

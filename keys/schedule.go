@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// schedule says when keys are made, used and dropped.
+// schedule says when keys are made, used and removed.
 type schedule struct {
 	algorithms []Algorithm
 	every      time.Duration // between two rotations; 0: none is planned
@@ -14,17 +14,17 @@ type schedule struct {
 	after      time.Duration // between last use and end
 }
 
-// supply has fresh keys for a plan. Making them takes time, so a plan only notes what it lacks.
+// supply has new keys for a plan. To make them takes time, so a plan only notes what it lacks.
 type supply struct {
 	keys  []Key
 	taken []bool // of keys
 	lacks []Algorithm
 }
 
-// reset takes back what was handed out.
+// reset takes back all keys.
 func (s *supply) reset() { s.taken, s.lacks = make([]bool, len(s.keys)), nil }
 
-// take hands out a key that is published now.
+// take returns a key, which is published from now on.
 func (s *supply) take(alg Algorithm, now time.Time) (Key, bool) {
 	for i, k := range s.keys {
 		if k.Algorithm == alg && !s.taken[i] {
@@ -37,7 +37,7 @@ func (s *supply) take(alg Algorithm, now time.Time) (Key, bool) {
 	return Key{}, false
 }
 
-// make makes what was lacking.
+// make makes the keys that were lacking.
 func (s *supply) make() error {
 	for _, alg := range s.lacks {
 		k, err := generate(alg)
@@ -49,24 +49,24 @@ func (s *supply) make() error {
 	return nil
 }
 
-// complete says whether every algorithm has a key to sign with.
+// complete says whether every algorithm has a current key.
 func (s schedule) complete(keys []Key, now time.Time) bool {
 	return !slices.ContainsFunc(s.algorithms, func(alg Algorithm) bool {
 		return !slices.ContainsFunc(keys, func(k Key) bool { return k.Algorithm == alg && k.current(now) })
 	})
 }
 
-// plan returns the keys as they should be: for every algorithm one that is current and one that is next, and the retired ones
-// until their end. With rotate, what is next is used as soon as every verifier can know it.
+// plan returns the keys as they should be: for every algorithm one current and one next, and the retired
+// ones until their end. With rotate, the next key is used as soon as every verifier can know it.
 func (s schedule) plan(keys []Key, now time.Time, from *supply, rotate bool) []Key {
 	now = now.UTC().Truncate(time.Millisecond)
 	var out []Key
 	for _, alg := range s.all(keys) {
-		l := lane{schedule: s, alg: alg, now: now, from: from, keys: laneOf(keys, alg, now)}
+		l := sequence{schedule: s, alg: alg, now: now, from: from, keys: sequenceOf(keys, alg, now)}
 		if slices.Contains(s.algorithms, alg) {
 			l.plan(rotate)
 		} else {
-			l.fade(rotate)
+			l.retire(rotate)
 		}
 		l.endings()
 		out = append(out, l.keys...)
@@ -85,8 +85,8 @@ func (s schedule) all(keys []Key) []Algorithm {
 	return slices.Compact(algs)
 }
 
-// lane is the keys of one algorithm in the order of their use.
-type lane struct {
+// sequence is the keys of one algorithm in the order of their use.
+type sequence struct {
 	schedule
 	alg  Algorithm
 	now  time.Time
@@ -94,14 +94,14 @@ type lane struct {
 	keys []Key
 }
 
-func laneOf(keys []Key, alg Algorithm, now time.Time) (out []Key) {
+func sequenceOf(keys []Key, alg Algorithm, now time.Time) (out []Key) {
 	for _, k := range keys {
 		if k.Algorithm == alg && !k.gone(now) {
 			out = append(out, k)
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Key) int {
-		if a.From.IsZero() != b.From.IsZero() { // those without a plan come last
+		if a.From.IsZero() != b.From.IsZero() { // keys without a plan come last
 			return cmp.Compare(b.From.Unix(), a.From.Unix())
 		}
 		return cmp.Or(a.From.Compare(b.From), a.Created.Compare(b.Created))
@@ -109,8 +109,8 @@ func laneOf(keys []Key, alg Algorithm, now time.Time) (out []Key) {
 	return out
 }
 
-// current is the index of the key in use, or -1.
-func (l *lane) current() int {
+// current returns the index of the key in use, or -1.
+func (l *sequence) current() int {
 	for i := len(l.keys) - 1; i >= 0; i-- {
 		if l.keys[i].used(l.now) {
 			return i
@@ -119,15 +119,15 @@ func (l *lane) current() int {
 	return -1
 }
 
-// plan sees to a current and a next key.
-func (l *lane) plan(rotate bool) {
+// plan provides a current and a next key.
+func (l *sequence) plan(rotate bool) {
 	i := l.current()
 	if i < 0 {
 		if !l.has(0) {
 			return
 		}
 		i, rotate = 0, false
-		l.keys[0].From = l.now // the very first, or nothing better is left: there is nothing to wait for
+		l.keys[0].From = l.now // the first key, or the only one left: nothing to wait for
 	}
 	if !l.has(i + 1) {
 		return
@@ -145,8 +145,8 @@ func (l *lane) plan(rotate bool) {
 	}
 }
 
-// has makes the key with an index if there is none.
-func (l *lane) has(i int) bool {
+// has makes the key at an index where there is none.
+func (l *sequence) has(i int) bool {
 	if i < len(l.keys) {
 		return true
 	}
@@ -157,9 +157,9 @@ func (l *lane) has(i int) bool {
 	return ok
 }
 
-// due is when the key that is used since begun should be followed: after every, not before earliest, and what is
-// changed lies so far ahead that every node hears of it in time. It is zero if no rotation is planned.
-func (l *lane) due(begun, earliest, planned time.Time) time.Time {
+// due is when the key in use since begun should be followed: after every, and not before earliest. A change
+// lies so far ahead that every node knows it in time. Zero: no rotation is planned.
+func (l *sequence) due(begun, earliest, planned time.Time) time.Time {
 	if l.every == 0 {
 		return time.Time{}
 	}
@@ -173,16 +173,16 @@ func (l *lane) due(begun, earliest, planned time.Time) time.Time {
 	return soon
 }
 
-// fade lets the keys of an algorithm that is no longer configured run out: at their time, since nodes with an older
-// configuration may still sign with them, or with the rotation that an operator asks for.
-func (l *lane) fade(rotate bool) {
+// retire ends the keys of an algorithm that is no longer configured: at their time, since nodes with an
+// older configuration may still sign with them, or with the rotation that an operator asks for.
+func (l *sequence) retire(rotate bool) {
 	l.keys = slices.DeleteFunc(l.keys, func(k Key) bool { return k.From.IsZero() || k.From.After(l.now.Add(staleAfter)) })
 	if i := l.current(); i >= 0 && i+1 == len(l.keys) {
-		l.fadeLast(&l.keys[i], rotate)
+		l.retireLast(&l.keys[i], rotate)
 	}
 }
 
-func (l *lane) fadeLast(k *Key, rotate bool) {
+func (l *sequence) retireLast(k *Key, rotate bool) {
 	switch {
 	case !k.current(l.now):
 	case rotate:
@@ -192,8 +192,9 @@ func (l *lane) fadeLast(k *Key, rotate bool) {
 	}
 }
 
-// endings lets every key be used until the next is, and be accepted until the last token that it signed is dead.
-func (l *lane) endings() {
+// endings ends the use of every key where the next begins, and its acceptance when the last token that it
+// signed has expired.
+func (l *sequence) endings() {
 	for i := range l.keys {
 		k := &l.keys[i]
 		until := k.Until
@@ -206,14 +207,14 @@ func (l *lane) endings() {
 	}
 }
 
-func (l *lane) end(k *Key, until time.Time) {
+func (l *sequence) end(k *Key, until time.Time) {
 	retired := k.Until.Equal(until) && !until.After(l.now)
 	k.Until = until
 	switch gone := until.Add(l.after); {
 	case until.IsZero():
 		k.Gone = time.Time{}
 	case retired:
-		k.Gone = later(k.Gone, gone) // tokens were allowed a longer life when it signed: they are still about
+		k.Gone = later(k.Gone, gone) // tokens that it signed may have had a longer TTL
 	default:
 		k.Gone = gone
 	}

@@ -16,28 +16,28 @@ import (
 	"github.com/grantor-auth/grantor/internal/jsonobject"
 )
 
-// MaxBytes is the longest token that Sign makes and Verify looks at.
+// MaxBytes is the longest token that Sign makes and Verify reads.
 const MaxBytes = 16 << 10
 
 // ErrTooLong: the claims do not fit into a token that verifiers accept.
 var ErrTooLong = errors.New("the token is too long")
 
-// signer is a key with the headers that it has written.
+// signer is a key with its encoded headers.
 type signer struct {
 	Key
-	headers *headers
+	cache *headerCache
 }
 
-// headers are the encoded headers of a key, by typ.
-type headers struct {
+// headerCache has the encoded headers of a key, by typ.
+type headerCache struct {
 	byType atomic.Pointer[map[string]string]
 }
 
-// maxTypes bounds how many are kept.
+// maxTypes bounds a headerCache.
 const maxTypes = 16
 
-// Sign returns claims, a JSON object, as a compact JWS (RFC 7515 §7.1) of a type (RFC 8725 §3.11), signed by the current
-// key of alg. An error that is ErrUnconfirmed passes.
+// Sign returns claims, a JSON object, as a compact JWS (RFC 7515 §7.1) of a type (RFC 8725 §3.11), signed by
+// the current key of alg. ErrUnconfirmed is temporary.
 func (r *Ring) Sign(alg Algorithm, typ string, claims []byte) (string, error) {
 	v, err := r.confirmed()
 	if err != nil {
@@ -56,7 +56,7 @@ func (r *Ring) Sign(alg Algorithm, typ string, claims []byte) (string, error) {
 
 // header returns the first part of a token.
 func (k *signer) header(typ string) (string, error) {
-	held := k.headers.byType.Load()
+	held := k.cache.byType.Load()
 	if held != nil {
 		if text, ok := (*held)[typ]; ok {
 			return text, nil
@@ -66,12 +66,12 @@ func (k *signer) header(typ string) (string, error) {
 		return "", errors.New("typ must be a media type, in letters, digits and +-./_")
 	}
 	text := b64.EncodeToString(appendHeader(nil, string(k.Algorithm), typ, k.ID))
-	k.headers.keep(held, typ, text)
+	k.cache.keep(held, typ, text)
 	return text, nil
 }
 
-// keep remembers a header, unless somebody else remembers one just now or there are many.
-func (h *headers) keep(held *map[string]string, typ, text string) {
+// keep adds a header, unless another goroutine adds one now or the cache is full.
+func (h *headerCache) keep(held *map[string]string, typ, text string) {
 	more := map[string]string{typ: text}
 	if held != nil {
 		if len(*held) >= maxTypes {
@@ -82,7 +82,7 @@ func (h *headers) keep(held *map[string]string, typ, text string) {
 	h.byType.CompareAndSwap(held, &more)
 }
 
-// appendHeader writes the only form of header that Sign writes and Verify accepts.
+// appendHeader writes the one form of header that Sign writes and Verify accepts.
 func appendHeader(b []byte, alg, typ, kid string) []byte {
 	return jsonobject.Object(b).Text("alg", alg).Text("typ", typ).Text("kid", kid).Close()
 }
@@ -127,7 +127,7 @@ func (k *signer) signatureLen() int {
 	return 64
 }
 
-// signature appends to buf what the key makes of the input (RFC 7518 §3.3, §3.4, RFC 8037 §3.1).
+// signature signs the input (RFC 7518 §3.3, §3.4, RFC 8037 §3.1). buf has 64 bytes.
 func (k *signer) signature(buf, input []byte) ([]byte, error) {
 	switch private := k.Private.(type) {
 	case ed25519.PrivateKey:

@@ -6,26 +6,27 @@ import (
 	"time"
 )
 
-// Store keeps the keys of all nodes. It may be used by any number of goroutines and processes.
+// Store keeps the keys of all nodes. Any number of goroutines and processes may use it.
 type Store interface {
-	// Load returns all keys, none if there are none. An error says nothing about the keys. The slice and the keys are shared: nobody
-	// changes them.
+	// Load returns all keys, none if there are none. An error says nothing about the keys. The caller must
+	// not change the slice or the keys.
 	Load(ctx context.Context) (State, error)
 
-	// Swap puts other keys in the place of those that have this revision ("": of none), in one step, or returns ErrOvertaken if
-	// others stand there. After any other error it is unknown whether they were stored.
+	// Swap replaces the keys of this revision ("": none) in one step, or returns ErrOvertaken if there are
+	// others. After any other error it is unknown whether the keys were stored.
 	Swap(ctx context.Context, revision string, keys []Key) error
 
-	// Lease makes holder the leader for ttl, or lets it stay so. False: another one is, or holder is not fit to be.
+	// Lease makes holder the leader for ttl, or extends its lease. False: another node leads, or holder
+	// must not lead.
 	Lease(ctx context.Context, holder string, ttl time.Duration) (bool, error)
 }
 
-// State is what a store has.
+// State is what a store holds.
 type State struct {
 	Revision string    // another one after every change; "": there are no keys
 	Time     time.Time // the store's own clock; zero: it has none
-	Keys     []Key     // in the order of their making, then of their use
-	Outdated bool      // they should be written again as they are
+	Keys     []Key     // in the order of creation, then of use
+	Outdated bool      // they should be wrapped under the newest encryption key
 }
 
 // same says whether keys are those of the state.

@@ -9,11 +9,12 @@ import (
 	"github.com/grantor-auth/grantor/internal/jws"
 )
 
-// Verify returns the claims of a token that a key of ours has signed, and says nothing about what they claim. The token is
-// of one of the types, is spelled as Sign spells it, and its key is published now, so nothing that was made by a key past its end
-// is accepted. Everything else is ErrNotOurs, except where the store could not say: ErrUnconfirmed.
+// Verify returns the claims of a token that a key of ours has signed, and does not check the claims. The
+// token has one of the types, is spelled as Sign spells it, and its key is published now.
+// Everything else is ErrNotOurs, or ErrUnconfirmed where the store did not answer.
 //
-// Members of a header that Sign does not write (crit, jwk, jku, x5u) are not even read: such a token is not ours.
+// Members of a header that Sign does not write (crit, jwk, jku, x5u) are not read: such a token is not
+// ours.
 func (r *Ring) Verify(token string, types ...string) (claims []byte, err error) {
 	header, ok := readHeader(token)
 	if !ok || !slices.Contains(types, header.Type) {
@@ -25,7 +26,7 @@ func (r *Ring) Verify(token string, types ...string) (claims []byte, err error) 
 	}
 	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(k.Algorithm)})
 	if err != nil {
-		return nil, ErrNotOurs // its words may quote the token
+		return nil, ErrNotOurs // the error may quote the token
 	}
 	claims, err = signed.Verify(k.Private.Public())
 	if err != nil {
@@ -34,7 +35,7 @@ func (r *Ring) Verify(token string, types ...string) (claims []byte, err error) 
 	return claims, nil
 }
 
-// maxHeader is longer than every header that Sign writes, encoded.
+// maxHeader is longer than any encoded header of Sign.
 const maxHeader = 512
 
 // readHeader reads a token's header, and refuses every token that Sign does not write.
@@ -51,8 +52,7 @@ func readHeader(token string) (h jws.Header, ok bool) {
 	return t.Header, string(want) == t.Protected
 }
 
-// find returns the key of a header. A key that is not known may be a new one, of which this node has not
-// heard yet.
+// find returns the key of a header. An unknown key may be a new one that this node has not read yet.
 func (r *Ring) find(h jws.Header) (*signer, error) {
 	v, err := r.confirmed()
 	if err != nil {
@@ -74,7 +74,7 @@ func (r *Ring) find(h jws.Header) (*signer, error) {
 	return nil, ErrNotOurs
 }
 
-// accept demands that the key is published now, and that the token names its only algorithm (RFC 8725 §3.1).
+// accept checks that the key is published now, and that the token names its one algorithm (RFC 8725 §3.1).
 func (r *Ring) accept(v *view, k *signer, h jws.Header) (*signer, error) {
 	if k.gone(r.now(v)) || h.Algorithm != string(k.Algorithm) {
 		return nil, ErrNotOurs

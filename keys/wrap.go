@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// Wrap encrypts private keys at rest, so that a dump of Redis alone forges nothing: AES-256-GCM under keys that HKDF (RFC 5869)
-// derives from the configured ones.
+// Wrap encrypts private keys, so that a dump of Redis alone forges nothing: AES-256-GCM under keys that
+// HKDF (RFC 5869) derives from the configured ones.
 type Wrap struct{ keys []cipher.AEAD } // the newest first
 
-// NewWrap takes the encryption key, under which everything is written, and previous ones, which still open what they closed. Each is
-// text of at least 32 characters: 32 random bytes in base64, hex or base62, or other text that nobody can guess. It counts
-// letter by letter: the same bytes in another spelling are another key.
+// NewWrap takes the encryption key, which encrypts, and previous ones, which only decrypt. Each is random
+// text of at least 32 characters, such as 32 bytes in base64, hex or base62. The text counts: the same
+// bytes in another spelling are another key.
 func NewWrap(current string, previous ...string) (*Wrap, error) {
 	w := &Wrap{}
 	for i, text := range append([]string{current}, previous...) {
@@ -34,7 +34,7 @@ func NewWrap(current string, previous ...string) (*Wrap, error) {
 	return w, nil
 }
 
-// String says nothing.
+// String keeps the keys out of logs.
 func (*Wrap) String() string { return "[encryption keys]" }
 
 // GoString is String.
@@ -68,26 +68,26 @@ func derive(text string) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-// boundTo is the associated data: what a wrapped text is for and whose it is, so that none opens in another's place.
+// boundTo is the associated data: purpose and key, so that no wrapped key opens in another's place.
 func boundTo(k *Key) []byte {
 	return []byte("grantor/keys/signing/v1\x00" + k.ID + "\x00" + string(k.Algorithm))
 }
 
-// close wraps a secret: nonce, then AES-GCM.
+// close encrypts a secret: nonce, then AES-GCM.
 func (w *Wrap) close(secret, about []byte) []byte {
 	nonce := make([]byte, w.keys[0].NonceSize(), w.keys[0].NonceSize()+len(secret)+w.keys[0].Overhead())
 	rand.Read(nonce) //nolint:errcheck // crypto/rand.Read never returns an error since Go 1.24
 	return w.keys[0].Seal(nonce, nonce, secret, about)
 }
 
-// open unwraps what close wrapped, under the newest key or a previous one, and says whether it was the newest.
+// open decrypts what close encrypted, under the newest key or a previous one, and reports which.
 func (w *Wrap) open(wrapped, about []byte) (secret []byte, newest bool, err error) {
 	for i, key := range w.keys {
 		if len(wrapped) < key.NonceSize() {
 			break
 		}
-		nonce, box := wrapped[:key.NonceSize()], wrapped[key.NonceSize():]
-		if secret, err := key.Open(nil, nonce, box, about); err == nil {
+		nonce, sealed := wrapped[:key.NonceSize()], wrapped[key.NonceSize():]
+		if secret, err := key.Open(nil, nonce, sealed, about); err == nil {
 			return secret, i == 0, nil
 		}
 	}

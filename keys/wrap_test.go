@@ -60,7 +60,7 @@ func TestWrap(t *testing.T) {
 		require.NoError(t, err)
 		text, err := w.encode([]Key{a, b})
 		require.NoError(t, err)
-		r, err := decodeRecord(text)
+		r, err := decodeRing(text)
 		require.NoError(t, err)
 		r.Keys[0].Private, r.Keys[1].Private = r.Keys[1].Private, r.Keys[0].Private
 		_, _, err = w.openKey(&r.Keys[0])

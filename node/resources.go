@@ -130,7 +130,7 @@ func (r *resources) openSigningKeys(ctx context.Context, cfg *config.Config) err
 }
 
 // recordRotation writes a rotation into the trail, whoever asked for it: the command that asks has no trail of its own.
-func (r *resources) recordRotation(rotated keys.Rotation) {
+func (r *resources) recordRotation(rotated keys.Activation) {
 	e := audit.Event{Event: audit.KeysRotated, Actor: "operator",
 		Detail: string(rotated.Algorithm) + " key " + rotated.KeyID + " signs from " + rotated.From.UTC().Format(time.RFC3339)}
 	if rotated.Scheduled {

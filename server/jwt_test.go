@@ -34,7 +34,7 @@ func withKeys(t *testing.T, algorithms ...keys.Algorithm) func(*Config) {
 	if algorithms == nil {
 		algorithms = []keys.Algorithm{keys.ES256}
 	}
-	ring, err := keys.Open(t.Context(), keys.Config{Store: keys.NewMemory(), Algorithms: algorithms, MaxTokenLife: time.Hour})
+	ring, err := keys.Open(t.Context(), keys.Config{Store: keys.NewMemory(), Algorithms: algorithms, MaxTokenTTL: time.Hour})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

@@ -34,7 +34,7 @@ func TestKeyRotation(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			ring, err := keys.Open(ctx, keys.Config{Store: keys.NewMemory(), Algorithms: []keys.Algorithm{keys.ES256}, RotateEvery: time.Hour, MaxTokenLife: 15 * time.Minute})
+			ring, err := keys.Open(ctx, keys.Config{Store: keys.NewMemory(), Algorithms: []keys.Algorithm{keys.ES256}, RotateEvery: time.Hour, MaxTokenTTL: 15 * time.Minute})
 			require.NoError(t, err)
 			go ring.Run(ctx)
 			store := tokens.NewMemory(0)

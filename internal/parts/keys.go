@@ -14,7 +14,7 @@ const maxTokenTTL = 24 * time.Hour
 // Keys says how signing keys are kept, in this process where db is nil. It returns nil without [keys] encryption_key on
 // Redis: then there are no JWTs.
 func Keys(cfg *config.Config, db *redisdb.DB) (*keys.Config, error) {
-	k := &keys.Config{RotateEvery: cfg.Keys.RotateEvery, MaxTokenLife: maxTokenTTL}
+	k := &keys.Config{RotateEvery: cfg.Keys.RotateEvery, MaxTokenTTL: maxTokenTTL}
 	for _, alg := range cfg.SigningAlgorithms() {
 		k.Algorithms = append(k.Algorithms, keys.Algorithm(alg))
 	}
