@@ -2,7 +2,6 @@ package clients
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -59,28 +58,6 @@ func FuzzReadRegistrations(f *testing.F) {
 			require.NoError(t, err)
 			require.Equal(t, string(first), string(second))
 		}
-	})
-}
-
-func TestReadCursor(t *testing.T) {
-	for text, good := range map[string]bool{"": true, "0.0": true, "ff.12": true, "100.0": false, "1": false, "1.": false, ".1": false, "1.2x": false,
-		"1.2 3": false, "1.2.3": false, "-1.2": false, "+1.2": false, "0x1.2": false, "1.18446744073709551616": false} {
-		require.Equal(t, good, IsCursor(text), "%q", text)
-	}
-}
-
-// FuzzReadCursor: a cursor names a shard that exists and a number.
-func FuzzReadCursor(f *testing.F) {
-	f.Fuzz(func(t *testing.T, text string) {
-		shard, at, ok := readCursor(text)
-		require.Equal(t, ok, IsCursor(text))
-		if !ok {
-			return
-		}
-		require.Less(t, shard, uint64(shards))
-		shard2, at2, ok := readCursor(fmt.Sprintf("%x.%d", shard, at))
-		require.True(t, ok)
-		require.Equal(t, [2]uint64{shard, at}, [2]uint64{shard2, at2})
 	})
 }
 

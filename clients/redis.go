@@ -9,31 +9,26 @@ import (
 	"time"
 
 	"github.com/grantor-auth/grantor/internal/redisdb"
+	"github.com/grantor-auth/grantor/internal/registry"
 )
 
 // Redis keeps the clients that are not in config.toml. Clients are data: unlike everything that tokens rest on, they
 // have no lifetime.
 //
-// They lie in 256 hashes, chosen by SHA-256 of the id, so that no text that somebody typed is part of a key's name; a sorted
-// set holds when the last secret of a client ends; and a stream, the feed, tells every node which client changed. All of
-// these share a slot, so that a change and its announcement are one script. Which secret was used when lies beside
-// them, with a lifetime.
+// They are a registry.Records of 256 shards. A sorted set holds when the last secret of a client ends, and the client change
+// stream tells every node which client changed. All of these share a slot, so that a change and its announcement are one
+// script. When a secret was last used lies beside them, with a lifetime.
 type Redis struct {
-	Again Repeater // nil: what could not be confirmed is the caller's to repeat
+	Again registry.Repeater // nil: what could not be confirmed is the caller's to repeat
 
-	db *redisdb.DB
-}
-
-// Repeater does again, until it is confirmed, what could not be; tokens.Pending is one.
-type Repeater interface {
-	// Again remembers what to do; what it knew under this key before is forgotten.
-	Again(key any, do func(context.Context) error)
-	// Settled forgets it: something later was confirmed.
-	Settled(key any)
+	db      *redisdb.DB
+	records *registry.Records
 }
 
 // NewRedis returns the registrations in an open Redis.
-func NewRedis(db *redisdb.DB) *Redis { return &Redis{db: db} }
+func NewRedis(db *redisdb.DB) *Redis {
+	return &Redis{db: db, records: registry.New(db, "clients:"+registryTag+":", shards)}
+}
 
 // Errors of Redis. Others are Redis's own and mean that it could not answer.
 var (
@@ -48,6 +43,8 @@ var (
 	ErrTooMany = errors.New("too many clients are registered by this registrar")
 	// ErrOvertaken: others keep changing this client.
 	ErrOvertaken = errors.New("others keep changing this client; try again")
+	// ErrCursor: a text that List did not return as a cursor.
+	ErrCursor = registry.ErrCursor
 	// ErrRecord: a stored registration that this version cannot read.
 	ErrRecord = errors.New("unreadable client registration")
 )
@@ -71,20 +68,11 @@ func registrarKey(id string) string {
 	return fmt.Sprintf("clients:%s:by:%x", registryTag, sum[:16])
 }
 
-func shardKey(shard byte) string { return fmt.Sprintf("clients:%s:%02x", registryTag, shard) }
-
-func shardOf(id string) byte {
-	sum := sha256.Sum256([]byte(id))
-	return sum[0]
-}
-
 // feedLength is about how many changes a node may be behind before it begins anew.
 const feedLength = 10_000
 
 // The scripts. Each may be executed twice.
 var (
-	read = redisdb.NewScript(`return redis.call('HGET', KEYS[1], ARGV[1])`)
-
 	// replace: KEYS shard, ends, feed, clients of the registrar. ARGV id, what the caller read ('' for nothing), what shall stand there
 	// ('' for nothing), when the last secret ends in seconds ('' for never), a fresh nonce, whether there is a registrar, how many
 	// clients it may have (0: any number). It returns what stands there then, 0 where the registrar has too many, and tells the feed
@@ -103,35 +91,17 @@ end
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', ` + fmt.Sprint(feedLength) + `, '*', 'id', ARGV[1], 'nonce', ARGV[5])
 return ARGV[3]`)
 
-	scan = redisdb.NewScript(`return redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])`)
-
 	// ending: KEYS ends. ARGV until, at most.
 	ending = redisdb.NewScript(`return {redis.call('ZCOUNT', KEYS[1], '-inf', ARGV[1]), redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])}`)
 )
 
 // Load returns a registration as Redis has it now, or ErrUnknown.
 func (d *Redis) Load(ctx context.Context, id string) (*Stored, error) {
-	_, s, err := d.load(ctx, id)
+	text, err := d.records.Read(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, ownError(err)
 	}
-	return s, nil
-}
-
-// load returns a registration and its text. Of one that this version cannot read it returns the id alone, beside the error.
-func (d *Redis) load(ctx context.Context, id string) (text string, s *Stored, err error) {
-	v, err := d.db.Eval(ctx, read, []string{shardKey(shardOf(id))}, id)
-	if err != nil {
-		return "", nil, err
-	}
-	text, ok := v.(string)
-	if !ok {
-		return "", nil, ErrUnknown
-	}
-	if s, err = readStored(id, text); err != nil {
-		return text, &Stored{Registration: Registration{ID: id}}, err
-	}
-	return text, s, nil
+	return readStored(id, text)
 }
 
 // Create stores a new registration; ErrExists where its id is taken, ErrTooMany where its registrar has Most already.
@@ -142,7 +112,7 @@ func (d *Redis) Create(ctx context.Context, s *Stored) error {
 	}
 	held, err := d.replace(ctx, s, "", text)
 	switch {
-	case err != nil && !errors.Is(err, ErrNotConfirmed):
+	case failed(err):
 		return err
 	case held == "":
 		return ErrTooMany
@@ -164,75 +134,82 @@ func (d *Redis) replace(ctx context.Context, s *Stored, before, after string) (s
 		registrar = 1
 	}
 	nonce, most := newNonce(), s.MaxOfRegistrar
-	keys := []string{shardKey(shardOf(s.ID)), endsKey, feedKey, registrarKey(s.Registrar)}
+	keys := []string{d.records.Key(s.ID), endsKey, feedKey, registrarKey(s.Registrar)}
 	run := func(ctx context.Context) (string, error) {
 		v, err := d.db.EvalDurable(ctx, replace, keys, s.ID, before, after, ends, nonce, registrar, most)
 		held, _ := v.(string)
 		return held, err
 	}
 	held, err := run(ctx)
-	if d.Again == nil {
-		return held, err
-	}
-	key := unconfirmedChange{s.ID}
-	switch {
-	case err == nil:
-		d.Again.Settled(key)
-	case before != "" && (errors.Is(err, ErrNotConfirmed) || errors.Is(err, ErrOutcomeUnknown)):
-		d.Again.Again(key, func(ctx context.Context) error { _, err := run(ctx); return err })
+	if err == nil || before != "" {
+		again := func(ctx context.Context) error { _, err := run(ctx); return err }
+		d.records.Repeat(d.Again, s.ID, err, again, ErrNotConfirmed, ErrOutcomeUnknown)
 	}
 	return held, err
 }
 
-// unconfirmedChange names the last change of a client that could not be confirmed.
-type unconfirmedChange struct{ id string }
-
-// changeTries bounds the repetitions of a change that others overtake.
-const changeTries = 16
-
 // Change edits a registration by compare-and-swap and returns what stands there then, also with ErrNotConfirmed. An error of edit
 // changes nothing and is returned.
-func (d *Redis) Change(ctx context.Context, id string, edit func(*Stored) error) (*Stored, error) {
-	for range changeTries {
-		before, s, err := d.load(ctx, id)
-		if err != nil {
-			return nil, err
+func (d *Redis) Change(ctx context.Context, id string, edit func(*Stored) error) (after *Stored, err error) {
+	err = d.records.Change(ctx, id, func(before string) (bool, error) {
+		s, err := readStored(id, before)
+		if err == nil {
+			err = edit(s)
 		}
-		if err := edit(s); err != nil {
-			return nil, err
+		if err != nil {
+			return true, err
 		}
 		s.UpdatedAt = time.Now()
-		after, err := s.text()
+		text, err := s.text()
 		if err != nil {
-			return nil, err
+			return true, err
 		}
-		held, err := d.replace(ctx, s, before, after)
-		switch {
-		case err != nil && !errors.Is(err, ErrNotConfirmed):
-			return nil, err
-		case held == after:
-			return s, err
+		held, err := d.replace(ctx, s, before, text)
+		if failed(err) {
+			return true, err
 		}
+		if held != text {
+			return false, nil // overtaken, whatever was confirmed
+		}
+		after = s
+		return true, err
+	})
+	return after, ownError(err)
+}
+
+// failed says whether a change was not made: ErrNotConfirmed is none.
+func failed(err error) bool { return err != nil && !errors.Is(err, ErrNotConfirmed) }
+
+// ownError turns an error of the registry into one of this package.
+func ownError(err error) error {
+	switch {
+	case errors.Is(err, registry.ErrUnknown):
+		return ErrUnknown
+	case errors.Is(err, registry.ErrOvertaken):
+		return ErrOvertaken
+	case errors.Is(err, registry.ErrAnswer):
+		return fmt.Errorf("%w: %w", ErrRecord, err)
 	}
-	return nil, ErrOvertaken
+	return err
 }
 
 // Delete removes a registration; ErrUnknown where there is none, and that is confirmed like a deletion: who repeats one that was
-// not must not be told that all is well.
+// not must not be told that all is well. A record that this version cannot read is removed too.
 func (d *Redis) Delete(ctx context.Context, id string) error {
-	for range changeTries {
-		before, s, err := d.load(ctx, id)
-		if errors.Is(err, ErrUnknown) {
-			_, err = d.replace(ctx, &Stored{Registration: Registration{ID: id}}, "", "")
-			return errors.Join(ErrUnknown, err)
-		}
-		if s == nil {
-			return err
+	err := d.records.Change(ctx, id, func(before string) (bool, error) {
+		s, err := readStored(id, before)
+		if err != nil {
+			s = &Stored{Registration: Registration{ID: id}}
 		}
 		held, err := d.replace(ctx, s, before, "")
-		if held == "" || err != nil && !errors.Is(err, ErrNotConfirmed) {
-			return err
+		if held != "" && !failed(err) {
+			return false, nil // overtaken
 		}
+		return true, err
+	})
+	if errors.Is(err, registry.ErrUnknown) {
+		_, err = d.replace(ctx, &Stored{Registration: Registration{ID: id}}, "", "")
+		return errors.Join(ErrUnknown, err)
 	}
-	return ErrOvertaken
+	return ownError(err)
 }

@@ -84,7 +84,7 @@ func (d *decoder) users() {
 	}
 	_, err = users.NewConfigDirectory(d.cfg.users)
 	for _, e := range flatten(err) {
-		if f, ok := errors.AsType[*users.EntryError](e); ok {
+		if f, ok := errors.AsType[*users.ConfigUserError](e); ok {
 			d.bad(fmt.Sprintf("users.config[%d].%s", f.Index, f.Field), "%s", f.Err)
 		}
 	}

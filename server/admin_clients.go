@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -19,10 +20,10 @@ func (s *Server) listClients(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if cursor != "" && !clients.IsCursor(cursor) {
+	list, next, err := s.cfg.Manager.List(x, cursor, size)
+	if errors.Is(err, clients.ErrCursor) {
 		return refusal(codeInvalidRequest, "cursor must be the next_cursor of an earlier answer")
 	}
-	list, next, err := s.cfg.Manager.List(x, cursor, size)
 	if err != nil {
 		return adminError(err)
 	}

@@ -23,19 +23,19 @@ type ConfigDirectory struct {
 	byID   map[string]*User
 }
 
-// EntryError is a mistake in one entry of a list of users.
-type EntryError struct {
+// ConfigUserError is a mistake in one entry of a list of users.
+type ConfigUserError struct {
 	Index int    // of the entry
 	Field string // "id", "username", "password_hash" or "scope"
 	Err   error
 }
 
-func (e *EntryError) Error() string {
+func (e *ConfigUserError) Error() string {
 	return fmt.Sprintf("users.config entry %d: %s: %v", e.Index+1, e.Field, e.Err)
 }
-func (e *EntryError) Unwrap() error { return e.Err }
+func (e *ConfigUserError) Unwrap() error { return e.Err }
 
-// NewConfigDirectory checks a list of users. The error joins all that is wrong, each as an *EntryError, and
+// NewConfigDirectory checks a list of users. The error joins all that is wrong, each as a *ConfigUserError, and
 // never quotes a hash.
 func NewConfigDirectory(list []ConfigUser) (*ConfigDirectory, error) {
 	s := &ConfigDirectory{byName: make(map[string]*User, len(list)), byID: make(map[string]*User, len(list))}
@@ -43,7 +43,7 @@ func NewConfigDirectory(list []ConfigUser) (*ConfigDirectory, error) {
 	for i, entry := range list {
 		bad := func(field string, err error) {
 			if err != nil {
-				errs = append(errs, &EntryError{i, field, err})
+				errs = append(errs, &ConfigUserError{i, field, err})
 			}
 		}
 		bad("password_hash", CheckHash(entry.PasswordHash))

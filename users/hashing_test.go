@@ -308,7 +308,7 @@ func TestStaticRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := NewConfigDirectory(c.list)
-			var field *EntryError
+			var field *ConfigUserError
 			require.ErrorAs(t, err, &field)
 			require.Equal(t, c.index, field.Index)
 			require.Equal(t, c.field, field.Field)

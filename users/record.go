@@ -2,7 +2,6 @@ package users
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -72,14 +71,4 @@ func newRecord(n NewUser) (*userRecord, error) {
 	}
 	r.Scope, err = writeScope(n.Scope)
 	return r, errors.Join(err, CheckSubject(r.ID), CheckHash(n.PasswordHash))
-}
-
-// shards is how many hashes the users are spread over. It is part of the layout in Redis and
-// never changes.
-const shards = 64
-
-// shardOf spreads texts evenly.
-func shardOf(text string) int {
-	sum := sha256.Sum256([]byte(text))
-	return int(sum[0]) % shards
 }

@@ -1,7 +1,6 @@
 package users
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,24 +22,6 @@ func FuzzParseRecord(f *testing.F) {
 		if u.Scope != nil {
 			require.NoError(t, CheckScope(*u.Scope), "nobody has power over Grantor by a record")
 		}
-	})
-}
-
-// FuzzReadCursor: Redis is asked with a shard that exists and a number, and with nothing else.
-func FuzzReadCursor(f *testing.F) {
-	f.Fuzz(func(t *testing.T, text string) {
-		shard, at, err := readCursor(text)
-		if err != nil {
-			require.ErrorAs(t, err, new(*MalformedError))
-			return
-		}
-		require.Less(t, shard, uint64(shards))
-		require.NotEmpty(t, at)
-		require.Empty(t, strings.Trim(at, "0123456789"))
-		shard2, at2, err := readCursor(writeCursor(shard, at))
-		require.NoError(t, err)
-		require.Equal(t, shard, shard2)
-		require.Equal(t, at, at2)
 	})
 }
 

@@ -6,46 +6,24 @@ import (
 	"fmt"
 
 	"github.com/grantor-auth/grantor/internal/redisdb"
+	"github.com/grantor-auth/grantor/internal/registry"
 )
 
 // Redis is the Directory that Grantor manages itself. Users are data: unlike everything that
 // tokens rest on, they have no lifetime.
 //
-// They lie in 64 hashes by id ("user:id:00" … "user:id:3f": id → record) and 64 by name
-// ("user:name:…": normalised name → id), chosen by SHA-256, so that no text that somebody typed is part
-// of a key's name, and no operation needs two keys of one slot. A name points to a record
-// that exists: it is claimed after the record was written and given up before the record
-// goes. A crash in between leaves a record without a name, which List shows, nobody can log in
-// by, and Delete removes.
+// They are registry.Records of 64 shards each: by id ("user:id:00" … "user:id:3f": id → record) and by name ("user:name:…":
+// normalised name → id). No operation needs two keys of one slot. A name points to a record that exists: it is claimed
+// after the record was written and given up before the record goes. A crash in between leaves a record without a name,
+// which List shows, nobody can log in by, and Delete removes.
 //
 // Disabling a user or setting a password is seen by the next log-in and refresh everywhere. To
 // end tokens that are out, the caller ends the user's epoch, after these methods have returned.
 type Redis struct {
-	Again Repeater // nil: what could not be confirmed is the caller's to repeat
+	Again registry.Repeater // nil: what could not be confirmed is the caller's to repeat
 
-	db *redisdb.DB
-}
-
-// Repeater does again, until it is confirmed, what could not be; tokens.Pending is one.
-type Repeater interface {
-	// Again remembers what to do; what it knew under this key before is forgotten.
-	Again(key any, do func(context.Context) error)
-	// Settled forgets it: something later was confirmed.
-	Settled(key any)
-}
-
-// unconfirmedChange names the last change of a user that could not be confirmed.
-type unconfirmedChange struct{ id string }
-
-// remember has an unconfirmed change done again. do compares what it finds: later changes are safe from it.
-func (d *Redis) remember(id string, err error, do func(context.Context) error) {
-	switch {
-	case d.Again == nil:
-	case err == nil:
-		d.Again.Settled(unconfirmedChange{id})
-	case errors.Is(err, ErrNotConfirmed):
-		d.Again.Again(unconfirmedChange{id}, do)
-	}
+	db         *redisdb.DB
+	ids, names *registry.Records
 }
 
 // ErrNotConfirmed: the change was made, and fewer replicas have it than were asked for; a failover may undo it. Whatever stands beside
@@ -53,12 +31,20 @@ func (d *Redis) remember(id string, err error, do func(context.Context) error) {
 var ErrNotConfirmed = redisdb.ErrNotDurable
 
 // NewRedis returns the directory in an open Redis.
-func NewRedis(db *redisdb.DB) *Redis { return &Redis{db: db} }
+func NewRedis(db *redisdb.DB) *Redis {
+	return &Redis{db: db, ids: registry.New(db, "user:id:", shards), names: registry.New(db, "user:name:", shards)}
+}
+
+// shards is how many hashes ids and names are spread over. It never changes.
+const shards = 64
+
+// repeat has an unconfirmed change of a user done again.
+func (d *Redis) repeat(id string, err error, do func(context.Context) error) {
+	d.ids.Repeat(d.Again, id, err, do, ErrNotConfirmed)
+}
 
 // The scripts. Each touches one field of one hash and may be executed twice.
 var (
-	// read returns a field.
-	read = redisdb.NewScript(`return redis.call('HGET', KEYS[1], ARGV[1])`)
 	// claim sets a field that does not exist, and returns what it holds then.
 	claim = redisdb.NewScript(`redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
 return redis.call('HGET', KEYS[1], ARGV[1])`)
@@ -71,16 +57,11 @@ return redis.call('HGET', KEYS[1], ARGV[1])`)
 	yield = redisdb.NewScript(`if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then
 	redis.call('HDEL', KEYS[1], ARGV[1]) end
 return redis.call('HGET', KEYS[1], ARGV[1])`)
-	// scan returns a page of a hash.
-	scan = redisdb.NewScript(`return redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])`)
 )
-
-func idKey(id string) string     { return fmt.Sprintf("user:id:%02x", shardOf(id)) }
-func nameKey(name string) string { return fmt.Sprintf("user:name:%02x", shardOf(name)) }
 
 // Find implements Directory.
 func (d *Redis) Find(ctx context.Context, name string) (*User, error) {
-	id, err := d.read(ctx, nameKey(name), name)
+	id, err := read(ctx, d.names, name)
 	if err != nil {
 		return nil, err
 	}
@@ -93,17 +74,32 @@ func (d *Redis) Find(ctx context.Context, name string) (*User, error) {
 
 // ByID implements Directory.
 func (d *Redis) ByID(ctx context.Context, id string) (*User, error) {
-	text, err := d.read(ctx, idKey(id), id)
+	text, err := read(ctx, d.ids, id)
 	if err != nil {
 		return nil, err
 	}
 	return userOf(text)
 }
 
-// read returns one field, or ErrUnknown where it does not exist.
-func (d *Redis) read(ctx context.Context, key, field string) (string, error) {
-	v, err := d.db.Eval(ctx, read, []string{key}, field)
-	return heldText(v, err)
+// read returns one field of a registry, or ErrUnknown where it does not exist.
+func read(ctx context.Context, from *registry.Records, field string) (string, error) {
+	text, err := from.Read(ctx, field)
+	return text, ownError(err)
+}
+
+// ownError turns an error of a registry into one of this package.
+func ownError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, registry.ErrUnknown):
+		return ErrUnknown
+	case errors.Is(err, registry.ErrCursor):
+		return &MalformedError{"cursor", "must be the next_cursor of an earlier answer"}
+	case errors.Is(err, registry.ErrOvertaken):
+		return redisFailed(errors.New("others keep changing this user"))
+	}
+	return redisFailed(err)
 }
 
 // write runs a script that changes a field, as durably as Redis was told to be, and returns what
@@ -143,22 +139,6 @@ func heldText(v any, err error) (string, error) {
 		return "", redisFailed(errors.New("unexpected answer"))
 	}
 	return text, nil
-}
-
-// page returns some fields and values of a hash, and where to go on: "0" is the end.
-func (d *Redis) page(ctx context.Context, key, cursor string, size int) (pairs []any, next string, err error) {
-	v, err := d.db.Eval(ctx, scan, []string{key}, cursor, size)
-	if err != nil {
-		return nil, "", redisFailed(err)
-	}
-	if answer, ok := v.([]any); ok && len(answer) == 2 {
-		next, ok = answer[0].(string)
-		pairs, ok2 := answer[1].([]any)
-		if ok && ok2 {
-			return pairs, next, nil
-		}
-	}
-	return nil, "", redisFailed(errors.New("unexpected answer"))
 }
 
 // redisFailed marks an error of Redis as ErrUnavailable. It is unwrapped: it holds nothing that a request could be to blame for, and says
