@@ -11,8 +11,8 @@ import (
 	"github.com/grantor-auth/grantor/users"
 )
 
-// SecretText is a text that is never shown. Wherever a key k is a SecretText, k_file names a file that holds
-// it; one newline at its end is cut.
+// SecretText is a text that is never shown. Wherever a key k is a SecretText, k_file names a file
+// that holds it; one newline at its end is cut.
 type SecretText string
 
 // String keeps the secret out of logs and listings.
@@ -281,7 +281,8 @@ func (c *Config) DemoUsers() map[string]bool {
 	return found
 }
 
-// Demo says whether a client or user of the shipped config.toml is there, whose secret everybody can read.
+// Demo says whether a client or user of the shipped config.toml is there, whose secret everybody
+// can read.
 func (c *Config) Demo() bool {
 	if len(c.DemoUsers()) > 0 {
 		return true

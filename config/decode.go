@@ -56,8 +56,8 @@ func outside(origin string) bool {
 	return strings.HasPrefix(origin, variablePrefix) || strings.HasPrefix(origin, "--")
 }
 
-// clash is bad for values that do not fit together: the place is that of the first that a variable or flag set, which the file
-// knows nothing of; otherwise that of the first.
+// clash is bad for values that do not fit together: the place is that of the first that a
+// variable or flag set, which the file knows nothing of; otherwise that of the first.
 func (d *decoder) clash(keys []string, format string, args ...any) {
 	key := keys[0]
 	if i := slices.IndexFunc(keys, func(k string) bool { return outside(d.cfg.origin[k]) }); i >= 0 {

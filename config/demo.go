@@ -1,7 +1,7 @@
 package config
 
-// The clients of the shipped config.toml. Their secrets are printed in the README and by "grantor serve", so
-// they are no secrets: they work on loopback only (see Config.Demo and server.Config).
+// The clients of the shipped config.toml. Their secrets are printed in the README and by "grantor
+// serve", so they are no secrets: they work on loopback only (see Config.Demo and server.Config).
 const (
 	DemoMachineID     = "demo-machine"
 	DemoMachineSecret = "gcs_KllMi3OucHeJLuIdZQssi2Ah5MWOLWjTzI8AN7DLleFY0xZSu5" // #nosec G101 -- public on purpose

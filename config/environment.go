@@ -20,9 +20,10 @@ func exempt(name, value string) bool {
 	return strings.HasPrefix(name, "GRANTOR_TEST_") || strings.HasPrefix(name, "GRANTOR_SERVICE_") || serviceLink(name, value)
 }
 
-// serviceLink says whether Kubernetes sets such a variable for a service called grantor or grantor-…, as it does in every pod of the
-// namespace: GRANTOR_METRICS_SERVICE_HOST, GRANTOR_ADMIN_PORT=tcp://…, GRANTOR_REDIS_MASTER_PORT_6379_TCP_ADDR. No key is
-// named so: levels are divided by two underscores, and the names of services begin and end with a letter or digit.
+// serviceLink says whether Kubernetes sets such a variable for a service called grantor or
+// grantor-…, as it does in every pod of the namespace: GRANTOR_METRICS_SERVICE_HOST,
+// GRANTOR_ADMIN_PORT=tcp://…, GRANTOR_REDIS_MASTER_PORT_6379_TCP_ADDR. No key is named so: levels
+// are divided by two underscores, and the names of services begin and end with a letter or digit.
 func serviceLink(name, value string) bool {
 	parts := strings.Split(strings.TrimPrefix(name, variablePrefix), "_")
 	at := func(i int) string { // from the end

@@ -52,7 +52,8 @@ func parseFile(name string, text []byte) (*file, error) {
 	return f, nil
 }
 
-// WithoutBOM cuts the mark that some editors write before UTF-8, and refuses those of other encodings.
+// WithoutBOM cuts the mark that some editors write before UTF-8, and refuses those of other
+// encodings.
 func WithoutBOM(text []byte) ([]byte, error) {
 	if bytes.HasPrefix(text, []byte{0xff, 0xfe}) || bytes.HasPrefix(text, []byte{0xfe, 0xff}) {
 		return nil, errors.New("is UTF-16: save it as UTF-8")
@@ -140,7 +141,8 @@ func readMain(name string, builtIn []byte) (*file, error) {
 	return readFile(name)
 }
 
-// readAll reads the main file and what it includes. It returns what can be read beside the mistakes.
+// readAll reads the main file and what it includes. It returns what can be read beside the
+// mistakes.
 func readAll(name string, builtIn []byte) ([]*file, Errors) {
 	main, err := readMain(name, builtIn)
 	if main == nil {
@@ -149,7 +151,8 @@ func readAll(name string, builtIn []byte) ([]*file, Errors) {
 	return main.withIncluded(asErrors(err))
 }
 
-// withIncluded reads what the main file includes: arrays of tables add up, everything else may stand in one file only.
+// withIncluded reads what the main file includes: arrays of tables add up, everything else may
+// stand in one file only.
 func (f *file) withIncluded(problems Errors) ([]*file, Errors) {
 	files := []*file{f}
 	patterns, _ := f.values["include"].([]any)

@@ -25,8 +25,8 @@ func Load(o Options) (*Config, []string, error) {
 	return c, warnings, nil
 }
 
-// Parse is Load for the text of a config.toml that a program holds itself. Names of files in it are relative to the
-// working directory.
+// Parse is Load for the text of a config.toml that a program holds itself. Names of files in it
+// are relative to the working directory.
 func Parse(text string) (*Config, []string, error) {
 	main, err := parseFile("configuration", []byte(text))
 	files, problems := main.withIncluded(asErrors(err))
@@ -37,8 +37,8 @@ func Parse(text string) (*Config, []string, error) {
 	return c, warnings, nil
 }
 
-// Read is Load for those who need a part of the configuration alone: the Config holds what could be read, and Problems says
-// whether a part is sound.
+// Read is Load for those who need a part of the configuration alone: the Config holds what could
+// be read, and Problems says whether a part is sound.
 func Read(o Options) (*Config, []string, Errors) {
 	files, problems := readAll(o.Path, o.BuiltIn)
 	return readFrom(files, problems, o)
@@ -61,8 +61,9 @@ func readFrom(files []*file, problems Errors, o Options) (*Config, []string, Err
 	return d.cfg, warnings, d.problems
 }
 
-// Check is Load for a Config that a program fills itself, beginning with Default. It returns what Load returns. A Config
-// is checked once, by Load, Parse, Read or the first Check: change nothing afterwards.
+// Check is Load for a Config that a program fills itself, beginning with Default. It returns what
+// Load returns. A Config is checked once, by Load, Parse, Read or the first Check: change nothing
+// afterwards.
 func (c *Config) Check() (warnings []string, err error) {
 	if !c.checked {
 		d := &decoder{cfg: c, where: map[string]*file{}}
@@ -82,7 +83,8 @@ func (d *decoder) check() (warnings []string) {
 	return c.warnings
 }
 
-// Problems returns the mistakes in a part of the configuration: in the keys and tables named, and what contains them.
+// Problems returns the mistakes in a part of the configuration: in the keys and tables named, and
+// what contains them.
 func (c *Config) Problems(keys ...string) Errors { return c.problems.about(keys) }
 
 // Patterns returns the patterns of include, with their folder.
@@ -98,7 +100,8 @@ func (c *Config) Patterns() (list []string) {
 // Whole says whether every file could be read to its end.
 func (c *Config) Whole() bool { return !c.broken }
 
-// Mistake is a mistake that is found after Read, in a key or in keys that do not fit together, with its place.
+// Mistake is a mistake that is found after Read, in a key or in keys that do not fit together,
+// with its place.
 func (c *Config) Mistake(text string, keys ...string) Problem {
 	d := &decoder{cfg: c, where: c.where}
 	d.clash(keys, "%s", text)

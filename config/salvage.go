@@ -11,9 +11,10 @@ import (
 // salvageTurns bounds how many broken lines are passed over.
 const salvageTurns = 20
 
-// salvage reads what it can of a text whose syntax is wrong: it passes over the lines that cannot be read, and over the whole
-// table where the line is a header. Nothing is ever put in force from it: it lets a command find Redis. It returns what was
-// read, and the mistakes; where it cannot read the rest, the first alone, which then concerns the whole file.
+// salvage reads what it can of a text whose syntax is wrong: it passes over the lines that cannot
+// be read, and over the whole table where the line is a header. Nothing is ever put in force from
+// it: it lets a command find Redis. It returns what was read, and the mistakes; where it cannot
+// read the rest, the first alone, which then concerns the whole file.
 func (f *file) salvage(text []byte, err error) (rest []byte, problems Errors) {
 	f.broken = true
 	lines := bytes.SplitAfter(bytes.Clone(text), []byte("\n"))
@@ -39,7 +40,8 @@ func (f *file) salvage(text []byte, err error) (rest []byte, problems Errors) {
 	return nil, problems[:1]
 }
 
-// pass empties a line, and the table below it where it is a header. It returns the key or table that the line is about.
+// pass empties a line, and the table below it where it is a header. It returns the key or table
+// that the line is about.
 func pass(lines [][]byte, at int) string {
 	header := func(line []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(line), []byte("[")) }
 	line := strings.TrimSpace(string(lines[at]))

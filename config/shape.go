@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// keyName returns the name of a field in a file: its toml tag, or where it has none its json tag; "": it has no name.
+// keyName returns the name of a field in a file: its toml tag, or where it has none its json tag;
+// "": it has no name.
 func keyName(f reflect.StructField) string {
 	name, tagged := f.Tag.Lookup("toml")
 	if !tagged {

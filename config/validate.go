@@ -184,8 +184,8 @@ func flatten(err error) []error {
 	return list
 }
 
-// registrations turns the entries of [[clients]] into clients. What is wrong with a key that could not be read was said
-// already.
+// registrations turns the entries of [[clients]] into clients. What is wrong with a key that
+// could not be read was said already.
 func (d *decoder) registrations() {
 	seen := map[string]int{}
 	for i := range d.cfg.Clients {
@@ -246,8 +246,8 @@ func fieldErrors(err error) (list []*clients.FieldError) {
 	return list
 }
 
-// demo refuses the shipped secrets wherever anyone else could use them, and where the configuration says that a proxy stands
-// in front.
+// demo refuses the shipped secrets wherever anyone else could use them, and where the
+// configuration says that a proxy stands in front.
 func (d *decoder) demo() {
 	u, err := url.Parse(d.cfg.Issuer)
 	alone := d.cfg.TLS.Mode != "proxy" && len(d.cfg.TrustedProxies) == 0

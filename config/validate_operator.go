@@ -74,7 +74,8 @@ func (d *decoder) exposedWarnings() (list []string) {
 	return list
 }
 
-// listenAddress refuses what is no address, and what another listener takes: without this, two of one address would fail at the start.
+// listenAddress refuses what is no address, and what another listener takes: without this, two of
+// one address would fail at the start.
 func (d *decoder) listenAddress(key, addr string) {
 	if addr == "" {
 		return
@@ -92,7 +93,8 @@ func (d *decoder) listenAddress(key, addr string) {
 	d.transport(key, addr)
 }
 
-// collide says whether two listeners cannot be open at once: they have one port, and one address or all.
+// collide says whether two listeners cannot be open at once: they have one port, and one address
+// or all.
 func collide(a, b string) bool {
 	hostA, portA, errA := net.SplitHostPort(a)
 	hostB, portB, errB := net.SplitHostPort(b)
@@ -105,7 +107,8 @@ func collide(a, b string) bool {
 	return errA == nil && errB == nil && numberA == numberB && numberA != 0 && (hostA == hostB || every(hostA) || every(hostB))
 }
 
-// transport refuses a listener that others can reach without TLS (RFC 6749 §3.2). All listeners have this one rule.
+// transport refuses a listener that others can reach without TLS (RFC 6749 §3.2). All listeners
+// have this one rule.
 func (d *decoder) transport(key, addr string) {
 	if d.cfg.TLS.Mode == "" && !onLoopback(addr) && !d.cfg.Trial {
 		d.clash([]string{key, "tls.mode"}, `off loopback needs [tls] mode = "files", or "proxy" when TLS ends in front of us (RFC 6749 §3.2)`)

@@ -10,7 +10,8 @@ import (
 	"github.com/grantor-auth/grantor/users"
 )
 
-// refreshTTLs checks the lifetimes of sessions, and the retry window (nil: the default), of the server or of one client.
+// refreshTTLs checks the lifetimes of sessions, and the retry window (nil: the default), of the
+// server or of one client.
 func (d *decoder) refreshTTLs(key string, idle, absolute time.Duration, window *time.Duration, access time.Duration) {
 	if idle < time.Second || absolute < idle {
 		d.clash([]string{d.effective(key, "refresh_ttl"), d.effective(key, "refresh_max_ttl")},

@@ -81,7 +81,8 @@ func (b *bounded[V]) remove(k cacheKey, e boundedEntry[V]) {
 	b.weight -= e.weight
 }
 
-// evict frees weight: ended entries among the first it meets, then any, Go's map order being random. The lock must be held.
+// evict frees weight: ended entries among the first it meets, then any, Go's map order being
+// random. The lock must be held.
 func (b *bounded[V]) evict(now time.Time, weight int) {
 	const look = 32
 	seen := 0

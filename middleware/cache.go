@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// cache holds what tokens say, never verdicts: scope and audience are checked on every hit. Its key
-// is the introspection source, the asking client and the token, so answers meant for one never serve
-// another (CVE-2021-32701, GHSA-4mq7-pvjg-xp2r). Errors and "no" are not kept.
+// cache holds what tokens say, never verdicts: scope and audience are checked on every hit. Its
+// key is the introspection source, the asking client and the token, so answers meant for one
+// never serve another (CVE-2021-32701, GHSA-4mq7-pvjg-xp2r). Errors and "no" are not kept.
 type cache struct {
 	ttl     time.Duration
 	entries *bounded[*Token]
@@ -33,8 +33,8 @@ func (c *cache) get(k cacheKey, now time.Time) *Token {
 	return t
 }
 
-// put keeps an answer for the cache's time, never beyond the token's own end; a token that does not say
-// its end is not kept.
+// put keeps an answer for the cache's time, never beyond the token's own end; a token that does
+// not say its end is not kept.
 func (c *cache) put(k cacheKey, t *Token, now time.Time) {
 	if t.ExpiresAt.IsZero() {
 		return

@@ -8,8 +8,9 @@ import (
 	"github.com/grantor-auth/grantor/internal/jws"
 )
 
-// Either is the Verifier for an API that is sent opaque tokens and JWTs: it looks at the form of the token and asks the
-// one or the other. A token that the one refuses is never shown to the other.
+// Either is the Verifier for an API that is sent opaque tokens and JWTs: it looks at the form of
+// the token and asks the one or the other. A token that the one refuses is never shown to the
+// other.
 //
 //	verifier := middleware.Either(introspection, jwt)
 func Either(opaque, jwt Verifier) Verifier {
@@ -24,8 +25,9 @@ func Either(opaque, jwt Verifier) Verifier {
 	})
 }
 
-// HighRisk is the Verifier for routes where a revoked JWT must not live until its exp: it verifies the JWT by itself, then
-// asks the authorization server as well (RFC 9068 §5, RFC 7662). The routes get a Guard of their own:
+// HighRisk is the Verifier for routes where a revoked JWT must not live until its exp: it
+// verifies the JWT by itself, then asks the authorization server as well (RFC 9068 §5, RFC 7662).
+// The routes get a Guard of their own:
 //
 //	plain, err := middleware.New(middleware.Config{Verifier: middleware.Either(introspection, jwt)})
 //	strict, err := middleware.New(middleware.Config{Verifier: middleware.Either(introspection, middleware.HighRisk(jwt, introspection))})
@@ -50,8 +52,8 @@ func HighRisk(jwt, introspection Verifier) Verifier {
 	})
 }
 
-// both returns what two verifiers agree on: the narrower scope, the earlier end. What they contradict each other in is no
-// token.
+// both returns what two verifiers agree on: the narrower scope, the earlier end. What they
+// contradict each other in is no token.
 func both(local, asked *Token) (*Token, error) {
 	if local == nil || asked == nil {
 		return nil, ErrInvalidToken

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// flights lets one of many who want the same answer at the same time work for it. There are at most as many as
-// requests under way.
+// flights lets one of many who want the same answer at the same time work for it. There are at
+// most as many as requests under way.
 type flights[V any] struct {
 	mu       sync.Mutex
 	underway map[cacheKey]*flight[V]

@@ -114,10 +114,12 @@ func (g *Guard) Authenticate() gin.HandlerFunc {
 	}
 }
 
-// RequireAll is the Gin handler that demands every one of the scopes. It stands behind Authenticate.
+// RequireAll is the Gin handler that demands every one of the scopes. It stands behind
+// Authenticate.
 func (g *Guard) RequireAll(scope ...string) gin.HandlerFunc { return g.require(need(scope, false)) }
 
-// RequireAny is the Gin handler that demands at least one of the scopes. It stands behind Authenticate.
+// RequireAny is the Gin handler that demands at least one of the scopes. It stands behind
+// Authenticate.
 func (g *Guard) RequireAny(scope ...string) gin.HandlerFunc { return g.require(need(scope, true)) }
 
 func (g *Guard) require(q requirement) gin.HandlerFunc {
@@ -133,8 +135,8 @@ func (g *Guard) require(q requirement) gin.HandlerFunc {
 	}
 }
 
-// forgotten answers where Authenticate did not come before: a mistake of the program, which no token can cure. It fails closed, and
-// loudly.
+// forgotten answers where Authenticate did not come before: a mistake of the program, which no
+// token can cure. It fails closed, and loudly.
 func (g *Guard) forgotten(c *gin.Context) {
 	g.cfg.Log.ErrorContext(c.Request.Context(), "route has no Authenticate before its requirement", "route", c.FullPath(), "method", c.Request.Method,
 		"remedy", "put guard.Authenticate() before RequireAll, RequireAny and RequireAudience")

@@ -29,9 +29,10 @@ type IntrospectionConfig struct {
 	CacheSize    int           // entries; 0: 10,000
 	Transport    http.RoundTripper
 
-	// AllowInsecureHTTP takes an Issuer or URL with http:// off loopback, for a server inside a cluster. Danger: tokens and the
-	// ClientSecret go over the network in clear, and whoever is on the way can call any token active, with any scope. Use it
-	// only where something else protects that way, such as a service mesh with mutual TLS.
+	// AllowInsecureHTTP takes an Issuer or URL with http:// off loopback, for a server inside a
+	// cluster. Danger: tokens and the ClientSecret go over the network in clear, and whoever is
+	// on the way can call any token active, with any scope. Use it only where something else
+	// protects that way, such as a service mesh with mutual TLS.
 	AllowInsecureHTTP bool
 }
 
@@ -108,7 +109,8 @@ func (v *Introspection) Verify(ctx context.Context, token string) (*Token, error
 	})
 }
 
-// answer is what RFC 7662 §2.2 lets a server say. Active is a pointer: an answer without it is none.
+// answer is what RFC 7662 §2.2 lets a server say. Active is a pointer: an answer without it is
+// none.
 type answer struct {
 	Active    *bool    `json:"active"`
 	Scope     string   `json:"scope"`

@@ -27,18 +27,21 @@ type JWTConfig struct {
 
 	Now func() time.Time // the clock that tokens are held against; nil: time.Now
 
-	// AllowInsecureHTTP takes Issuer and JWKSURI with http:// off loopback, for a server inside a cluster. Danger: whoever is on the
-	// way can give the API keys of their own, and so make themselves any token with any scope. Use it only where
-	// something else protects that way, such as a service mesh with mutual TLS.
+	// AllowInsecureHTTP takes Issuer and JWKSURI with http:// off loopback, for a server inside a
+	// cluster. Danger: whoever is on the way can give the API keys of their own, and so make
+	// themselves any token with any scope. Use it only where something else protects that way,
+	// such as a service mesh with mutual TLS.
 	AllowInsecureHTTP bool
 }
 
-// JWT is the Verifier that checks RFC 9068 access tokens by itself, with the issuer's published keys. It asks nobody
-// about a token, so a revoked one is good until its exp: where that is too long, see HighRisk.
+// JWT is the Verifier that checks RFC 9068 access tokens by itself, with the issuer's published
+// keys. It asks nobody about a token, so a revoked one is good until its exp: where that is too
+// long, see HighRisk.
 //
-// The signature of a token is verified once. Until its exp the verifier remembers a hash of it and what it says, about
-// 700 bytes a token. Times, audience and key are judged at each use: a key that leaves the issuer's key set ends at once
-// all that it signed. Forged tokens are never remembered: each costs a signature, about 50 to 150 µs.
+// The signature of a token is verified once. Until its exp the verifier remembers a hash of it
+// and what it says, about 700 bytes a token. Times, audience and key are judged at each use: a
+// key that leaves the issuer's key set ends at once all that it signed. Forged tokens are never
+// remembered: each costs a signature, about 50 to 150 µs.
 type JWT struct {
 	cfg     JWTConfig
 	rules   jwt.Profile
@@ -49,8 +52,8 @@ type JWT struct {
 	flights  flights[verifiedToken]
 }
 
-// NewJWT checks cfg and returns the verifier. The server need not be up yet: its keys are fetched at the first token,
-// and then kept and refreshed. Close ends fetches that are under way.
+// NewJWT checks cfg and returns the verifier. The server need not be up yet: its keys are fetched
+// at the first token, and then kept and refreshed. Close ends fetches that are under way.
 func NewJWT(cfg JWTConfig) (*JWT, error) {
 	if cfg.Algorithms == nil {
 		cfg.Algorithms = []string{"ES256", "EdDSA", "RS256"}
@@ -100,7 +103,8 @@ func (cfg *JWTConfig) check() error {
 	return secureURL(cfg.Issuer, cfg.AllowInsecureHTTP)
 }
 
-// fetching trusts the issuer's URLs, private addresses included: whoever runs this program has named the issuer.
+// fetching trusts the issuer's URLs, private addresses included: whoever runs this program has
+// named the issuer.
 func (cfg *JWTConfig) fetching() jwt.Options {
 	opts := jwt.Options{AllowPrivate: true, Keep: cfg.KeepKeys}
 	opts.AllowHTTP = cfg.AllowInsecureHTTP && strings.HasPrefix(cmp.Or(cfg.JWKSURI, cfg.Issuer), "http://") // https is never left again
@@ -129,7 +133,8 @@ func (v *JWT) Verify(ctx context.Context, token string) (*Token, error) {
 	return nil, fmt.Errorf("jwt: %w", err)
 }
 
-// accessToken demands the claims of RFC 9068 §2.2; scope is one string (RFC 9068 §2.2.3, RFC 8693 §4.2).
+// accessToken demands the claims of RFC 9068 §2.2; scope is one string (RFC 9068 §2.2.3, RFC 8693
+// §4.2).
 func accessToken(c *jwt.Claims) (*Token, error) {
 	t := &Token{Subject: c.Subject, Audience: c.Audience, Issuer: c.Issuer, ID: c.ID, ExpiresAt: c.Expires, IssuedAt: c.IssuedAt, NotBefore: c.NotBefore}
 	var err error

@@ -37,9 +37,10 @@ type Token struct {
 // ErrInvalidToken is a Verifier's "no": unknown, expired, revoked, malformed, or no access token.
 var ErrInvalidToken = errors.New("invalid token")
 
-// Verifier says what a token is worth. Verify may be called by any number of goroutines. It returns
-// an error that wraps ErrInvalidToken for a token that is not good, and any other error when it cannot know:
-// the answer then is 503, neither 401 nor 200. A returned Token is shared and must not be changed.
+// Verifier says what a token is worth. Verify may be called by any number of goroutines. It
+// returns an error that wraps ErrInvalidToken for a token that is not good, and any other error
+// when it cannot know: the answer then is 503, neither 401 nor 200. A returned Token is shared
+// and must not be changed.
 type Verifier interface {
 	Verify(ctx context.Context, token string) (*Token, error)
 }

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// MaxTokenBytes is the longest token that is looked at: room for a JWT with as many scopes and resources as Grantor puts
-// into one (scopes.MaxBytes each). HTTP servers and proxies on the way need room for it too, of which many have 8 kB.
+// MaxTokenBytes is the longest token that is looked at: room for a JWT with as many scopes and
+// resources as Grantor puts into one (scopes.MaxBytes each). HTTP servers and proxies on the way
+// need room for it too, of which many have 8 kB.
 const MaxTokenBytes = 16 << 10
 
 // bearer returns the token of a request (RFC 6750 §2). A refusal is nil-token and an error.
@@ -66,7 +67,8 @@ func parseBearer(value string) (token string, ok bool, refused *refusal) {
 	return token, true, nil
 }
 
-// isB64Token is the grammar of RFC 6750 §2.1: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=".
+// isB64Token is the grammar of RFC 6750 §2.1: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" /
+// "/" ) *"=".
 func isB64Token(text string) bool {
 	body := strings.TrimRight(text, "=")
 	if body == "" || len(text) > MaxTokenBytes {

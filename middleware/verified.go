@@ -8,7 +8,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/jwt"
 )
 
-// verifiedToken is a JWT whose signature was good, and by which key. Its times and audience are judged at each use.
+// verifiedToken is a JWT whose signature was good, and by which key. Its times and audience are
+// judged at each use.
 type verifiedToken struct {
 	token *Token
 	proof jwt.Proof
@@ -47,8 +48,8 @@ func hashOf(text string) cacheKey {
 	return sha256.Sum256(usual[:copy(usual[:], text)])
 }
 
-// recall returns a token that was verified before. It returns neither token nor error when the token must be verified
-// anew, as when its key has left the key set.
+// recall returns a token that was verified before. It returns neither token nor error when the
+// token must be verified anew, as when its key has left the key set.
 func (v *JWT) recall(ctx context.Context, k cacheKey) (*Token, error) {
 	now := v.cfg.Now()
 	found, ok := v.verified.get(k, now)
@@ -72,14 +73,14 @@ func (v *JWT) recall(ctx context.Context, k cacheKey) (*Token, error) {
 	return found.token, nil
 }
 
-// remember keeps a token until its exp. A refusal is never kept: garbage evicts nothing, and a token whose nbf comes
-// passes then.
+// remember keeps a token until its exp. A refusal is never kept: garbage evicts nothing, and a
+// token whose nbf comes passes then.
 func (v *JWT) remember(k cacheKey, found verifiedToken) {
 	v.verified.put(k, found, found.token.ExpiresAt, v.cfg.Now(), 1+found.bytes/1024)
 }
 
-// verifyAnew checks a token from its form to its signature. The signature costs most, so it comes last: what is refused for
-// another reason needs none and causes no fetch of keys.
+// verifyAnew checks a token from its form to its signature. The signature costs most, so it comes
+// last: what is refused for another reason needs none and causes no fetch of keys.
 func (v *JWT) verifyAnew(ctx context.Context, text string) (found verifiedToken, err error) {
 	u, err := jwt.Parse(text, v.rules)
 	if err != nil {

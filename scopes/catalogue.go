@@ -178,8 +178,8 @@ func (c *Catalogue) Permits(rules Rules, want string) bool {
 	return false
 }
 
-// Unknown returns what of the rules stands for no scope that exists: tokens that are not in the catalogue, and
-// wildcards that none of its tokens fits.
+// Unknown returns what of the rules stands for no scope that exists: tokens that are not in the
+// catalogue, and wildcards that none of its tokens fits.
 func (c *Catalogue) Unknown(rules Rules) []string {
 	var list []string
 	for t := range rules.exact.All() {

@@ -17,8 +17,9 @@ import (
 	"strings"
 )
 
-// Bounds of one scope value, so that a hostile request costs little (docs/conformance.md SC-08). They hold for requests, for
-// configuration, and for what a token carries with all that its scopes imply.
+// Bounds of one scope value, so that a hostile request costs little (docs/conformance.md SC-08).
+// They hold for requests, for configuration, and for what a token carries with all that its
+// scopes imply.
 const (
 	MaxTokens = 100  // scope tokens in one value
 	MaxBytes  = 4096 // bytes in one value, spaces included
@@ -58,8 +59,8 @@ func checkBounds(tokens, bytes int) error {
 	return nil
 }
 
-// ParseGranted is Parse without its bounds, for what a store or an authorization server says of a token: one that was issued
-// stays readable.
+// ParseGranted is Parse without its bounds, for what a store or an authorization server says of a
+// token: one that was issued stays readable.
 func ParseGranted(text string) (Set, error) {
 	if text == "" {
 		return Set{}, nil

@@ -1,13 +1,15 @@
-// Package assertions is how a client proves by a JWT who it is (RFC 7521 §4.2, RFC 7523 §2.2, draft-ietf-oauth-rfc7523bis):
-// by one that it signs itself with a registered key (private_key_jwt), or by one that its platform signs for it, such as a
-// Kubernetes service account's token (workload identity). No secret is shared and none is kept here. What HMAC would do,
-// client_secret_jwt, is not offered: it needs secrets that the server can read.
+// Package assertions is how a client proves by a JWT who it is (RFC 7521 §4.2, RFC 7523 §2.2,
+// draft-ietf-oauth-rfc7523bis): by one that it signs itself with a registered key
+// (private_key_jwt), or by one that its platform signs for it, such as a Kubernetes service
+// account's token (workload identity). No secret is shared and none is kept here. What HMAC would
+// do, client_secret_jwt, is not offered: it needs secrets that the server can read.
 //
 //	v, err := assertions.New(assertions.Config{Issuer: "https://auth.example.com", Once: once})
 //	id, err := v.Verify(ctx, assertion, form.Get("client_id"), find)
 //
-// What an assertion says before its signature is checked chooses which registration is looked up, and nothing else.
-// The package knows neither HTTP nor where clients are registered or assertions are remembered.
+// What an assertion says before its signature is checked chooses which registration is looked up,
+// and nothing else. The package knows neither HTTP nor where clients are registered or assertions
+// are remembered.
 package assertions
 
 import (
@@ -38,8 +40,9 @@ const (
 type Config struct {
 	Issuer        string // ours: the aud that assertions must have
 	TokenEndpoint string // the URL that clients of the older habit put in aud
-	// Once remembers a key for ttl on all nodes, atomically, and says whether it is the first to do so. The key is 43
-	// characters of base64url. An error means that it cannot know: the client is then neither let in nor refused.
+	// Once remembers a key for ttl on all nodes, atomically, and says whether it is the first to
+	// do so. The key is 43 characters of base64url. An error means that it cannot know: the
+	// client is then neither let in nor refused.
 	Once    func(ctx context.Context, key string, ttl time.Duration) (first bool, err error)
 	MaxTTL  time.Duration // how far exp may lie ahead of what a client signs itself; 0: 5 minutes. So long is its jti remembered
 	Remote  *jwt.Fetcher  // of clients' jwks_uri; nil: one of our own, which asks public addresses alone
@@ -67,8 +70,8 @@ type Registration struct {
 	Issuer, Subject             string   // of its workload's tokens; "": it has none
 }
 
-// Find returns the registration of a client, or ErrUnknownClient for one that does not exist or is disabled. Any other error
-// means that it cannot know.
+// Find returns the registration of a client, or ErrUnknownClient for one that does not exist or
+// is disabled. Any other error means that it cannot know.
 type Find func(ctx context.Context, id string) (Registration, error)
 
 // ErrUnknownClient is a Find's "no".
@@ -83,7 +86,8 @@ type Authenticator struct {
 	fetchers []*jwt.Fetcher // to close
 }
 
-// New checks cfg and returns a Authenticator. Close ends it. Keys are fetched when they are first needed.
+// New checks cfg and returns a Authenticator. Close ends it. Keys are fetched when they are first
+// needed.
 func New(cfg Config) (*Authenticator, error) {
 	if cfg.Issuer == "" || cfg.Once == nil {
 		return nil, errors.New("assertions: Issuer and Once are required")
@@ -119,8 +123,8 @@ func (v *Authenticator) Close() {
 	}
 }
 
-// maxWaiting is how many requests may wait for the keys of one client or issuer, so that a source that hangs leaves a server's places
-// to others.
+// maxWaiting is how many requests may wait for the keys of one client or issuer, so that a source
+// that hangs leaves a server's places to others.
 const maxWaiting = 128
 
 func (v *Authenticator) fetcher(opts jwt.Options) *jwt.Fetcher {
@@ -131,7 +135,8 @@ func (v *Authenticator) fetcher(opts jwt.Options) *jwt.Fetcher {
 	return f
 }
 
-// trust adds an issuer. Its addresses may be private, as those of a cluster are: the operator has named them.
+// trust adds an issuer. Its addresses may be private, as those of a cluster are: the operator has
+// named them.
 func (v *Authenticator) trust(t Issuer) error {
 	switch _, twice := v.issuers[t.Issuer]; {
 	case t.Issuer == "" || t.Issuer == v.cfg.Issuer:

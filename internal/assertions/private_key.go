@@ -12,7 +12,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/jwt"
 )
 
-// privateKey is private_key_jwt: the client signs for itself (RFC 7523 §3; OpenID Connect Core 1.0 §9).
+// privateKey is private_key_jwt: the client signs for itself (RFC 7523 §3; OpenID Connect Core
+// 1.0 §9).
 func (p *proof) privateKey(ctx context.Context, find Find) error {
 	if !p.typed("", "jwt", "client-authentication+jwt") {
 		return p.refuse(ReasonType)
@@ -38,7 +39,8 @@ func (p *proof) privateKey(ctx context.Context, find Find) error {
 	return p.once(ctx, claims)
 }
 
-// itself demands iss = sub, and that client_id says the same if it is sent (RFC 7523 §3, RFC 7521 §4.2).
+// itself demands iss = sub, and that client_id says the same if it is sent (RFC 7523 §3, RFC 7521
+// §4.2).
 func (p *proof) itself() error {
 	sub := p.u.Subject()
 	switch {
@@ -67,7 +69,8 @@ func (p *proof) keysOf(reg *Registration) (jwt.Source, error) {
 	return keys, nil
 }
 
-// notVerified refuses. A client whose own jwks_uri fails is refused like any other: its server is its matter.
+// notVerified refuses. A client whose own jwks_uri fails is refused like any other: its server is
+// its matter.
 func (p *proof) notVerified(ctx context.Context, err error) error {
 	err = p.refusedBy(err)
 	var refusal *Rejection
@@ -78,7 +81,8 @@ func (p *proof) notVerified(ctx context.Context, err error) error {
 	return &Rejection{ID: p.id, Reason: ReasonKeysUnavailable, Err: err}
 }
 
-// fresh demands an assertion that is for us alone, and of now (RFC 7523 §3 items 3 to 6; draft-ietf-oauth-rfc7523bis).
+// fresh demands an assertion that is for us alone, and of now (RFC 7523 §3 items 3 to 6;
+// draft-ietf-oauth-rfc7523bis).
 func (p *proof) fresh(c *jwt.Claims, reg *Registration) error {
 	audiences := []string{p.v.cfg.Issuer}
 	if reg.AcceptTokenEndpointAudience && p.v.cfg.TokenEndpoint != "" {
@@ -101,7 +105,8 @@ func (p *proof) fresh(c *jwt.Claims, reg *Registration) error {
 	return nil
 }
 
-// once takes the jti on all nodes, until no node accepts the assertion any more (RFC 7523 §3 item 7).
+// once takes the jti on all nodes, until no node accepts the assertion any more (RFC 7523 §3 item
+// 7).
 func (p *proof) once(ctx context.Context, c *jwt.Claims) error {
 	ttl := c.Expires.Add(skew + clockGap).Sub(p.v.cfg.Now())
 	first, err := p.v.cfg.Once(ctx, onceKey(p.id, c.ID), ttl.Truncate(time.Second)+time.Second)

@@ -36,8 +36,9 @@ const (
 // ErrKeysUnavailable: the keys of a trusted issuer cannot be had. It says nothing of the client.
 var ErrKeysUnavailable = errors.New("the keys of a trusted issuer cannot be fetched")
 
-// Rejection is the error of Verify for a client that did not prove itself. Its text is the same for every reason before the
-// signature was found good (docs/conformance.md CJ-10: 401 invalid_client).
+// Rejection is the error of Verify for a client that did not prove itself. Its text is the same
+// for every reason before the signature was found good (docs/conformance.md CJ-10: 401
+// invalid_client).
 type Rejection struct {
 	ID       string          // as presented, unverified
 	Reason   RejectionReason // for the log

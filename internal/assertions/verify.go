@@ -8,9 +8,10 @@ import (
 	"github.com/grantor-auth/grantor/internal/jwt"
 )
 
-// Verify returns the id of the client that the assertion proves. clientID is the form's client_id, "" without one. It returns
-// a *Rejection for an assertion that proves nothing; any other error means that it cannot know. To an unknown client, a
-// wrong key and a wrong signature it does the same work.
+// Verify returns the id of the client that the assertion proves. clientID is the form's
+// client_id, "" without one. It returns a *Rejection for an assertion that proves nothing; any
+// other error means that it cannot know. To an unknown client, a wrong key and a wrong signature
+// it does the same work.
 func (v *Authenticator) Verify(ctx context.Context, assertion, clientID string, find Find) (string, error) {
 	u, err := jwt.Parse(assertion, v.rules)
 	if err != nil {
@@ -43,7 +44,8 @@ func (p *proof) refuseLate(r RejectionReason) error {
 	return p.refuse(r)
 }
 
-// refusedBy turns an error of package jwks into a refusal, or hands on that something cannot be known.
+// refusedBy turns an error of package jwks into a refusal, or hands on that something cannot be
+// known.
 func (p *proof) refusedBy(err error) error {
 	if r := reasonOf(err); r != "" {
 		return p.refuse(r)

@@ -1,6 +1,7 @@
-// Package audit is the trail of what matters to security: who was given what, who was refused and why, what was ended, what an
-// operator changed. One event is one line of JSON, in a stream of its own. Events hold no token, no secret and no password; a user
-// is named by a keyed hash of the id, so that the trail can be joined and not read.
+// Package audit is the trail of what matters to security: who was given what, who was refused and
+// why, what was ended, what an operator changed. One event is one line of JSON, in a stream of
+// its own. Events hold no token, no secret and no password; a user is named by a keyed hash of
+// the id, so that the trail can be joined and not read.
 package audit
 
 import (
@@ -66,8 +67,8 @@ type Trail struct {
 	count func(event string, dropped bool)
 }
 
-// New returns a trail into sink. An event that cannot be written is counted and said in the log, and the request goes on: whoever wants it
-// otherwise alarms on the count. count may be nil.
+// New returns a trail into sink. An event that cannot be written is counted and said in the log,
+// and the request goes on: whoever wants it otherwise alarms on the count. count may be nil.
 func New(sink *Sink, log *slog.Logger, count func(event string, dropped bool)) *Trail {
 	if count == nil {
 		count = func(string, bool) {}

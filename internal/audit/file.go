@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// File is a file that a trail is appended to, and that may be put aside: whoever does so calls Reopen. It may be used by any
-// number of goroutines.
+// File is a file that a trail is appended to, and that may be put aside: whoever does so calls
+// Reopen. It may be used by any number of goroutines.
 type File struct {
 	name string
 

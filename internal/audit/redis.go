@@ -8,8 +8,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
-// What the streams keep. What strangers cause has a share of its own: a flood of refusals pushes nothing else out, and what all of it takes
-// in Redis is bounded, some 80 MB.
+// What the streams keep. What strangers cause has a share of its own: a flood of refusals pushes
+// nothing else out, and what all of it takes in Redis is bounded, some 80 MB.
 const (
 	redisEvents    = 200_000
 	redisStrangers = 20_000
@@ -22,7 +22,8 @@ const (
 	streamStrangers = "audit:strangers"
 )
 
-// appendLines: KEYS stream. ARGV how many events are kept, their life in milliseconds, lines. The last XADD trims what is too old.
+// appendLines: KEYS stream. ARGV how many events are kept, their life in milliseconds, lines. The
+// last XADD trims what is too old.
 var appendLines = redisdb.NewScript(`
 local t = redis.call('TIME')
 local oldest = string.format('%.0f', t[1] * 1000 - ARGV[2])
@@ -31,8 +32,8 @@ redis.call('XADD', KEYS[1], 'MINID', '~', oldest, '*', 'event', ARGV[#ARGV])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return #ARGV - 2`)
 
-// NewRedis returns a sink into two Redis streams: "audit", and "audit:strangers" for refusals of callers who proved nothing. Each keeps its
-// latest events, for 90 days at most.
+// NewRedis returns a sink into two Redis streams: "audit", and "audit:strangers" for refusals of
+// callers who proved nothing. Each keeps its latest events, for 90 days at most.
 func NewRedis(db *redisdb.DB) *Sink {
 	s := newSink(appendToStream(db, streamEvents, redisEvents))
 	s.strangers = newSink(appendToStream(db, streamStrangers, redisStrangers))

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// Sink is where lines of the trail go. They wait in a bounded queue and are written many at a time, so that no request waits for
-// them: what is written within one turn of the disk or of Redis costs one write.
+// Sink is where lines of the trail go. They wait in a bounded queue and are written many at a
+// time, so that no request waits for them: what is written within one turn of the disk or of
+// Redis costs one write.
 type Sink struct {
 	queue  chan *[]byte
 	spare  sync.Pool             // of *[]byte: lines that were written
@@ -33,15 +34,16 @@ const (
 // ErrFull: the sink does not take events as fast as they come.
 var ErrFull = errors.New("the queue of audit events is full")
 
-// newSink calls flush for what comes; lines end without a newline and are flush's for the call only.
+// newSink calls flush for what comes; lines end without a newline and are flush's for the call
+// only.
 func newSink(flush func(lines [][]byte) error) *Sink {
 	s := &Sink{queue: make(chan *[]byte, queueLength), flush: flush}
 	s.spare.New = func() any { line := make([]byte, 0, lineLength); return &line }
 	return s
 }
 
-// RunIn lets start, such as a background.Group's Go, run what writes; it must have ended before Close. Without RunIn the first
-// event starts a goroutine of the sink's own.
+// RunIn lets start, such as a background.Group's Go, run what writes; it must have ended before
+// Close. Without RunIn the first event starts a goroutine of the sink's own.
 func (s *Sink) RunIn(start func(task string, run func(context.Context))) {
 	s.begun.Do(func() { start("audit trail", s.run) })
 	if s.strangers != nil {

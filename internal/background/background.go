@@ -1,6 +1,7 @@
-// Package background owns what runs beside the requests for as long as a server serves. Each task has a name, and none ends
-// unseen: one that panics, or returns before its group stops, is logged and counted, and begins again after a pause. Until it
-// has run steadily the group's Err names it, and the node is not ready.
+// Package background owns what runs beside the requests for as long as a server serves. Each task
+// has a name, and none ends unseen: one that panics, or returns before its group stops, is logged
+// and counted, and begins again after a pause. Until it has run steadily the group's Err names
+// it, and the node is not ready.
 //
 // A new task is one line where the program is put together (cli):
 //
@@ -45,8 +46,9 @@ type task struct {
 	failed error // why it ended last; nil: it runs steadily
 }
 
-// New returns a group without tasks. watch is told when a task begins to run, and when it ends although the group goes on. One that
-// did, and was not begun again when the group stops, counts as running. watch may be nil.
+// New returns a group without tasks. watch is told when a task begins to run, and when it ends
+// although the group goes on. One that did, and was not begun again when the group stops, counts
+// as running. watch may be nil.
 func New(log *slog.Logger, watch func(task string, running bool)) *Group {
 	if watch == nil {
 		watch = func(string, bool) {}
@@ -55,7 +57,8 @@ func New(log *slog.Logger, watch func(task string, running bool)) *Group {
 	return &Group{log: log, watch: watch, ctx: ctx, stop: cancel}
 }
 
-// Go begins a task. run must return when its context ends, and may be called again when it ends earlier.
+// Go begins a task. run must return when its context ends, and may be called again when it ends
+// earlier.
 func (g *Group) Go(name string, run func(ctx context.Context)) {
 	t := &task{name: name, run: run}
 	g.mu.Lock()

@@ -1,5 +1,6 @@
-// Package jsonobject writes JSON objects member by member, without reflection, and reads them strictly. Every object that
-// Grantor writes by hand is written here: answers, claims, audit events. Other documents go through encoding/json.
+// Package jsonobject writes JSON objects member by member, without reflection, and reads them
+// strictly. Every object that Grantor writes by hand is written here: answers, claims, audit
+// events. Other documents go through encoding/json.
 package jsonobject
 
 import (
@@ -7,8 +8,8 @@ import (
 	"strconv"
 )
 
-// Object is an object that is being written. Begin with make(jsonobject.Object, 0, size) and end with Close. Names of members
-// are the program's own and are not escaped.
+// Object is an object that is being written. Begin with make(jsonobject.Object, 0, size) and end
+// with Close. Names of members are the program's own and are not escaped.
 type Object []byte
 
 // Name begins a member, whose value the caller appends.

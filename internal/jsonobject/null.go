@@ -2,8 +2,9 @@ package jsonobject
 
 import "encoding/json"
 
-// NullInList says whether a list inside a JSON value has null for an element. encoding/json reads such an element as a zero value:
-// {"contacts": [null]} would be a contact without a name. A member that is null counts as absent, and is none.
+// NullInList says whether a list inside a JSON value has null for an element. encoding/json reads
+// such an element as a zero value: {"contacts": [null]} would be a contact without a name. A
+// member that is null counts as absent, and is none.
 func NullInList(text []byte) bool {
 	var v any
 	return json.Unmarshal(text, &v) == nil && nullInList(v)

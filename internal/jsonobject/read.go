@@ -8,12 +8,13 @@ import (
 	"unicode/utf8"
 )
 
-// ErrMalformed is the error for a text that is not exactly one JSON object with unique names, and for a member of another type.
-// It quotes nothing of the text.
+// ErrMalformed is the error for a text that is not exactly one JSON object with unique names, and
+// for a member of another type. It quotes nothing of the text.
 var ErrMalformed = errors.New("not a JSON object with unique names and members of the right types")
 
-// Members is one JSON object that was read, its values as they were written. Names are case-sensitive and unique (RFC 7515 §4,
-// RFC 7519 §4): a parser that takes the first of two and a parser that takes the last would read two different tokens.
+// Members is one JSON object that was read, its values as they were written. Names are
+// case-sensitive and unique (RFC 7515 §4, RFC 7519 §4): a parser that takes the first of two and
+// a parser that takes the last would read two different tokens.
 type Members []member
 
 type member struct {
@@ -21,10 +22,12 @@ type member struct {
 	value []byte // a part of the parsed text
 }
 
-// fewMembers is how many names are compared one by one; beyond, a map finds duplicates in linear time.
+// fewMembers is how many names are compared one by one; beyond, a map finds duplicates in linear
+// time.
 const fewMembers = 16
 
-// Read reads exactly one JSON object. encoding/json judges the grammar; the loop takes apart what passed.
+// Read reads exactly one JSON object. encoding/json judges the grammar; the loop takes apart what
+// passed.
 func Read(text []byte) (Members, error) {
 	text = trimSpace(text)
 	if len(text) == 0 || text[0] != '{' || !utf8.Valid(text) || !json.Valid(text) {
@@ -56,7 +59,8 @@ func (o Members) names() map[string]bool {
 	return names
 }
 
-// cutMember cuts the first name and value, with the comma behind them, off the rest of a valid object.
+// cutMember cuts the first name and value, with the comma behind them, off the rest of a valid
+// object.
 func cutMember(rest []byte) (member, []byte) {
 	end := valueEnd(rest)
 	m := member{name: unescape(rest[:end])}
@@ -172,7 +176,8 @@ func (o Members) Only(names ...string) bool {
 	return true
 }
 
-// Texts returns a member that is one string or a list of strings (RFC 7519 §4.1.3); nil when it is absent.
+// Texts returns a member that is one string or a list of strings (RFC 7519 §4.1.3); nil when it
+// is absent.
 func (o Members) Texts(name string) ([]string, error) {
 	value, ok := o.Get(name)
 	switch {

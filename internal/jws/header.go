@@ -6,7 +6,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/jsonobject"
 )
 
-// Header is what Grantor reads of a header (RFC 7515 §4.1). jwk, jku, x5c and x5u are never heeded (RFC 8725 §3.10).
+// Header is what Grantor reads of a header (RFC 7515 §4.1). jwk, jku, x5c and x5u are never
+// heeded (RFC 8725 §3.10).
 type Header struct {
 	Algorithm string // alg
 	Type      string // typ as MediaType has it
@@ -15,7 +16,8 @@ type Header struct {
 	Others    bool   // there are more members than alg, typ and kid
 }
 
-// MediaType makes typ comparable: media types know no case, and application/ may be left out (RFC 7515 §4.1.9).
+// MediaType makes typ comparable: media types know no case, and application/ may be left out (RFC
+// 7515 §4.1.9).
 func MediaType(typ string) string {
 	return strings.TrimPrefix(strings.ToLower(typ), "application/")
 }

@@ -1,5 +1,6 @@
-// Package jws takes a compact JWS (RFC 7515 §7.1) apart and reads its header, without any cryptography. It is the one
-// reader of such headers: whoever verifies a token asks here what the token claims to be.
+// Package jws takes a compact JWS (RFC 7515 §7.1) apart and reads its header, without any
+// cryptography. It is the one reader of such headers: whoever verifies a token asks here what the
+// token claims to be.
 //
 //	token, err := jws.Parse(text)
 //	payload, err := jws.Decode(token.Payload)
@@ -22,7 +23,8 @@ type Token struct {
 	Signature string // in base64url, not decoded yet
 }
 
-// Parse takes a text apart and reads its header; payload and signature are not looked at. The caller bounds the length.
+// Parse takes a text apart and reads its header; payload and signature are not looked at. The
+// caller bounds the length.
 func Parse(text string) (t Token, err error) {
 	if strings.Count(text, ".") != 2 { // counted, not split: 20,000 dots take no memory (CVE-2025-27144)
 		return t, ErrMalformed
@@ -38,7 +40,8 @@ func Parse(text string) (t Token, err error) {
 	return t, err
 }
 
-// HasForm says whether a text has three parts, of which the first begins a JSON object. It tells JWTs from opaque tokens.
+// HasForm says whether a text has three parts, of which the first begins a JSON object. It tells
+// JWTs from opaque tokens.
 func HasForm(text string) bool {
 	if strings.Count(text, ".") != 2 {
 		return false
@@ -48,7 +51,8 @@ func HasForm(text string) bool {
 	return err == nil && strings.HasPrefix(string(start), "{")
 }
 
-// Decode reads a part: base64url without padding and white space, and no second spelling of the same bytes (RFC 7515 §2).
+// Decode reads a part: base64url without padding and white space, and no second spelling of the
+// same bytes (RFC 7515 §2).
 func Decode(part string) ([]byte, error) {
 	if part == "" || strings.ContainsAny(part, "\r\n") { // which Go's decoder skips
 		return nil, ErrMalformed
@@ -60,8 +64,8 @@ func Decode(part string) ([]byte, error) {
 	return out, nil
 }
 
-// Canonical says whether a part is spelled as Decode wants it, without decoding it all: lax decoders skip line ends and
-// padding, and ignore the bits of the last letter that mean nothing.
+// Canonical says whether a part is spelled as Decode wants it, without decoding it all: lax
+// decoders skip line ends and padding, and ignore the bits of the last letter that mean nothing.
 func Canonical(part string) bool {
 	if part == "" || strings.ContainsAny(part, "\r\n=") {
 		return false

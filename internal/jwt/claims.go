@@ -25,7 +25,8 @@ type Claims struct {
 	all jsonobject.Members
 }
 
-// parseClaims reads a payload. A registered claim of the wrong type makes the token malformed, null included.
+// parseClaims reads a payload. A registered claim of the wrong type makes the token malformed,
+// null included.
 func parseClaims(text []byte) (*Claims, error) {
 	c := &Claims{}
 	if c.read(text) != nil {
@@ -77,7 +78,8 @@ func (c *Claims) date(name string) (time.Time, error) {
 	return time.Unix(int64(whole), int64(part*1e9)), nil
 }
 
-// Text returns another claim that is a string; "" when it is absent, Malformed when it has another type.
+// Text returns another claim that is a string; "" when it is absent, Malformed when it has
+// another type.
 func (c *Claims) Text(name string) (string, error) {
 	text, err := c.all.Text(name)
 	if err != nil {
@@ -102,8 +104,9 @@ func (c *Claims) CheckAudience(audience string) error {
 	return nil
 }
 
-// CheckOnlyAudience demands that aud names something, nothing that is not allowed, and nothing twice: a token that
-// is also meant for somebody else can be presented by them (draft-ietf-oauth-rfc7523bis, CVE-2025-27370).
+// CheckOnlyAudience demands that aud names something, nothing that is not allowed, and nothing
+// twice: a token that is also meant for somebody else can be presented by them
+// (draft-ietf-oauth-rfc7523bis, CVE-2025-27370).
 func (c *Claims) CheckOnlyAudience(allowed ...string) error {
 	for i, a := range c.Audience {
 		if a == "" || !slices.Contains(allowed, a) || slices.Contains(c.Audience[:i], a) {
@@ -116,7 +119,8 @@ func (c *Claims) CheckOnlyAudience(allowed ...string) error {
 	return nil
 }
 
-// CheckTimes demands exp and holds exp, nbf and iat against now, with skew for clocks that differ, at most MaxSkew.
+// CheckTimes demands exp and holds exp, nbf and iat against now, with skew for clocks that
+// differ, at most MaxSkew.
 func (c *Claims) CheckTimes(now time.Time, skew time.Duration) error {
 	skew = min(max(skew, 0), MaxSkew)
 	switch latest := now.Add(skew); {

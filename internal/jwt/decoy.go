@@ -9,8 +9,8 @@ import (
 	"math/big"
 )
 
-// Decoy is keys that nobody has, to spend on a token that is refused anyway what a real verification costs: time then
-// does not tell whether there was a key.
+// Decoy is keys that nobody has, to spend on a token that is refused anyway what a real
+// verification costs: time then does not tell whether there was a key.
 type Decoy struct {
 	rsa    map[int]*rsa.PublicKey // by the bytes of a signature
 	others []key

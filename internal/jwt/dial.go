@@ -7,8 +7,9 @@ import (
 	"syscall"
 )
 
-// dialControl returns a net.Dialer's Control that refuses addresses on which no stranger's key set can be. It sees the
-// address that is dialled, after name resolution: a name that resolves to another address the second time gains nothing.
+// dialControl returns a net.Dialer's Control that refuses addresses on which no stranger's key
+// set can be. It sees the address that is dialled, after name resolution: a name that resolves to
+// another address the second time gains nothing.
 func dialControl() func(network, address string, _ syscall.RawConn) error {
 	refused := reserved()
 	return func(_, address string, _ syscall.RawConn) error {
@@ -42,8 +43,8 @@ func checkAddress(addr netip.Addr, refused []netip.Prefix) error {
 	return nil
 }
 
-// reserved lists the special-purpose addresses of the IANA registries (RFC 6890) that lie within what checkAddress
-// else lets through.
+// reserved lists the special-purpose addresses of the IANA registries (RFC 6890) that lie within
+// what checkAddress else lets through.
 func reserved() (list []netip.Prefix) {
 	for _, text := range []string{
 		"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",

@@ -23,8 +23,8 @@ func (f *Fetcher) set(ctx context.Context, jwksURI string) (*KeySet, time.Durati
 	return s, freshness(header.Get("Cache-Control")), err
 }
 
-// discover asks an issuer's metadata for jwks_uri: RFC 8414 §3.1 puts the well-known name before the path, OpenID Connect
-// Discovery 1.0 §4 behind it.
+// discover asks an issuer's metadata for jwks_uri: RFC 8414 §3.1 puts the well-known name before
+// the path, OpenID Connect Discovery 1.0 §4 behind it.
 func (f *Fetcher) discover(ctx context.Context, issuer string) (string, error) {
 	u, err := url.Parse(issuer)
 	if err != nil {
@@ -83,7 +83,8 @@ func (f *Fetcher) get(ctx context.Context, where string) ([]byte, http.Header, e
 	return body, res.Header, err
 }
 
-// authorize adds the bearer token where the operator named the origin. Metadata names whatever its author likes.
+// authorize adds the bearer token where the operator named the origin. Metadata names whatever
+// its author likes.
 func (f *Fetcher) authorize(req *http.Request) error {
 	if f.opts.Bearer == nil || !f.named(req.URL) {
 		return nil

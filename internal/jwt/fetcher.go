@@ -19,8 +19,9 @@ import (
 
 // Options say how key sets are fetched.
 type Options struct {
-	// AllowPrivate lets loopback, private and reserved addresses be asked, and http on loopback. It is right for sources
-	// that the operator names and wrong for URLs that clients register (RFC 7591 §5).
+	// AllowPrivate lets loopback, private and reserved addresses be asked, and http on loopback.
+	// It is right for sources that the operator names and wrong for URLs that clients register
+	// (RFC 7591 §5).
 	AllowPrivate bool
 	AllowHTTP    bool                   // http off loopback as well: whoever is on the way can then choose the keys
 	Keep         time.Duration          // how long a set is used while its source fails, from the last good fetch; 0: 1 hour
@@ -36,7 +37,8 @@ type Options struct {
 // maxSources is when sources that nobody has asked for an hour are forgotten.
 const maxSources = 10_000
 
-// Fetcher fetches key sets and keeps them. The same URL is the same Remote, so that its limits hold for all who ask.
+// Fetcher fetches key sets and keeps them. The same URL is the same Remote, so that its limits
+// hold for all who ask.
 type Fetcher struct {
 	opts   Options
 	client *http.Client
@@ -74,8 +76,8 @@ func NewFetcher(opts Options) *Fetcher {
 	return f
 }
 
-// transport keeps no connection, as minutes lie between two. A stranger's URL never goes through the environment's proxy,
-// which would dial for us where it likes.
+// transport keeps no connection, as minutes lie between two. A stranger's URL never goes through
+// the environment's proxy, which would dial for us where it likes.
 func transport(opts Options) *http.Transport {
 	d := &net.Dialer{Timeout: opts.Timeout}
 	t := &http.Transport{DialContext: d.DialContext, DisableKeepAlives: true, TLSHandshakeTimeout: opts.Timeout,
@@ -108,8 +110,8 @@ func (f *Fetcher) run(fetch func()) bool {
 	return true
 }
 
-// Check says whether keys may be fetched from a URL, as far as its text tells. Who registers a URL hears it at once; what
-// its name resolves to is looked at when it is dialled.
+// Check says whether keys may be fetched from a URL, as far as its text tells. Who registers a
+// URL hears it at once; what its name resolves to is looked at when it is dialled.
 func (f *Fetcher) Check(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || len(text) > 2048 {
@@ -136,8 +138,8 @@ func (f *Fetcher) Remote(jwksURI string) (*Remote, error) {
 	return f.source(jwksURI, "", func(ctx context.Context) (*KeySet, time.Duration, error) { return f.set(ctx, jwksURI) })
 }
 
-// Issuer returns the source of the keys of an authorization server, whose metadata names the URL (RFC 8414 §2,
-// OpenID Connect Discovery 1.0 §4). The metadata is read again with each fetch.
+// Issuer returns the source of the keys of an authorization server, whose metadata names the URL
+// (RFC 8414 §2, OpenID Connect Discovery 1.0 §4). The metadata is read again with each fetch.
 func (f *Fetcher) Issuer(issuer string) (*Remote, error) {
 	return f.source(issuer, "issuer ", func(ctx context.Context) (*KeySet, time.Duration, error) {
 		jwksURI, err := f.discover(ctx, issuer)

@@ -1,28 +1,31 @@
-// Package jwt verifies signed tokens (compact JWS, RFC 7515 §7.1) by the public keys of those who may have
-// signed them (JWK Sets, RFC 7517 §5).
+// Package jwt verifies signed tokens (compact JWS, RFC 7515 §7.1) by the public keys of those who
+// may have signed them (JWK Sets, RFC 7517 §5).
 //
 //	u, err := jwt.Parse(token, jwt.Profile{Algorithms: []string{"ES256"}, Types: []string{"at+jwt"}})
 //	claims, err := u.Verify(ctx, source)
 //	err = claims.CheckTimes(time.Now(), time.Minute)
 //
-// Parse refuses by form alone, before any cryptography: length, parts, encoding, alg, typ, crit. What it returns
-// is nobody's word yet; only Verify hands out claims. A Source is a KeySet that was written down (ParseKeySet) or one
-// that is fetched and kept fresh (Fetcher). Keys come from there alone: jwk, jku, x5c and x5u of a token are never
-// heeded (RFC 8725 §3.10), and there is no symmetric key, so none can be confused with a public one (RFC 8725 §2.1).
+// Parse refuses by form alone, before any cryptography: length, parts, encoding, alg, typ, crit.
+// What it returns is nobody's word yet; only Verify hands out claims. A Source is a KeySet that
+// was written down (ParseKeySet) or one that is fetched and kept fresh (Fetcher). Keys come from
+// there alone: jwk, jku, x5c and x5u of a token are never heeded (RFC 8725 §3.10), and there is
+// no symmetric key, so none can be confused with a public one (RFC 8725 §2.1).
 //
-// The package links the standard library and go-jose. It knows nothing of clients, scopes or where a token came from.
+// The package links the standard library and go-jose. It knows nothing of clients, scopes or
+// where a token came from.
 package jwt
 
 import "context"
 
-// Source is where keys come from. Keys returns the set in which kid is to be looked up; "" asks for any. It returns an
-// error when it cannot know, which is never a "no". It may be called by any number of goroutines.
+// Source is where keys come from. Keys returns the set in which kid is to be looked up; "" asks
+// for any. It returns an error when it cannot know, which is never a "no". It may be called by
+// any number of goroutines.
 type Source interface {
 	Keys(ctx context.Context, kid string) (*KeySet, error)
 }
 
-// TokenError is why a token is not good. Each is a sentence that holds nothing of the token. Whatever is not a TokenError
-// means that it could not be known whether the token is good.
+// TokenError is why a token is not good. Each is a sentence that holds nothing of the token.
+// Whatever is not a TokenError means that it could not be known whether the token is good.
 type TokenError string
 
 // Error implements error.

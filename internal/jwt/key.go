@@ -39,7 +39,8 @@ type usage struct {
 	Exp    *float64 `json:"exp"` // OpenID Federation 1.0 §8.7.2: the key is not used after it
 }
 
-// parseKey reads a JWK that can verify signatures. Its errors tell who registers a key what to change, and quote nothing.
+// parseKey reads a JWK that can verify signatures. Its errors tell who registers a key what to
+// change, and quote nothing.
 func parseKey(text []byte) (key, error) {
 	members, err := jsonobject.Read(text)
 	if err != nil {
@@ -79,7 +80,8 @@ func public(members jsonobject.Members) error {
 	return nil
 }
 
-// otherUse is why a sound key is not taken: it is for something else, or of a kind that is not known here (RFC 7517 §5).
+// otherUse is why a sound key is not taken: it is for something else, or of a kind that is not
+// known here (RFC 7517 §5).
 type otherUse string
 
 func (e otherUse) Error() string { return string(e) }
@@ -124,7 +126,8 @@ func (k *key) check() error {
 	return nil
 }
 
-// fits says whether the key can have made a signature of alg: an algorithm belongs to one kind of key (RFC 8725 §3.1).
+// fits says whether the key can have made a signature of alg: an algorithm belongs to one kind of
+// key (RFC 8725 §3.1).
 func (k *key) fits(alg string) bool {
 	if k.alg != "" && k.alg != alg && !(edwards(k.alg) && edwards(alg)) {
 		return false

@@ -21,7 +21,8 @@ type Profile struct {
 // defaultMaxBytes is how long a token may be.
 const defaultMaxBytes = 8 << 10
 
-// Unverified is a token of good form that nobody vouches for. It may choose whose keys are asked, and nothing more.
+// Unverified is a token of good form that nobody vouches for. It may choose whose keys are asked,
+// and nothing more.
 type Unverified struct {
 	header    jws.Header
 	input     string // what was signed
@@ -39,7 +40,8 @@ func (u *Unverified) Issuer() string { return u.claims.Issuer }
 // Subject returns sub as the token has it, unverified.
 func (u *Unverified) Subject() string { return u.claims.Subject }
 
-// Parse takes a token apart and refuses what no signature could make good. It does no cryptography. Errors are TokenErrors.
+// Parse takes a token apart and refuses what no signature could make good. It does no
+// cryptography. Errors are TokenErrors.
 func Parse(token string, profile Profile) (*Unverified, error) {
 	if profile.MaxBytes == 0 {
 		profile.MaxBytes = defaultMaxBytes
@@ -80,7 +82,8 @@ func parse(token string, profile Profile) (*Unverified, error) {
 	return u, nil
 }
 
-// checkOthers refuses a token whose header has a key or certificate that cannot be read. Nothing of them is used.
+// checkOthers refuses a token whose header has a key or certificate that cannot be read. Nothing
+// of them is used.
 func (u *Unverified) checkOthers(token string) error {
 	if _, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(u.header.Algorithm)}); err != nil {
 		return Malformed // its own words may quote the token

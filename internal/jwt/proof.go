@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Proof names the key that verified a token. Whoever remembers a verified token keeps the Proof, and asks Renew at each use.
+// Proof names the key that verified a token. Whoever remembers a verified token keeps the Proof,
+// and asks Renew at each use.
 type Proof struct {
 	set       *KeySet
 	place     int // of the key in set
@@ -15,8 +16,9 @@ type Proof struct {
 	algorithm string
 }
 
-// Precheck returns what check says of claims that nobody vouches for yet. A token that is refused anyway, such as an
-// expired one, then costs no signature. The claims count only once Prove has returned nil.
+// Precheck returns what check says of claims that nobody vouches for yet. A token that is refused
+// anyway, such as an expired one, then costs no signature. The claims count only once Prove has
+// returned nil.
 func (u *Unverified) Precheck(check func(*Claims) error) error { return check(u.claims) }
 
 // Prove is Verify for those who remember the answer.
@@ -48,8 +50,8 @@ func keysOfSource(ctx context.Context, src Source, kid string) (*KeySet, error) 
 	return set, nil
 }
 
-// Renew returns the proof by the set that src has now. It returns NoKey when the key has left the set or is past its
-// end, or src's error, which is no TokenError.
+// Renew returns the proof by the set that src has now. It returns NoKey when the key has left the
+// set or is past its end, or src's error, which is no TokenError.
 func (p Proof) Renew(ctx context.Context, src Source, now time.Time) (Proof, error) {
 	set, err := keysOfSource(ctx, src, p.keyID)
 	if err != nil {

@@ -22,8 +22,9 @@ const (
 
 type fetchFunc func(context.Context) (*KeySet, time.Duration, error)
 
-// Remote is a key set that is fetched when it is first asked for, refreshed behind the back of those who ask, and kept
-// for Options.Keep while its source fails. It fetches once at a time, and for unknown kids once a minute, however many ask.
+// Remote is a key set that is fetched when it is first asked for, refreshed behind the back of
+// those who ask, and kept for Options.Keep while its source fails. It fetches once at a time, and
+// for unknown kids once a minute, however many ask.
 type Remote struct {
 	fetcher *Fetcher
 	fetch   fetchFunc
@@ -42,7 +43,8 @@ type Remote struct {
 	waiting  atomic.Int64
 }
 
-// ErrCrowded: too many wait for a set that is being fetched. It says nothing of the source: try again.
+// ErrCrowded: too many wait for a set that is being fetched. It says nothing of the source: try
+// again.
 var ErrCrowded = errors.New("too many wait for a key set that is being fetched")
 
 // Keys implements Source.
@@ -63,7 +65,8 @@ func (r *Remote) Keys(ctx context.Context, kid string) (*KeySet, error) {
 	return r.current(kid)
 }
 
-// current returns what there is. A kid that is not in it is an error, not a "no", while the source fails.
+// current returns what there is. A kid that is not in it is an error, not a "no", while the
+// source fails.
 func (r *Remote) current(kid string) (*KeySet, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -104,7 +107,8 @@ func (r *Remote) start(kid string) <-chan struct{} {
 	return r.flight
 }
 
-// retryGap is how long a source that fails is left alone: 5 seconds, doubled each time, at most a minute.
+// retryGap is how long a source that fails is left alone: 5 seconds, doubled each time, at most a
+// minute.
 func (r *Remote) retryGap() time.Duration {
 	if r.failures == 0 {
 		return 0
@@ -145,7 +149,8 @@ func (r *Remote) load() {
 	}
 }
 
-// guarded turns a panic into an error: a stranger's document is parsed here, outside of any request (CVE-2026-34986).
+// guarded turns a panic into an error: a stranger's document is parsed here, outside of any
+// request (CVE-2026-34986).
 func (r *Remote) guarded(ctx context.Context) (set *KeySet, fresh time.Duration, err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -28,7 +28,8 @@ type KeySet struct {
 	passed []string
 }
 
-// PassedOver says of which keys of the text nothing was taken, and why; a KeySet that is written and read again does not know.
+// PassedOver says of which keys of the text nothing was taken, and why; a KeySet that is written
+// and read again does not know.
 func (s *KeySet) PassedOver() []string {
 	if s == nil {
 		return nil
@@ -42,9 +43,10 @@ func (s *KeySet) Keys(context.Context, string) (*KeySet, error) { return s, nil 
 // Len returns how many keys there are.
 func (s *KeySet) Len() int { return len(s.keys) }
 
-// ParseKeySet reads a JWK Set that somebody registers: every key must be public and strong enough. Those that are for something else, or of
-// a kind that is not known here, are passed over (RFC 7517 §5), and one must be left. The error names the key by its place and
-// says what would be right.
+// ParseKeySet reads a JWK Set that somebody registers: every key must be public and strong
+// enough. Those that are for something else, or of a kind that is not known here, are passed over
+// (RFC 7517 §5), and one must be left. The error names the key by its place and says what would
+// be right.
 func ParseKeySet(text []byte) (*KeySet, error) {
 	list, err := keysOf(text)
 	if err != nil {
@@ -67,8 +69,8 @@ func ParseKeySet(text []byte) (*KeySet, error) {
 	return s, nil
 }
 
-// parsePublished reads a JWK Set that somebody else publishes: keys that cannot be used are passed over (RFC 7517 §5),
-// and so is one whose private half is published.
+// parsePublished reads a JWK Set that somebody else publishes: keys that cannot be used are
+// passed over (RFC 7517 §5), and so is one whose private half is published.
 func parsePublished(text []byte) (*KeySet, error) {
 	list, err := keysOf(text)
 	if err != nil {
@@ -120,8 +122,9 @@ func (s *KeySet) has(kid string) bool {
 	return false
 }
 
-// candidates returns the places of the keys that a token may have been signed with: those of its kid, or, when it names
-// none, all that fit its algorithm. A kid is compared with known ones and nothing else is done with it.
+// candidates returns the places of the keys that a token may have been signed with: those of its
+// kid, or, when it names none, all that fit its algorithm. A kid is compared with known ones and
+// nothing else is done with it.
 func (s *KeySet) candidates(h jws.Header, now time.Time) (places []int) {
 	for i := range s.keys {
 		k := &s.keys[i]

@@ -24,7 +24,8 @@ func (u *Unverified) signedBy(public any) bool {
 	return false
 }
 
-// signedByECDSA reads r and s, which are of one length (RFC 7518 §3.4); nullSignature has checked it.
+// signedByECDSA reads r and s, which are of one length (RFC 7518 §3.4); nullSignature has checked
+// it.
 func (u *Unverified) signedByECDSA(k *ecdsa.PublicKey) bool {
 	half := len(u.signature) / 2
 	r, s := new(big.Int).SetBytes(u.signature[:half]), new(big.Int).SetBytes(u.signature[half:])

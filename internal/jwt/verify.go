@@ -2,8 +2,8 @@ package jwt
 
 import "context"
 
-// Verify checks the signature by the keys of src and returns the claims, of which nothing is checked yet. It returns
-// NoKey or BadSignature, or src's error, which is no TokenError.
+// Verify checks the signature by the keys of src and returns the claims, of which nothing is
+// checked yet. It returns NoKey or BadSignature, or src's error, which is no TokenError.
 func (u *Unverified) Verify(ctx context.Context, src Source) (*Claims, error) {
 	if _, err := u.Prove(ctx, src); err != nil {
 		return nil, err
@@ -11,8 +11,8 @@ func (u *Unverified) Verify(ctx context.Context, src Source) (*Claims, error) {
 	return u.claims, nil
 }
 
-// nullSignature finds ECDSA signatures with r = 0 or s = 0, which good implementations refuse and CVE-2022-21449 did
-// not, and those of the wrong length (RFC 7518 §3.4).
+// nullSignature finds ECDSA signatures with r = 0 or s = 0, which good implementations refuse and
+// CVE-2022-21449 did not, and those of the wrong length (RFC 7518 §3.4).
 func (u *Unverified) nullSignature() bool {
 	n := 0
 	switch u.header.Algorithm {

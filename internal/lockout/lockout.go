@@ -7,13 +7,14 @@ import (
 	"time"
 )
 
-// Lockout bounds the passwords that may be tried. An attempt is reserved before anything is hashed, so attempts at one
-// moment do not slip through together, and given back when it was no failure. A reservation is no failure: where the two
-// together reach a limit, a further attempt waits for one to end.
+// Lockout bounds the passwords that may be tried. An attempt is reserved before anything is
+// hashed, so attempts at one moment do not slip through together, and given back when it was no
+// failure. A reservation is no failure: where the two together reach a limit, a further attempt
+// waits for one to end.
 //
-// Failures count by user and by address. An address from which the user succeeded within KnownFor has a
-// budget of its own, so strangers' guesses do not shut the owner out, and a new address is no new
-// budget for anybody else.
+// Failures count by user and by address. An address from which the user succeeded within KnownFor
+// has a budget of its own, so strangers' guesses do not shut the owner out, and a new address is
+// no new budget for anybody else.
 type Lockout struct {
 	counter    Counter
 	perUser    int // -1: no limit
@@ -53,7 +54,8 @@ type Target struct {
 	Password string
 }
 
-// Reservation is one reserved log-in. Exactly one of Succeeded, Failed, Refused and Abandoned ends it.
+// Reservation is one reserved log-in. Exactly one of Succeeded, Failed, Refused and Abandoned
+// ends it.
 type Reservation struct {
 	g       *Lockout
 	event   EntryID

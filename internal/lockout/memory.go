@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Memory is a Counter in this process. Its size is bounded: when it is full, what is over is dropped,
-// and if nothing is, the call fails.
+// Memory is a Counter in this process. Its size is bounded: when it is full, what is over is
+// dropped, and if nothing is, the call fails.
 type Memory struct {
 	now    func() time.Time
 	mu     sync.Mutex

@@ -87,7 +87,8 @@ type RateLimit struct {
 	blocked map[Subject]time.Time // until when
 }
 
-// NewRateLimit returns a limit of most failures in a window. kind keeps its counts apart from others.
+// NewRateLimit returns a limit of most failures in a window. kind keeps its counts apart from
+// others.
 func NewRateLimit(counter Counter, kind string, most int, window time.Duration) *RateLimit {
 	return &RateLimit{counter: counter, kind: kind, most: most, window: window, blocked: map[Subject]time.Time{}}
 }

@@ -39,8 +39,8 @@ func (r *Redis) Add(ctx context.Context, s Subject, window time.Duration) (int, 
 	return int(n), time.Duration(left) * time.Millisecond, nil
 }
 
-// An event is a member of a sorted set, whose score is when it ends, by Redis's clock. A reservation
-// begins with "p", what is kept with "f".
+// An event is a member of a sorted set, whose score is when it ends, by Redis's clock. A
+// reservation begins with "p", what is kept with "f".
 const events = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)

@@ -1,5 +1,5 @@
-// Package loopback knows which hosts are this machine, and so to which URLs a secret may be sent: by https to any host,
-// by http to this machine alone (RFC 6749 §3.1.2.1, RFC 7662 §4).
+// Package loopback knows which hosts are this machine, and so to which URLs a secret may be sent:
+// by https to any host, by http to this machine alone (RFC 6749 §3.1.2.1, RFC 7662 §4).
 package loopback
 
 import (
@@ -7,8 +7,9 @@ import (
 	"net/url"
 )
 
-// Host says whether a host name or IP address, without port and brackets, is this machine: "localhost", 127.0.0.0/8 or ::1.
-// No other name is resolved: what it resolves to may change between the check and the connection.
+// Host says whether a host name or IP address, without port and brackets, is this machine:
+// "localhost", 127.0.0.0/8 or ::1. No other name is resolved: what it resolves to may change
+// between the check and the connection.
 func Host(host string) bool {
 	if host == "localhost" {
 		return true
@@ -17,7 +18,8 @@ func Host(host string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// Secure says whether nobody on the network can read what is sent to u: it is https, or http to this machine.
+// Secure says whether nobody on the network can read what is sent to u: it is https, or http to
+// this machine.
 func Secure(u *url.URL) bool {
 	return u.Scheme == "https" || u.Scheme == "http" && Host(u.Hostname())
 }

@@ -1,8 +1,8 @@
 // Package metrics counts what happens at the level of OAuth, for Prometheus. A nil *Metrics counts
 // nothing.
 //
-// Label values come from Grantor alone: endpoints, error codes, reasons. A client, a user, an address
-// or a text of a request is never a label, so hostile requests cannot add series.
+// Label values come from Grantor alone: endpoints, error codes, reasons. A client, a user, an
+// address or a text of a request is never a label, so hostile requests cannot add series.
 package metrics
 
 import (

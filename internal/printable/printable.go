@@ -1,5 +1,6 @@
-// Package printable keeps texts of others from doing harm where people read them: control characters that a terminal obeys, direction marks that make
-// it show another text than it holds, and secrets that somebody typed in the place of a name.
+// Package printable keeps texts of others from doing harm where people read them: control
+// characters that a terminal obeys, direction marks that make it show another text than it holds,
+// and secrets that somebody typed in the place of a name.
 package printable
 
 import (
@@ -13,7 +14,8 @@ import (
 // ErrNotPrintable: a name holds characters that do more than show themselves.
 var ErrNotPrintable = errors.New("must hold no control characters, line breaks or direction marks")
 
-// CheckName says whether a text may be a name that people read. The joiners of Persian, Indic scripts and emoji are allowed.
+// CheckName says whether a text may be a name that people read. The joiners of Persian, Indic
+// scripts and emoji are allowed.
 func CheckName(text string) error {
 	if !utf8.ValidString(text) {
 		return ErrNotPrintable
@@ -29,7 +31,8 @@ func CheckName(text string) error {
 	return nil
 }
 
-// Text is a text as a terminal may get it: what does not show itself is written as an escape. Line breaks are escaped too.
+// Text is a text as a terminal may get it: what does not show itself is written as an escape.
+// Line breaks are escaped too.
 func Text(text string) string {
 	if plain(text) {
 		return text
@@ -82,8 +85,9 @@ func Cell(text string, most int) string {
 	return string([]rune(text)[:most-1]) + "…"
 }
 
-// JSON is JSON with the same meaning in which only line breaks and characters that show themselves stand unescaped: encoding/json leaves direction marks and the
-// control characters from U+007F on as they are.
+// JSON is JSON with the same meaning in which only line breaks and characters that show
+// themselves stand unescaped: encoding/json leaves direction marks and the control characters
+// from U+007F on as they are.
 func JSON(text []byte) []byte {
 	if plainLines(text) {
 		return text
@@ -114,7 +118,8 @@ func plainLines(text []byte) bool {
 	return true
 }
 
-// Redact takes out of a text what begins as Grantor's own tokens and secrets do, whole or cut: somebody put one where a name belongs.
+// Redact takes out of a text what begins as Grantor's own tokens and secrets do, whole or cut:
+// somebody put one where a name belongs.
 func Redact(text string) string {
 	at := secretAt(text)
 	if at < 0 {

@@ -11,10 +11,10 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// Beat is the pulse of a node: every BeatEvery it writes to Redis. What a node read is known to be
-// true only as long as its writes are taken, by a server that is the primary still; see Fresh. The times
-// between the beats of all nodes, which Redis keeps by its own clock, tell when the deployment could not
-// answer; see Outage.
+// Beat is the pulse of a node: every BeatEvery it writes to Redis. What a node read is known to
+// be true only as long as its writes are taken, by a server that is the primary still; see Fresh.
+// The times between the beats of all nodes, which Redis keeps by its own clock, tell when the
+// deployment could not answer; see Outage.
 type Beat struct {
 	db    *DB
 	fresh atomic.Pointer[time.Time] // when the last beat was sent that was proven
@@ -22,22 +22,23 @@ type Beat struct {
 	mu        sync.Mutex
 	confirmed time.Time // when the last beat that Redis took was sent
 	doubt     error     // why the last one is not proven
-	told      interval  // the last outage that Redis tells of
+	reported  interval  // the last outage that Redis tells of
 	own       interval  // the last time in which this node had no answer
 }
 
-// pulseConn is what a Beat uses: a connection of its own, which no load keeps from it. The zero value: a Cluster.
+// pulseConn is what a Beat uses: a connection of its own, which no load keeps from it. The zero
+// value: a Cluster.
 type pulseConn struct {
-	client   *redis.Client
-	dialed   atomic.Value // string: with Sentinel, the server at its other end
-	electors *electors    // nil without Sentinel
+	client    *redis.Client
+	dialed    atomic.Value // string: with Sentinel, the server at its other end
+	sentinels *sentinels   // nil without Sentinel
 }
 
 // interval is a time without service. The zero value: there was none.
 type interval struct{ from, to time.Time }
 
-// The pulse. Outages with less than outageApart between them are one: who was refused in the first may have
-// come in vain again in the second.
+// The pulse. Outages with less than outageApart between them are one: who was refused in the
+// first may have come in vain again in the second.
 const (
 	BeatEvery   = 500 * time.Millisecond
 	outageAfter = 3 * BeatEvery
@@ -63,17 +64,19 @@ func (b *Beat) Run(ctx context.Context) {
 	}
 }
 
-// Confirmed returns when the last beat that Redis took was sent, by this node's clock; zero: there was none.
+// Confirmed returns when the last beat that Redis took was sent, by this node's clock; zero:
+// there was none.
 func (b *Beat) Confirmed() time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.confirmed
 }
 
-// Fresh returns nil if within a time a write of this node was taken by a server that is the primary, or refused by
-// it for want of memory or replicas. A read proves less: one beside a primary that was cut off from the rest is
-// answered as ever, while elsewhere its successor revokes. See prove. In a Cluster reads prove as much: a primary
-// without the majority of the others answers neither, and the beat speaks for the slots of one primary alone.
+// Fresh returns nil if within a time a write of this node was taken by a server that is the
+// primary, or refused by it for want of memory or replicas. A read proves less: one beside a
+// primary that was cut off from the rest is answered as ever, while elsewhere its successor
+// revokes. See prove. In a Cluster reads prove as much: a primary without the majority of the
+// others answers neither, and the beat speaks for the slots of one primary alone.
 func (b *Beat) Fresh(within time.Duration) error {
 	if b.db.cluster != nil {
 		return nil
@@ -88,12 +91,13 @@ func (b *Beat) Fresh(within time.Duration) error {
 
 var errNoBeat = fmt.Errorf("%w: no write was taken lately", ErrUnavailable)
 
-// Outage returns the last time in which the store did not serve this deployment, or not this node: how long
-// that was, and when service returned by this node's clock. Zero: none is known of.
+// Outage returns the last time in which the store did not serve this deployment, or not this
+// node: how long that was, and when service returned by this node's clock. Zero: none is known
+// of.
 func (b *Beat) Outage() (length time.Duration, returned time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	last := later(b.told, b.own)
+	last := later(b.reported, b.own)
 	return last.to.Sub(last.from), last.to
 }
 
@@ -108,8 +112,9 @@ func later(a, b interval) interval {
 	return a
 }
 
-// pulse: KEYS beat. ARGV what is an outage, what joins two, life. It notes the time, and the last outage where the
-// last beat of any node was long ago; it returns now and that outage, in milliseconds.
+// pulse: KEYS beat. ARGV what is an outage, what joins two, life. It notes the time, and the last
+// outage where the last beat of any node was long ago; it returns now and that outage, in
+// milliseconds.
 var pulse = NewScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -159,8 +164,8 @@ func readPulse(v any) (ms [3]int64, err error) {
 	return ms, nil
 }
 
-// beat writes, and returns the answer and, with Sentinel, how many replicas have it. It also refreshes what is known of
-// replicas.
+// beat writes, and returns the answer and, with Sentinel, how many replicas have it. It also
+// refreshes what is known of replicas.
 func (d *DB) beat(ctx context.Context) (v any, acked int64, err error) {
 	ages := []any{outageAfter.Milliseconds(), outageApart.Milliseconds(), beatLife.Milliseconds()}
 	if d.cluster != nil {
@@ -168,18 +173,18 @@ func (d *DB) beat(ctx context.Context) (v any, acked int64, err error) {
 		d.lookAround(ctx)
 		return v, 0, err
 	}
-	if err := d.gate.enter(); err != nil {
+	if err := d.drain.enter(); err != nil {
 		return nil, 0, err
 	}
-	defer d.gate.leave()
-	call, err := d.call(pulse, []string{beatKey}, ages)
+	defer d.drain.leave()
+	call, err := d.scriptCall(pulse, []string{beatKey}, ages)
 	if err != nil {
 		return nil, 0, err
 	}
 	cmd, wait := redis.NewCmd(ctx, call.whole()...), redis.NewIntCmd(ctx, "wait", d.single.copies.all(), d.cfg.WaitTimeout.Milliseconds())
 	_, _ = d.pulse.client.Pipelined(ctx, func(p redis.Pipeliner) error { // each has its own error
 		_ = p.Process(ctx, cmd)
-		if d.pulse.electors != nil && d.single.copies.all() > 0 {
+		if d.pulse.sentinels != nil && d.single.copies.all() > 0 {
 			_ = p.Process(ctx, wait)
 		}
 		return nil
@@ -193,13 +198,14 @@ func (d *DB) beat(ctx context.Context) (v any, acked int64, err error) {
 	return v, wait.Val(), err
 }
 
-// prove returns nil if the server that took a beat is still the primary. With Sentinel it may have been replaced,
-// without knowing it: then its replicas have left it, all or the one that was promoted, and the Sentinels say
-// so. So either all replicas that it ever had confirm the beat, or a majority of all Sentinels names it. Losing a
-// replica, or the Sentinels, takes no node out of service. A Cluster has that rule inside: a primary without
-// the majority of the others takes no writes. And one server alone is never replaced by itself.
+// prove returns nil if the server that took a beat is still the primary. With Sentinel it may
+// have been replaced, without knowing it: then its replicas have left it, all or the one that was
+// promoted, and the Sentinels say so. So either all replicas that it ever had confirm the beat,
+// or a majority of all Sentinels names it. Losing a replica, or the Sentinels, takes no node out
+// of service. A Cluster has that rule inside: a primary without the majority of the others takes
+// no writes. And one server alone is never replaced by itself.
 func (d *DB) prove(ctx context.Context, acked int64) error {
-	e := d.pulse.electors
+	e := d.pulse.sentinels
 	if e == nil {
 		return nil
 	}
@@ -213,8 +219,8 @@ func (d *DB) prove(ctx context.Context, acked int64) error {
 	return e.elect(ctx, addr, d.single.copies.all() == 0)
 }
 
-// sameServer returns nil if this node reads from the server that takes its beats. After a failover v8 turns all connections
-// to the new one, at its next dial: so one is dialed.
+// sameServer returns nil if this node reads from the server that takes its beats. After a
+// failover v8 turns all connections to the new one, at its next dial: so one is dialed.
 func (d *DB) sameServer() error {
 	if d.dialed.Load() == d.pulse.dialed.Load() {
 		return nil
@@ -231,7 +237,7 @@ func (d *DB) lookAround(ctx context.Context) {
 		return
 	}
 	_ = d.cluster.ForEachMaster(ctx, func(ctx context.Context, client *redis.Client) error {
-		if n := d.nodes.get(client.Options().Addr); n != nil {
+		if n := d.primaries.get(client.Options().Addr); n != nil {
 			_, _ = d.wanted(ctx, n) // as above
 		}
 		return nil
@@ -248,6 +254,6 @@ func (b *Beat) note(sent, received time.Time, ms [3]int64) {
 	b.confirmed = sent
 	if ms[2] > 0 {
 		ago := func(then int64) time.Time { return received.Add(-time.Duration(ms[0]-then) * time.Millisecond) }
-		b.told = interval{ago(ms[1]), ago(ms[2])}
+		b.reported = interval{ago(ms[1]), ago(ms[2])}
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// breaker stops asking a Redis that does not answer: after some attempts in a row without an answer, commands
-// fail at once, so that a dead Redis costs microseconds and not timeouts and connections. Meanwhile one
-// goroutine asks for a sign of life and lets commands through again.
+// breaker stops asking a Redis that does not answer: after some attempts in a row without an
+// answer, commands fail at once, so that a dead Redis costs microseconds and not timeouts and
+// connections. Meanwhile one goroutine asks for a sign of life and lets commands through again.
 //
 // It is the redis.Limiter of one server's pool. What counts is that Redis answers, not what:
 // with its memory full, for instance, reads and revocations still work.
@@ -82,8 +82,8 @@ func answered(err error) bool {
 	return ok
 }
 
-// ignored says whether an error says nothing about Redis: our own refusal, our own pool's end or limit.
-// v8 does not export the error of a pool that is used up.
+// ignored says whether an error says nothing about Redis: our own refusal, our own pool's end or
+// limit. v8 does not export the error of a pool that is used up.
 func ignored(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, redis.ErrClosed) || err.Error() == "redis: connection pool timeout"
 }
@@ -98,8 +98,9 @@ func (b *breaker) trip(cause error) {
 	b.watcher.Go(func() { b.watch(cause) })
 }
 
-// watch probes until Redis answers, then closes the breaker. Each probe follows a sweep, the first at once:
-// the failures may have been those of connections that died long ago, one after the other.
+// watch probes until Redis answers, then closes the breaker. Each probe follows a sweep, the
+// first at once: the failures may have been those of connections that died long ago, one after
+// the other.
 func (b *breaker) watch(cause error) {
 	begun, told := time.Now(), false
 	for {
@@ -157,9 +158,9 @@ func newBreaker(log *slog.Logger) *breaker {
 	return &breaker{log: log, down: func() {}, quit: make(chan struct{})}
 }
 
-// sweepIdle asks every idle connection of a pool for a sign of life, all at one moment, so that the dead
-// ones leave it: v8 looks at a connection only by using it, and takes the one used last, so the
-// dead would wait at the bottom for a busy moment. So many more are dialed.
+// sweepIdle asks every idle connection of a pool for a sign of life, all at one moment, so that
+// the dead ones leave it: v8 looks at a connection only by using it, and takes the one used last,
+// so the dead would wait at the bottom for a busy moment. So many more are dialed.
 func sweepIdle(client *redis.Client, more int) {
 	ctx := context.Background()
 	idle := int(client.PoolStats().IdleConns)

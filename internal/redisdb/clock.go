@@ -8,8 +8,8 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// clock is what this node knows of Redis's clock, by which everything in it ends. The node's own clock may be
-// wrong by hours; only its pace is believed.
+// clock is what this node knows of Redis's clock, by which everything in it ends. The node's own
+// clock may be wrong by hours; only its pace is believed.
 type clock struct{ last atomic.Pointer[reading] }
 
 // reading is Redis's time and this node's at one moment, which are apart by no more than exact.
@@ -21,7 +21,8 @@ type reading struct {
 // ClockEvery is how often a node should look at Redis's clock: so long may a jump of it go unseen.
 const ClockEvery = 500 * time.Millisecond
 
-// drift is how much less exact a reading becomes with time: one part of so many, more than quartz goes wrong.
+// drift is how much less exact a reading becomes with time: one part of so many, more than quartz
+// goes wrong.
 const drift = 5000
 
 // now returns Redis's time; this node's, where nobody has looked yet.
@@ -35,8 +36,8 @@ func (c *clock) now() time.Time {
 
 func (r *reading) at(local time.Time) time.Time { return r.redis.Add(local.Sub(r.local)) }
 
-// learn takes a time that Redis told between two moments. A more exact reading that agrees with it stays: on a
-// busy machine, or after a pause of this process, answers are late.
+// learn takes a time that Redis told between two moments. A more exact reading that agrees with
+// it stays: on a busy machine, or after a pause of this process, answers are late.
 func (c *clock) learn(told, sent, received time.Time) {
 	exact := received.Sub(sent) / 2
 	if old := c.last.Load(); old != nil {
@@ -48,16 +49,16 @@ func (c *clock) learn(told, sent, received time.Time) {
 	c.last.Store(&reading{redis: told, local: sent.Add(exact), exact: exact})
 }
 
-// Now returns Redis's time as this node knows it, without asking. It is as good as the last call of Time, and this node's
-// own time before the first.
+// Now returns Redis's time as this node knows it, without asking. It is as good as the last call
+// of Time, and this node's own time before the first.
 func (d *DB) Now() time.Time { return d.clock.now() }
 
 // Time asks Redis for its time; of a Cluster one primary, whose clock stands for all.
 func (d *DB) Time(ctx context.Context) (time.Time, error) {
-	if err := d.gate.enter(); err != nil {
+	if err := d.drain.enter(); err != nil {
 		return time.Time{}, err
 	}
-	defer d.gate.leave()
+	defer d.drain.leave()
 	n, err := d.nodeOf(ctx, d.Key("clock"))
 	if err != nil {
 		return time.Time{}, wrap(err)
@@ -71,7 +72,8 @@ func (d *DB) Time(ctx context.Context) (time.Time, error) {
 	return cmd.Val(), nil
 }
 
-// RunClock looks at Redis's clock until ctx ends. While Redis does not answer, the last reading goes on.
+// RunClock looks at Redis's clock until ctx ends. While Redis does not answer, the last reading
+// goes on.
 func (d *DB) RunClock(ctx context.Context) {
 	tick := time.NewTicker(ClockEvery)
 	defer tick.Stop()

@@ -13,23 +13,24 @@ import (
 
 // do runs a command that may be repeated, on the server that has the key.
 func (d *DB) do(ctx context.Context, key string, cmd redis.Cmder) error {
-	if err := d.gate.enter(); err != nil {
+	if err := d.drain.enter(); err != nil {
 		return err
 	}
-	defer d.gate.leave()
+	defer d.drain.leave()
 	n, err := d.nodeOf(ctx, key)
 	if err != nil {
 		return wrap(err)
 	}
-	err = n.lane.do(ctx, cmd)
+	err = n.pipeline.do(ctx, cmd)
 	if err != nil && d.elsewhere(err) {
 		err = d.anywhere().Process(endless(ctx), cmd)
 	}
 	return err
 }
 
-// elsewhere says whether a server refused a command only because another has the key now. v8 follows it
-// for a lone command, and drops the connection of a server that was demoted; for a pipeline it does neither.
+// elsewhere says whether a server refused a command only because another has the key now. v8
+// follows it for a lone command, and drops the connection of a server that was demoted; for a
+// pipeline it does neither.
 func (d *DB) elsewhere(err error) bool {
 	text, answered := reply(err)
 	switch {
@@ -89,8 +90,8 @@ func (d *DB) MGet(ctx context.Context, keys ...string) ([][]byte, error) {
 	return out, nil
 }
 
-// Del removes keys of one slot, at least one, and returns how many there were. When the network layer repeated
-// it, that is fewer.
+// Del removes keys of one slot, at least one, and returns how many there were. When the network
+// layer repeated it, that is fewer.
 func (d *DB) Del(ctx context.Context, keys ...string) (int64, error) {
 	args := d.keysOf("del", keys)
 	cmd := redis.NewIntCmd(ctx, args...)
@@ -126,9 +127,9 @@ func (d *DB) Ping(ctx context.Context) error {
 	return err
 }
 
-// SetNX writes value for ttl unless the key exists, and says whether the key holds value then. The value must
-// be one that nobody else writes, such as a random number: by it a repetition by the network
-// layer recognises its own.
+// SetNX writes value for ttl unless the key exists, and says whether the key holds value then.
+// The value must be one that nobody else writes, such as a random number: by it a repetition by
+// the network layer recognises its own.
 func (d *DB) SetNX(ctx context.Context, key string, value []byte, ttl time.Duration) (bool, error) {
 	if ttl < time.Millisecond {
 		return false, errLifetime

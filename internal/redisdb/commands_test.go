@@ -33,7 +33,7 @@ func TestCommands(t *testing.T) {
 		s := redistest.Start(t)
 		contract(t, open(t, redisdb.Config{URL: s.URL, Prefix: "p:"}))
 	})
-	t.Run("a lane that everything takes", func(t *testing.T) {
+	t.Run("a pipeline that everything takes", func(t *testing.T) {
 		s := redistest.Start(t)
 		db := open(t, redisdb.Config{URL: s.URL, Prefix: "p:"})
 		redisdb.AlwaysShare(db)

@@ -9,21 +9,21 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// EvalDurable is Eval whose effect Config.WaitReplicas replicas confirm, where the server ever had any: WAIT
-// travels behind the script on the same connection. Too few is ErrNotDurable, and the result
-// is still returned: the write stands on the primary, and may be lost with it.
+// EvalDurable is Eval whose effect Config.WaitReplicas replicas confirm, where the server ever
+// had any: WAIT travels behind the script on the same connection. Too few is ErrNotDurable, and
+// the result is still returned: the write stands on the primary, and may be lost with it.
 func (d *DB) EvalDurable(ctx context.Context, s *Script, keys []string, args ...any) (any, error) {
 	if d.cfg.WaitReplicas == 0 {
 		return d.Eval(ctx, s, keys, args...)
 	}
-	call, err := d.call(s, keys, args)
+	call, err := d.scriptCall(s, keys, args)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.gate.enter(); err != nil {
+	if err := d.drain.enter(); err != nil {
 		return nil, err
 	}
-	defer d.gate.leave()
+	defer d.drain.leave()
 	ctx = endless(ctx)
 	var confirmed error
 	cmd, err := d.tryHash(call, func(cmd *redis.Cmd) error {
@@ -59,8 +59,8 @@ var del = NewScript(`return redis.call('DEL', unpack(KEYS))`)
 // confirm runs a command on a server and waits for its replicas. It returns what they made of
 // it, nil or ErrNotDurable, and the command's own error.
 //
-// Those who wait share one pipeline and its WAIT: however long replicas take, two connections are held, and the
-// others are there for those who only read.
+// Those who wait share one pipeline and its WAIT: however long replicas take, two connections are
+// held, and the others are there for those who only read.
 func (d *DB) confirm(ctx context.Context, n *node, key string, cmd redis.Cmder, asking bool) (confirmed, err error) {
 	want, err := d.wanted(ctx, n)
 	switch {
@@ -73,27 +73,27 @@ func (d *DB) confirm(ctx context.Context, n *node, key string, cmd redis.Cmder, 
 	case asking:
 		return d.confirmAsking(n, key, cmd)
 	}
-	return n.durable.ride(cmd)
+	return n.durable.runQueued(cmd)
 }
 
 // sendDurably returns what sends commands that a server's replicas must confirm, in one pipeline.
 func (d *DB) sendDurably(n *node) func([]redis.Cmder) error {
 	return func(cmds []redis.Cmder) error {
 		if n.copies.short.Load() {
-			sendTwice(n.once, cmds)
+			sendWithRetry(n.once, cmds)
 			return ErrNotDurable
 		}
 		key := keyOf(cmds[0])
 		marker, wait := d.confirmation(n, key, false)
-		sendTwice(n.waiting, append(slices.Clone(cmds), marker, wait))
+		sendWithRetry(n.waiting, append(slices.Clone(cmds), marker, wait))
 		if i := slices.IndexFunc(cmds, func(c redis.Cmder) bool { return conclusive(c.Err()) }); d.elsewhere(marker.Err()) && i >= 0 {
 			key = keyOf(cmds[i]) // the first one's slot is moving, and this one's is not
 			marker, wait = d.confirmation(n, key, false)
-			sendTwice(n.waiting, []redis.Cmder{marker, wait})
+			sendWithRetry(n.waiting, []redis.Cmder{marker, wait})
 		}
 		confirmed := d.verdict(marker, wait)
 		if confirmed != nil && wait.Err() == nil {
-			d.fallShort(n, key)
+			d.noteShortage(n, key)
 		}
 		return confirmed
 	}
@@ -133,27 +133,27 @@ func (d *DB) verdict(marker *redis.StatusCmd, wait *redis.IntCmd) error {
 func (d *DB) confirmAsking(n *node, key string, cmd redis.Cmder) (confirmed, err error) {
 	ask := func() redis.Cmder { return redis.NewCmd(context.Background(), "asking") }
 	marker, wait := d.confirmation(n, key, true)
-	sendTwice(n.waiting, []redis.Cmder{ask(), cmd, ask(), marker, wait})
+	sendWithRetry(n.waiting, []redis.Cmder{ask(), cmd, ask(), marker, wait})
 	return d.verdict(marker, wait), cmd.Err()
 }
 
 // plainly runs a command on a server without waiting for replicas.
 func (d *DB) plainly(ctx context.Context, n *node, cmd redis.Cmder, asking bool) error {
 	if !asking {
-		return n.lane.do(ctx, cmd)
+		return n.pipeline.do(ctx, cmd)
 	}
-	sendTwice(n.once, []redis.Cmder{redis.NewCmd(ctx, "asking"), cmd})
+	sendWithRetry(n.once, []redis.Cmder{redis.NewCmd(ctx, "asking"), cmd})
 	return cmd.Err()
 }
 
-// marker names a key of the same slot that is written between command and WAIT. Since Redis 7.2 a WAIT
-// waits only for what its own connection changed. A revocation that was executed but not
-// confirmed, and is tried again, changes nothing; without a change of its own it would be
-// called durable at once. (If Redis's memory is full the marker cannot be written; then WAIT
-// speaks for the command alone.)
+// marker names a key of the same slot that is written between command and WAIT. Since Redis 7.2 a
+// WAIT waits only for what its own connection changed. A revocation that was executed but not
+// confirmed, and is tried again, changes nothing; without a change of its own it would be called
+// durable at once. (If Redis's memory is full the marker cannot be written; then WAIT speaks for
+// the command alone.)
 //
-// Where a slot is being imported the name is the importing server's own: the exporting one may hold its marker still, and a key that
-// both have stops the move (BUSYKEY).
+// Where a slot is being imported the name is the importing server's own: the exporting one may
+// hold its marker still, and a key that both have stops the move (BUSYKEY).
 func (d *DB) marker(n *node, key string, asking bool) string {
 	if d.cluster == nil {
 		return d.Key("wait")

@@ -10,19 +10,22 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// Errors of commands. Apart from ErrNil none of them says anything about a key: whoever asked must not
-// take it for a "no".
+// Errors of commands. Apart from ErrNil none of them says anything about a key: whoever asked
+// must not take it for a "no".
 var (
 	// ErrNil: there is no such key.
 	ErrNil = errors.New("redis: no such key")
-	// ErrUnavailable: Redis was not reached, or answered that it cannot serve now. It may be tried again. A write was
-	// not done, unless the error is one of the next two, which wrap this one.
+	// ErrUnavailable: Redis was not reached, or answered that it cannot serve now. It may be
+	// tried again. A write was not done, unless the error is one of the next two, which wrap this
+	// one.
 	ErrUnavailable error = fault("redis is unavailable")
 	// ErrOutcomeUnknown: the answer to a write was lost, so nobody knows whether it was done.
 	ErrOutcomeUnknown error = outcomeUnknown{fmt.Errorf("%w: whether the write was done is not known", ErrUnavailable)}
-	// ErrNotDurable: done, but fewer replicas confirmed it than were asked for: a failover could undo it.
+	// ErrNotDurable: done, but fewer replicas confirmed it than were asked for: a failover could
+	// undo it.
 	ErrNotDurable error = notConfirmed{fmt.Errorf("%w: the write is done, but too few replicas confirmed it", ErrUnavailable)}
-	// ErrBusy: more commands wait for Redis than is sensible. It was not sent. It wraps ErrUnavailable.
+	// ErrBusy: more commands wait for Redis than is sensible. It was not sent. It wraps
+	// ErrUnavailable.
 	ErrBusy = fmt.Errorf("%w: too many commands are waiting", ErrUnavailable)
 	// ErrRefused: Redis answered with an error that waiting does not mend, such as a key of another
 	// type or an error of a script.
@@ -39,7 +42,8 @@ func (f fault) Error() string { return string(f) }
 // StoreFault says to those who do not know Redis that the store failed; see tokens.Store.
 func (fault) StoreFault() {}
 
-// outcomeUnknown and notConfirmed say by their methods what became of a write to those who do not know Redis.
+// outcomeUnknown and notConfirmed say by their methods what became of a write to those who do not
+// know Redis.
 type (
 	outcomeUnknown struct{ error }
 	notConfirmed   struct{ error }
@@ -64,8 +68,8 @@ func wrapRead(err error) error {
 	return wrap(err)
 }
 
-// wrap turns an error of go-redis into one of ours. The text of the cause stays, for logs; neither go-redis
-// nor Redis puts passwords into it.
+// wrap turns an error of go-redis into one of ours. The text of the cause stays, for logs;
+// neither go-redis nor Redis puts passwords into it.
 func wrap(err error) error {
 	switch {
 	case err == nil:
@@ -82,7 +86,7 @@ func wrap(err error) error {
 		return err
 	case !answered:
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	case passing(text):
+	case serverState(text):
 		return &answerError{ErrUnavailable, text}
 	}
 	return &answerError{ErrRefused, text}
@@ -110,8 +114,8 @@ func OnlyReads(err error) bool {
 	return slices.Contains([]string{"OOM", "NOREPLICAS", "MISCONF", "READONLY"}, word)
 }
 
-// reply returns what Redis answered instead of a result, without the arguments that it quotes when it
-// does not know a command.
+// reply returns what Redis answered instead of a result, without the arguments that it quotes
+// when it does not know a command.
 func reply(err error) (text string, answered bool) {
 	if err == nil {
 		return "", false // before r, which is on the heap
@@ -124,16 +128,17 @@ func reply(err error) (text string, answered bool) {
 	return text, true
 }
 
-// passing says whether an answer speaks of Redis's own state, of a right that an operator must
+// serverState says whether an answer speaks of Redis's own state, of a right that an operator must
 // grant, or of the cluster's layout: of nothing that the caller could have done better.
-func passing(text string) bool {
+func serverState(text string) bool {
 	if slices.Contains(states, code(text)) {
 		return true
 	}
 	if strings.HasPrefix(text, "ERR max number of clients") || strings.HasPrefix(text, "ERR AUTH") || strings.HasPrefix(text, "ERR Client sent AUTH") {
 		return true
 	}
-	// Before Redis 7 a script's error quotes the command's: "ERR Error running script …: -OOM command not allowed".
+	// Before Redis 7 a script's error quotes the command's: "ERR Error running script …: -OOM
+	// command not allowed".
 	_, quoted, ok := strings.Cut(text, ": -")
 	return ok && slices.Contains(states, code(quoted))
 }

@@ -1,7 +1,7 @@
 package redisdb
 
 // AlwaysShare makes even a lone command take the queue.
-func AlwaysShare(d *DB) { d.single.lane.few = -1 }
+func AlwaysShare(d *DB) { d.single.pipeline.maxDirect = -1 }
 
 // LimitQueue changes how many commands may wait.
-func LimitQueue(d *DB, n int) { d.single.lane.most = n }
+func LimitQueue(d *DB, n int) { d.single.pipeline.maxQueued = n }

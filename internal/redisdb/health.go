@@ -53,8 +53,8 @@ func (r Report) Warnings() (list []string) {
 	return list
 }
 
-// Health asks Redis what it is; of a Cluster, each primary. It needs INFO, and in a Cluster CLUSTER INFO, but
-// not CONFIG, which an ACL should not allow.
+// Health asks Redis what it is; of a Cluster, each primary. It needs INFO, and in a Cluster
+// CLUSTER INFO, but not CONFIG, which an ACL should not allow.
 func (d *DB) Health(ctx context.Context) (Report, error) {
 	var mu sync.Mutex
 	var worst Report

@@ -15,8 +15,8 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// layout reads which server of a Cluster has which slots, and dials them.
-type layout struct {
+// clusterLayout reads which server of a Cluster has which slots, and dials them.
+type clusterLayout struct {
 	cfg Config
 	tls *tls.Config
 
@@ -33,7 +33,7 @@ const layoutPause = 200 * time.Millisecond
 
 // slots asks servers in turn for the layout. Those of the last layout are asked before the
 // configured ones.
-func (l *layout) slots(ctx context.Context) ([]redis.ClusterSlot, error) {
+func (l *clusterLayout) slots(ctx context.Context) ([]redis.ClusterSlot, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil && time.Since(l.failed) < layoutPause {
@@ -52,7 +52,7 @@ func (l *layout) slots(ctx context.Context) ([]redis.ClusterSlot, error) {
 	return nil, l.err
 }
 
-func (l *layout) learn(seed string, slots []redis.ClusterSlot) {
+func (l *clusterLayout) learn(seed string, slots []redis.ClusterSlot) {
 	seeds := []string{seed}
 	add := func(addr string) {
 		if !slices.Contains(seeds, addr) {
@@ -72,7 +72,7 @@ func (l *layout) learn(seed string, slots []redis.ClusterSlot) {
 	l.origin.Store(host)
 }
 
-func (l *layout) ask(ctx context.Context, seed string) ([]redis.ClusterSlot, error) {
+func (l *clusterLayout) ask(ctx context.Context, seed string) ([]redis.ClusterSlot, error) {
 	node := redis.NewClient(&redis.Options{Addr: seed, Username: l.cfg.Username, Password: l.cfg.Password, TLSConfig: l.tls,
 		PoolSize: 1, MaxRetries: -1, DialTimeout: dialTimeout, ReadTimeout: l.cfg.Timeout, WriteTimeout: l.cfg.Timeout})
 	defer node.Close()
@@ -83,9 +83,9 @@ func (l *layout) ask(ctx context.Context, seed string) ([]redis.ClusterSlot, err
 	return parseSlots(raw, seed)
 }
 
-// dial connects to a server. One without a host (MOVED 42 :7000, with cluster-preferred-endpoint-type
-// unknown-endpoint) is at the host that told the layout.
-func (l *layout) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+// dial connects to a server. One without a host (MOVED 42 :7000, with
+// cluster-preferred-endpoint-type unknown-endpoint) is at the host that told the layout.
+func (l *clusterLayout) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
@@ -131,8 +131,8 @@ func parseSlots(raw []any, seed string) ([]redis.ClusterSlot, error) {
 }
 
 // parseNode reads [host, port, id, metadata], the last two since Redis 4 and 7. The host may be
-// an address, a name, nil or "" for that of the server that answers, or "?" for a name that is not known
-// (yet), when the metadata may tell the address.
+// an address, a name, nil or "" for that of the server that answers, or "?" for a name that is
+// not known (yet), when the metadata may tell the address.
 func parseNode(raw any, seedHost string) (string, error) {
 	node, ok := raw.([]any)
 	if !ok || len(node) < 2 {

@@ -97,8 +97,9 @@ func dialTo(tlsConfig *tls.Config, timeout time.Duration) func(ctx context.Conte
 
 type dialedKey struct{}
 
-// noteDialed notes to which server a Sentinel's client connected last. v8 dials the Sentinels and then the server by one dialer, so
-// the last one counts. It reads its options at each dial; the client must not keep idle connections, which are dialed before this.
+// noteDialed notes to which server a Sentinel's client connected last. v8 dials the Sentinels and
+// then the server by one dialer, so the last one counts. It reads its options at each dial; the
+// client must not keep idle connections, which are dialed before this.
 func noteDialed(client *redis.Client, dialed *atomic.Value) *redis.Client {
 	o := client.Options()
 	dial := o.Dialer

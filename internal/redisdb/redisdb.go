@@ -6,14 +6,14 @@
 //	value, err := db.Get(ctx, key)                   // ErrNil: there is none; anything else: Redis cannot say
 //	result, err := db.EvalDurable(ctx, script, keys) // ErrNotDurable: too few replicas have it
 //
-// go-redis repeats a command whose answer it did not get, and nobody can know whether it had been executed. So
-// every command here must be idempotent, except those of Once.
+// go-redis repeats a command whose answer it did not get, and nobody can know whether it had been
+// executed. So every command here must be idempotent, except those of Once.
 //
-// Contexts lose their end: on a context that can be cancelled v8 spends a goroutine a command, and at its
-// end closes the connection while the command may still run. Time is bounded by
+// Contexts lose their end: on a context that can be cancelled v8 spends a goroutine a command,
+// and at its end closes the connection while the command may still run. Time is bounded by
 // Config.Timeout, and a Redis that does not answer is soon not asked any more: see breaker.
 //
-// Commands that many goroutines give at one moment travel together: see lane.
+// Commands that many goroutines give at one moment travel together: see pipeline.
 package redisdb
 
 import (
@@ -69,20 +69,20 @@ type Config struct {
 
 // DB is an open Redis. It may be used by any number of goroutines.
 type DB struct {
-	cfg     Config
-	single  *node                // nil in a Cluster
-	cluster *redis.ClusterClient // nil elsewhere
-	nodes   nodes                // of a Cluster
-	pulse   pulseConn            // for Beat
-	dialed  atomic.Value         // string: with Sentinel, the server that was last connected to
-	gate    gate
-	clock   clock
+	cfg       Config
+	single    *node                // nil in a Cluster
+	cluster   *redis.ClusterClient // nil elsewhere
+	primaries primaries            // of a Cluster
+	pulse     pulseConn            // for Beat
+	dialed    atomic.Value         // string: with Sentinel, the server that was last connected to
+	drain     drain
+	clock     clock
 
 	unconfirmed atomic.Uint64
 }
 
-// Open prepares the connections; Redis is first asked by the first command. It returns an error when cfg
-// cannot work.
+// Open prepares the connections; Redis is first asked by the first command. It returns an error
+// when cfg cannot work.
 func Open(cfg Config) (*DB, error) {
 	quieten()
 	cfg = cfg.withDefaults()
@@ -94,7 +94,7 @@ func Open(cfg Config) (*DB, error) {
 		return nil, err
 	}
 	d := &DB{cfg: cfg}
-	d.gate.init()
+	d.drain.init()
 	switch cfg.Mode {
 	case Cluster:
 		d.openCluster(tlsConfig)
@@ -102,7 +102,7 @@ func Open(cfg Config) (*DB, error) {
 		d.single = d.newNode(noteDialed(redis.NewFailoverClient(cfg.sentinelOptions(tlsConfig)), &d.dialed))
 		o := cfg.sentinelOptions(tlsConfig)
 		o.PoolSize, o.MaxRetries, o.ReadTimeout = 1, -1, cfg.Timeout+cfg.WaitTimeout
-		d.pulse.client, d.pulse.electors = noteDialed(redis.NewFailoverClient(o), &d.pulse.dialed), &electors{cfg: cfg, tls: tlsConfig}
+		d.pulse.client, d.pulse.sentinels = noteDialed(redis.NewFailoverClient(o), &d.pulse.dialed), &sentinels{cfg: cfg, tls: tlsConfig}
 	default:
 		o, err := cfg.singleOptions(tlsConfig)
 		if err != nil {
@@ -116,7 +116,8 @@ func Open(cfg Config) (*DB, error) {
 	return d, nil
 }
 
-// Check returns why Open would refuse c; it opens nothing. The error begins with "redis: " and, where one key is wrong, its name.
+// Check returns why Open would refuse c; it opens nothing. The error begins with "redis: " and,
+// where one key is wrong, its name.
 func (c Config) Check() error {
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
@@ -132,11 +133,11 @@ func (c Config) Check() error {
 // Close refuses new commands, waits for those under way, which their timeouts bound, and closes
 // all connections.
 func (d *DB) Close() error {
-	if !d.gate.close() {
+	if !d.drain.close() {
 		return nil
 	}
 	if d.cluster != nil {
-		d.nodes.stop()
+		d.primaries.stop()
 		return d.cluster.Close()
 	}
 	d.single.breaker.stop()

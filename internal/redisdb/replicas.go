@@ -12,22 +12,23 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// replicas is what is known of the replicas of one server. How many must confirm a durable write is the
-// operator's word, and it holds for every server that ever had a replica: one that stays away is not forgotten,
-// neither by this process nor, by a key in Redis, by those that start later. A server that never had any
-// is not asked for the impossible: a Redis alone, or one that a failover promoted and that is alone since.
+// replicas is what is known of the replicas of one server. How many must confirm a durable write
+// is the operator's word, and it holds for every server that ever had a replica: one that stays
+// away is not forgotten, neither by this process nor, by a key in Redis, by those that start
+// later. A server that never had any is not asked for the impossible: a Redis alone, or one that
+// a failover promoted and that is alone since.
 type replicas struct {
 	short atomic.Bool               // they fall short: nobody waits for them, until watchReplicas finds them back
 	since atomic.Pointer[time.Time] // when that began
 
-	mu     sync.Mutex
-	looked time.Time // zero: never
-	asked  bool      // the key was read for this place
-	noted  time.Time // when the key was last written
-	place  string    // see replication
-	seen   int       // in step at the last look
-	most   int       // that this server ever had
-	ever   bool      // this server, or one before it, had any
+	mu      sync.Mutex
+	looked  time.Time // zero: never
+	asked   bool      // the key was read for this place
+	noted   time.Time // when the key was last written
+	place   string    // see replication
+	seen    int       // in step at the last look
+	maxSeen int       // that this server ever had
+	ever    bool      // this server, or one before it, had any
 }
 
 const (
@@ -37,8 +38,9 @@ const (
 	replicaKey  = "replicas:{registry}"
 )
 
-// replication is what a server says of its replicas, and which server it is: of one Redis always the same, with
-// Sentinel its address, in a Cluster the epoch of its configuration, which is new after each failover.
+// replication is what a server says of its replicas, and which server it is: of one Redis always
+// the same, with Sentinel its address, in a Cluster the epoch of its configuration, which is new
+// after each failover.
 type replication struct {
 	id      string // master_replid: the history of writes
 	place   string
@@ -46,8 +48,8 @@ type replication struct {
 	replica bool // it is itself one
 }
 
-// wanted returns how many replicas must confirm a durable write of a server. The knowledge is refreshed every few
-// seconds, by the beat or by one durable write on behalf of all.
+// wanted returns how many replicas must confirm a durable write of a server. The knowledge is
+// refreshed every few seconds, by the beat or by one durable write on behalf of all.
 func (d *DB) wanted(ctx context.Context, n *node) (int, error) {
 	r := &n.copies
 	r.mu.Lock()
@@ -60,7 +62,7 @@ func (d *DB) wanted(ctx context.Context, n *node) (int, error) {
 			return 0, err
 		}
 	}
-	if r.most == 0 {
+	if r.maxSeen == 0 {
 		return 0, nil
 	}
 	return d.cfg.WaitReplicas, nil
@@ -77,9 +79,9 @@ func (d *DB) look(ctx context.Context, n *node) error {
 		return nil
 	}
 	if now.place != r.place {
-		r.place, r.most, r.asked, r.noted = now.place, 0, false, time.Time{}
+		r.place, r.maxSeen, r.asked, r.noted = now.place, 0, false, time.Time{}
 	}
-	if !r.asked && now.online == 0 && r.most == 0 {
+	if !r.asked && now.online == 0 && r.maxSeen == 0 {
 		if err := d.remember(ctx, r, now); err != nil {
 			return err
 		}
@@ -88,16 +90,17 @@ func (d *DB) look(ctx context.Context, n *node) error {
 	if now.online == 0 {
 		return nil
 	}
-	if now.online > r.most || time.Since(r.noted) > replicaNote {
-		r.most, r.ever = max(r.most, now.online), true
-		if d.note(ctx, r.most, now) == nil {
+	if now.online > r.maxSeen || time.Since(r.noted) > replicaNote {
+		r.maxSeen, r.ever = max(r.maxSeen, now.online), true
+		if d.note(ctx, r.maxSeen, now) == nil {
 			r.noted = time.Now()
 		}
 	}
 	return nil
 }
 
-// replicaKeys are the keys that tell of replicas: of the deployment, and in a Cluster of one server.
+// replicaKeys are the keys that tell of replicas: of the deployment, and in a Cluster of one
+// server.
 func (d *DB) replicaKeys(now replication) []string {
 	if d.cluster != nil {
 		return []string{replicaKey, replicaKey + ":" + now.place}
@@ -105,7 +108,8 @@ func (d *DB) replicaKeys(now replication) []string {
 	return []string{replicaKey}
 }
 
-// remember reads what an earlier look noted. Of another server's replicas only this counts: there were some.
+// remember reads what an earlier look noted. Of another server's replicas only this counts: there
+// were some.
 func (d *DB) remember(ctx context.Context, r *replicas, now replication) error {
 	values, err := d.MGet(ctx, d.replicaKeys(now)...)
 	if err != nil {
@@ -116,9 +120,9 @@ func (d *DB) remember(ctx context.Context, r *replicas, now replication) error {
 	_, _ = fmt.Sscanf(string(values[len(values)-1]), "%d %q %s", &most, &place, &id)
 	r.ever = r.ever || values[0] != nil
 	if place == now.place || id == now.id {
-		r.most = most
+		r.maxSeen = most
 	}
-	if r.ever && r.most == 0 {
+	if r.ever && r.maxSeen == 0 {
 		d.cfg.Log.Warn("redis: this server was promoted and has no replica yet: what it acknowledges, it alone knows", "wait_replicas", d.cfg.WaitReplicas)
 	}
 	return nil
@@ -173,9 +177,10 @@ func parseReplication(text string) (r replication) {
 	return r
 }
 
-// fallShort notes that too few replicas of a server confirm, and sets a watcher. Until it finds them back no write waits: a
-// replica that hangs would hold each of them for the whole WaitTimeout.
-func (d *DB) fallShort(n *node, key string) {
+// noteShortage notes that too few replicas of a server confirm, and sets a watcher. Until it
+// finds them back no write waits: a replica that hangs would hold each of them for the whole
+// WaitTimeout.
+func (d *DB) noteShortage(n *node, key string) {
 	if n.copies.short.CompareAndSwap(false, true) && !n.breaker.spawn(func() { d.watchReplicas(n, key) }) {
 		n.copies.short.Store(false)
 	}
@@ -198,7 +203,7 @@ func (d *DB) watchReplicas(n *node, key string) {
 			return // another server, which never had any
 		}
 		marker, wait := d.confirmation(n, key, false)
-		sendTwice(n.waiting, []redis.Cmder{marker, wait})
+		sendWithRetry(n.waiting, []redis.Cmder{marker, wait})
 		if confirmed := d.verdict(marker, wait); confirmed == nil {
 			log.Info("redis: replicas confirm writes again", "after", time.Since(begun).Round(time.Millisecond).String())
 			return
@@ -208,7 +213,8 @@ func (d *DB) watchReplicas(n *node, key string) {
 	}
 }
 
-// ReplicasAway returns for how long too few replicas of the server of a key have confirmed; 0: enough do.
+// ReplicasAway returns for how long too few replicas of the server of a key have confirmed; 0:
+// enough do.
 func (d *DB) ReplicasAway(ctx context.Context, key string) time.Duration {
 	n, err := d.nodeOf(ctx, d.Key(key))
 	if err != nil || !n.copies.short.Load() {
@@ -231,10 +237,11 @@ func (r *replicas) online() int {
 func (r *replicas) all() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.most
+	return r.maxSeen
 }
 
-// stats returns what the last look saw, if it was lately: a server that left a Cluster is not looked at.
+// stats returns what the last look saw, if it was lately: a server that left a Cluster is not
+// looked at.
 func (r *replicas) stats() (seen int, ever, known bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

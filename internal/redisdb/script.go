@@ -20,11 +20,11 @@ func NewScript(source string) *Script {
 	return &Script{source, hex.EncodeToString(sum[:])}
 }
 
-// Eval runs a script on keys of one slot: one round trip, and another when Redis does not know the script
-// yet. Arguments are strings, []byte, integers, float64 or bool. The result is nil, an int64, a string or a
-// []any of these.
+// Eval runs a script on keys of one slot: one round trip, and another when Redis does not know
+// the script yet. Arguments are strings, []byte, integers, float64 or bool. The result is nil, an
+// int64, a string or a []any of these.
 func (d *DB) Eval(ctx context.Context, s *Script, keys []string, args ...any) (any, error) {
-	call, err := d.call(s, keys, args)
+	call, err := d.scriptCall(s, keys, args)
 	if err != nil {
 		return nil, err
 	}
@@ -32,17 +32,17 @@ func (d *DB) Eval(ctx context.Context, s *Script, keys []string, args ...any) (a
 	return result(cmd, err)
 }
 
-// Once is Eval without any repetition by the network layer, for counters: a repeated INCR would count
-// twice. After an error it is unknown whether it was counted.
+// Once is Eval without any repetition by the network layer, for counters: a repeated INCR would
+// count twice. After an error it is unknown whether it was counted.
 func (d *DB) Once(ctx context.Context, s *Script, keys []string, args ...any) (any, error) {
-	call, err := d.call(s, keys, args)
+	call, err := d.scriptCall(s, keys, args)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.gate.enter(); err != nil {
+	if err := d.drain.enter(); err != nil {
 		return nil, err
 	}
-	defer d.gate.leave()
+	defer d.drain.leave()
 	ctx = endless(ctx)
 	cmd, err := d.tryHash(call, func(cmd *redis.Cmd) error {
 		return d.onNode(ctx, call.key(), func(n *node, asking bool) error {
@@ -59,16 +59,16 @@ func (d *DB) Once(ctx context.Context, s *Script, keys []string, args ...any) (a
 	return result(cmd, err)
 }
 
-// call is a script with its keys and arguments.
-type call struct {
+// scriptCall is a script with its keys and arguments.
+type scriptCall struct {
 	script *Script
 	args   []any // "evalsha", hash, number of keys, keys, arguments
 	first  string
 }
 
-// call checks the types of arguments: what v8 cannot send would break the connection, with everything that
-// travels on it.
-func (d *DB) call(s *Script, keys []string, args []any) (*call, error) {
+// scriptCall checks the types of arguments: what v8 cannot send would break the connection, with
+// everything that travels on it.
+func (d *DB) scriptCall(s *Script, keys []string, args []any) (*scriptCall, error) {
 	for i, a := range args {
 		switch a.(type) {
 		case string, []byte, int, int32, int64, uint32, uint64, float64, bool:
@@ -79,7 +79,7 @@ func (d *DB) call(s *Script, keys []string, args []any) (*call, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("redisdb: a script needs a key")
 	}
-	c := &call{script: s, args: make([]any, 0, 3+len(keys)+len(args))}
+	c := &scriptCall{script: s, args: make([]any, 0, 3+len(keys)+len(args))}
 	c.args = append(c.args, "evalsha", s.hash, len(keys))
 	all := d.cfg.Prefix + strings.Join(keys, d.cfg.Prefix) // one string for all names
 	for i, k := range keys {
@@ -94,17 +94,17 @@ func (d *DB) call(s *Script, keys []string, args []any) (*call, error) {
 	return c, nil
 }
 
-func (c *call) key() string { return c.first }
+func (c *scriptCall) key() string { return c.first }
 
 // whole is the same call with the script's text.
-func (c *call) whole() []any {
+func (c *scriptCall) whole() []any {
 	args := append([]any(nil), c.args...)
 	args[0], args[1] = "eval", c.script.source
 	return args
 }
 
 // tryHash runs a call by the script's hash, and by its text where Redis does not know it.
-func (d *DB) tryHash(c *call, run func(*redis.Cmd) error) (*redis.Cmd, error) {
+func (d *DB) tryHash(c *scriptCall, run func(*redis.Cmd) error) (*redis.Cmd, error) {
 	ctx := context.Background()
 	cmd := redis.NewCmd(ctx, c.args...)
 	err := run(cmd)

@@ -20,16 +20,16 @@ type DBStats struct {
 func (d *DB) Stats() (s DBStats) {
 	list := []*node{d.single}
 	if d.single == nil {
-		list = d.nodes.all()
+		list = d.primaries.all()
 	}
-	s.Underway = int(d.gate.inside.Load())
+	s.Underway = int(d.drain.inside.Load())
 	s.Unconfirmed = d.unconfirmed.Load()
 	looked := false
 	for _, n := range list {
 		pool := n.client.PoolStats()
-		s.Batches += n.lane.batches.Load()
-		s.Batched += n.lane.shared.Load()
-		s.Refused += n.lane.refused.Load()
+		s.Batches += n.pipeline.batches.Load()
+		s.Batched += n.pipeline.shared.Load()
+		s.Refused += n.pipeline.refused.Load()
 		s.Connections += int(pool.TotalConns)
 		s.Idle += int(pool.IdleConns)
 		s.Servers++

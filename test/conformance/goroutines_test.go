@@ -28,7 +28,7 @@ var ownGoroutines = map[string]string{
 	"redisdb (*breaker).spawn":    "waits for replicas until enough confirm a write",
 	"redisdb (*breaker).trip":     "asks a silent Redis for a sign of life, until it answers",
 	"redisdb (*electors).askEach": "waited for",
-	"redisdb (*lane).board":       "works while commands wait",
+	"redisdb (*pipeline).enqueue": "works while commands wait",
 	"redisdb sweepIdle":           "waited for",
 	"tokens NewMemoryWithClock":   "sweeps the memory store until Close",
 	"examples/embed run":          "stops at a signal",

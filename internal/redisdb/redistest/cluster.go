@@ -106,8 +106,8 @@ func (c *Nodes) Slot(key string) int {
 	return int(n)
 }
 
-// BeginMove marks a slot as moving from one primary to another: keys that are not with the first any
-// more are asked of the second (ASK).
+// BeginMove marks a slot as moving from one primary to another: keys that are not with the first
+// any more are asked of the second (ASK).
 func (c *Nodes) BeginMove(slot int, from, to *Server) {
 	c.t.Helper()
 	to.do("cluster", "setslot", slot, "importing", from.do("cluster", "myid"))

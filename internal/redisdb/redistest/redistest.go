@@ -2,8 +2,8 @@
 // and Sentinels, or a Cluster. Each has a free port and a folder of its own, and ends with the
 // test, or with the test's process.
 //
-// Where redis-server is not on PATH, tests are skipped; with RequireEnv=1 they fail. Replicas and Clusters
-// need Redis 7.
+// Where redis-server is not on PATH, tests are skipped; with RequireEnv=1 they fail. Replicas and
+// Clusters need Redis 7.
 package redistest
 
 import (
@@ -209,7 +209,8 @@ func (s *Server) Restart() {
 	}
 }
 
-// Client returns a client of the server for looking at what a test left there. It ends with the test.
+// Client returns a client of the server for looking at what a test left there. It ends with the
+// test.
 func (s *Server) Client() *redis.Client {
 	c := redis.NewClient(&redis.Options{Addr: s.Addr, TLSConfig: s.tls, MaxRetries: -1})
 	s.t.Cleanup(func() { _ = c.Close() })

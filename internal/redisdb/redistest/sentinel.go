@@ -22,8 +22,8 @@ type Sentinels struct {
 	t testing.TB
 }
 
-// Sentinel starts a primary, a replica and three Sentinels that call a server down after half a second,
-// and waits until each knows all others. The arguments are those of the two data servers.
+// Sentinel starts a primary, a replica and three Sentinels that call a server down after half a
+// second, and waits until each knows all others. The arguments are those of the two data servers.
 func Sentinel(t testing.TB, args ...string) *Sentinels {
 	t.Helper()
 	s := &Sentinels{t: t}
@@ -54,8 +54,8 @@ func (s *Server) AddReplica(args ...string) *Server {
 	return r
 }
 
-// awaitReplica waits until the server calls the replica in step, and all its replicas confirm a write:
-// for up to a second after the first they do not.
+// awaitReplica waits until the server calls the replica in step, and all its replicas confirm a
+// write: for up to a second after the first they do not.
 func (s *Server) awaitReplica(r *Server) {
 	s.t.Helper()
 	await(s.t, "a replica in step", func() bool {

@@ -19,8 +19,8 @@ type authority struct {
 	key         *ecdsa.PrivateKey
 }
 
-// certificate makes a certificate for 127.0.0.1 that signs itself, and returns the files of certificate
-// and key.
+// certificate makes a certificate for 127.0.0.1 that signs itself, and returns the files of
+// certificate and key.
 func (s *Server) certificate() (cert, key string) {
 	s.t.Helper()
 	template := s.template("redistest "+s.Addr, 24*time.Hour)
@@ -37,8 +37,8 @@ func (s *Server) certificate() (cert, key string) {
 	return s.CAFile, key
 }
 
-// ClientCertificate makes a certificate for a client, good for a while, and returns the files of certificate and key. Another
-// one of the same name is written over the first.
+// ClientCertificate makes a certificate for a client, good for a while, and returns the files of
+// certificate and key. Another one of the same name is written over the first.
 func (s *Server) ClientCertificate(name string, life time.Duration) (cert, key string) {
 	s.t.Helper()
 	return s.sign(s.template(name, life), name+".pem", name+"-key.pem")

@@ -12,31 +12,31 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// go-redis would repeat a command and tell only of the last attempt. So it is repeated here: a refusal that
-// follows a lost answer does not say that nothing was done.
+// go-redis would repeat a command and tell only of the last attempt. So it is repeated here: a
+// refusal that follows a lost answer does not say that nothing was done.
 
 // errLost is the error of an attempt before which the answer of another was lost.
 type errLost struct{ error }
 
 func (e errLost) Unwrap() error { return e.error }
 
-// twice runs f, and once more where the first failure says nothing about the second.
-func twice(f func() error) error {
+// withRetry runs f, and once more where the first failure says nothing about the second.
+func withRetry(f func() error) error {
 	err := f()
-	if !worthAgain(err) {
+	if !retryable(err) {
 		return err
 	}
 	lost := mayHaveRun(err)
-	pauseShortly()
+	pauseBeforeRetry()
 	if err = f(); lost && !conclusive(err) {
 		return errLost{err}
 	}
 	return err
 }
 
-// sendTwice runs commands in one pipeline, and all of them once more where its connection failed: those before
-// the failure were executed, and those behind it may have been.
-func sendTwice(client *redis.Client, cmds []redis.Cmder) {
+// sendWithRetry runs commands in one pipeline, and all of them once more where its connection
+// failed: those before the failure were executed, and those behind it may have been.
+func sendWithRetry(client *redis.Client, cmds []redis.Cmder) {
 	ctx := context.Background()
 	run := func() (failed error) {
 		pipe := client.Pipeline()
@@ -53,11 +53,11 @@ func sendTwice(client *redis.Client, cmds []redis.Cmder) {
 		return nil
 	}
 	err := run()
-	if err == nil || !worthAgain(err) {
+	if err == nil || !retryable(err) {
 		return
 	}
 	lost := mayHaveRun(err)
-	pauseShortly()
+	pauseBeforeRetry()
 	_ = run()
 	for _, cmd := range cmds {
 		if err := cmd.Err(); lost && !conclusive(err) {
@@ -66,17 +66,18 @@ func sendTwice(client *redis.Client, cmds []redis.Cmder) {
 	}
 }
 
-func pauseShortly() { time.Sleep(minBackoff + rand.N(maxBackoff/4)) } // #nosec G404 -- no secret
+func pauseBeforeRetry() { time.Sleep(minBackoff + rand.N(maxBackoff/4)) } // #nosec G404 -- no secret
 
 // conclusive says whether an answer tells what became of a command: a result, or an error of the
 // command itself.
 func conclusive(err error) bool {
 	text, answered := reply(err)
-	return err == nil || answered && !passing(text)
+	return err == nil || answered && !serverState(text)
 }
 
-// worthAgain says whether a second attempt may do better: connections die, and servers change places.
-func worthAgain(err error) bool {
+// retryable says whether a second attempt may do better: connections die, and servers change
+// places.
+func retryable(err error) bool {
 	if err == nil || err == redis.Nil || ignored(err) { //nolint:errorlint // v8 never wraps it, and this is the hot path
 		return false
 	}
@@ -90,8 +91,8 @@ func worthAgain(err error) bool {
 	return strings.HasPrefix(text, "ERR max number of clients")
 }
 
-// mayHaveRun says whether a command that failed so may have been executed: it does not where Redis said no, or was not
-// reached.
+// mayHaveRun says whether a command that failed so may have been executed: it does not where
+// Redis said no, or was not reached.
 func mayHaveRun(err error) bool {
 	if err == nil || answered(err) || ignored(err) {
 		return false

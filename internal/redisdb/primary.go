@@ -9,19 +9,20 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// node is one server that takes writes: the only one, or one of a Cluster. Its clients share one pool.
+// node is one server that takes writes: the only one, or one of a Cluster. Its clients share one
+// pool.
 type node struct {
-	client  *redis.Client // as it was opened
-	repeat  *redis.Client // repeats a command once whose answer was lost
-	once    *redis.Client // never repeats
-	waiting *redis.Client // never repeats, and has the patience for a WAIT
-	breaker *breaker
-	lane    *lane
-	durable *lane // of those who wait for replicas
-	copies  replicas
+	client   *redis.Client // as it was opened
+	repeat   *redis.Client // repeats a command once whose answer was lost
+	once     *redis.Client // never repeats
+	waiting  *redis.Client // never repeats, and has the patience for a WAIT
+	breaker  *breaker
+	pipeline *pipeline
+	durable  *pipeline // of those who wait for replicas
+	copies   replicas
 }
 
-// newNode gives a client its breaker and lane. The client must not have been used yet.
+// newNode gives a client its breaker and pipeline. The client must not have been used yet.
 func (d *DB) newNode(client *redis.Client) *node {
 	b := newBreaker(d.cfg.Log)
 	client.Options().Limiter = b // v8 reads this very struct, and has no other way with Sentinel and Cluster
@@ -29,8 +30,8 @@ func (d *DB) newNode(client *redis.Client) *node {
 	n.repeat = variant(client, d.cfg.Timeout, retries)
 	n.once = variant(client, d.cfg.Timeout, 0)
 	n.waiting = variant(client, d.cfg.Timeout+d.cfg.WaitTimeout, 0)
-	n.lane = newLane(n.once, !d.cfg.NoCoalescing)
-	n.durable = newLane(n.waiting, true)
+	n.pipeline = newPipeline(n.once, !d.cfg.NoCoalescing)
+	n.durable = newPipeline(n.waiting, true)
 	n.durable.send = d.sendDurably(n)
 	past := variant(client, d.cfg.Timeout, 0)
 	past.Options().Limiter = nil
@@ -46,19 +47,19 @@ func variant(client *redis.Client, timeout time.Duration, retries int) *redis.Cl
 	return v
 }
 
-// nodes are those of a Cluster, by address.
-type nodes struct {
+// primaries are those of a Cluster, by address.
+type primaries struct {
 	mu   sync.RWMutex
 	byID map[string]*node
 }
 
-func (n *nodes) get(addr string) *node {
+func (n *primaries) get(addr string) *node {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	return n.byID[addr]
 }
 
-func (n *nodes) put(addr string, one *node) {
+func (n *primaries) put(addr string, one *node) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.byID == nil {
@@ -70,7 +71,7 @@ func (n *nodes) put(addr string, one *node) {
 	n.byID[addr] = one
 }
 
-func (n *nodes) all() []*node {
+func (n *primaries) all() []*node {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	list := make([]*node, 0, len(n.byID))
@@ -80,7 +81,7 @@ func (n *nodes) all() []*node {
 	return list
 }
 
-func (n *nodes) stop() {
+func (n *primaries) stop() {
 	for _, one := range n.all() {
 		one.breaker.stop()
 		one.breaker.wait()
@@ -96,7 +97,7 @@ func (d *DB) nodeOf(ctx context.Context, key string) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n := d.nodes.get(client.Options().Addr); n != nil {
+	if n := d.primaries.get(client.Options().Addr); n != nil {
 		return n, nil
 	}
 	return nil, errUnknownNode

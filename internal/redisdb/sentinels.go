@@ -12,9 +12,9 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// electors are the Sentinels, those of the configuration and those that they know: without a majority of all
-// of them no other server can have been made the primary.
-type electors struct {
+// sentinels are the Sentinels, those of the configuration and those that they know: without a
+// majority of all of them no other server can have been made the primary.
+type sentinels struct {
 	cfg   Config
 	tls   *tls.Config
 	known map[string]string // addresses by id; used by one Beat
@@ -27,9 +27,10 @@ type vote struct {
 	others map[string]string // addresses of the other Sentinels by id
 }
 
-// elect returns nil if a majority of all Sentinels names the server at addr as the primary. lone says that no server ever followed
-// it: then none can have taken its place, and only an answer to the contrary counts.
-func (e *electors) elect(ctx context.Context, addr string, lone bool) error {
+// elect returns nil if a majority of all Sentinels names the server at addr as the primary. lone
+// says that no server ever followed it: then none can have taken its place, and only an answer to
+// the contrary counts.
+func (e *sentinels) elect(ctx context.Context, addr string, lone bool) error {
 	votes := e.ask(ctx, addr)
 	if len(votes) > 0 {
 		e.known = map[string]string{}
@@ -53,7 +54,7 @@ func (e *electors) elect(ctx context.Context, addr string, lone bool) error {
 }
 
 // ask asks the Sentinels of the configuration, then those that are known beside them.
-func (e *electors) ask(ctx context.Context, addr string) map[string]vote {
+func (e *sentinels) ask(ctx context.Context, addr string) map[string]vote {
 	votes := e.askEach(ctx, e.cfg.Addrs, addr)
 	more := map[string]string{}
 	for id, at := range e.known {
@@ -77,7 +78,7 @@ func (e *electors) ask(ctx context.Context, addr string) map[string]vote {
 }
 
 // askEach asks Sentinels at one moment, and returns the votes by id.
-func (e *electors) askEach(ctx context.Context, addrs []string, addr string) map[string]vote {
+func (e *sentinels) askEach(ctx context.Context, addrs []string, addr string) map[string]vote {
 	votes := map[string]vote{}
 	var mu sync.Mutex
 	var all sync.WaitGroup
@@ -96,7 +97,7 @@ func (e *electors) askEach(ctx context.Context, addrs []string, addr string) map
 	return votes
 }
 
-func (e *electors) askOne(ctx context.Context, at, addr string) (vote, error) {
+func (e *sentinels) askOne(ctx context.Context, at, addr string) (vote, error) {
 	c := redis.NewClient(&redis.Options{Addr: at, Username: e.cfg.SentinelUsername, Password: e.cfg.SentinelPassword, TLSConfig: e.tls,
 		PoolSize: 1, MaxRetries: -1, DialTimeout: e.cfg.Timeout, ReadTimeout: e.cfg.Timeout, WriteTimeout: e.cfg.Timeout})
 	defer c.Close()
