@@ -1,7 +1,9 @@
-// Package audit is the trail of what matters to security: who was given what, who was refused and
-// why, what was ended, what an operator changed. One event is one line of JSON, in a stream of
-// its own. Events hold no token, no secret and no password; a user is named by a keyed hash of
-// the id, so that the trail can be joined and not read.
+// Package audit is the trail of events that matter to security: which tokens were issued, which
+// requests were refused and why, what was revoked, what an operator changed. One event is one line of
+// JSON, in a stream of its own.
+//
+// Events hold no token, secret or password. A user is named by a keyed hash of the id, so that events
+// can be joined without naming anybody.
 package audit
 
 import (
@@ -19,7 +21,7 @@ const (
 	TokenRefreshed     = "token_refreshed"
 	TokenRefused       = "token_refused"
 	TokenRevoked       = "token_revoked"
-	ReuseDetected      = "reuse_detected"           // an alarm: a used refresh token came again
+	ReuseDetected      = "reuse_detected"           // an alarm: a used refresh token was presented again
 	RotationLost       = "refresh_rotation_lost"    // Redis lost a rotation
 	RetrySuspicious    = "refresh_retry_suspicious" // a retry of a refresh from another network, or much later
 	UserLockedOut      = "user_locked_out"
@@ -31,7 +33,7 @@ const (
 	KeysRotated        = "keys_rotated"
 )
 
-// Event is one thing that happened.
+// Event is one entry of the trail.
 type Event struct {
 	Time      time.Time `json:"time"`
 	Event     string    `json:"event"`
@@ -47,7 +49,7 @@ type Event struct {
 	Detail    string    `json:"detail,omitempty"`
 	Peer      string    `json:"peer,omitempty"`
 
-	Unauthenticated bool `json:"-"` // caused by a caller who proved nothing: anybody can cause as many as they like
+	Unauthenticated bool `json:"-"` // by a client that proved nothing: anybody can cause any number
 }
 
 // line is the event as JSON.
@@ -67,8 +69,8 @@ type Trail struct {
 	count func(event string, dropped bool)
 }
 
-// New returns a trail into sink. An event that cannot be written is counted and said in the log,
-// and the request goes on: whoever wants it otherwise alarms on the count. count may be nil.
+// New returns a trail into sink. An event that cannot be written is counted and logged, and the
+// request goes on; an operator who needs more can alert on the count. count may be nil.
 func New(sink *Sink, log *slog.Logger, count func(event string, dropped bool)) *Trail {
 	if count == nil {
 		count = func(string, bool) {}
@@ -84,13 +86,16 @@ func (t *Trail) Record(ctx context.Context, e Event) {
 	if e.Time.IsZero() {
 		e.Time = time.Now().UTC()
 	}
-	e.Actor, e.Client, e.Detail, e.Scope = printable.Redact(e.Actor), printable.Redact(e.Client), printable.Redact(e.Detail), printable.Redact(e.Scope)
+	for _, text := range []*string{&e.Actor, &e.Client, &e.Detail, &e.Scope} {
+		*text = printable.Redact(*text)
+	}
 	sink := t.sink.of(&e)
 	line := sink.spare.Get().(*[]byte)
 	*line = printable.JSON(e.line(*line))
 	err := sink.write(line)
 	t.count(e.Event, err != nil)
 	if err != nil {
-		t.log.ErrorContext(ctx, "an audit event could not be written", "event", e.Event, "request_id", e.RequestID, "error", err.Error())
+		t.log.ErrorContext(ctx, "an audit event could not be written", "event", e.Event,
+			"request_id", e.RequestID, "error", err.Error())
 	}
 }

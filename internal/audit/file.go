@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// File is a file that a trail is appended to, and that may be put aside: whoever does so calls
-// Reopen. It may be used by any number of goroutines.
+// File is a file that events are appended to. Log rotation may rename it and then calls Reopen. It
+// may be used by any number of goroutines.
 type File struct {
 	name string
 
@@ -27,12 +27,12 @@ func OpenFile(name string) (*File, error) {
 	return &File{name: name, f: f}, nil
 }
 
-// JoinFile is OpenFile for a process beside the one that serves. It waits for nobody, and what it
-// makes as root belongs to the owner of the folder, whose node could not open the trail otherwise.
+// JoinFile is OpenFile for a command beside the server. It never blocks. A file that it creates as
+// root belongs to the owner of the folder: otherwise the node could not open the trail.
 func JoinFile(name string) (*File, error) {
 	info, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		if made, err := makeFile(name); !errors.Is(err, fs.ErrExist) { // else another was first
+		if made, err := makeFile(name); !errors.Is(err, fs.ErrExist) { // else another process was first
 			return made, err
 		}
 		info, err = os.Stat(name)
@@ -50,7 +50,8 @@ func JoinFile(name string) (*File, error) {
 	return &File{name: name, f: f}, nil
 }
 
-// makeFile makes a file where none is; no link that somebody laid there leads root elsewhere.
+// makeFile creates a file that must not exist yet, so that no prepared link leads root to another
+// file.
 func makeFile(name string) (*File, error) {
 	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640) // #nosec G302 G304 -- as in appendTo
 	if err != nil {
@@ -73,7 +74,7 @@ func (a *File) Write(p []byte) (int, error) {
 	return a.f.Write(p)
 }
 
-// Reopen goes on with the file that has the name now; after an error with the old one.
+// Reopen continues with the file that has the name now; after an error, with the old file.
 func (a *File) Reopen() error {
 	next, err := appendTo(a.name)
 	if err != nil {

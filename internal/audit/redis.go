@@ -8,8 +8,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
-// What the streams keep. What strangers cause has a share of its own: a flood of refusals pushes
-// nothing else out, and what all of it takes in Redis is bounded, some 80 MB.
+// Bounds of the streams. Refusals of unauthenticated clients have a stream of their own: a flood of
+// them pushes no other event out. Both together take at most some 80 MB of Redis.
 const (
 	redisEvents    = 200_000
 	redisStrangers = 20_000
@@ -33,7 +33,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return #ARGV - 2`)
 
 // NewRedis returns a sink into two Redis streams: "audit", and "audit:strangers" for refusals of
-// callers who proved nothing. Each keeps its latest events, for 90 days at most.
+// clients that proved nothing. Each keeps its latest events, for 90 days at most.
 func NewRedis(db *redisdb.DB) *Sink {
 	s := newSink(appendToStream(db, streamEvents, redisEvents))
 	s.strangers = newSink(appendToStream(db, streamStrangers, redisStrangers))

@@ -9,19 +9,18 @@ import (
 	"time"
 )
 
-// Sink is where lines of the trail go. They wait in a bounded queue and are written many at a
-// time, so that no request waits for them: what is written within one turn of the disk or of
-// Redis costs one write.
+// Sink is where the lines of the trail go. They wait in a bounded queue and are written many at a
+// time, so that no request waits for them.
 type Sink struct {
 	queue  chan *[]byte
 	spare  sync.Pool             // of *[]byte: lines that were written
-	failed atomic.Pointer[error] // of a write, until the next line tells it
+	failed atomic.Pointer[error] // of a write, until write returns it with the next line
 	last   atomic.Pointer[error] // of a write, for Err
 	flush  func(lines [][]byte) error
 	begun  sync.Once
 	done   sync.WaitGroup
 
-	strangers *Sink // for what callers who proved nothing cause; nil: this one
+	strangers *Sink // for refusals of unauthenticated clients; nil: this sink
 }
 
 const (
@@ -74,7 +73,7 @@ func NewWriter(w io.Writer) *Sink {
 	})
 }
 
-// write queues a line. An error of an earlier write is told with the next line.
+// write queues a line. It returns an error of an earlier write, if there is one.
 func (s *Sink) write(line *[]byte) error {
 	s.begun.Do(s.runAlone)
 	var before error
@@ -104,7 +103,7 @@ func (s *Sink) Err() error {
 	return nil
 }
 
-// Close writes what waits and ends the sink; nobody may record any more.
+// Close writes what waits and ends the sink. Record must not be called afterwards.
 func (s *Sink) Close() {
 	if s.strangers != nil {
 		s.strangers.Close()

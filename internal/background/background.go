@@ -1,13 +1,12 @@
-// Package background owns what runs beside the requests for as long as a server serves. Each task
-// has a name, and none ends unseen: one that panics, or returns before its group stops, is logged
-// and counted, and begins again after a pause. Until it has run steadily the group's Err names
-// it, and the node is not ready.
+// Package background runs the tasks beside the requests for as long as a server serves. Each task has
+// a name. A task that panics, or returns before its group stops, is logged, counted and restarted after
+// a pause. Until it runs steadily, Err names it and the node is not ready.
 //
-// A new task is one line where the program is put together (cli):
+// A new task is one line where the node is put together:
 //
-//	b.background.Go("client change stream", func(ctx context.Context) { live.Run(ctx, log) })
+//	r.background.Go("client change stream", func(ctx context.Context) { live.Run(ctx, log) })
 //
-// It returns when ctx ends and not before.
+// A task returns when ctx ends, and not before.
 package background
 
 import (
@@ -46,9 +45,9 @@ type task struct {
 	failed error // why it ended last; nil: it runs steadily
 }
 
-// New returns a group without tasks. watch is told when a task begins to run, and when it ends
-// although the group goes on. One that did, and was not begun again when the group stops, counts
-// as running. watch may be nil.
+// New returns a group without tasks. watch may be nil; it is called when a task starts to run, and
+// when a task ends although the group goes on. When the group stops, a task that waits for its
+// restart counts as running.
 func New(log *slog.Logger, watch func(task string, running bool)) *Group {
 	if watch == nil {
 		watch = func(string, bool) {}
@@ -57,7 +56,7 @@ func New(log *slog.Logger, watch func(task string, running bool)) *Group {
 	return &Group{log: log, watch: watch, ctx: ctx, stop: cancel}
 }
 
-// Go begins a task. run must return when its context ends, and may be called again when it ends
+// Go starts a task. run must return when its context ends; it may be called again if it ends
 // earlier.
 func (g *Group) Go(name string, run func(ctx context.Context)) {
 	t := &task{name: name, run: run}
@@ -113,7 +112,8 @@ func (g *Group) keep(t *task) {
 		}
 		g.end(t, fmt.Errorf("background task %q ended: %w", t.name, err))
 		g.watch(t.name, false)
-		g.log.Error("background task ended; it begins again", "task", t.name, "error", err.Error(), "again_in", pause.String(), "stack", string(stack))
+		g.log.Error("background task ended", "task", t.name, "error", err.Error(),
+			"restart_in_ms", pause.Milliseconds(), "stack", string(stack))
 		select {
 		case <-g.ctx.Done():
 			g.watch(t.name, true) // a group that stops misses none; the task of this name in the next one may run

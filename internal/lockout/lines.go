@@ -22,7 +22,7 @@ func (t turn) call() {
 	}
 }
 
-// waiting says whether anybody waits.
+// waiting says whether an attempt waits.
 func (l *lines) waiting(s Subject) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -59,7 +59,7 @@ func (l *lines) leave(s Subject, t turn) {
 	}
 }
 
-// wake tells the first in line that an attempt has ended.
+// wake makes the first in line ask the counter: an attempt has ended.
 func (l *lines) wake(s Subject) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

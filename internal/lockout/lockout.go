@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Lockout bounds the passwords that may be tried. An attempt is reserved before anything is
-// hashed, so attempts at one moment do not slip through together, and given back when it was no
-// failure. A reservation is no failure: where the two together reach a limit, a further attempt
-// waits for one to end.
+// Lockout limits the passwords that may be tried. An attempt is reserved before anything is hashed,
+// so concurrent attempts cannot exceed the limit together; a reservation is given back if the
+// attempt was no failure. While reservations and failures together reach a limit, a further attempt
+// waits.
 //
-// Failures count by user and by address. An address from which the user succeeded within KnownFor
-// has a budget of its own, so strangers' guesses do not shut the owner out, and a new address is
-// no new budget for anybody else.
+// Failures count by user and by address. An address from which the user logged in within KnownFor
+// has a budget of its own. So attempts from elsewhere do not lock the owner out, and a new address
+// gets no new budget.
 type Lockout struct {
 	counter    Counter
 	perUser    int // -1: no limit
@@ -32,42 +32,41 @@ func New(counter Counter, perUser, perAddress int, window time.Duration) *Lockou
 }
 
 const (
-	// pending is how long an attempt counts of which nobody says how it ended: longer than a
-	// password takes to be found wrong. What was counted by a command whose answer was lost ends so
-	// by itself, and locks nobody out (V-03).
+	// pending is how long a reservation counts if its end is never recorded: longer than a password
+	// check takes. A reservation whose answer was lost expires so, and locks no user out (V-03).
 	pending = 10 * time.Second
-	// MaxWait is how long an attempt waits for others to end.
+	// MaxWait is how long an attempt waits for other attempts to end.
 	MaxWait = 5 * time.Second
-	// How many attempts of a node wait for one user's others, and for those of one address.
+	// How many attempts of a node may wait at one user's limit, and at one address's.
 	maxUserWaiters    = 64
 	maxAddressWaiters = 256
-	// poll is how often the first in line asks whether an attempt has ended on another node. Those
-	// of this node tell it themselves.
+	// poll is how often the first in line asks whether an attempt has ended on another node. Ends on
+	// this node wake it at once.
 	poll = 50 * time.Millisecond
 )
 
-// Target is whose failures are counted.
+// Target is the user whose failures are counted.
 type Target struct {
 	Key string // of one user, see users.Reservation.Key
-	// Password is any text that is another when the password is set anew: a new password has no
-	// failures yet. It is hashed with the key; "" where nobody knows.
+	// Password is any text that changes with the password: a new password has no failures yet. It is
+	// hashed with the key; "" where it is not known.
 	Password string
 }
 
-// Reservation is one reserved log-in. Exactly one of Succeeded, Failed, Refused and Abandoned
-// ends it.
+// Reservation is one reserved login. Exactly one of Succeeded, Failed, Refused and Abandoned ends
+// it.
 type Reservation struct {
 	g       *Lockout
-	event   EntryID
+	entry   EntryID
 	origin  string
-	until   time.Time // it does not wait longer
+	until   time.Time // when it stops waiting
 	address budget
 	user    budget
 	known   Subject
-	proved  *identity // see Is; nil: no other than user
+	proved  *identity // see Identified; nil: no other than user
 }
 
-// budget is what an attempt counts in.
+// budget is a limit that an attempt counts against.
 type budget struct {
 	subject Subject
 	limit   int // -1: none
@@ -88,27 +87,27 @@ const (
 	Allowed       Verdict = iota
 	UserLocked            // too many failures of this user: refuse like a wrong password
 	AddressLocked         // too many failures from this address: refuse with 429
-	Underway              // too many other attempts were under way for MaxWait: refuse with 503; it says nothing of the password
+	Underway              // too many attempts at once for MaxWait: refuse with 503, whatever the password
 )
 
-// Begin reserves an attempt from an address, before the directory is asked. For AddressLocked it
-// says how long. An error means that it could not be counted, and the attempt must not go on; only
-// an allowed one must be ended.
+// Begin reserves an attempt from an address, before the user directory is asked. The duration is
+// how long AddressLocked lasts. After an error the attempt must not go on. Only an allowed attempt
+// must be ended.
 func (g *Lockout) Begin(ctx context.Context, address string) (*Reservation, Verdict, time.Duration, error) {
-	a := &Reservation{g: g, event: newEntryID(), origin: address, until: time.Now().Add(MaxWait),
+	a := &Reservation{g: g, entry: newEntryID(), origin: address, until: time.Now().Add(MaxWait),
 		address: budget{SubjectOf("password.address", address), g.perAddress, maxAddressWaiters}}
 	held, err := a.await(ctx, a.address)
 	return a, verdict(held, AddressLocked), held.Left, err
 }
 
-// Of reserves the attempt for a user as well. It is ended where it is not allowed. For
-// AddressLocked it says how long.
+// ForUser reserves the attempt for a user as well. If it is not allowed, the reservation is ended.
+// The duration is how long AddressLocked lasts.
 func (a *Reservation) ForUser(ctx context.Context, u Target) (Verdict, time.Duration, error) {
 	if a.g.perUser <= 0 {
 		return Allowed, 0, nil
 	}
 	id, err := a.identify(ctx, u)
-	if err != nil { // half of the counters' store may be away: the other half must not lock everybody out (V-03)
+	if err != nil { // part of the store may be down: the rest must not lock users out (V-03)
 		return 0, 0, errors.Join(err, a.release(ctx, a.address))
 	}
 	a.user, a.known = budget{id.budget, a.g.perUser, maxUserWaiters}, id.known
@@ -125,9 +124,9 @@ func (a *Reservation) identify(ctx context.Context, u Target) (*identity, error)
 	return id, err
 }
 
-// both reserves a place in the user's budget beside the address's. It never holds the one while it
-// waits for the other: who waits for a user's attempts must not keep others of the same address
-// waiting.
+// both reserves a place in the user's budget beside the address's. It never holds one while it
+// waits for the other: an attempt that waits at one user's limit must not delay others of the same
+// address.
 func (a *Reservation) both(ctx context.Context) (Verdict, time.Duration, error) {
 	has, wants, locked := a.address, a.user, UserLocked
 	for {
@@ -169,11 +168,11 @@ func (a *Reservation) try(ctx context.Context, b budget) (Hold, error) {
 	if b.limit <= 0 {
 		return Hold{}, nil
 	}
-	return a.g.counter.Hold(ctx, b.subject, a.event, b.limit, pending)
+	return a.g.counter.Hold(ctx, b.subject, a.entry, b.limit, pending)
 }
 
-// await reserves a place, and waits for one while other attempts are under way: in line behind
-// those of this node, of which the first alone asks the counter.
+// await reserves a place, and waits for one while other attempts are being checked: in line behind
+// those of this node, of which only the first asks the counter.
 func (a *Reservation) await(ctx context.Context, b budget) (Hold, error) {
 	if !a.g.lines.waiting(b.subject) {
 		if held, err := a.try(ctx, b); err != nil || held.Result != Busy {
@@ -204,9 +203,9 @@ func (a *Reservation) await(ctx context.Context, b budget) (Hold, error) {
 	}
 }
 
-// Is tells an attempt which user it turned out to be about, where the directory knew only after it
-// was shown the password. Failures count for that user too, however the name was spelled.
-// UserLocked: the user has too many already.
+// Identified adds the user that the directory found only after it checked the password. Failures
+// count for that user too, however the name was spelled. UserLocked: that user has too many
+// failures already.
 func (a *Reservation) Identified(ctx context.Context, u Target) (Verdict, error) {
 	if a.g.perUser <= 0 {
 		return Allowed, nil
@@ -223,13 +222,13 @@ func (a *Reservation) Identified(ctx context.Context, u Target) (Verdict, error)
 	return Allowed, err
 }
 
-// release gives a reservation back and tells the first who waits for it.
+// release gives a reservation back and wakes the first that waits for it.
 func (a *Reservation) release(ctx context.Context, b budget) error {
 	if b.limit <= 0 {
 		return nil
 	}
 	defer a.g.lines.wake(b.subject)
-	return a.g.counter.Release(ctx, b.subject, a.event)
+	return a.g.counter.Release(ctx, b.subject, a.entry)
 }
 
 func (a *Reservation) keepAddress(ctx context.Context) error { return a.keep(ctx, a.address) }
@@ -239,42 +238,42 @@ func (a *Reservation) keep(ctx context.Context, b budget) error {
 		return nil
 	}
 	defer a.g.lines.wake(b.subject)
-	return a.g.counter.Keep(ctx, b.subject, a.event, a.g.window)
+	return a.g.counter.Keep(ctx, b.subject, a.entry, a.g.window)
 }
 
-// Failed lets the attempt count for the window. After an error the caller must not tell the client
-// that the password was wrong: it would be a guess for nothing.
+// Failed lets the attempt count for the window. After an error the client must not learn that the
+// password was wrong: the attempt would not have counted.
 func (a *Reservation) Failed(ctx context.Context) error {
 	err := errors.Join(a.keep(ctx, a.address), a.keep(ctx, a.user))
 	if a.proved != nil {
-		err = errors.Join(err, a.g.counter.Keep(ctx, a.proved.budget, a.event, a.g.window))
+		err = errors.Join(err, a.g.counter.Keep(ctx, a.proved.budget, a.entry, a.g.window))
 	}
 	return err
 }
 
-// Refused ends an attempt of a user who is locked: it says nothing of the password, and counts for
-// the address alone.
+// Refused ends an attempt of a locked user: it says nothing of the password, and counts for the
+// address alone.
 func (a *Reservation) Refused(ctx context.Context) error {
 	return errors.Join(a.keep(ctx, a.address), a.release(ctx, a.user))
 }
 
 // Succeeded forgets the failures of this budget, gives the reservations back, and remembers the
-// address as the user's. It does as much of that as the store lets it.
+// address as the user's. It does as much of that as the store allows.
 func (a *Reservation) Succeeded(ctx context.Context) error {
 	err := a.release(ctx, a.address)
 	if a.user.limit <= 0 {
 		return err
 	}
 	defer a.g.lines.wake(a.user.subject)
-	err = errors.Join(err, a.g.counter.Reset(ctx, a.user.subject, a.event), a.g.counter.Keep(ctx, a.known, EntryID{}, KnownFor))
+	err = errors.Join(err, a.g.counter.Reset(ctx, a.user.subject, a.entry), a.g.counter.Keep(ctx, a.known, EntryID{}, KnownFor))
 	if a.proved != nil {
-		err = errors.Join(err, a.g.counter.Reset(ctx, a.proved.budget, a.event), a.g.counter.Keep(ctx, a.proved.known, EntryID{}, KnownFor))
+		err = errors.Join(err, a.g.counter.Reset(ctx, a.proved.budget, a.entry), a.g.counter.Keep(ctx, a.proved.known, EntryID{}, KnownFor))
 	}
 	return err
 }
 
-// Abandoned gives the reservations back: the password was not looked at, or the log-in failed
-// through no fault of the user's. It gives back as much as the store lets it.
+// Abandoned gives the reservations back: the password was not checked, or the login failed for a
+// reason that is not the user's. It does as much of that as the store allows.
 func (a *Reservation) Abandoned(ctx context.Context) error {
 	return errors.Join(a.release(ctx, a.address), a.release(ctx, a.user))
 }

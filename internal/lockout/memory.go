@@ -10,10 +10,10 @@ import (
 // Memory is a Counter in this process. Its size is bounded: when it is full, what is over is
 // dropped, and if nothing is, the call fails.
 type Memory struct {
-	now    func() time.Time
-	mu     sync.Mutex
-	counts map[Subject]count
-	events map[Subject]map[EntryID]mark
+	now     func() time.Time
+	mu      sync.Mutex
+	counts  map[Subject]count
+	entries map[Subject]map[EntryID]mark
 }
 
 type count struct {
@@ -21,7 +21,7 @@ type count struct {
 	until time.Time
 }
 
-// mark is one event that counts.
+// mark is one entry that counts.
 type mark struct {
 	until time.Time
 	kept  bool // false: a reservation
@@ -34,7 +34,7 @@ func NewMemory() *Memory { return NewMemoryWithClock(time.Now) }
 
 // NewMemoryWithClock is NewMemory with another clock, by which windows end.
 func NewMemoryWithClock(now func() time.Time) *Memory {
-	return &Memory{now: now, counts: map[Subject]count{}, events: map[Subject]map[EntryID]mark{}}
+	return &Memory{now: now, counts: map[Subject]count{}, entries: map[Subject]map[EntryID]mark{}}
 }
 
 // Now implements Counter.
@@ -69,14 +69,14 @@ func (m *Memory) expire(now time.Time) bool {
 
 // live drops what is over of a subject, and returns the rest. The lock must be held.
 func (m *Memory) live(s Subject, now time.Time) map[EntryID]mark {
-	list := m.events[s]
+	list := m.entries[s]
 	for e, k := range list {
 		if !now.Before(k.until) {
 			delete(list, e)
 		}
 	}
 	if len(list) == 0 {
-		delete(m.events, s)
+		delete(m.entries, s)
 		return nil
 	}
 	return list
@@ -100,7 +100,7 @@ func (m *Memory) Hold(_ context.Context, s Subject, e EntryID, limit int, pendin
 	return Hold{Result: Busy}, nil
 }
 
-// keptUntil returns when the kept events end, the first to end first.
+// keptUntil returns when the kept entries end, the first to end first.
 func keptUntil(list map[EntryID]mark) (ends []time.Time) {
 	for _, k := range list {
 		if k.kept {
@@ -111,37 +111,37 @@ func keptUntil(list map[EntryID]mark) (ends []time.Time) {
 	return ends
 }
 
-// put lets an event count. The lock must be held.
+// put lets an entry count. The lock must be held.
 func (m *Memory) put(s Subject, e EntryID, now time.Time, k mark) error {
-	if m.events[s] == nil {
-		if len(m.events) >= maxSubjects {
-			for other := range m.events {
+	if m.entries[s] == nil {
+		if len(m.entries) >= maxSubjects {
+			for other := range m.entries {
 				m.live(other, now)
 			}
 		}
-		if len(m.events) >= maxSubjects {
+		if len(m.entries) >= maxSubjects {
 			return ErrFull
 		}
-		m.events[s] = map[EntryID]mark{}
+		m.entries[s] = map[EntryID]mark{}
 	}
-	m.events[s][e] = k
+	m.entries[s][e] = k
 	return nil
 }
 
 // Keep implements Counter.
-func (m *Memory) Keep(_ context.Context, s Subject, e EntryID, life time.Duration) error {
+func (m *Memory) Keep(_ context.Context, s Subject, e EntryID, ttl time.Duration) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
-	return m.put(s, e, now, mark{now.Add(life), true})
+	return m.put(s, e, now, mark{now.Add(ttl), true})
 }
 
 // Release implements Counter.
 func (m *Memory) Release(_ context.Context, s Subject, e EntryID) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if k, there := m.events[s][e]; there && !k.kept {
-		delete(m.events[s], e)
+	if k, there := m.entries[s][e]; there && !k.kept {
+		delete(m.entries[s], e)
 	}
 	return nil
 }
@@ -157,9 +157,9 @@ func (m *Memory) Kept(_ context.Context, s Subject) (int, error) {
 func (m *Memory) Reset(_ context.Context, s Subject, e EntryID) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for other, k := range m.events[s] {
+	for other, k := range m.entries[s] {
 		if k.kept || other == e {
-			delete(m.events[s], other)
+			delete(m.entries[s], other)
 		}
 	}
 	m.live(s, m.now())

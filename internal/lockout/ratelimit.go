@@ -1,6 +1,6 @@
-// Package lockout counts failures, so that guessing does not pay: of a client's secret from
-// one address (RFC 6749 §2.3.1), of a user's password. Subjects are hashed before they reach
-// a store: no name, id or address stands in a key.
+// Package lockout counts failures and refuses further attempts after too many: of a client's secret
+// from one address (RFC 6749 §2.3.1), of a user's password. Subjects are hashed before they reach a
+// store: no name, id or address is part of a key.
 package lockout
 
 import (
@@ -12,47 +12,47 @@ import (
 	"time"
 )
 
-// Counter counts events. Methods may be called by any number of goroutines. Of Add nobody knows
-// after an error whether it counted, and it is never repeated; Hold, Keep and Release name their
-// event, so repeating them counts nothing twice.
+// Counter counts entries of subjects. Methods may be called by any number of goroutines. After an
+// error of Add it is not known whether it counted, and it is never repeated; Hold, Keep and Release
+// name their entry, so a repetition counts nothing twice.
 type Counter interface {
 	// Now is this node's clock, against which the lengths that other methods return are counted.
 	Now() time.Time
 
-	// Add counts one event of subject and returns how many there are in the running window, which
+	// Add counts one failure of subject and returns how many there are in the running window, which
 	// begins with the first, and how long that window still lasts.
 	Add(ctx context.Context, subject Subject, window time.Duration) (n int, left time.Duration, err error)
 
-	// Hold reserves an event for pending, unless limit events are reserved or kept already.
-	Hold(ctx context.Context, subject Subject, event EntryID, limit int, pending time.Duration) (Hold, error)
-	// Keep lets an event count for life from now, reserved or not.
-	Keep(ctx context.Context, subject Subject, event EntryID, life time.Duration) error
+	// Hold reserves an entry for pending, unless limit entries are reserved or kept already.
+	Hold(ctx context.Context, subject Subject, entry EntryID, limit int, pending time.Duration) (Hold, error)
+	// Keep lets an entry count for ttl from now, reserved or not.
+	Keep(ctx context.Context, subject Subject, entry EntryID, ttl time.Duration) error
 	// Release ends a reservation. What is kept stays.
-	Release(ctx context.Context, subject Subject, event EntryID) error
-	// Kept returns how many events of subject are kept.
+	Release(ctx context.Context, subject Subject, entry EntryID) error
+	// Kept returns how many entries of subject are kept.
 	Kept(ctx context.Context, subject Subject) (int, error)
-	// Reset forgets the kept events of subject and the reservation of event, and no other
+	// Reset forgets the kept entries of subject and the reservation of entry, and no other
 	// reservation.
-	Reset(ctx context.Context, subject Subject, event EntryID) error
+	Reset(ctx context.Context, subject Subject, entry EntryID) error
 }
 
 // Hold is the answer to a reservation.
 type Hold struct {
 	Result Result
-	Left   time.Duration // Full: until there is room again
+	Left   time.Duration // Full: until an entry expires
 }
 
-// Result says whether an event was reserved.
+// Result says whether an entry was reserved.
 type Result int
 
 // The results.
 const (
 	Held Result = iota
-	Busy        // kept events and reservations reach the limit together: one of them may end soon
-	Full        // kept events alone reach the limit
+	Busy        // kept entries and reservations together reach the limit: a reservation may end soon
+	Full        // kept entries alone reach the limit
 )
 
-// EntryID names one event that is held.
+// EntryID names one entry of a subject: a reservation, or a failure that is kept.
 type EntryID [12]byte
 
 func newEntryID() (e EntryID) {
@@ -63,7 +63,7 @@ func newEntryID() (e EntryID) {
 // Subject is what is counted: the hash of a kind and its parts.
 type Subject [16]byte
 
-// SubjectOf hashes a kind of attempt and what it is about.
+// SubjectOf hashes a kind of attempt and the parts that name its subject.
 func SubjectOf(kind string, parts ...string) Subject {
 	h := sha256.New()
 	h.Write([]byte(kind))
@@ -74,13 +74,13 @@ func SubjectOf(kind string, parts ...string) Subject {
 	return Subject(h.Sum(nil)[:16])
 }
 
-// RateLimit refuses a subject after too many failures. The count is shared by all nodes; whether a
-// subject is refused is known to a node from its own last count, so the good path
-// asks nobody: n nodes allow at most n-1 failures more.
+// RateLimit refuses a subject after too many failures. All nodes share the count. A node knows from
+// its own last failure whether a subject is refused, so requests without failure ask no store: n
+// nodes allow at most n-1 failures more.
 type RateLimit struct {
 	counter Counter
 	kind    string
-	most    int
+	max     int
 	window  time.Duration
 
 	mu      sync.Mutex
@@ -89,15 +89,15 @@ type RateLimit struct {
 
 // NewRateLimit returns a limit of most failures in a window. kind keeps its counts apart from
 // others.
-func NewRateLimit(counter Counter, kind string, most int, window time.Duration) *RateLimit {
-	return &RateLimit{counter: counter, kind: kind, most: most, window: window, blocked: map[Subject]time.Time{}}
+func NewRateLimit(counter Counter, kind string, limit int, window time.Duration) *RateLimit {
+	return &RateLimit{counter: counter, kind: kind, max: limit, window: window, blocked: map[Subject]time.Time{}}
 }
 
-// maxBlocked bounds what a node remembers; beyond it the oldest knowledge is dropped and the next
-// failure finds out again.
+// maxBlocked bounds the subjects that a node remembers. A dropped subject is found again at its next
+// failure.
 const maxBlocked = 1 << 16
 
-// Blocked returns how long subject is still refused; 0: not.
+// Blocked returns how long subject is still refused; 0: it is not refused.
 func (l *RateLimit) Blocked(subject string) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -120,7 +120,7 @@ func (l *RateLimit) Blocked(subject string) time.Duration {
 func (l *RateLimit) Failed(ctx context.Context, subject string) error {
 	s := SubjectOf(l.kind, subject)
 	n, left, err := l.counter.Add(ctx, s, l.window)
-	if err != nil || n < l.most {
+	if err != nil || n < l.max {
 		return err
 	}
 	l.mu.Lock()
@@ -132,7 +132,7 @@ func (l *RateLimit) Failed(ctx context.Context, subject string) error {
 	return nil
 }
 
-// forget drops what is over, or everything when nothing is. The lock must be held.
+// forget drops subjects whose time is over, or all if there is none. The lock must be held.
 func (l *RateLimit) forget(now time.Time) {
 	for s, until := range l.blocked {
 		if !now.Before(until) {

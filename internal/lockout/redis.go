@@ -14,7 +14,7 @@ type Redis struct{ db *redisdb.DB }
 // NewRedis returns a counter over an open Redis.
 func NewRedis(db *redisdb.DB) *Redis { return &Redis{db} }
 
-// add counts and keeps the window that the first event began.
+// add counts and keeps the window that the first failure began.
 var add = redisdb.NewScript(`
 local n = redis.call('INCR', KEYS[1])
 if n == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
@@ -39,9 +39,9 @@ func (r *Redis) Add(ctx context.Context, s Subject, window time.Duration) (int, 
 	return int(n), time.Duration(left) * time.Millisecond, nil
 }
 
-// An event is a member of a sorted set, whose score is when it ends, by Redis's clock. A
+// An entry is a member of a sorted set, whose score is when it ends, by Redis's clock. A
 // reservation begins with "p", what is kept with "f".
-const events = `
+const entries = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
@@ -65,38 +65,38 @@ end
 
 // The scripts. Each may be executed twice.
 var (
-	// hold: KEYS events. ARGV event, limit, pending.
-	hold = redisdb.NewScript(events + `
-local event, limit = 'p' .. ARGV[1], tonumber(ARGV[2])
-if redis.call('ZSCORE', KEYS[1], event) then return {0, 0} end
+	// hold: KEYS entries. ARGV entry, limit, pending.
+	hold = redisdb.NewScript(entries + `
+local entry, limit = 'p' .. ARGV[1], tonumber(ARGV[2])
+if redis.call('ZSCORE', KEYS[1], entry) then return {0, 0} end
 if redis.call('ZCARD', KEYS[1]) < limit then
-  put(event, ARGV[3])
+  put(entry, ARGV[3])
   return {0, 0}
 end
 local _, ends = kept()
 if #ends < limit then return {1, 0} end
 return {2, ends[#ends - limit + 1] - now}`)
 
-	// keep: KEYS events. ARGV event, life.
-	keep = redisdb.NewScript(events + `
+	// keep: KEYS entries. ARGV entry, life.
+	keep = redisdb.NewScript(entries + `
 redis.call('ZREM', KEYS[1], 'p' .. ARGV[1])
 put('f' .. ARGV[1], ARGV[2])
 return 1`)
 
-	// reset: KEYS events. ARGV event.
-	reset = redisdb.NewScript(events + `
+	// reset: KEYS entries. ARGV entry.
+	reset = redisdb.NewScript(entries + `
 redis.call('ZREM', KEYS[1], 'p' .. ARGV[1])
 local members = kept()
 for _, member in ipairs(members) do redis.call('ZREM', KEYS[1], member) end
 return #members`)
 
 	release   = redisdb.NewScript(`return redis.call('ZREM', KEYS[1], 'p' .. ARGV[1])`)
-	countKept = redisdb.NewScript(events + `return #kept()`)
+	countKept = redisdb.NewScript(entries + `return #kept()`)
 )
 
 // Hold implements Counter.
 func (r *Redis) Hold(ctx context.Context, s Subject, e EntryID, limit int, pending time.Duration) (Hold, error) {
-	v, err := r.db.Eval(ctx, hold, []string{eventsKey(s)}, e[:], limit, pending.Milliseconds())
+	v, err := r.db.Eval(ctx, hold, []string{entriesKey(s)}, e[:], limit, pending.Milliseconds())
 	if err != nil {
 		return Hold{}, err
 	}
@@ -110,30 +110,30 @@ func (r *Redis) Hold(ctx context.Context, s Subject, e EntryID, limit int, pendi
 }
 
 // Keep implements Counter.
-func (r *Redis) Keep(ctx context.Context, s Subject, e EntryID, life time.Duration) error {
-	_, err := r.db.Eval(ctx, keep, []string{eventsKey(s)}, e[:], life.Milliseconds())
+func (r *Redis) Keep(ctx context.Context, s Subject, e EntryID, ttl time.Duration) error {
+	_, err := r.db.Eval(ctx, keep, []string{entriesKey(s)}, e[:], ttl.Milliseconds())
 	return err
 }
 
 // Release implements Counter.
 func (r *Redis) Release(ctx context.Context, s Subject, e EntryID) error {
-	_, err := r.db.Eval(ctx, release, []string{eventsKey(s)}, e[:])
+	_, err := r.db.Eval(ctx, release, []string{entriesKey(s)}, e[:])
 	return err
 }
 
 // Kept implements Counter.
 func (r *Redis) Kept(ctx context.Context, s Subject) (int, error) {
-	v, err := r.db.Eval(ctx, countKept, []string{eventsKey(s)})
+	v, err := r.db.Eval(ctx, countKept, []string{entriesKey(s)})
 	n, _ := v.(int64)
 	return int(n), err
 }
 
 // Reset implements Counter.
 func (r *Redis) Reset(ctx context.Context, s Subject, e EntryID) error {
-	_, err := r.db.Eval(ctx, reset, []string{eventsKey(s)}, e[:])
+	_, err := r.db.Eval(ctx, reset, []string{entriesKey(s)}, e[:])
 	return err
 }
 
-func eventsKey(s Subject) string { return "e:" + string(s[:]) }
+func entriesKey(s Subject) string { return "e:" + string(s[:]) }
 
 func key(s Subject) string { return "b:" + string(s[:]) }

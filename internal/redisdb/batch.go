@@ -11,8 +11,8 @@ import (
 // batchSize keeps a pipeline well within Config.Timeout.
 const batchSize = 500
 
-// PartialError: Redis answered for some keys of a batch, and for others it did not, as a Cluster
-// does of which one server is away. What was answered is good. It wraps ErrUnavailable or
+// PartialError: Redis answered for some keys of a batch and not for others, for instance because
+// one server of a Cluster is down. The answers that arrived are good. It wraps ErrUnavailable or
 // ErrRefused.
 type PartialError struct {
 	Answered []bool // by the keys that were asked for
@@ -30,8 +30,8 @@ type Entry struct {
 	Value []byte
 }
 
-// Each reads any number of keys, of any slots, in pipelines of GETs, and hands f what was found;
-// a missing key is nil. A *PartialError says for which keys f was not called.
+// Each reads any number of keys, of any slots, in pipelines of GETs, and calls f for each; a
+// missing key is nil. A *PartialError says for which keys f was not called.
 func (d *DB) Each(ctx context.Context, keys []string, f func(i int, value []byte)) error {
 	return d.batch(ctx, len(keys), func(p redis.Pipeliner, i int) redis.Cmder { return p.Get(ctx, d.Key(keys[i])) }, func(i int, cmd redis.Cmder) error {
 		value, err := cmd.(*redis.StringCmd).Bytes()
@@ -55,8 +55,8 @@ func (d *DB) SetEach(ctx context.Context, list []Entry, ttl time.Duration) error
 	}, func(_ int, cmd redis.Cmder) error { return cmd.Err() })
 }
 
-// FillEach writes the keys that are missing, in pipelines of SET NX and GET, and hands f what is
-// there then.
+// FillEach writes the keys that are missing, in pipelines of SET NX and GET, and calls f with the
+// value that each key holds afterwards.
 func (d *DB) FillEach(ctx context.Context, list []Entry, ttl time.Duration, f func(i int, value []byte)) error {
 	if ttl < time.Millisecond {
 		return errLifetime
@@ -77,7 +77,7 @@ func (d *DB) FillEach(ctx context.Context, list []Entry, ttl time.Duration, f fu
 	})
 }
 
-// ExpireEach begins the lifetime of keys anew, in pipelines. A missing key stays missing.
+// ExpireEach restarts the lifetime of keys, in pipelines. A missing key stays missing.
 func (d *DB) ExpireEach(ctx context.Context, keys []string, ttl time.Duration) error {
 	if ttl < time.Millisecond {
 		return errLifetime
@@ -86,8 +86,8 @@ func (d *DB) ExpireEach(ctx context.Context, keys []string, ttl time.Duration) e
 		func(_ int, cmd redis.Cmder) error { return cmd.Err() })
 }
 
-// batch sends n commands in pipelines: queue adds one and returns whose answer counts, and done
-// looks at that answer. A pipeline of which nothing was answered is the last.
+// batch sends n commands in pipelines: queue adds one and returns the command whose answer counts,
+// done looks at that answer. It stops after a pipeline without any answer.
 func (d *DB) batch(ctx context.Context, n int, queue func(redis.Pipeliner, int) redis.Cmder, done func(int, redis.Cmder) error) error {
 	if err := d.drain.enter(); err != nil {
 		return err

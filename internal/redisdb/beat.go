@@ -11,23 +11,24 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// Beat is the pulse of a node: every BeatEvery it writes to Redis. What a node read is known to
-// be true only as long as its writes are taken, by a server that is the primary still; see Fresh.
-// The times between the beats of all nodes, which Redis keeps by its own clock, tell when the
+// Beat is the heartbeat of a node: every BeatEvery it writes to Redis. What a node read is known to
+// be current only while its writes reach the primary; see Fresh.
+//
+// Redis stores the times between the beats of all nodes by its own clock. They show when the
 // deployment could not answer; see Outage.
 type Beat struct {
 	db    *DB
-	fresh atomic.Pointer[time.Time] // when the last beat was sent that was proven
+	fresh atomic.Pointer[time.Time] // when the last proven beat was sent
 
 	mu        sync.Mutex
 	confirmed time.Time // when the last beat that Redis took was sent
-	doubt     error     // why the last one is not proven
-	reported  interval  // the last outage that Redis tells of
-	own       interval  // the last time in which this node had no answer
+	doubt     error     // why the last beat is not proven
+	reported  interval  // the last outage by the times that Redis stores
+	own       interval  // the last time without an answer to this node
 }
 
-// pulseConn is what a Beat uses: a connection of its own, which no load keeps from it. The zero
-// value: a Cluster.
+// pulseConn is the connection of a Beat: its own, so that load cannot delay it. The zero value: a
+// Cluster.
 type pulseConn struct {
 	client    *redis.Client
 	dialed    atomic.Value // string: with Sentinel, the server at its other end
@@ -37,8 +38,8 @@ type pulseConn struct {
 // interval is a time without service. The zero value: there was none.
 type interval struct{ from, to time.Time }
 
-// The pulse. Outages with less than outageApart between them are one: who was refused in the
-// first may have come in vain again in the second.
+// Outages less than outageApart apart count as one: a client that was refused in the first may have
+// retried in vain in the second.
 const (
 	BeatEvery   = 500 * time.Millisecond
 	outageAfter = 3 * BeatEvery
@@ -72,11 +73,12 @@ func (b *Beat) Confirmed() time.Time {
 	return b.confirmed
 }
 
-// Fresh returns nil if within a time a write of this node was taken by a server that is the
-// primary, or refused by it for want of memory or replicas. A read proves less: one beside a
-// primary that was cut off from the rest is answered as ever, while elsewhere its successor
-// revokes. See prove. In a Cluster reads prove as much: a primary without the majority of the
-// others answers neither, and the beat speaks for the slots of one primary alone.
+// Fresh returns nil if, within this time, the primary took a write of this node, or refused it for
+// want of memory or replicas. A read proves less: a former primary, cut off from the rest, answers
+// reads while its successor revokes. See prove.
+//
+// In a Cluster, reads prove as much: a primary without the majority of the others answers neither
+// reads nor writes.
 func (b *Beat) Fresh(within time.Duration) error {
 	if b.db.cluster != nil {
 		return nil
@@ -89,11 +91,10 @@ func (b *Beat) Fresh(within time.Duration) error {
 	return cmp.Or(b.doubt, errNoBeat)
 }
 
-var errNoBeat = fmt.Errorf("%w: no write was taken lately", ErrUnavailable)
+var errNoBeat = fmt.Errorf("%w: Redis took no write of this node lately", ErrUnavailable)
 
-// Outage returns the last time in which the store did not serve this deployment, or not this
-// node: how long that was, and when service returned by this node's clock. Zero: none is known
-// of.
+// Outage returns the last time in which Redis did not serve this deployment or this node: its
+// length, and when service returned by the clock of this node. Zero: no outage is known.
 func (b *Beat) Outage() (length time.Duration, returned time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -101,7 +102,7 @@ func (b *Beat) Outage() (length time.Duration, returned time.Time) {
 	return last.to.Sub(last.from), last.to
 }
 
-// later returns the interval that ended later, joined with the other where they are one.
+// later returns the interval that ended later, joined with the other if they count as one.
 func later(a, b interval) interval {
 	if a.to.Before(b.to) {
 		a, b = b, a
@@ -112,8 +113,8 @@ func later(a, b interval) interval {
 	return a
 }
 
-// pulse: KEYS beat. ARGV what is an outage, what joins two, life. It notes the time, and the last
-// outage where the last beat of any node was long ago; it returns now and that outage, in
+// pulse: KEYS beat. ARGV outage length, joining distance, lifetime. It stores the time, and an
+// outage if the last beat of any node was long ago. It returns now and that outage, in
 // milliseconds.
 var pulse = NewScript(`
 local t = redis.call('TIME')
@@ -129,7 +130,7 @@ redis.call('HSET', KEYS[1], 'at', now)
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return {now, from, to}`)
 
-// Once beats once, and returns why Redis did not take it, or why that proves nothing.
+// Once beats once, and returns why Redis did not take the beat, or why the beat proves nothing.
 func (b *Beat) Once(ctx context.Context) error {
 	sent := time.Now()
 	v, acked, err := b.db.beat(endless(ctx))
@@ -141,7 +142,7 @@ func (b *Beat) Once(ctx context.Context) error {
 		b.note(sent, time.Now(), ms)
 	}
 	doubt := err
-	if err == nil || OnlyReads(err) { // whose memory is full answers who reads, and is the primary still
+	if err == nil || OnlyReads(err) { // a primary whose memory is full still answers reads
 		doubt = b.db.prove(endless(ctx), acked)
 	}
 	if doubt == nil {
@@ -164,7 +165,7 @@ func readPulse(v any) (ms [3]int64, err error) {
 	return ms, nil
 }
 
-// beat writes, and returns the answer and, with Sentinel, how many replicas have it. It also
+// beat writes, and returns the answer and, with Sentinel, how many replicas confirmed it. It also
 // refreshes what is known of replicas.
 func (d *DB) beat(ctx context.Context) (v any, acked int64, err error) {
 	ages := []any{outageAfter.Milliseconds(), outageApart.Milliseconds(), beatLife.Milliseconds()}
@@ -198,12 +199,13 @@ func (d *DB) beat(ctx context.Context) (v any, acked int64, err error) {
 	return v, wait.Val(), err
 }
 
-// prove returns nil if the server that took a beat is still the primary. With Sentinel it may
-// have been replaced, without knowing it: then its replicas have left it, all or the one that was
-// promoted, and the Sentinels say so. So either all replicas that it ever had confirm the beat,
-// or a majority of all Sentinels names it. Losing a replica, or the Sentinels, takes no node out
-// of service. A Cluster has that rule inside: a primary without the majority of the others takes
-// no writes. And one server alone is never replaced by itself.
+// prove returns nil if the server that took a beat is still the primary. With Sentinel, another may
+// have replaced it unnoticed: then its replicas have left it, or the promoted one has, and the
+// Sentinels name the other.
+//
+// So either all replicas that it ever had confirm the beat, or a majority of all Sentinels names
+// it. Losing a replica, or the Sentinels, takes no node out of service. A Cluster has that rule
+// inside; one server alone is never replaced.
 func (d *DB) prove(ctx context.Context, acked int64) error {
 	e := d.pulse.sentinels
 	if e == nil {
@@ -219,8 +221,8 @@ func (d *DB) prove(ctx context.Context, acked int64) error {
 	return e.elect(ctx, addr, d.single.copies.all() == 0)
 }
 
-// sameServer returns nil if this node reads from the server that takes its beats. After a
-// failover v8 turns all connections to the new one, at its next dial: so one is dialed.
+// sameServer returns nil if this node reads from the server that takes its beats. After a failover
+// v8 turns all connections to the new server at its next dial, so this dials once.
 func (d *DB) sameServer() error {
 	if d.dialed.Load() == d.pulse.dialed.Load() {
 		return nil
@@ -228,7 +230,7 @@ func (d *DB) sameServer() error {
 	if sweepIdle(d.single.once, 1); d.dialed.Load() == d.pulse.dialed.Load() {
 		return nil
 	}
-	return fmt.Errorf("%w: connections lead to %v and %v", ErrUnavailable, d.dialed.Load(), d.pulse.dialed.Load())
+	return fmt.Errorf("%w: connections lead to two servers, %v and %v", ErrUnavailable, d.dialed.Load(), d.pulse.dialed.Load())
 }
 
 // lookAround refreshes what is known of the replicas of all primaries of a Cluster.

@@ -12,17 +12,17 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// breaker stops asking a Redis that does not answer: after some attempts in a row without an
-// answer, commands fail at once, so that a dead Redis costs microseconds and not timeouts and
-// connections. Meanwhile one goroutine asks for a sign of life and lets commands through again.
+// breaker stops sending to a Redis that does not answer: after some attempts in a row without an
+// answer, commands fail at once. So an outage costs microseconds, not timeouts and connections.
+// Meanwhile one goroutine probes Redis and closes the breaker when Redis answers.
 //
-// It is the redis.Limiter of one server's pool. What counts is that Redis answers, not what:
-// with its memory full, for instance, reads and revocations still work.
+// It is the redis.Limiter of one server's pool. Any answer counts, also an error: with its memory
+// full, Redis still serves reads and revocations.
 type breaker struct {
 	log   *slog.Logger
-	probe func() error // asks Redis past the breaker
-	sweep func()       // ends dead connections
-	down  func()       // is told after each probe in vain
+	probe func() error // probes Redis past the breaker
+	sweep func()       // closes broken connections
+	down  func()       // called after each failed probe
 
 	failures atomic.Int32
 	open     atomic.Bool
@@ -98,9 +98,8 @@ func (b *breaker) trip(cause error) {
 	b.watcher.Go(func() { b.watch(cause) })
 }
 
-// watch probes until Redis answers, then closes the breaker. Each probe follows a sweep, the
-// first at once: the failures may have been those of connections that died long ago, one after
-// the other.
+// watch probes until Redis answers, then closes the breaker. A sweep precedes each probe, the first
+// at once: the failures may come from connections that broke long ago.
 func (b *breaker) watch(cause error) {
 	begun, told := time.Now(), false
 	for {
@@ -140,7 +139,7 @@ func (b *breaker) spawn(f func()) bool {
 	return !b.stopped
 }
 
-// stop tells the watchers to end, if there are any.
+// stop makes the watchers end, if there are any.
 func (b *breaker) stop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -158,9 +157,9 @@ func newBreaker(log *slog.Logger) *breaker {
 	return &breaker{log: log, down: func() {}, quit: make(chan struct{})}
 }
 
-// sweepIdle asks every idle connection of a pool for a sign of life, all at one moment, so that
-// the dead ones leave it: v8 looks at a connection only by using it, and takes the one used last,
-// so the dead would wait at the bottom for a busy moment. So many more are dialed.
+// sweepIdle pings all idle connections of a pool at one moment, and dials so many more, so that
+// broken ones leave the pool. v8 checks a connection only when it uses it, and it uses the most
+// recent first.
 func sweepIdle(client *redis.Client, more int) {
 	ctx := context.Background()
 	idle := int(client.PoolStats().IdleConns)

@@ -10,9 +10,9 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// openCluster opens a Redis Cluster. v8.11.5 cannot read two answers of Redis 7: CLUSTER SLOTS
-// has a fourth element, and COMMAND a tenth; without the second, every command costs 18 ms. So
-// the slots are read here, and COMMAND is answered from a table of the commands that we use.
+// openCluster opens a Redis Cluster. v8.11.5 cannot read two answers of Redis 7, CLUSTER SLOTS and
+// COMMAND; without COMMAND every command costs 18 ms. So slots are read here, and COMMAND is
+// answered from a table.
 func (d *DB) openCluster(tlsConfig *tls.Config) {
 	layout := &clusterLayout{cfg: d.cfg, tls: tlsConfig, seeds: d.cfg.Addrs}
 	d.cluster = redis.NewClusterClient(&redis.ClusterOptions{
@@ -26,7 +26,7 @@ func (d *DB) openCluster(tlsConfig *tls.Config) {
 			client := redis.NewClient(o)
 			client.AddHook(commandTable{})
 			n := d.newNode(client)
-			// A dead server's slots may have gone to another, which v8 would see after 10 s.
+			// Its slots may have moved to another server, which v8 would see after 10 s.
 			n.breaker.down = func() { d.cluster.ReloadState(context.Background()) }
 			d.primaries.put(o.Addr, n)
 			return client
@@ -34,8 +34,8 @@ func (d *DB) openCluster(tlsConfig *tls.Config) {
 	})
 }
 
-// onNode runs f on the server that has a key, and again elsewhere if it answers that another has
-// it: then it executed nothing. asking says that f must send ASKING before each command.
+// onNode runs f on the server that has a key, and again elsewhere if it answers that another server
+// has the key: then it executed nothing. asking: f must send ASKING before each command.
 func (d *DB) onNode(ctx context.Context, key string, f func(n *node, asking bool) error) error {
 	n, err := d.nodeOf(ctx, key)
 	if err != nil {
@@ -56,8 +56,8 @@ func (d *DB) onNode(ctx context.Context, key string, f func(n *node, asking bool
 	return err
 }
 
-// pointed returns the server to which an answer points ("MOVED 42 10.0.0.1:7000", "ASK 42
-// 10.0.0.1:7000"), or nil if it is none that we know.
+// pointed returns the server that an answer names ("MOVED 42 10.0.0.1:7000", "ASK 42
+// 10.0.0.1:7000"), or nil if that server is not known.
 func (d *DB) pointed(ctx context.Context, err error) (n *node, asking bool) {
 	text, _ := reply(err)
 	switch code(text) {
@@ -72,7 +72,7 @@ func (d *DB) pointed(ctx context.Context, err error) (n *node, asking bool) {
 	return n, asking
 }
 
-// eachPrimary runs f on every server that takes writes, at one moment.
+// eachPrimary runs f on every server that takes writes, concurrently.
 func (d *DB) eachPrimary(ctx context.Context, f func(ctx context.Context, client *redis.Client) error) error {
 	if err := d.drain.enter(); err != nil {
 		return err

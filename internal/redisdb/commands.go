@@ -28,9 +28,8 @@ func (d *DB) do(ctx context.Context, key string, cmd redis.Cmder) error {
 	return err
 }
 
-// elsewhere says whether a server refused a command only because another has the key now. v8
-// follows it for a lone command, and drops the connection of a server that was demoted; for a
-// pipeline it does neither.
+// elsewhere says whether a server refused a command only because another server has the key. v8
+// follows such an answer for a single command, but not for a pipeline.
 func (d *DB) elsewhere(err error) bool {
 	text, answered := reply(err)
 	switch {
@@ -90,8 +89,8 @@ func (d *DB) MGet(ctx context.Context, keys ...string) ([][]byte, error) {
 	return out, nil
 }
 
-// Del removes keys of one slot, at least one, and returns how many there were. When the network
-// layer repeated it, that is fewer.
+// Del removes keys of one slot, at least one, and returns how many existed. After a retry that
+// number may be too low.
 func (d *DB) Del(ctx context.Context, keys ...string) (int64, error) {
 	args := d.keysOf("del", keys)
 	cmd := redis.NewIntCmd(ctx, args...)
@@ -108,8 +107,8 @@ func (d *DB) keysOf(name string, keys []string) []any {
 	return args
 }
 
-// Ping asks Redis for a sign of life. Of a Cluster one server must answer: the keys of the others
-// may be out of reach, but to call all of it dead would make a small outage a large one.
+// Ping checks that Redis answers. Of a Cluster one server must answer: if a few keys are out of
+// reach, the node still serves the others.
 func (d *DB) Ping(ctx context.Context) error {
 	var alive atomic.Bool
 	var last atomic.Value
@@ -127,9 +126,9 @@ func (d *DB) Ping(ctx context.Context) error {
 	return err
 }
 
-// SetNX writes value for ttl unless the key exists, and says whether the key holds value then.
-// The value must be one that nobody else writes, such as a random number: by it a repetition by
-// the network layer recognises its own.
+// SetNX writes value for ttl unless the key exists, and says whether the key holds value
+// afterwards. The value must be unique, such as a random number: by it a retry recognises its own
+// write.
 func (d *DB) SetNX(ctx context.Context, key string, value []byte, ttl time.Duration) (bool, error) {
 	if ttl < time.Millisecond {
 		return false, errLifetime
@@ -143,8 +142,8 @@ if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
 if redis.call('GET', KEYS[1]) == ARGV[1] then return 1 end
 return 0`)
 
-// SetNXGet writes value unless the key exists, and returns what is there then. Either way the key's
-// life is ttl from now.
+// SetNXGet writes value unless the key exists, and returns what the key holds afterwards. In both
+// cases the key expires ttl from now.
 func (d *DB) SetNXGet(ctx context.Context, key string, value []byte, ttl time.Duration) ([]byte, error) {
 	if ttl < time.Millisecond {
 		return nil, errLifetime

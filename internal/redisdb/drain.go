@@ -5,37 +5,37 @@ import (
 	"sync/atomic"
 )
 
-// drain lets commands in until it is closed, and knows how many are inside.
+// drain counts the commands that are being executed, and refuses new ones after close.
 type drain struct {
 	inside  atomic.Int64
 	closed  atomic.Bool
-	drained chan struct{} // closed when the gate is closed and nobody is inside
+	drained chan struct{} // closed after close, when no command is left
 	once    sync.Once
 }
 
-func (g *drain) init() { g.drained = make(chan struct{}) }
+func (d *drain) init() { d.drained = make(chan struct{}) }
 
 // enter returns an error after close; otherwise leave must follow.
-func (g *drain) enter() error {
-	g.inside.Add(1)
-	if g.closed.Load() {
-		g.leave()
+func (d *drain) enter() error {
+	d.inside.Add(1)
+	if d.closed.Load() {
+		d.leave()
 		return errClosed
 	}
 	return nil
 }
 
-func (g *drain) leave() {
-	if g.inside.Add(-1) == 0 && g.closed.Load() {
-		g.once.Do(func() { close(g.drained) })
+func (d *drain) leave() {
+	if d.inside.Add(-1) == 0 && d.closed.Load() {
+		d.once.Do(func() { close(d.drained) })
 	}
 }
 
-// close lets nobody in any more and waits until all have left. It reports false if it was closed
-// before.
-func (g *drain) close() bool {
-	g.inside.Add(1)
-	defer func() { <-g.drained }()
-	defer g.leave()
-	return g.closed.CompareAndSwap(false, true)
+// close refuses new commands and waits until all others have ended. It returns false if it was
+// called before.
+func (d *drain) close() bool {
+	d.inside.Add(1)
+	defer func() { <-d.drained }()
+	defer d.leave()
+	return d.closed.CompareAndSwap(false, true)
 }

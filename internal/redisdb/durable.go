@@ -9,9 +9,9 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// EvalDurable is Eval whose effect Config.WaitReplicas replicas confirm, where the server ever
-// had any: WAIT travels behind the script on the same connection. Too few is ErrNotDurable, and
-// the result is still returned: the write stands on the primary, and may be lost with it.
+// EvalDurable is Eval with a WAIT behind the script on the same connection: Config.WaitReplicas
+// replicas must confirm the effect, if the server ever had replicas. With ErrNotDurable the result
+// is still returned: the write is done on the primary alone.
 func (d *DB) EvalDurable(ctx context.Context, s *Script, keys []string, args ...any) (any, error) {
 	if d.cfg.WaitReplicas == 0 {
 		return d.Eval(ctx, s, keys, args...)
@@ -56,11 +56,11 @@ func (d *DB) DelDurable(ctx context.Context, keys ...string) (int64, error) {
 
 var del = NewScript(`return redis.call('DEL', unpack(KEYS))`)
 
-// confirm runs a command on a server and waits for its replicas. It returns what they made of
-// it, nil or ErrNotDurable, and the command's own error.
+// confirm runs a command on a server and waits for its replicas. It returns their verdict (nil or
+// ErrNotDurable) and the error of the command.
 //
-// Those who wait share one pipeline and its WAIT: however long replicas take, two connections are
-// held, and the others are there for those who only read.
+// Commands that wait share one pipeline and its WAIT. However long replicas take, they hold two
+// connections, and the others are free for reads.
 func (d *DB) confirm(ctx context.Context, n *node, key string, cmd redis.Cmder, asking bool) (confirmed, err error) {
 	want, err := d.wanted(ctx, n)
 	switch {
@@ -129,7 +129,7 @@ func (d *DB) verdict(marker *redis.StatusCmd, wait *redis.IntCmd) error {
 	return nil
 }
 
-// confirmAsking is confirm for a slot that is on its way to this server.
+// confirmAsking is confirm for a slot that is being moved to this server.
 func (d *DB) confirmAsking(n *node, key string, cmd redis.Cmder) (confirmed, err error) {
 	ask := func() redis.Cmder { return redis.NewCmd(context.Background(), "asking") }
 	marker, wait := d.confirmation(n, key, true)
@@ -147,13 +147,12 @@ func (d *DB) plainly(ctx context.Context, n *node, cmd redis.Cmder, asking bool)
 }
 
 // marker names a key of the same slot that is written between command and WAIT. Since Redis 7.2 a
-// WAIT waits only for what its own connection changed. A revocation that was executed but not
-// confirmed, and is tried again, changes nothing; without a change of its own it would be called
-// durable at once. (If Redis's memory is full the marker cannot be written; then WAIT speaks for
-// the command alone.)
+// WAIT waits only for changes of its own connection. A revocation that is repeated changes nothing,
+// so without the marker it would count as durable at once.
 //
-// Where a slot is being imported the name is the importing server's own: the exporting one may
-// hold its marker still, and a key that both have stops the move (BUSYKEY).
+// If Redis's memory is full, the marker cannot be written, and WAIT speaks for the command alone.
+// While a slot is imported, the name is the importing server's own: a key that both servers have
+// stops the move (BUSYKEY).
 func (d *DB) marker(n *node, key string, asking bool) string {
 	if d.cluster == nil {
 		return d.Key("wait")

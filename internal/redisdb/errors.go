@@ -54,7 +54,7 @@ func (outcomeUnknown) OutcomeUnknown() {}
 func (e notConfirmed) Unwrap() error   { return e.error }
 func (notConfirmed) NotConfirmed()     {}
 
-// wrapRead is wrap for what changes nothing: nothing of it is unknown.
+// wrapRead is wrap for reads, whose outcome is never unknown.
 func wrapRead(err error) error {
 	if err == nil || err == redis.Nil { //nolint:errorlint // as in wrap
 		return wrap(err)
@@ -101,7 +101,8 @@ type answerError struct {
 func (e *answerError) Error() string { return e.kind.Error() + ": " + e.text }
 func (e *answerError) Unwrap() error { return e.kind }
 
-// OnlyReads says whether a server refused a write by its own state, and answers who reads.
+// OnlyReads says whether a server refused a write because of its own state, and still answers
+// reads.
 func OnlyReads(err error) bool {
 	e, ok := errors.AsType[*answerError](err)
 	if !ok || errors.Is(err, ErrOutcomeUnknown) {
@@ -114,8 +115,8 @@ func OnlyReads(err error) bool {
 	return slices.Contains([]string{"OOM", "NOREPLICAS", "MISCONF", "READONLY"}, word)
 }
 
-// reply returns what Redis answered instead of a result, without the arguments that it quotes
-// when it does not know a command.
+// reply returns the error that Redis answered, without the arguments that Redis quotes of an
+// unknown command.
 func reply(err error) (text string, answered bool) {
 	if err == nil {
 		return "", false // before r, which is on the heap
@@ -128,8 +129,8 @@ func reply(err error) (text string, answered bool) {
 	return text, true
 }
 
-// serverState says whether an answer speaks of Redis's own state, of a right that an operator must
-// grant, or of the cluster's layout: of nothing that the caller could have done better.
+// serverState says whether an answer is about Redis's own state, a right that the operator must
+// grant, or the layout of the cluster, and not about the command.
 func serverState(text string) bool {
 	if slices.Contains(states, code(text)) {
 		return true

@@ -28,7 +28,7 @@ type clusterLayout struct {
 	origin atomic.Value // string, the host of the server that answered last
 }
 
-// layoutPause follows a failure: v8 reads the layout for every single command while it has none.
+// layoutPause follows a failure: without a layout, v8 reads it for every command.
 const layoutPause = 200 * time.Millisecond
 
 // slots asks servers in turn for the layout. Those of the last layout are asked before the

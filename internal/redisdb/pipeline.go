@@ -9,19 +9,20 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// pipeline is the way of commands to one server. While few are under way each takes a connection
-// of its own, which is quickest. When there are more they wait in a queue, from which up to two
-// workers take all that is there into one pipeline: at 64 at a time that costs a third of the
-// CPU, and Redis answers three times as many.
+// pipeline sends commands to one server. While few commands are being executed, each takes a
+// connection of its own, which is quickest. When there are more, they wait in a bounded queue, from
+// which up to two workers take all that is there into one pipeline.
 //
-// A pipeline whose connection fails is sent once more, and then fails for all commands in it.
-// Each command gets its own answer and its own error. The queue is bounded. There are no idle
-// goroutines: a worker ends when the queue is empty.
+// At 64 commands at a time that costs a third of the CPU, and Redis answers three times as many. A
+// worker ends when the queue is empty: there are no idle goroutines.
+//
+// A pipeline whose connection fails is sent once more, and then fails for all commands in it. Each
+// command gets its own answer and its own error.
 type pipeline struct {
-	client    *redis.Client // repeats nothing: twice does, and knows what was lost
+	client    *redis.Client // repeats nothing: withRetry does
 	send      func(cmds []redis.Cmder) (confirmed error)
 	share     bool  // false: no pipelines
-	maxDirect int32 // up to so many under way take connections of their own
+	maxDirect int32 // up to so many take connections of their own
 	maxQueued int   // up to so many wait
 
 	underway atomic.Int32 // commands, waiting ones too

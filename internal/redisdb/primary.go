@@ -13,12 +13,12 @@ import (
 // pool.
 type node struct {
 	client   *redis.Client // as it was opened
-	repeat   *redis.Client // repeats a command once whose answer was lost
+	repeat   *redis.Client // repeats a command once if its answer was lost
 	once     *redis.Client // never repeats
-	waiting  *redis.Client // never repeats, and has the patience for a WAIT
+	waiting  *redis.Client // never repeats, and its timeout leaves time for a WAIT
 	breaker  *breaker
 	pipeline *pipeline
-	durable  *pipeline // of those who wait for replicas
+	durable  *pipeline // of commands that wait for replicas
 	copies   replicas
 }
 
@@ -88,7 +88,7 @@ func (n *primaries) stop() {
 	}
 }
 
-// nodeOf returns the server that has the slot of a key, whose name is full.
+// nodeOf returns the server that has the slot of a key with its prefix.
 func (d *DB) nodeOf(ctx context.Context, key string) (*node, error) {
 	if d.single != nil {
 		return d.single, nil

@@ -1,19 +1,19 @@
-// Package redisdb opens Redis, one server, Sentinel or Cluster, and is the only room that
-// knows the quirks of go-redis v8. Stores see a DB with a few commands:
+// Package redisdb opens Redis (one server, Sentinel or Cluster) and is the only package that knows
+// go-redis v8. Stores see a DB with a few commands:
 //
 //	db, err := redisdb.Open(redisdb.Config{URL: "redis://127.0.0.1:6379", Prefix: "grantor:"})
 //	err = db.Set(ctx, key, value, ttl)               // every key has a lifetime
 //	value, err := db.Get(ctx, key)                   // ErrNil: there is none; anything else: Redis cannot say
 //	result, err := db.EvalDurable(ctx, script, keys) // ErrNotDurable: too few replicas have it
 //
-// go-redis repeats a command whose answer it did not get, and nobody can know whether it had been
-// executed. So every command here must be idempotent, except those of Once.
+// Every command here must be idempotent, except those of Once: a command whose answer was lost is
+// sent again, and it is not known whether the first one was executed.
 //
-// Contexts lose their end: on a context that can be cancelled v8 spends a goroutine a command,
-// and at its end closes the connection while the command may still run. Time is bounded by
-// Config.Timeout, and a Redis that does not answer is soon not asked any more: see breaker.
+// Contexts lose their deadline and cancellation. With a context that can be cancelled, v8 starts a
+// goroutine for each command and closes the connection while the command may still run. Config.Timeout
+// bounds the time instead, and breaker stops asking a Redis that does not answer.
 //
-// Commands that many goroutines give at one moment travel together: see pipeline.
+// Commands that many goroutines send at one moment share a pipeline: see pipeline.
 package redisdb
 
 import (
@@ -37,10 +37,10 @@ const (
 	Cluster  Mode = "cluster"
 )
 
-// What becomes of a durable write that too few replicas confirm.
+// What happens to a durable write that too few replicas confirm.
 const (
 	Refuse  = "refuse"  // it ends in ErrNotDurable
-	Degrade = "degrade" // it counts, and is counted in DBStats.Unconfirmed
+	Degrade = "degrade" // it succeeds, and DBStats.Unconfirmed counts it
 )
 
 // Config is [redis] of config.toml.
@@ -64,7 +64,7 @@ type Config struct {
 	WaitMissing      string        // Refuse or Degrade: what a durable write is that fewer confirm; "": Refuse
 	WaitTimeout      time.Duration // how long to wait for them; 0: 100 ms
 	NoCoalescing     bool          // every command alone: for comparison
-	Log              *slog.Logger  // is told when Redis stops and begins to answer; nil: nobody is
+	Log              *slog.Logger  // gets an event when Redis stops and begins to answer; nil: none
 }
 
 // DB is an open Redis. It may be used by any number of goroutines.
@@ -187,5 +187,5 @@ func (c Config) validate() error {
 	return nil
 }
 
-// endless strips a context of its end; see the package comment.
+// endless removes deadline and cancellation of a context; see the package comment.
 func endless(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }

@@ -12,35 +12,36 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// replicas is what is known of the replicas of one server. How many must confirm a durable write
-// is the operator's word, and it holds for every server that ever had a replica: one that stays
-// away is not forgotten, neither by this process nor, by a key in Redis, by those that start
-// later. A server that never had any is not asked for the impossible: a Redis alone, or one that
-// a failover promoted and that is alone since.
+// replicas is what is known of the replicas of one server. The operator says how many must confirm
+// a durable write, and that holds for every server that ever had a replica. Nodes that start later
+// read it from a key in Redis.
+//
+// A server that never had a replica confirms alone: a single Redis, or one that a failover promoted
+// and that has had no replica since.
 type replicas struct {
-	short atomic.Bool               // they fall short: nobody waits for them, until watchReplicas finds them back
-	since atomic.Pointer[time.Time] // when that began
+	short atomic.Bool               // too few confirm: no write waits until watchReplicas finds them again
+	since atomic.Pointer[time.Time] // when short became true
 
 	mu      sync.Mutex
 	looked  time.Time // zero: never
 	asked   bool      // the key was read for this place
 	noted   time.Time // when the key was last written
 	place   string    // see replication
-	seen    int       // in step at the last look
+	seen    int       // in sync at the last look
 	maxSeen int       // that this server ever had
 	ever    bool      // this server, or one before it, had any
 }
 
 const (
 	replicaLook = 2 * time.Second
-	replicaNote = 24 * time.Hour // the key's life begins anew
+	replicaNote = 24 * time.Hour // how often the lifetime of the key is restarted
 	replicaLife = 400 * 24 * time.Hour
 	replicaKey  = "replicas:{registry}"
 )
 
-// replication is what a server says of its replicas, and which server it is: of one Redis always
-// the same, with Sentinel its address, in a Cluster the epoch of its configuration, which is new
-// after each failover.
+// replication is what a server says of its replicas, and which server it is: always the same for
+// one Redis, the address with Sentinel, and the config epoch in a Cluster, which changes with each
+// failover.
 type replication struct {
 	id      string // master_replid: the history of writes
 	place   string
@@ -75,7 +76,7 @@ func (d *DB) look(ctx context.Context, n *node) error {
 	if err != nil {
 		return err
 	}
-	if now.replica { // it was demoted, and will refuse
+	if now.replica { // it was demoted, and refuses writes
 		return nil
 	}
 	if now.place != r.place {
@@ -108,8 +109,8 @@ func (d *DB) replicaKeys(now replication) []string {
 	return []string{replicaKey}
 }
 
-// remember reads what an earlier look noted. Of another server's replicas only this counts: there
-// were some.
+// remember reads what an earlier look stored. Of the replicas of another server only one fact
+// counts: there were some.
 func (d *DB) remember(ctx context.Context, r *replicas, now replication) error {
 	values, err := d.MGet(ctx, d.replicaKeys(now)...)
 	if err != nil {
@@ -123,12 +124,13 @@ func (d *DB) remember(ctx context.Context, r *replicas, now replication) error {
 		r.maxSeen = most
 	}
 	if r.ever && r.maxSeen == 0 {
-		d.cfg.Log.Warn("redis: this server was promoted and has no replica yet: what it acknowledges, it alone knows", "wait_replicas", d.cfg.WaitReplicas)
+		d.cfg.Log.Warn("redis: the promoted server has no replica yet", "wait_replicas", d.cfg.WaitReplicas,
+			"effect", "no other server has its writes")
 	}
 	return nil
 }
 
-// note writes down how many replicas a server had, for those that start later.
+// note stores how many replicas a server had, for nodes that start later.
 func (d *DB) note(ctx context.Context, most int, now replication) error {
 	for _, key := range d.replicaKeys(now) {
 		if err := d.Set(ctx, key, fmt.Appendf(nil, "%d %q %s", most, now.place, now.id), replicaLife); err != nil {
@@ -161,8 +163,8 @@ func (d *DB) replicationOf(ctx context.Context, n *node) (replication, error) {
 	return r, nil
 }
 
-// parseReplication reads INFO replication. A replica that is still being filled does not count: it
-// could confirm nothing for a long while.
+// parseReplication reads INFO replication. A replica that is still loading does not count: it could
+// confirm nothing for a long while.
 func parseReplication(text string) (r replication) {
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
@@ -177,9 +179,8 @@ func parseReplication(text string) (r replication) {
 	return r
 }
 
-// noteShortage notes that too few replicas of a server confirm, and sets a watcher. Until it
-// finds them back no write waits: a replica that hangs would hold each of them for the whole
-// WaitTimeout.
+// noteShortage notes that too few replicas of a server confirm, and starts a watcher. No write
+// waits until the watcher finds the replicas: one that hangs would delay each write by WaitTimeout.
 func (d *DB) noteShortage(n *node, key string) {
 	if n.copies.short.CompareAndSwap(false, true) && !n.breaker.spawn(func() { d.watchReplicas(n, key) }) {
 		n.copies.short.Store(false)
@@ -205,10 +206,10 @@ func (d *DB) watchReplicas(n *node, key string) {
 		marker, wait := d.confirmation(n, key, false)
 		sendWithRetry(n.waiting, []redis.Cmder{marker, wait})
 		if confirmed := d.verdict(marker, wait); confirmed == nil {
-			log.Info("redis: replicas confirm writes again", "after", time.Since(begun).Round(time.Millisecond).String())
+			log.Info("redis: replicas confirm writes again", "after_ms", time.Since(begun).Milliseconds())
 			return
 		} else if d.elsewhere(marker.Err()) || errors.Is(marker.Err(), redis.ErrClosed) {
-			return // another has the slot now: who writes next finds out
+			return // the slot has moved: the next write finds out
 		}
 	}
 }
@@ -251,7 +252,7 @@ func (r *replicas) stats() (seen int, ever, known bool) {
 // missing says in words what Config.WaitMissing means.
 func (d *DB) missing() string {
 	if d.cfg.WaitMissing == Degrade {
-		return "acknowledged all the same; a failover may undo them"
+		return "answered as done; a failover may undo them"
 	}
 	return "done, and answered 503 until enough replicas confirm"
 }

@@ -12,15 +12,15 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// go-redis would repeat a command and tell only of the last attempt. So it is repeated here: a
-// refusal that follows a lost answer does not say that nothing was done.
+// Retries are made here and not by go-redis, which returns the error of the last attempt alone: after
+// a lost answer, a later refusal does not say that nothing was done.
 
-// errLost is the error of an attempt before which the answer of another was lost.
+// errLost is the error of an attempt after an earlier attempt whose answer was lost.
 type errLost struct{ error }
 
 func (e errLost) Unwrap() error { return e.error }
 
-// withRetry runs f, and once more where the first failure says nothing about the second.
+// withRetry runs f, and once more if a second attempt may succeed.
 func withRetry(f func() error) error {
 	err := f()
 	if !retryable(err) {
@@ -68,15 +68,14 @@ func sendWithRetry(client *redis.Client, cmds []redis.Cmder) {
 
 func pauseBeforeRetry() { time.Sleep(minBackoff + rand.N(maxBackoff/4)) } // #nosec G404 -- no secret
 
-// conclusive says whether an answer tells what became of a command: a result, or an error of the
-// command itself.
+// conclusive says whether an answer settles what happened to a command: a result, or an error of
+// the command itself.
 func conclusive(err error) bool {
 	text, answered := reply(err)
 	return err == nil || answered && !serverState(text)
 }
 
-// retryable says whether a second attempt may do better: connections die, and servers change
-// places.
+// retryable says whether a second attempt may succeed: connections break, and servers change roles.
 func retryable(err error) bool {
 	if err == nil || err == redis.Nil || ignored(err) { //nolint:errorlint // v8 never wraps it, and this is the hot path
 		return false
@@ -91,8 +90,8 @@ func retryable(err error) bool {
 	return strings.HasPrefix(text, "ERR max number of clients")
 }
 
-// mayHaveRun says whether a command that failed so may have been executed: it does not where
-// Redis said no, or was not reached.
+// mayHaveRun says whether a command that ended in err may have been executed. It was not where
+// Redis refused it or was not reached.
 func mayHaveRun(err error) bool {
 	if err == nil || answered(err) || ignored(err) {
 		return false

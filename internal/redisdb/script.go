@@ -20,7 +20,7 @@ func NewScript(source string) *Script {
 	return &Script{source, hex.EncodeToString(sum[:])}
 }
 
-// Eval runs a script on keys of one slot: one round trip, and another when Redis does not know
+// Eval runs a script on keys of one slot: one round trip, and a second one if Redis does not know
 // the script yet. Arguments are strings, []byte, integers, float64 or bool. The result is nil, an
 // int64, a string or a []any of these.
 func (d *DB) Eval(ctx context.Context, s *Script, keys []string, args ...any) (any, error) {
@@ -32,8 +32,8 @@ func (d *DB) Eval(ctx context.Context, s *Script, keys []string, args ...any) (a
 	return result(cmd, err)
 }
 
-// Once is Eval without any repetition by the network layer, for counters: a repeated INCR would
-// count twice. After an error it is unknown whether it was counted.
+// Once is Eval without any retry, for counters: a repeated INCR would count twice. After an error
+// it is not known whether it was counted.
 func (d *DB) Once(ctx context.Context, s *Script, keys []string, args ...any) (any, error) {
 	call, err := d.scriptCall(s, keys, args)
 	if err != nil {
@@ -66,8 +66,8 @@ type scriptCall struct {
 	first  string
 }
 
-// scriptCall checks the types of arguments: what v8 cannot send would break the connection, with
-// everything that travels on it.
+// scriptCall checks the types of arguments: v8 breaks the connection, with all commands on it, when
+// it cannot encode one.
 func (d *DB) scriptCall(s *Script, keys []string, args []any) (*scriptCall, error) {
 	for i, a := range args {
 		switch a.(type) {
@@ -96,7 +96,7 @@ func (d *DB) scriptCall(s *Script, keys []string, args []any) (*scriptCall, erro
 
 func (c *scriptCall) key() string { return c.first }
 
-// whole is the same call with the script's text.
+// whole is the same call with the script's text instead of its hash.
 func (c *scriptCall) whole() []any {
 	args := append([]any(nil), c.args...)
 	args[0], args[1] = "eval", c.script.source

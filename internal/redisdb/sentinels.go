@@ -12,28 +12,28 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// sentinels are the Sentinels, those of the configuration and those that they know: without a
-// majority of all of them no other server can have been made the primary.
+// sentinels are all Sentinels: those of the configuration and those that they know. Without a
+// majority of all of them no other server can have become the primary.
 type sentinels struct {
 	cfg   Config
 	tls   *tls.Config
 	known map[string]string // addresses by id; used by one Beat
 }
 
-// vote is what a Sentinel says.
+// vote is the answer of one Sentinel.
 type vote struct {
 	id     string
-	names  bool              // it names the server, and does not call it down
+	names  bool              // it names the server and does not see it down
 	others map[string]string // addresses of the other Sentinels by id
 }
 
-// elect returns nil if a majority of all Sentinels names the server at addr as the primary. lone
-// says that no server ever followed it: then none can have taken its place, and only an answer to
-// the contrary counts.
-func (e *sentinels) elect(ctx context.Context, addr string, lone bool) error {
-	votes := e.ask(ctx, addr)
+// elect returns nil if a majority of all Sentinels names the server at addr as the primary. lone:
+// the server never had a replica, so no other can have replaced it, and only an answer to the
+// contrary counts.
+func (s *sentinels) elect(ctx context.Context, addr string, lone bool) error {
+	votes := s.ask(ctx, addr)
 	if len(votes) > 0 {
-		e.known = map[string]string{}
+		s.known = map[string]string{}
 	}
 	yes := 0
 	for id, v := range votes {
@@ -41,23 +41,23 @@ func (e *sentinels) elect(ctx context.Context, addr string, lone bool) error {
 			yes++
 		}
 		for other, at := range v.others {
-			e.known[other] = at
+			s.known[other] = at
 		}
-		e.known[id] = cmp.Or(e.known[id], "")
+		s.known[id] = cmp.Or(s.known[id], "")
 	}
-	total := max(len(e.known), len(e.cfg.Addrs))
+	total := max(len(s.known), len(s.cfg.Addrs))
 	if 2*yes > total || lone && len(votes) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: whether %s is still the primary is not known: too few replicas confirm a write, and of %d Sentinels %d answered and %d name it",
+	return fmt.Errorf("%w: it is not known whether %s is still the primary: too few replicas confirm a write; of %d Sentinels %d answered and %d name it",
 		ErrUnavailable, addr, total, len(votes), yes)
 }
 
 // ask asks the Sentinels of the configuration, then those that are known beside them.
-func (e *sentinels) ask(ctx context.Context, addr string) map[string]vote {
-	votes := e.askEach(ctx, e.cfg.Addrs, addr)
+func (s *sentinels) ask(ctx context.Context, addr string) map[string]vote {
+	votes := s.askEach(ctx, s.cfg.Addrs, addr)
 	more := map[string]string{}
-	for id, at := range e.known {
+	for id, at := range s.known {
 		more[id] = at
 	}
 	for _, v := range votes {
@@ -71,20 +71,20 @@ func (e *sentinels) ask(ctx context.Context, addr string) map[string]vote {
 			rest = append(rest, at)
 		}
 	}
-	for id, v := range e.askEach(ctx, rest, addr) {
+	for id, v := range s.askEach(ctx, rest, addr) {
 		votes[id] = v
 	}
 	return votes
 }
 
-// askEach asks Sentinels at one moment, and returns the votes by id.
-func (e *sentinels) askEach(ctx context.Context, addrs []string, addr string) map[string]vote {
+// askEach asks Sentinels concurrently, and returns the votes by id.
+func (s *sentinels) askEach(ctx context.Context, addrs []string, addr string) map[string]vote {
 	votes := map[string]vote{}
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	for _, at := range addrs {
 		all.Go(func() {
-			v, err := e.askOne(ctx, at, addr)
+			v, err := s.askOne(ctx, at, addr)
 			if err != nil {
 				return
 			}
@@ -97,16 +97,16 @@ func (e *sentinels) askEach(ctx context.Context, addrs []string, addr string) ma
 	return votes
 }
 
-func (e *sentinels) askOne(ctx context.Context, at, addr string) (vote, error) {
-	c := redis.NewClient(&redis.Options{Addr: at, Username: e.cfg.SentinelUsername, Password: e.cfg.SentinelPassword, TLSConfig: e.tls,
-		PoolSize: 1, MaxRetries: -1, DialTimeout: e.cfg.Timeout, ReadTimeout: e.cfg.Timeout, WriteTimeout: e.cfg.Timeout})
+func (s *sentinels) askOne(ctx context.Context, at, addr string) (vote, error) {
+	c := redis.NewClient(&redis.Options{Addr: at, Username: s.cfg.SentinelUsername, Password: s.cfg.SentinelPassword, TLSConfig: s.tls,
+		PoolSize: 1, MaxRetries: -1, DialTimeout: s.cfg.Timeout, ReadTimeout: s.cfg.Timeout, WriteTimeout: s.cfg.Timeout})
 	defer c.Close()
 	var id, named, master, others *redis.Cmd
 	_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
 		id = p.Do(ctx, "sentinel", "myid")
-		named = p.Do(ctx, "sentinel", "get-master-addr-by-name", e.cfg.Master)
-		master = p.Do(ctx, "sentinel", "master", e.cfg.Master)
-		others = p.Do(ctx, "sentinel", "sentinels", e.cfg.Master)
+		named = p.Do(ctx, "sentinel", "get-master-addr-by-name", s.cfg.Master)
+		master = p.Do(ctx, "sentinel", "master", s.cfg.Master)
+		others = p.Do(ctx, "sentinel", "sentinels", s.cfg.Master)
 		return nil
 	})
 	if err != nil {

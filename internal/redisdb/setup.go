@@ -13,9 +13,9 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// SetupError says of an error of a first command whether waiting can mend it, and if not, what
-// does: a wrong password, an unknown authority, a wrong name. Sentinels are asked one by one,
-// because go-redis drops what they answered.
+// SetupError says whether the error of a first command is one that waiting cannot mend, such as a
+// wrong password or an unknown authority, and what mends it. Sentinels are asked one by one,
+// because go-redis drops their answers.
 func (d *DB) SetupError(ctx context.Context, err error) (cure string, hopeless bool) {
 	if cure, hopeless = setupError(err); hopeless {
 		return cure, true
@@ -31,8 +31,8 @@ func (d *DB) SetupError(ctx context.Context, err error) (cure string, hopeless b
 	return "", false
 }
 
-// greet shakes hands by TLS and listens: a peer that refuses our certificate says so only then
-// (TLS 1.3), and who writes first may get a closed connection instead.
+// greet makes a TLS handshake and reads: a peer that refuses our certificate says so only then (TLS
+// 1.3). A client that writes first may find the connection closed instead.
 func (d *DB) greet(ctx context.Context) error {
 	addrs, tlsConfig := d.cfg.Addrs, (*tls.Config)(nil)
 	if d.cfg.Mode == Single {

@@ -9,8 +9,8 @@ import (
 // slotCount is how many slots a Redis Cluster has.
 const slotCount = 16384
 
-// slotOf is the slot of a key: CRC-16 (XMODEM) of the key, or of what stands between its first
-// brace and the next closing one, if that is anything.
+// slotOf is the slot of a key: CRC-16 (XMODEM) of the key, or of the text between its first brace
+// and the next closing one, if there is any.
 func slotOf(key string) int {
 	if begin := strings.IndexByte(key, '{'); begin >= 0 {
 		if n := strings.IndexByte(key[begin+1:], '}'); n > 0 {
@@ -34,8 +34,8 @@ func crc16(s string) (crc uint16) {
 	return crc
 }
 
-// slotTags holds for every slot a short text of that slot, for keys that must lie beside others.
-// It is computed once, in some milliseconds, and only in a Cluster.
+// slotTags has a short text of each slot, for keys that must be in the slot of another key. It is
+// computed once, in some milliseconds, and only in a Cluster.
 var slotTags = sync.OnceValue(func() *[slotCount]string {
 	var tags [slotCount]string
 	for i, missing := uint64(0), slotCount; missing > 0; i++ {
