@@ -69,7 +69,7 @@ func TestFresh(t *testing.T) {
 		require.ErrorIs(t, b.Once(t.Context()), redisdb.ErrUnavailable)
 		require.WithinDuration(t, time.Now(), b.Confirmed(), 5*time.Second, "its writes are taken")
 		require.Error(t, b.Fresh(0))
-		require.ErrorContains(t, b.Fresh(0), "whether "+old.Addr+" is still the primary is not known")
+		require.ErrorContains(t, b.Fresh(0), "it is not known whether "+old.Addr+" is still the primary")
 		_, err = db.Get(t.Context(), "k")
 		require.ErrorIs(t, err, redisdb.ErrNil, "reading alone says nothing")
 		s.AwaitPrimary(old)
