@@ -1,6 +1,6 @@
-// Package config is the shape of config.toml: its keys, their defaults, and every mistake that a
-// file, the environment or a flag can hold, all told at once with their place. It is the only
-// package that knows TOML. The field comments are the reference.
+// Package config is the shape of config.toml: its keys, their defaults, and every mistake that files,
+// the environment and flags can contain, reported together with their places. It is the only package
+// that knows TOML. The field comments are the reference.
 package config
 
 import (
@@ -28,7 +28,7 @@ type Config struct {
 	Issuer         string   `toml:"issuer"`          // who issues the tokens: the URL that clients reach this server by (RFC 8414 §2); https except on loopback
 	Listen         string   `toml:"listen"`          // host:port
 	Store          string   `toml:"store"`           // "redis", or "memory": one node, lost at exit
-	TrustedProxies []string `toml:"trusted_proxies"` // addresses and networks whose X-Forwarded-For is believed
+	TrustedProxies []string `toml:"trusted_proxies"` // addresses and networks whose X-Forwarded-For is trusted
 	Include        []string `toml:"include"`         // more files, relative to this one; wildcards allowed
 
 	TLS    TLS    `toml:"tls"`
@@ -71,7 +71,7 @@ type Config struct {
 
 // TLS says how connections are protected.
 type TLS struct {
-	Mode     string `toml:"mode"`      // "files": by us; "proxy": by whatever stands in front; required off loopback
+	Mode     string `toml:"mode"`      // "files": Grantor serves TLS; "proxy": a proxy does; required off loopback
 	CertFile string `toml:"cert_file"` // PEM
 	KeyFile  string `toml:"key_file"`  // PEM
 }
@@ -83,7 +83,7 @@ type Server struct {
 	HTTP1           bool          `toml:"http1"`            // plain requests of the public listener are read by http1, the others by net/http
 }
 
-// Redis says where tokens live.
+// Redis says how Redis is reached, which stores the tokens.
 type Redis struct {
 	Mode             string        `toml:"mode"`   // "single", "sentinel", "cluster"
 	URL              SecretText    `toml:"url"`    // single: redis://host:port/db, rediss://…, unix:///path; it may hold a password
@@ -105,11 +105,11 @@ type Redis struct {
 	WaitTimeout      time.Duration `toml:"wait_timeout"`
 }
 
-// Tokens says how tokens live.
+// Tokens says how long tokens and sessions last, and their format.
 type Tokens struct {
 	AccessTTL     time.Duration `toml:"access_ttl"`
 	RefreshTTL    time.Duration `toml:"refresh_ttl"`         // idle: counted from the last use
-	RefreshMaxTTL time.Duration `toml:"refresh_max_ttl"`     // absolute: counted from the log-in
+	RefreshMaxTTL time.Duration `toml:"refresh_max_ttl"`     // absolute: counted from the login
 	AccessFormat  string        `toml:"access_token_format"` // "opaque", or "jwt" (RFC 9068)
 	SigningAlg    string        `toml:"signing_alg"`         // of JWT access tokens: "ES256", "EdDSA", "RS256"
 	RetryWindow   string        `toml:"retry_window"`        // how long a repeated refresh gets the same answer; "": min(30s, access_ttl / 4); "0s": never
@@ -123,7 +123,7 @@ type Keys struct {
 	RotateEvery   time.Duration `toml:"rotate_every"`
 }
 
-// TrustedIssuer is a platform whose JWTs prove clients (workload identity).
+// TrustedIssuer is a platform whose JWTs authenticate clients (workload identity).
 type TrustedIssuer struct {
 	Issuer    string `toml:"issuer"`
 	JWKSURI   string `toml:"jwks_uri"` // "": discovery
@@ -138,7 +138,7 @@ type ScopeEntry struct {
 	Implies     []string `toml:"implies"`
 }
 
-// Grants opens grants that are off unless asked for.
+// Grants enables grants that are off by default.
 type Grants struct {
 	Password bool `toml:"password"` // RFC 9700 §2.4 says MUST NOT; first-party apps that need it opt in here and per client
 }
@@ -160,7 +160,7 @@ type SQLSource struct {
 	Recheck string     `toml:"recheck"` // finds by id, at each refresh
 }
 
-// HTTPSource lets the application answer for itself.
+// HTTPSource asks an application over HTTP.
 type HTTPSource struct {
 	URL    string     `toml:"url"`    // POST {username, password} → 200 {sub, username, scope} or 401
 	Secret SecretText `toml:"secret"` // signs the request
@@ -175,7 +175,7 @@ type UserEntry struct {
 	Disabled     bool   `toml:"disabled"`
 }
 
-// Limits bounds what callers may do. -1 is off.
+// Limits are rate limits and lockout. -1 is off.
 type Limits struct {
 	PasswordFailures           int           `toml:"password_failures"`             // of one user within the window: then refused without hashing
 	PasswordFailuresPerAddress int           `toml:"password_failures_per_address"` // of one address within the window: then 429
@@ -217,7 +217,7 @@ type Admin struct {
 	URL    string `toml:"url"`    // as clients reach it; "": the address in listen
 }
 
-// CORS says which pages may call from a browser.
+// CORS says which web pages may call Grantor from a browser.
 type CORS struct {
 	Origins []string `toml:"origins"` // "https://app.example.com"
 	Headers []string `toml:"headers"` // that pages may send, beyond those always allowed
@@ -270,7 +270,7 @@ func (c *Config) LongestSession() time.Duration {
 	return longest
 }
 
-// DemoUsers returns the ids of users whose password the README prints.
+// DemoUsers returns the ids of users with the published demo password.
 func (c *Config) DemoUsers() map[string]bool {
 	found := map[string]bool{}
 	for _, u := range c.users {
@@ -281,8 +281,8 @@ func (c *Config) DemoUsers() map[string]bool {
 	return found
 }
 
-// Demo says whether a client or user of the shipped config.toml is there, whose secret everybody
-// can read.
+// Demo says whether a client or user of the shipped config.toml is there, with a published
+// secret.
 func (c *Config) Demo() bool {
 	if len(c.DemoUsers()) > 0 {
 		return true

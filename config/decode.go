@@ -290,7 +290,7 @@ func (d *decoder) time(dst reflect.Value, src any, key string) {
 	case time.Time:
 		dst.Set(reflect.ValueOf(v))
 	case toml.LocalDate, toml.LocalDateTime:
-		d.bad(key, "must say its zone, as in 2027-01-01T00:00:00Z")
+		d.bad(key, "must have a time zone, as in 2027-01-01T00:00:00Z")
 	default:
 		d.bad(key, "must be a time such as 2027-01-01T00:00:00Z, not %s", kindOf(src))
 	}
@@ -306,7 +306,7 @@ func (d *decoder) secretFile(dst reflect.Value, src any, key string) {
 	case name == "":
 		return
 	case dst.String() != "":
-		d.bad(key, "stands beside %s; use one", strings.TrimSuffix(key, "_file"))
+		d.bad(key, "and %s are both set: use one", strings.TrimSuffix(key, "_file"))
 		return
 	}
 	d.cfg.SecretFiles = append(d.cfg.SecretFiles, name)

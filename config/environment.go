@@ -21,9 +21,8 @@ func exempt(name, value string) bool {
 }
 
 // serviceLink says whether Kubernetes sets such a variable for a service called grantor or
-// grantor-…, as it does in every pod of the namespace: GRANTOR_METRICS_SERVICE_HOST,
-// GRANTOR_ADMIN_PORT=tcp://…, GRANTOR_REDIS_MASTER_PORT_6379_TCP_ADDR. No key is named so: levels
-// are divided by two underscores, and the names of services begin and end with a letter or digit.
+// grantor-…, as it does in every pod of the namespace: GRANTOR_ADMIN_PORT=tcp://…. No key has such
+// a name: two underscores divide its levels.
 func serviceLink(name, value string) bool {
 	parts := strings.Split(strings.TrimPrefix(name, variablePrefix), "_")
 	at := func(i int) string { // from the end
@@ -104,7 +103,7 @@ func (d *decoder) environment(environ []string) {
 			continue
 		}
 		if other, twice := set[v.key]; twice {
-			d.problems = append(d.problems, Problem{Key: name, Text: "stands beside " + other + "; use one", of: v.key})
+			d.problems = append(d.problems, Problem{Key: name, Text: "and " + other + " are both set: use one", of: v.key})
 			continue
 		}
 		set[v.key] = name

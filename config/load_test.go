@@ -57,18 +57,18 @@ func TestMistakes(t *testing.T) {
 			`config.toml:2:1: listen: off loopback needs [tls] mode = "files", or "proxy"`},
 		"memory off loopback": {minimal + "listen = \":8080\"\ntls.mode = \"proxy\"\n",
 			`config.toml:1:1: store: "memory" loses every token at exit`},
-		"redis without a URL":                                  {"store = \"redis\"\n", `redis.url: store = "redis" needs it`},
+		"redis without a URL":                                  {"store = \"redis\"\n", `redis.url: store = "redis" requires url`},
 		"certificates without mode":                            {minimal + "[tls]\ncert_file = \"x\"\n", `tls.mode: cert_file and key_file are used with mode = "files" only`},
 		"mode files without certificates":                      {minimal + "[tls]\nmode = \"files\"\n", `config.toml:3:1: tls.mode: "files" needs cert_file and key_file`},
-		"braces in the prefix":                                 {minimal + "[redis]\nprefix = \"{x}\"\n", `config.toml:3:1: redis.prefix: must not hold braces`},
+		"braces in the prefix":                                 {minimal + "[redis]\nprefix = \"{x}\"\n", `config.toml:3:1: redis.prefix: must not contain braces`},
 		"a life of a year":                                     {minimal + "[tokens]\naccess_ttl = \"365d\"\n", "config.toml:3:1: tokens.access_ttl: must be whole seconds between 1s and 24h"},
 		"a trusted proxy that is no address":                   {minimal + "trusted_proxies = [\"10.0.0.0/8\", \"lb\"]\n", "config.toml:2:1: trusted_proxies[1]: must be an address or a network"},
-		"a limit of zero":                                      {minimal + "[limits]\nclient_failures = 0\n", "config.toml:3:1: limits.client_failures: must be a number from 1, or -1 for no limit"},
+		"a limit of zero":                                      {minimal + "[limits]\nclient_failures = 0\n", "config.toml:3:1: limits.client_failures: must be 1 or more, or -1 for no limit"},
 		"a scope that is none":                                 {minimal + "[scopes]\n\"a b\" = {}\n", `config.toml:3:1: scopes.a b: malformed scope`},
 		"a reserved scope":                                     {minimal + "[scopes]\n\"grantor:x\" = {}\n", `config.toml:3:1: scopes.grantor:x: names that begin with "grantor:" are built in`},
 		"an implied scope that is none":                        {minimal + "[scopes]\na = { implies = [\"b\"] }\n", `config.toml:3:7: scopes.a.implies: implies "b", which is not a scope of this table`},
 		"a resource with a fragment":                           {minimal + "[scopes]\na = { resource = \"https://x#y\" }\n", `config.toml:3:7: scopes.a.resource: a resource is an absolute URI without a fragment`},
-		"RFC 9700 §2.3 a resource that is Grantor's own":       {minimal + "issuer = \"https://a.example\"\n[scopes]\na = { resource = \"https://a.example/admin\" }\n", `config.toml:4:7: scopes.a.resource: is the audience of grantor:… scopes alone`},
+		"RFC 9700 §2.3 a resource that is Grantor's own":       {minimal + "issuer = \"https://a.example\"\n[scopes]\na = { resource = \"https://a.example/admin\" }\n", `config.toml:4:7: scopes.a.resource: is reserved for the audience of grantor:… scopes`},
 		"SC-08 a scope that implies more than a token carries": {minimal + "[scopes]\n\"all\" = { implies = [" + manyScopes("%q, ", 100) + "] }\n" + manyScopes("%q = {}\n", 100), `scopes.all.implies: with all that it implies no token can carry it: 101 scope tokens, at most 100 are allowed`},
 		"SC-08 a client whose scopes imply more than a token carries": {minimal + "[scopes]\n" + manyScopes("%[1]q = { implies = [\"x-%[1]s\"] }\n\"x-%[1]s\" = {}\n", 51) +
 			"[[clients]]\nclient_id = \"c\"\nscope = \"" + strings.TrimSpace(manyScopes("%s ", 51)) + "\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `clients[0].scope: with all that its scopes imply, no token can carry it: 102 scope tokens`},
@@ -76,14 +76,14 @@ func TestMistakes(t *testing.T) {
 		"a client's scope that does not exist":    {minimal + "[[clients]]\nclient_id = \"c\"\nscope = \"nope\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].scope: "nope" is not in [scopes]`},
 		"a wildcard over grantor:":                {minimal + "[[clients]]\nclient_id = \"c\"\nscope = \"grantor:*\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].scope: malformed scope: scopes that begin with "grantor:" are allowed one by one`},
 		"a public client with client_credentials": {minimal + "[[clients]]\nclient_id = \"c\"\ntoken_endpoint_auth_method = \"none\"\ngrant_types = [\"client_credentials\"]\n", `config.toml:5:1: clients[0].grant_types: client_credentials is for confidential clients only`},
-		"two clients of one id":                   {minimal + strings.Repeat("[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \""+goodHash+"\" }]\n", 2), `config.toml:6:1: clients[1].client_id: is the id of clients[0] as well`},
+		"two clients of one id":                   {minimal + strings.Repeat("[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \""+goodHash+"\" }]\n", 2), `config.toml:6:1: clients[1].client_id: is also the id of clients[0]`},
 		"introspect audience without a resource":  {minimal + "[[clients]]\nclient_id = \"c\"\nintrospect = \"audience\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].introspect: introspect = "audience" needs resource`},
-		"an expiry without a zone":                {minimal + "[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \"" + goodHash + "\", expires_at = 2027-01-01 }]\n", `config.toml:4:96: clients[0].secrets[0].expires_at: must say its zone`},
-		"S-67 a demo secret off loopback":         {"listen = \":443\"\ntls.mode = \"proxy\"\nissuer = \"https://auth.example.com\"\nredis.url = \"redis://r\"\n[[clients]]\nclient_id = \"renamed\"\nsecrets = [{ hash = \"" + demoMachineHash + "\" }]\n", `config.toml:7:1: clients[0].secrets: is a demo secret that everyone can read`},
+		"an expiry without a zone":                {minimal + "[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \"" + goodHash + "\", expires_at = 2027-01-01 }]\n", `config.toml:4:96: clients[0].secrets[0].expires_at: must have a time zone`},
+		"S-67 a demo secret off loopback":         {"listen = \":443\"\ntls.mode = \"proxy\"\nissuer = \"https://auth.example.com\"\nredis.url = \"redis://r\"\n[[clients]]\nclient_id = \"renamed\"\nsecrets = [{ hash = \"" + demoMachineHash + "\" }]\n", `config.toml:7:1: clients[0].secrets: has the published demo secret`},
 		"S-67 the demo behind a proxy": {minimal + "tls.mode = \"proxy\"\n[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \"" + demoMachineHash + "\" }]\n",
-			"config.toml:5:1: clients[0].secrets: is a demo secret that everyone can read; with a proxy in front"},
+			"config.toml:5:1: clients[0].secrets: has the published demo secret. With a proxy in front"},
 		"S-67 the demo with trusted proxies": {minimal + "trusted_proxies = [\"127.0.0.1\"]\n[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \"" + demoAPIHash + "\" }]\n",
-			"config.toml:5:1: clients[0].secrets: is a demo secret that everyone can read; with a proxy in front"},
+			"config.toml:5:1: clients[0].secrets: has the published demo secret. With a proxy in front"},
 		"TE-01 metrics off loopback without TLS":                     {minimal + "[metrics]\nlisten = \":9090\"\n", `config.toml:3:1: metrics.listen: off loopback needs [tls] mode = "files", or "proxy"`},
 		"TE-01 pprof off loopback without TLS":                       {minimal + "[metrics]\nlisten = \"0.0.0.0:9090\"\npprof = true\n", `config.toml:3:1: metrics.listen: off loopback needs [tls] mode = "files", or "proxy"`},
 		"TE-01 the admin listener off loopback without TLS":          {"redis.url = \"redis://r\"\n[admin]\nlisten = \"[::]:8090\"\n", `config.toml:3:1: admin.listen: off loopback needs [tls] mode = "files", or "proxy"`},
@@ -94,16 +94,16 @@ func TestMistakes(t *testing.T) {
 		"a header of pages that is none":                             {minimal + "[cors]\nheaders = [\"X-A\", \"*\"]\n", `config.toml:3:1: cors.headers[1]: must be the name of a header`},
 		"CJ-05 assertions that live for ever":                        {minimal + "[limits]\nassertion_max_ttl = \"30d\"\n", "config.toml:3:1: limits.assertion_max_ttl: must be between 1m and 24h"},
 		"an include that is not there":                               {minimal + "include = [\"none.toml\"]\n", `config.toml:2:1: include[0]: there is no file `},
-		"RT-17 an idle life beyond the absolute one":                 {minimal + "[tokens]\nrefresh_ttl = \"91d\"\n", "config.toml:3:1: tokens.refresh_ttl: must be a second at least and not more than refresh_max_ttl"},
-		"a retry window beyond a quarter of the access token's life": {minimal + "[tokens]\nretry_window = \"5m\"\n", "config.toml:3:1: tokens.retry_window: must be between 0s and a quarter of access_ttl, here 3m45s"},
+		"RT-17 an idle life beyond the absolute one":                 {minimal + "[tokens]\nrefresh_ttl = \"91d\"\n", "config.toml:3:1: tokens.refresh_ttl: refresh_ttl must be 1s or more, and at most refresh_max_ttl"},
+		"a retry window beyond a quarter of the access token's life": {minimal + "[tokens]\nretry_window = \"5m\"\n", "config.toml:3:1: tokens.retry_window: retry_window must be between 0s and a quarter of access_ttl, here 3m45s"},
 		"a user without a usable hash":                               {minimal + "[[users.config]]\nid = \"u\"\nusername = \"a\"\npassword_hash = \"hunter2\"\n", "config.toml:5:1: users.config[0].password_hash: "},
 		"a scope of users that does not exist":                       {minimal + "[scopes]\n\"orders:read\" = {}\n[users]\nscope = \"order:read\"\n", `config.toml:5:1: users.scope: "order:read" stands for no scope of [scopes]`},
 		"a user's wildcard for nothing":                              {minimal + "[scopes]\n\"orders:read\" = {}\n[[users.config]]\nid = \"u\"\nusername = \"u\"\npassword_hash = \"" + demoUserHash + "\"\nscope = \"orders:read order:*\"\n", `config.toml:8:1: users.config[0].scope: "order:*" stands for no scope of [scopes]`},
 		"a user with power over Grantor":                             {minimal + "[users]\nscope = \"grantor:admin\"\n", "config.toml:3:1: users.scope: scopes that begin with"},
-		"sql without its queries":                                    {minimal + "grants.password = true\n[users]\nsource = \"sql\"\n", "users.sql.query: source = \"sql\" needs it"},
+		"sql without its queries":                                    {minimal + "grants.password = true\n[users]\nsource = \"sql\"\n", "users.sql.query: is required with source = \"sql\""},
 		"http without a URL":                                         {minimal + "grants.password = true\n[users]\nsource = \"http\"\n", "users.http: "},
 		"users in Redis without Redis":                               {minimal + "grants.password = true\n[users]\nsource = \"redis\"\n", "config.toml:4:1: users.source: \"redis\" needs store"},
-		"S-67 the demo password off loopback":                        {"listen = \":443\"\ntls.mode = \"proxy\"\nissuer = \"https://auth.example.com\"\nredis.url = \"redis://r\"\n[[users.config]]\nid = \"u\"\nusername = \"a\"\npassword_hash = \"" + demoUserHash + "\"\n", "config.toml:8:1: users.config[0].password_hash: is of a demo password"},
+		"S-67 the demo password off loopback":                        {"listen = \":443\"\ntls.mode = \"proxy\"\nissuer = \"https://auth.example.com\"\nredis.url = \"redis://r\"\n[[users.config]]\nid = \"u\"\nusername = \"a\"\npassword_hash = \"" + demoUserHash + "\"\n", "config.toml:8:1: users.config[0].password_hash: is the hash of the published demo password"},
 		"an unknown word for missing replicas":                       {"redis.url = \"redis://r\"\nredis.wait_missing = \"present\"\n", "config.toml:2:1: redis.wait_missing: must be \"refuse\" or \"degrade\""},
 		"a negative number of replicas to wait for":                  {"redis.url = \"redis://r\"\nredis.wait_replicas = -1\n", "config.toml:2:1: redis.wait_replicas: must be 0 or more"},
 	} {
@@ -152,7 +152,7 @@ func TestWideClients(t *testing.T) {
 		_, warnings, err := Load(Options{Path: write(t, minimal+"[scopes]\n"+manyScopes("\"a:%s\" = { resource = \"https://a.example.com\" }\n", 101)+
 			"[[clients]]\nclient_id = \"c\"\nscope = \"a:*\"\nsecrets = [{ hash = \""+goodHash+"\" }]\n")})
 		require.NoError(t, err)
-		require.Contains(t, strings.Join(warnings, "\n"), `client "c": no token can carry all that it may ask for: 101 scope tokens`)
+		require.Contains(t, strings.Join(warnings, "\n"), `client "c": one token cannot carry all scopes that it may request: 101 scope tokens`)
 	})
 }
 
@@ -196,14 +196,14 @@ func TestEnvironment(t *testing.T) {
 	for variable, want := range map[string]string{
 		"GRANTOR_TRUSTED_PROXIES=10.0.0.2,lb":             "must be an address or a network",
 		"GRANTOR_TOKENS__ACCESS_TTL=40s":                  "must be between 0s and a quarter of access_ttl",
-		"GRANTOR_TOKENS__REFRESH_MAX_TTL=1d":              "not more than refresh_max_ttl",
+		"GRANTOR_TOKENS__REFRESH_MAX_TTL=1d":              "at most refresh_max_ttl",
 		"GRANTOR_TOKENS__NOT_BEFORE=2999-01-01T00:00:00Z": "more than a minute ahead",
 		"GRANTOR_REDIS__WAIT_TIMEOUT=-1s":                 "must be positive",
-		"GRANTOR_REDIS__MODE=cluster":                     "mode = \"cluster\" needs it",
+		"GRANTOR_REDIS__MODE=cluster":                     "mode = \"cluster\" requires addrs",
 		"GRANTOR_SERVER__SHUTDOWN_DELAY=-1s":              "must not be negative",
 		"GRANTOR_TLS__CERT_FILE=/x":                       "are used with mode = \"files\" only",
 		"GRANTOR_TLS__MODE=files":                         "needs cert_file and key_file",
-		"GRANTOR_ADMIN__LISTEN=127.0.0.1:1":               "is the public listener",
+		"GRANTOR_ADMIN__LISTEN=127.0.0.1:1":               "the public listener has the same address",
 		"GRANTOR_STORE=memory":                            "",
 		"GRANTOR_LISTEN=0.0.0.0:1":                        "off loopback needs",
 	} {
@@ -227,7 +227,7 @@ func TestEnvironment(t *testing.T) {
 		t.Run(name+" is a mistake", func(t *testing.T) { require.Contains(t, mistakes(t, minimal, c.variable), c.want) })
 	}
 	t.Run("both a secret and its file is a mistake", func(t *testing.T) {
-		require.Contains(t, mistakes(t, minimal, "GRANTOR_REDIS__PASSWORD=a", "GRANTOR_REDIS__PASSWORD_FILE=b"), "stands beside GRANTOR_REDIS__PASSWORD; use one")
+		require.Contains(t, mistakes(t, minimal, "GRANTOR_REDIS__PASSWORD=a", "GRANTOR_REDIS__PASSWORD_FILE=b"), "and GRANTOR_REDIS__PASSWORD are both set: use one")
 	})
 }
 

@@ -42,11 +42,11 @@ func (d *decoder) validate() (warnings []string) {
 		"limits.password_failures": d.cfg.Limits.PasswordFailures, "limits.password_failures_per_address": d.cfg.Limits.PasswordFailuresPerAddress, "limits.requests_per_second": d.cfg.Limits.RequestsPerSecond,
 		"limits.registrations": d.cfg.Limits.Registrations, "limits.registrations_per_hour": d.cfg.Limits.RegistrationsPerHour} {
 		if n < -1 || n == 0 {
-			d.bad(key, "must be a number from 1, or -1 for no limit")
+			d.bad(key, "must be 1 or more, or -1 for no limit")
 		}
 	}
 	if n := d.cfg.Limits.IPv6Prefix; n < 32 || n > 128 {
-		d.bad("limits.ipv6_prefix", "must be 32 to 128: 64 is what one customer of a network has at least")
+		d.bad("limits.ipv6_prefix", "must be 32 to 128; 64 is the smallest network that a provider gives to one customer")
 	}
 	d.scopes()
 	d.registrations()
@@ -92,12 +92,12 @@ const maxAhead = time.Minute
 func (d *decoder) lives() {
 	check := func(key string, v time.Duration) {
 		if v < minAccessTTL || v > maxAccessTTL || v%time.Second != 0 {
-			d.bad(key, "must be whole seconds between 1s and 24h: a stolen access token works until it ends (RFC 9700 §2.2.1)")
+			d.bad(key, "must be whole seconds between 1s and 24h: a stolen access token works until it expires (RFC 9700 §2.2.1)")
 		}
 	}
 	t := d.cfg.Tokens
 	if t.NotBefore.After(time.Now().Add(maxAhead)) {
-		d.bad("tokens.not_before", "is %s, which is more than a minute ahead: every token would be inactive until then; give the time of now or earlier", t.NotBefore.Format(time.RFC3339))
+		d.bad("tokens.not_before", "is %s, more than a minute ahead: every token would be inactive until then; set the current time or an earlier one", t.NotBefore.Format(time.RFC3339))
 	}
 	check("tokens.access_ttl", t.AccessTTL)
 	d.refreshTTLs("tokens", t.RefreshTTL, t.RefreshMaxTTL, d.serverRetryWindow(), t.AccessTTL)
@@ -111,10 +111,10 @@ func (d *decoder) lives() {
 			cmp.Or(time.Duration(c.MaxTTL), t.RefreshMaxTTL), (*time.Duration)(c.RetryWindow), cmp.Or(access, t.AccessTTL))
 	}
 	if most := d.cfg.Limits.AssertionMaxTTL; most < time.Minute || most > 24*time.Hour {
-		d.bad("limits.assertion_max_ttl", "must be between 1m and 24h: each assertion is remembered until its exp, so that it works once")
+		d.bad("limits.assertion_max_ttl", "must be between 1m and 24h: Grantor remembers each assertion until its exp, to accept it only once")
 	}
 	if d.cfg.Limits.Window < time.Second {
-		d.bad("limits.window", "must be a second at least")
+		d.bad("limits.window", "must be 1s or more")
 	}
 	if d.cfg.Server.ShutdownDelay < 0 {
 		d.bad("server.shutdown_delay", "must not be negative")
@@ -142,7 +142,7 @@ func (d *decoder) scopes() {
 	d.cfg.catalogue = cat
 	for name, s := range table {
 		if s.Resource != "" && s.Resource == d.cfg.Issuer+adminAudience {
-			d.bad(join(join("scopes", name), "resource"), "is the audience of grantor:… scopes alone (RFC 9700 §2.3): this API needs a name of its own")
+			d.bad(join(join("scopes", name), "resource"), "is reserved for the audience of grantor:… scopes (RFC 9700 §2.3): give this API another resource")
 		}
 	}
 }
@@ -193,7 +193,7 @@ func (d *decoder) registrations() {
 		key := fmt.Sprintf("clients[%d]", i)
 		unread := d.unreadBelow(key)
 		if first, twice := seen[in.ID]; twice {
-			d.bad(key+".client_id", "is the id of clients[%d] as well", first)
+			d.bad(key+".client_id", "is also the id of clients[%d]: every client needs its own", first)
 		}
 		seen[in.ID] = i
 		c, err := in.Client()
@@ -256,12 +256,12 @@ func (d *decoder) demo() {
 	}
 	for i, u := range d.cfg.users {
 		if u.PasswordHash == demoUserHash {
-			d.bad(fmt.Sprintf("users.config[%d].password_hash", i), "is of a demo password that everyone can read; with a proxy in front, or a listener or issuer off loopback, make another: grantor hash-password")
+			d.bad(fmt.Sprintf("users.config[%d].password_hash", i), "is the hash of the published demo password. With a proxy in front, or a listener or issuer off loopback, make another: grantor hash-password")
 		}
 	}
 	for i, c := range d.cfg.clients {
 		if c.Demo {
-			d.bad(fmt.Sprintf("clients[%d].secrets", i), "is a demo secret that everyone can read; with a proxy in front, or a listener or issuer off loopback, make another: grantor secret new")
+			d.bad(fmt.Sprintf("clients[%d].secrets", i), "has the published demo secret. With a proxy in front, or a listener or issuer off loopback, make another: grantor secret new")
 		}
 	}
 }
@@ -271,7 +271,7 @@ func (d *decoder) wideClients() (list []string) {
 	for _, c := range d.cfg.clients {
 		all := d.cfg.catalogue.Expand(d.cfg.catalogue.Names().Filter(c.Scope.Allows))
 		if err := cmp.Or(all.CheckBounds(), clients.CheckAudience(d.cfg.catalogue.Audience(all))); err != nil {
-			list = append(list, fmt.Sprintf("client %q: no token can carry all that it may ask for: %s", c.ID, err))
+			list = append(list, fmt.Sprintf("client %q: one token cannot carry all scopes that it may request: %s", c.ID, err))
 		}
 	}
 	return list
@@ -280,15 +280,15 @@ func (d *decoder) wideClients() (list []string) {
 // warnings are said at each start.
 func (d *decoder) warnings() (list []string) {
 	if d.cfg.Admin.Listen != "" && (d.cfg.Limits.Registrations == -1 || d.cfg.Limits.RegistrationsPerHour == -1) {
-		list = append(list, "limits.registrations or limits.registrations_per_hour is off: who holds grantor:clients can fill Redis with clients")
+		list = append(list, "limits.registrations or limits.registrations_per_hour is off: a client with grantor:clients can fill Redis with clients")
 	}
 	if d.cfg.Limits.ClientFailures == -1 {
-		list = append(list, "limits.client_failures is off: guessing client secrets is not slowed down")
+		list = append(list, "limits.client_failures is off: nothing limits attempts to guess client secrets")
 	}
 	list = append(append(list, d.operatorWarnings()...), d.passwordWarnings()...)
 	list = append(list, d.exposedWarnings()...)
 	if d.cfg.Demo() && !d.cfg.Trial {
-		list = append(list, "the secrets of the demo are public: they work only for requests that come straight from this machine to the printed address. Run no tunnel, port forward or proxy to it: one that changes nothing in a request cannot be seen")
+		list = append(list, "the secrets of the demo are public: they work only for requests from this machine to the printed address. Run no tunnel, port forward or proxy to it: Grantor may not be able to detect it")
 	}
 	if d.cfg.catalogue == nil {
 		return list
@@ -297,7 +297,7 @@ func (d *decoder) warnings() (list []string) {
 	list = append(list, d.passed...)
 	for _, c := range d.cfg.clients {
 		if c.Resource != "" && (c.Introspect == "" || c.Introspect == clients.SightOwn) {
-			list = append(list, fmt.Sprintf("client %q: it is the resource %s and sees none of its tokens, because introspect is \"own\": introspect = \"audience\"", c.ID, c.Resource))
+			list = append(list, fmt.Sprintf("client %q: it is the resource %s but may not introspect the tokens for it: set introspect = \"audience\"", c.ID, c.Resource))
 		}
 	}
 	if d.cfg.Store != StoreRedis { // there a registered client may: serve looks

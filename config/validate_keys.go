@@ -23,19 +23,19 @@ func (d *decoder) signing() {
 			if i > 0 {
 				key = fmt.Sprintf("keys.previous_encryption_keys[%d]", i-1)
 			}
-			d.bad(key, "must have %d random characters at least: \"openssl rand -base64 32\" makes some", minEncryptionKey)
+			d.bad(key, "must have at least %d random characters, such as the output of \"openssl rand -base64 32\"", minEncryptionKey)
 		}
 	}
 	if c.Keys.RotateEvery != 0 && c.Keys.RotateEvery < time.Hour {
-		d.bad("keys.rotate_every", "must be 1h at least, or 0s for never")
+		d.bad("keys.rotate_every", "must be 1h or more, or 0s for never")
 	}
 	if c.Store == StoreRedis && c.Keys.EncryptionKey == "" {
 		if c.Tokens.AccessFormat == clients.FormatJWT {
-			d.clash([]string{"tokens.access_token_format", "store"}, `"jwt" needs [keys] encryption_key: it wraps the signing keys in Redis`)
+			d.clash([]string{"tokens.access_token_format", "store"}, `"jwt" needs [keys] encryption_key: it encrypts the signing keys in Redis`)
 		}
 		for i, cl := range c.Clients {
 			if cl.Format == clients.FormatJWT {
-				d.bad(fmt.Sprintf("clients[%d].access_token_format", i), `"jwt" needs [keys] encryption_key: it wraps the signing keys in Redis`)
+				d.bad(fmt.Sprintf("clients[%d].access_token_format", i), `"jwt" needs [keys] encryption_key: it encrypts the signing keys in Redis`)
 			}
 		}
 	}
@@ -53,13 +53,13 @@ func (d *decoder) issuers() {
 			}
 		}
 		if slices.Contains(known, t.Issuer) {
-			d.bad(key+".issuer", "is there twice")
+			d.bad(key+".issuer", "is the issuer of an earlier entry as well")
 		}
 		known = append(known, t.Issuer)
 	}
 	for i, c := range d.cfg.Clients {
 		if c.Workload != nil && !slices.Contains(known, c.Workload.Issuer) {
-			d.bad(fmt.Sprintf("clients[%d].assertion", i), "its issuer is none of [[trusted_issuers]]")
+			d.bad(fmt.Sprintf("clients[%d].assertion", i), "has an issuer that is not in [[trusted_issuers]]")
 		}
 	}
 }

@@ -31,7 +31,7 @@ func (d *decoder) listener() {
 	}
 	d.transport("listen", d.cfg.Listen)
 	if d.cfg.Store == StoreMemory && !onLoopback(d.cfg.Listen) && !d.cfg.Trial {
-		d.clash([]string{"store", "listen"}, `"memory" loses every token at exit and serves one node: off loopback use "redis", or --trial`)
+		d.clash([]string{"store", "listen"}, `"memory" loses every token at exit and serves one node only: off loopback use store = "redis", or --trial`)
 	}
 }
 
@@ -49,20 +49,20 @@ func (d *decoder) redis() {
 	r := d.cfg.Redis
 	d.choice("redis.mode", r.Mode, "single", "sentinel", "cluster")
 	if strings.ContainsAny(r.Prefix, "{}") {
-		d.bad("redis.prefix", "must not hold braces: they decide the slot in a cluster")
+		d.bad("redis.prefix", "must not contain braces: in a Cluster they decide the slot of a key")
 	}
 	if d.cfg.Store != StoreRedis {
 		return
 	}
 	switch {
 	case r.Mode == "single" && r.URL == "":
-		d.clash([]string{"redis.url", "redis.mode", "store"}, `store = "redis" needs it, such as "redis://127.0.0.1:6379"; to try without Redis: --trial`)
+		d.clash([]string{"redis.url", "redis.mode", "store"}, `store = "redis" requires url, such as "redis://127.0.0.1:6379"; to try Grantor without Redis: --trial`)
 	case r.Mode == "single" && !validRedisURL(string(r.URL)):
 		d.bad("redis.url", `must begin with redis://, rediss:// or unix://`)
 	case r.Mode != "single" && len(r.Addrs) == 0:
-		d.clash([]string{"redis.addrs", "redis.mode"}, `mode = %q needs it, such as ["10.0.0.1:26379", "10.0.0.2:26379"]`, r.Mode)
+		d.clash([]string{"redis.addrs", "redis.mode"}, `mode = %q requires addrs, such as ["10.0.0.1:26379", "10.0.0.2:26379"]`, r.Mode)
 	case r.Mode == "sentinel" && r.Master == "":
-		d.clash([]string{"redis.master", "redis.mode"}, `mode = "sentinel" needs the primary's name`)
+		d.clash([]string{"redis.master", "redis.mode"}, `mode = "sentinel" requires master: the name of the primary`)
 	case r.Mode != "single" && r.URL != "":
 		d.clash([]string{"redis.url", "redis.mode"}, `is for mode = "single"; mode = %q takes addrs`, r.Mode)
 	}
@@ -75,7 +75,7 @@ func (d *decoder) redis() {
 		}
 	}
 	if (r.CertFile == "") != (r.KeyFile == "") {
-		d.clash([]string{"redis.cert_file", "redis.key_file"}, "cert_file and key_file go together")
+		d.clash([]string{"redis.cert_file", "redis.key_file"}, "cert_file and key_file must both be set")
 	}
 	if r.WaitReplicas < 0 {
 		d.bad("redis.wait_replicas", "must be 0 or more")

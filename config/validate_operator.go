@@ -23,10 +23,10 @@ func (d *decoder) operator() {
 		}
 	}
 	if c.Metrics.PProf && c.Metrics.Listen == "" {
-		d.clash([]string{"metrics.pprof", "metrics.listen"}, "needs [metrics] listen: it is served beside /metrics and nowhere else")
+		d.clash([]string{"metrics.pprof", "metrics.listen"}, "needs [metrics] listen: pprof is served on that listener only")
 	}
 	if c.Admin.Listen != "" && c.Store == StoreMemory {
-		d.clash([]string{"admin.listen", "store"}, `needs store = "redis": with "memory" there is no registry to manage`)
+		d.clash([]string{"admin.listen", "store"}, `needs store = "redis": with "memory" clients cannot be registered`)
 	}
 	if c.Audit.Output == "redis" && c.Store == StoreMemory {
 		d.clash([]string{"audit.output", "store"}, `"redis" needs store = "redis"`)
@@ -38,13 +38,13 @@ func (d *decoder) operator() {
 	}
 	for i, h := range c.CORS.Headers {
 		if !headerName(h) {
-			d.bad(fmt.Sprintf("cors.headers[%d]", i), `must be the name of a header, such as "x-tenant"; "*" is not taken`)
+			d.bad(fmt.Sprintf("cors.headers[%d]", i), `must be the name of a header, such as "x-tenant"; "*" is not allowed`)
 		}
 	}
 	for i, o := range c.CORS.Origins {
 		u, err := url.Parse(o)
 		if err != nil || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Scheme != "http" && u.Scheme != "https" {
-			d.bad(fmt.Sprintf("cors.origins[%d]", i), `must be an origin such as "https://app.example.com": scheme, host, port, no path; "*" is not taken`)
+			d.bad(fmt.Sprintf("cors.origins[%d]", i), `must be an origin such as "https://app.example.com": scheme, host, port, no path; "*" is not allowed`)
 		}
 	}
 }
@@ -85,10 +85,10 @@ func (d *decoder) listenAddress(key, addr string) {
 		return
 	}
 	if collide(addr, d.cfg.Listen) {
-		d.clash([]string{key, "listen"}, "is the public listener: it must have one of its own")
+		d.clash([]string{key, "listen"}, "the public listener has the same address: set another")
 	}
 	if key == "admin.listen" && collide(addr, d.cfg.Metrics.Listen) {
-		d.clash([]string{key, "metrics.listen"}, "is the listener of metrics: it must have one of its own")
+		d.clash([]string{key, "metrics.listen"}, "the metrics listener has the same address: set another")
 	}
 	d.transport(key, addr)
 }
@@ -111,11 +111,11 @@ func collide(a, b string) bool {
 // have this one rule.
 func (d *decoder) transport(key, addr string) {
 	if d.cfg.TLS.Mode == "" && !onLoopback(addr) && !d.cfg.Trial {
-		d.clash([]string{key, "tls.mode"}, `off loopback needs [tls] mode = "files", or "proxy" when TLS ends in front of us (RFC 6749 §3.2)`)
+		d.clash([]string{key, "tls.mode"}, `off loopback needs [tls] mode = "files", or "proxy" if a proxy serves TLS (RFC 6749 §3.2)`)
 	}
 }
 
-// adminURL checks the URL that registered clients are told (RFC 7592 §3).
+// adminURL checks the URL that registered clients receive (RFC 7592 §3).
 func (d *decoder) adminURL() {
 	text := d.cfg.Admin.URL
 	if text == "" {
@@ -134,10 +134,10 @@ func (d *decoder) adminURL() {
 func (d *decoder) operatorWarnings() (list []string) {
 	c := d.cfg
 	if c.Admin.Listen != "" && c.Admin.URL == "" && !onLoopback(c.Admin.Listen) {
-		list = append(list, "admin.url is not set: registration (RFC 7591) is answered only where a request names the address of admin.listen, and no other name is known")
+		list = append(list, "admin.url is not set: registration (RFC 7591) works only under the address of admin.listen")
 	}
 	if c.Metrics.PProf && !onLoopback(c.Metrics.Listen) {
-		list = append(list, "metrics.pprof is on off loopback: whoever reaches metrics.listen can read the memory of this process, secrets included")
+		list = append(list, "metrics.pprof is on off loopback: everybody who reaches metrics.listen can read the memory of this process with its secrets")
 	}
 	return list
 }

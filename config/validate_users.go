@@ -15,11 +15,11 @@ import (
 func (d *decoder) refreshTTLs(key string, idle, absolute time.Duration, window *time.Duration, access time.Duration) {
 	if idle < time.Second || absolute < idle {
 		d.clash([]string{d.effective(key, "refresh_ttl"), d.effective(key, "refresh_max_ttl")},
-			"must be a second at least and not more than refresh_max_ttl, which is the absolute life")
+			"refresh_ttl must be 1s or more, and at most refresh_max_ttl, the maximum lifetime of a session")
 	}
 	if window != nil && (*window < 0 || *window > access/4) {
 		d.clash([]string{key + ".retry_window", d.effective(key, "access_ttl")},
-			"must be between 0s and a quarter of access_ttl, here %s: it forgives a thief who follows within it", access/4)
+			"retry_window must be between 0s and a quarter of access_ttl, here %s: within it, a stolen refresh token can be used again", access/4)
 	}
 }
 
@@ -64,7 +64,7 @@ func (d *decoder) users() {
 		d.bad("users.scope", "%s", err)
 	}
 	if u.Source != "config" && len(u.Config) > 0 {
-		d.bad("users.config", "is used with source = \"config\" only")
+		d.bad("users.config", "is used only with source = \"config\"")
 	}
 	if d.cfg.Grants.Password {
 		d.directory(u)
@@ -73,7 +73,7 @@ func (d *decoder) users() {
 		person := users.ConfigUser{ID: entry.ID, Username: entry.Username, PasswordHash: entry.PasswordHash, Disabled: entry.Disabled}
 		if entry.Scope != "" {
 			rules, err := scopes.ParseRules(entry.Scope)
-			if err == nil && users.CheckScope(rules) == nil { // NewConfigDirectory tells the rest
+			if err == nil && users.CheckScope(rules) == nil { // NewConfigDirectory reports the rest
 				err = d.checkUserScope(rules)
 			}
 			if err != nil {
@@ -110,7 +110,7 @@ func (d *decoder) directory(u Users) {
 		d.choice("users.sql.driver", u.SQL.Driver, "postgres", "mysql", "sqlite")
 		for key, v := range map[string]string{"dsn": string(u.SQL.DSN), "query": u.SQL.Query, "recheck": u.SQL.Recheck} {
 			if v == "" {
-				d.bad("users.sql."+key, "source = \"sql\" needs it")
+				d.bad("users.sql."+key, "is required with source = \"sql\"")
 			}
 		}
 		if u.SQL.Query != "" && u.SQL.Recheck != "" {
@@ -134,14 +134,14 @@ func (d *decoder) passwordWarnings() (list []string) {
 		}
 		asking++
 		if !d.cfg.Grants.Password {
-			list = append(list, fmt.Sprintf("client %q has the password grant, which [grants] password = false switches off", c.ID))
+			list = append(list, fmt.Sprintf("client %q has the password grant, but [grants] password = false disables it", c.ID))
 		}
 	}
 	if d.cfg.Grants.Password && asking > 0 {
-		list = append(list, "the password grant is on: RFC 9700 §2.4 says that it must not be used, because it shows passwords to clients; keep it to your own apps")
+		list = append(list, "the password grant is on: RFC 9700 §2.4 forbids it, because clients see the passwords; use it only for your own apps")
 	}
 	if d.cfg.Grants.Password && d.cfg.Limits.PasswordFailures == -1 {
-		list = append(list, "limits.password_failures is off: guessing passwords is not slowed down")
+		list = append(list, "limits.password_failures is off: nothing limits attempts to guess passwords")
 	}
 	for _, p := range d.cfg.users {
 		if d.cfg.Grants.Password && d.cfg.catalogue != nil {

@@ -123,7 +123,7 @@ func TestStart(t *testing.T) {
 		out, err := c.CombinedOutput()
 		require.Error(t, err)
 		require.Equal(t, 2, c.ProcessState.ExitCode())
-		require.Contains(t, string(out), "is a demo secret that everyone can read")
+		require.Contains(t, string(out), "has the published demo secret")
 	})
 	t.Run("S-67 --trial off loopback makes fresh secrets and prints them once", func(t *testing.T) {
 		p := run(t, built(t, module), nil, "--trial", "--listen", "0.0.0.0:0")

@@ -189,7 +189,7 @@ func (r *Ring) restore(ctx context.Context, empty State, old *view) (State, erro
 	case err != nil && !errors.Is(err, ErrOvertaken):
 		return State{}, err
 	}
-	r.cfg.Log.Error("the store came back without the signing keys; it has those of a node again")
+	r.cfg.Log.Error("the store lost the signing keys; a node restored them")
 	return r.cfg.Store.Load(ctx)
 }
 

@@ -60,7 +60,7 @@ func both(local, asked *Token) (*Token, error) {
 	}
 	differ := func(a, b string) bool { return b != "" && a != b }
 	if differ(local.Subject, asked.Subject) || differ(local.ClientID, asked.ClientID) || differ(local.ID, asked.ID) || differ(local.Issuer, asked.Issuer) {
-		return nil, fmt.Errorf("the introspection speaks of another token: %w", ErrInvalidToken)
+		return nil, fmt.Errorf("the introspection answer is about another token: %w", ErrInvalidToken)
 	}
 	t := *local
 	t.Scope, t.Username, t.SubjectType = local.Scope.Intersect(asked.Scope), asked.Username, asked.SubjectType

@@ -34,13 +34,13 @@ type Token struct {
 	NotBefore   time.Time
 }
 
-// ErrInvalidToken is a Verifier's "no": unknown, expired, revoked, malformed, or no access token.
+// ErrInvalidToken is what a Verifier returns for a token that is unknown, expired, revoked, malformed or
+// no access token.
 var ErrInvalidToken = errors.New("invalid token")
 
-// Verifier says what a token is worth. Verify may be called by any number of goroutines. It
-// returns an error that wraps ErrInvalidToken for a token that is not good, and any other error
-// when it cannot know: the answer then is 503, neither 401 nor 200. A returned Token is shared
-// and must not be changed.
+// Verifier verifies tokens. Verify may be called by any number of goroutines. For a token that is
+// not good it returns an error that wraps ErrInvalidToken; any other error means that this is not
+// known, and the answer is 503. A returned Token is shared and must not be changed.
 type Verifier interface {
 	Verify(ctx context.Context, token string) (*Token, error)
 }

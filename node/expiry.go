@@ -24,7 +24,7 @@ func (r *resources) watchSecrets(ctx context.Context, cur *current) {
 		for _, id := range ids {
 			if !logged[id] {
 				logged[id] = true
-				r.log.Warn("the last secret of a client ends within 14 days or has ended: rotate it", "client_id", id)
+				r.log.Warn("a client's last secret expires within 14 days or has expired", "client_id", id)
 			}
 		}
 		select {

@@ -45,10 +45,11 @@ func (w *redisWatch) look(report redisdb.Report) {
 	log := w.resources.log
 	switch {
 	case evicts && (!w.evicts || time.Since(w.logged) > redisLogAgain):
-		log.Error("redis may forget tokens and revocations: set maxmemory-policy to noeviction", "maxmemory_policy", report.Policy)
+		log.Error("redis may forget tokens and revocations", "maxmemory_policy", report.Policy,
+			"remedy", "set maxmemory-policy to noeviction")
 		w.logged = time.Now()
 	case w.evicts && !evicts:
-		log.Info("redis does not evict any more")
+		log.Info("redis has no eviction policy any more")
 	}
 	w.evicts = evicts
 	warnings := report.Warnings()

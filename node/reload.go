@@ -78,7 +78,7 @@ func (n *Node) putInForce(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	if len(kept) > 0 {
-		n.resources.log.Warn("these keys take effect at the next start; until then they are as they were", "keys", strings.Join(kept, ", "))
+		n.resources.log.Warn("these keys take effect at the next start", "keys", strings.Join(kept, ", "))
 	}
 	n.current.set(next, cfg.Server.ShutdownTimeout)
 	return nil

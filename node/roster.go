@@ -115,10 +115,10 @@ type known struct {
 // end ends every token and session of a client or a user.
 func (s *roster) end(ctx context.Context, who known) error {
 	if who.user {
-		s.log.Info("a user of the configuration was disabled, or comes back: every session has ended", "user", s.codec.Tag(who.id).String())
+		s.log.Info("configured user disabled or enabled again: all sessions ended", "user", s.codec.Tag(who.id).String())
 		return s.store.EndUser(ctx, s.codec.Tag(who.id))
 	}
-	s.log.Info("a client of the configuration comes back: its earlier tokens have ended", "client_id", who.id)
+	s.log.Info("configured client enabled again: earlier tokens ended", "client_id", who.id)
 	return s.store.RenewClient(ctx, who.id, clients.NewEpoch())
 }
 

@@ -136,11 +136,13 @@ func (h *KeyHolder) compare(ctx context.Context, restore bool) error {
 	}
 	if lost {
 		h.lost.Add(1)
-		h.log.Error("the store came back without its data: earlier tokens and sessions have ended", "server_key", "restored")
+		h.log.Error("the store came back without its data", "server_key", "restored",
+			"effect", "earlier tokens and sessions have ended")
 	}
 	if found != h.codec.Key() {
 		h.codec.use(found)
-		h.log.Error("the store holds another server key, which this node uses now: tokens of the earlier key have ended")
+		h.log.Error("the store has another server key, which this node uses now",
+			"effect", "tokens of the earlier key have ended")
 	}
 	return nil
 }

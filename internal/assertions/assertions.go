@@ -1,15 +1,13 @@
-// Package assertions is how a client proves by a JWT who it is (RFC 7521 §4.2, RFC 7523 §2.2,
-// draft-ietf-oauth-rfc7523bis): by one that it signs itself with a registered key
-// (private_key_jwt), or by one that its platform signs for it, such as a Kubernetes service
-// account's token (workload identity). No secret is shared and none is kept here. What HMAC would
-// do, client_secret_jwt, is not offered: it needs secrets that the server can read.
+// Package assertions authenticates clients by JWTs (RFC 7521 §4.2, RFC 7523 §2.2,
+// draft-ietf-oauth-rfc7523bis): assertions that the client signs with a registered key
+// (private_key_jwt), or tokens that a platform signs for it, such as those of Kubernetes service
+// accounts (workload identity). client_secret_jwt is not offered: its HMAC needs readable secrets.
 //
-//	v, err := assertions.New(assertions.Config{Issuer: "https://auth.example.com", Once: once})
-//	id, err := v.Verify(ctx, assertion, form.Get("client_id"), find)
+//	a, err := assertions.New(assertions.Config{Issuer: "https://auth.example.com", Once: once})
+//	id, err := a.Verify(ctx, assertion, form.Get("client_id"), find)
 //
-// What an assertion says before its signature is checked chooses which registration is looked up,
-// and nothing else. The package knows neither HTTP nor where clients are registered or assertions
-// are remembered.
+// Before its signature is verified, an assertion only chooses which registration is looked up. The
+// package knows neither HTTP nor where clients are registered or assertions are remembered.
 package assertions
 
 import (
@@ -36,13 +34,13 @@ const (
 	clockGap = time.Minute // between the clocks of our nodes: one that lags accepts for so much longer
 )
 
-// Config is what a Authenticator is made of.
+// Config is what an Authenticator is made of.
 type Config struct {
 	Issuer        string // ours: the aud that assertions must have
 	TokenEndpoint string // the URL that clients of the older habit put in aud
 	// Once remembers a key for ttl on all nodes, atomically, and says whether it is the first to
-	// do so. The key is 43 characters of base64url. An error means that it cannot know: the
-	// client is then neither let in nor refused.
+	// do so. The key is 43 characters of base64url. An error means that this is not
+	// known: the client is then neither accepted nor refused.
 	Once    func(ctx context.Context, key string, ttl time.Duration) (first bool, err error)
 	MaxTTL  time.Duration // how far exp may lie ahead of what a client signs itself; 0: 5 minutes. So long is its jti remembered
 	Remote  *jwt.Fetcher  // of clients' jwks_uri; nil: one of our own, which asks public addresses alone
@@ -70,11 +68,11 @@ type Registration struct {
 	Issuer, Subject             string   // of its workload's tokens; "": it has none
 }
 
-// Find returns the registration of a client, or ErrUnknownClient for one that does not exist or
-// is disabled. Any other error means that it cannot know.
+// Find returns the registration of a client, or ErrUnknownClient for a client that does not exist
+// or is disabled. After any other error it is not known.
 type Find func(ctx context.Context, id string) (Registration, error)
 
-// ErrUnknownClient is a Find's "no".
+// ErrUnknownClient is what Find returns for an unknown or disabled client.
 var ErrUnknownClient = errors.New("unknown client")
 
 // Authenticator verifies assertions. It may be used by any number of goroutines.
@@ -86,7 +84,7 @@ type Authenticator struct {
 	fetchers []*jwt.Fetcher // to close
 }
 
-// New checks cfg and returns a Authenticator. Close ends it. Keys are fetched when they are first
+// New checks cfg and returns an Authenticator. Close ends it. Keys are fetched when they are first
 // needed.
 func New(cfg Config) (*Authenticator, error) {
 	if cfg.Issuer == "" || cfg.Once == nil {
@@ -102,60 +100,60 @@ func New(cfg Config) (*Authenticator, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Authenticator{cfg: cfg, issuers: map[string]jwt.Source{}, spend: decoy.Spend,
+	a := &Authenticator{cfg: cfg, issuers: map[string]jwt.Source{}, spend: decoy.Spend,
 		rules: jwt.Profile{Algorithms: jwt.Algorithms(), Now: cfg.Now}}
 	if cfg.Remote == nil {
-		v.cfg.Remote = v.fetcher(jwt.Options{})
+		a.cfg.Remote = a.fetcher(jwt.Options{})
 	}
 	for _, issuer := range cfg.Issuers {
-		if err := v.trust(issuer); err != nil {
-			v.Close()
+		if err := a.trust(issuer); err != nil {
+			a.Close()
 			return nil, fmt.Errorf("trusted issuer %q: %w", issuer.Issuer, err)
 		}
 	}
-	return v, nil
+	return a, nil
 }
 
 // Close ends fetches that are under way, except those of Config.Remote.
-func (v *Authenticator) Close() {
-	for _, f := range v.fetchers {
+func (a *Authenticator) Close() {
+	for _, f := range a.fetchers {
 		f.Close()
 	}
 }
 
 // maxWaiting is how many requests may wait for the keys of one client or issuer, so that a source
-// that hangs leaves a server's places to others.
+// that hangs does not hold all requests.
 const maxWaiting = 128
 
-func (v *Authenticator) fetcher(opts jwt.Options) *jwt.Fetcher {
+func (a *Authenticator) fetcher(opts jwt.Options) *jwt.Fetcher {
 	opts.MaxWaiting = maxWaiting
-	opts.Log = v.cfg.Log
+	opts.Log = a.cfg.Log
 	f := jwt.NewFetcher(opts)
-	v.fetchers = append(v.fetchers, f)
+	a.fetchers = append(a.fetchers, f)
 	return f
 }
 
 // trust adds an issuer. Its addresses may be private, as those of a cluster are: the operator has
 // named them.
-func (v *Authenticator) trust(t Issuer) error {
-	switch _, twice := v.issuers[t.Issuer]; {
-	case t.Issuer == "" || t.Issuer == v.cfg.Issuer:
+func (a *Authenticator) trust(t Issuer) error {
+	switch _, twice := a.issuers[t.Issuer]; {
+	case t.Issuer == "" || t.Issuer == a.cfg.Issuer:
 		return errors.New("it must be named, and not be this server itself")
 	case twice:
 		return errors.New("it is named twice")
 	case t.Keys != nil:
-		v.issuers[t.Issuer] = t.Keys
+		a.issuers[t.Issuer] = t.Keys
 		return nil
 	}
 	opts, err := t.fetching()
 	if err != nil {
 		return err
 	}
-	f := v.fetcher(opts)
+	f := a.fetcher(opts)
 	if t.JWKSURI != "" {
-		v.issuers[t.Issuer], err = f.Remote(t.JWKSURI)
+		a.issuers[t.Issuer], err = f.Remote(t.JWKSURI)
 	} else {
-		v.issuers[t.Issuer], err = f.Issuer(t.Issuer)
+		a.issuers[t.Issuer], err = f.Issuer(t.Issuer)
 	}
 	return err
 }

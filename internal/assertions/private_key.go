@@ -69,8 +69,8 @@ func (p *proof) keysOf(reg *Registration) (jwt.Source, error) {
 	return keys, nil
 }
 
-// notVerified refuses. A client whose own jwks_uri fails is refused like any other: its server is
-// its matter.
+// notVerified refuses. A client whose own jwks_uri fails is refused like any other: the URL is the
+// client's responsibility.
 func (p *proof) notVerified(ctx context.Context, err error) error {
 	err = p.refusedBy(err)
 	var refusal *Rejection
@@ -81,8 +81,8 @@ func (p *proof) notVerified(ctx context.Context, err error) error {
 	return &Rejection{ID: p.id, Reason: ReasonKeysUnavailable, Err: err}
 }
 
-// fresh demands an assertion that is for us alone, and of now (RFC 7523 §3 items 3 to 6;
-// draft-ietf-oauth-rfc7523bis).
+// fresh demands an assertion that is for this server alone, and not expired (RFC 7523 §3 items 3 to
+// 6; draft-ietf-oauth-rfc7523bis).
 func (p *proof) fresh(c *jwt.Claims, reg *Registration) error {
 	audiences := []string{p.v.cfg.Issuer}
 	if reg.AcceptTokenEndpointAudience && p.v.cfg.TokenEndpoint != "" {
@@ -96,8 +96,8 @@ func (p *proof) fresh(c *jwt.Claims, reg *Registration) error {
 		return p.refusedBy(err)
 	}
 	if c.Expires.After(now.Add(p.v.cfg.MaxTTL + skew)) {
-		return &Rejection{ID: p.id, Reason: ReasonTooLong, // whoever holds the key is told, so that they can mend it
-			Sentence: fmt.Sprintf("the assertion lives longer than %s: its exp must be no further ahead", p.v.cfg.MaxTTL)}
+		return &Rejection{ID: p.id, Reason: ReasonTooLong, // the signature is good: the client may learn the reason
+			Sentence: fmt.Sprintf("the exp of the assertion is more than %s ahead", p.v.cfg.MaxTTL)}
 	}
 	if c.ID == "" || len(c.ID) > maxJTI {
 		return p.refuse(ReasonNoJTI)
@@ -105,7 +105,7 @@ func (p *proof) fresh(c *jwt.Claims, reg *Registration) error {
 	return nil
 }
 
-// once takes the jti on all nodes, until no node accepts the assertion any more (RFC 7523 §3 item
+// once accepts a jti once on all nodes, until the assertion has expired on each (RFC 7523 §3 item
 // 7).
 func (p *proof) once(ctx context.Context, c *jwt.Claims) error {
 	ttl := c.Expires.Add(skew + clockGap).Sub(p.v.cfg.Now())

@@ -7,7 +7,7 @@ import (
 	"github.com/grantor-auth/grantor/internal/jwt"
 )
 
-// RejectionReason says in the log why an assertion was refused; the client is told nothing of it.
+// RejectionReason says in the log why an assertion was refused. The client does not learn it.
 type RejectionReason string
 
 // The reasons.
@@ -21,7 +21,7 @@ const (
 	ReasonClientID        RejectionReason = "wrong_client_id" // another than the assertion's, or none beside a workload's token
 	ReasonUnknown         RejectionReason = "unknown_client"
 	ReasonNoKeys          RejectionReason = "no_keys_registered"
-	ReasonKeysUnavailable RejectionReason = "keys_unavailable" // the client's jwks_uri cannot be had
+	ReasonKeysUnavailable RejectionReason = "keys_unavailable" // the client's jwks_uri cannot be fetched
 	ReasonUnknownKey      RejectionReason = "unknown_key"
 	ReasonSignature       RejectionReason = "wrong_signature"
 	ReasonAudience        RejectionReason = "wrong_audience"
@@ -33,7 +33,7 @@ const (
 	ReasonReplayed        RejectionReason = "replayed"
 )
 
-// ErrKeysUnavailable: the keys of a trusted issuer cannot be had. It says nothing of the client.
+// ErrKeysUnavailable: the keys of a trusted issuer cannot be fetched. It says nothing of the client.
 var ErrKeysUnavailable = errors.New("the keys of a trusted issuer cannot be fetched")
 
 // Rejection is the error of Verify for a client that did not prove itself. Its text is the same
@@ -42,7 +42,7 @@ var ErrKeysUnavailable = errors.New("the keys of a trusted issuer cannot be fetc
 type Rejection struct {
 	ID       string          // as presented, unverified
 	Reason   RejectionReason // for the log
-	Sentence string          // for the client, whose signature was good; "": the one for everybody
+	Sentence string          // for a client whose signature was good; "": the same for all
 	Err      error           // the cause, for the log; nil: the reason says it all. It holds nothing of the assertion
 }
 
@@ -52,7 +52,7 @@ func (e *Rejection) Error() string { return cmp.Or(e.Sentence, "client authentic
 // Unwrap returns the cause.
 func (e *Rejection) Unwrap() error { return e.Err }
 
-// reasonOf names a refusal of package jwks; "" for an error that is none.
+// reasonOf names a refusal of package jwt; "" for an error that is none.
 func reasonOf(err error) RejectionReason {
 	var r jwt.TokenError
 	if !errors.As(err, &r) {

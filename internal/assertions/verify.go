@@ -8,17 +8,16 @@ import (
 	"github.com/grantor-auth/grantor/internal/jwt"
 )
 
-// Verify returns the id of the client that the assertion proves. clientID is the form's
-// client_id, "" without one. It returns a *Rejection for an assertion that proves nothing; any
-// other error means that it cannot know. To an unknown client, a wrong key and a wrong signature
-// it does the same work.
-func (v *Authenticator) Verify(ctx context.Context, assertion, clientID string, find Find) (string, error) {
-	u, err := jwt.Parse(assertion, v.rules)
+// Verify returns the id of the client that the assertion authenticates. clientID is the form's
+// client_id, "" without one. A *Rejection: the assertion proves nothing; any other error: that is
+// not known. An unknown client, a wrong key and a wrong signature cost the same work.
+func (a *Authenticator) Verify(ctx context.Context, assertion, clientID string, find Find) (string, error) {
+	u, err := jwt.Parse(assertion, a.rules)
 	if err != nil {
 		return "", &Rejection{ID: clientID, Reason: reasonOf(err)}
 	}
-	p := &proof{v: v, u: u, id: clientID}
-	if keys, ok := v.issuers[u.Issuer()]; ok {
+	p := &proof{v: a, u: u, id: clientID}
+	if keys, ok := a.issuers[u.Issuer()]; ok {
 		err = p.workload(ctx, keys, find)
 	} else {
 		err = p.privateKey(ctx, find)
@@ -29,7 +28,7 @@ func (v *Authenticator) Verify(ctx context.Context, assertion, clientID string, 
 	return p.id, nil
 }
 
-// proof is one assertion on its way.
+// proof is one assertion that is being verified.
 type proof struct {
 	v  *Authenticator
 	u  *jwt.Unverified
@@ -44,8 +43,8 @@ func (p *proof) refuseLate(r RejectionReason) error {
 	return p.refuse(r)
 }
 
-// refusedBy turns an error of package jwks into a refusal, or hands on that something cannot be
-// known.
+// refusedBy turns an error of package jwt into a rejection, and returns other errors
+// unchanged.
 func (p *proof) refusedBy(err error) error {
 	if r := reasonOf(err); r != "" {
 		return p.refuse(r)
@@ -53,7 +52,7 @@ func (p *proof) refusedBy(err error) error {
 	return err
 }
 
-// typed demands a typ (RFC 8725 §3.11): an access token or a log-out token is no assertion.
+// typed demands a typ (RFC 8725 §3.11): an access token or a logout token is no assertion.
 func (p *proof) typed(types ...string) bool { return slices.Contains(types, p.u.Header().Type) }
 
 // find looks the claimed client up.

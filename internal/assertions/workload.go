@@ -8,10 +8,9 @@ import (
 	"github.com/grantor-auth/grantor/internal/jwt"
 )
 
-// workload is a platform's JWT for the workload that runs on it (RFC 7523 §3 with an issuer other
-// than the client). It lives for minutes to an hour and is presented again, so jti and a short
-// life are not asked for (docs/conformance.md CJ-02, CJ-05 and CJ-08 do not apply). The client
-// says by client_id which registration names the issuer and the subject.
+// workload verifies a platform's JWT for its workload (RFC 7523 §3 with an issuer other than the
+// client). Such a JWT is valid up to an hour and is presented again, so no jti is required
+// (docs/conformance.md CJ-02, CJ-05 and CJ-08 do not apply). client_id names the registration.
 func (p *proof) workload(ctx context.Context, keys jwt.Source, find Find) error {
 	if !p.typed("", "jwt", "jose", "client-authentication+jwt") { // JOSE: SPIFFE JWT-SVID §2.3
 		return p.refuse(ReasonType)

@@ -9,8 +9,8 @@ import (
 	"math/big"
 )
 
-// Decoy is keys that nobody has, to spend on a token that is refused anyway what a real
-// verification costs: time then does not tell whether there was a key.
+// Decoy has keys without an owner. Verifying a refused token with one costs the time of a real
+// verification, so time does not reveal whether there was a key.
 type Decoy struct {
 	rsa    map[int]*rsa.PublicKey // by the bytes of a signature
 	others []key

@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// dialControl returns a net.Dialer's Control that refuses addresses on which no stranger's key
-// set can be. It sees the address that is dialled, after name resolution: a name that resolves to
-// another address the second time gains nothing.
+// dialControl returns a net.Dialer's Control that refuses private and reserved addresses. It sees
+// the address after name resolution, so a name that resolves differently the second time does not
+// help.
 func dialControl() func(network, address string, _ syscall.RawConn) error {
 	refused := reserved()
 	return func(_, address string, _ syscall.RawConn) error {
@@ -38,7 +38,7 @@ func checkAddress(addr netip.Addr, refused []netip.Prefix) error {
 		private = private || p.Contains(addr)
 	}
 	if private {
-		return errors.New("the address is loopback, private or reserved, so it is not asked for keys")
+		return errors.New("the address is loopback, private or reserved: keys are not fetched from it")
 	}
 	return nil
 }

@@ -23,18 +23,18 @@ type Options struct {
 	// It is right for sources that the operator names and wrong for URLs that clients register
 	// (RFC 7591 §5).
 	AllowPrivate bool
-	AllowHTTP    bool                   // http off loopback as well: whoever is on the way can then choose the keys
+	AllowHTTP    bool                   // http off loopback as well: an attacker on the network can then replace the keys
 	Keep         time.Duration          // how long a set is used while its source fails, from the last good fetch; 0: 1 hour
 	Timeout      time.Duration          // of one fetch, discovery included; 0: 3 seconds
 	RootCAs      *x509.CertPool         // nil: the system's
 	Bearer       func() (string, error) // a token that is sent along, read anew for each fetch; nil: none
 	BearerTo     []string               // URLs whose origins (RFC 6454) get that token, and no others, whatever metadata names
 	MaxWaiting   int                    // how many may wait for one source that is being fetched, and twice as many for all; 0: all may
-	Log          *slog.Logger           // is told once of published keys that cannot be used; nil: slog.Default()
+	Log          *slog.Logger           // gets one warning of published keys that cannot be used; nil: slog.Default()
 	Transport    http.RoundTripper      // instead of our own; then which addresses are dialled is its matter
 }
 
-// maxSources is when sources that nobody has asked for an hour are forgotten.
+// maxSources bounds the sources; above it, sources unused for an hour are dropped.
 const maxSources = 10_000
 
 // Fetcher fetches key sets and keeps them. The same URL is the same Remote, so that its limits
@@ -76,8 +76,8 @@ func NewFetcher(opts Options) *Fetcher {
 	return f
 }
 
-// transport keeps no connection, as minutes lie between two. A stranger's URL never goes through
-// the environment's proxy, which would dial for us where it likes.
+// transport keeps no connections: minutes pass between two fetches. A URL that a client registered
+// never goes through the environment's proxy, which could connect to any address.
 func transport(opts Options) *http.Transport {
 	d := &net.Dialer{Timeout: opts.Timeout}
 	t := &http.Transport{DialContext: d.DialContext, DisableKeepAlives: true, TLSHandshakeTimeout: opts.Timeout,
@@ -167,7 +167,7 @@ func (f *Fetcher) source(where, kind string, fetch fetchFunc) (*Remote, error) {
 	return r, nil
 }
 
-// forget drops sources that nobody needs. The lock must be held.
+// forget drops sources that have not been used for an hour. The lock must be held.
 func (f *Fetcher) forget() {
 	for where, r := range f.sources {
 		if r.idle(time.Hour) {

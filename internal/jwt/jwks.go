@@ -6,7 +6,7 @@
 //	err = claims.CheckTimes(time.Now(), time.Minute)
 //
 // Parse refuses by form alone, before any cryptography: length, parts, encoding, alg, typ, crit.
-// What it returns is nobody's word yet; only Verify hands out claims. A Source is a KeySet that
+// Its result is not trusted yet; only Verify returns claims. A Source is a KeySet that
 // was written down (ParseKeySet) or one that is fetched and kept fresh (Fetcher). Keys come from
 // there alone: jwk, jku, x5c and x5u of a token are never heeded (RFC 8725 §3.10), and there is
 // no symmetric key, so none can be confused with a public one (RFC 8725 §2.1).

@@ -53,7 +53,7 @@ func parseKey(text []byte) (key, error) {
 	if u.Kty == "oct" {
 		return key{}, errors.New("symmetric keys are refused")
 	}
-	if err := public(members); err != nil { // first: a private key is told of, whatever it is for
+	if err := public(members); err != nil { // first: a private key is reported, whatever it is for
 		return key{}, err
 	}
 	if err := u.check(); err != nil {
@@ -74,7 +74,7 @@ func parseKey(text []byte) (key, error) {
 func public(members jsonobject.Members) error {
 	for _, secret := range []string{"k", "d", "p", "q", "dp", "dq", "qi", "oth", "priv"} {
 		if members.Has(secret) {
-			return fmt.Errorf("it has the member %q: register public keys alone, and replace this one, it is no secret any more", secret)
+			return fmt.Errorf("it has the member %q: register public keys only, and replace this key: it is no secret any more", secret)
 		}
 	}
 	return nil

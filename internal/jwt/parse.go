@@ -21,8 +21,8 @@ type Profile struct {
 // defaultMaxBytes is how long a token may be.
 const defaultMaxBytes = 8 << 10
 
-// Unverified is a token of good form that nobody vouches for. It may choose whose keys are asked,
-// and nothing more.
+// Unverified is a token of good form whose signature is not verified. It may choose which keys are
+// asked, and nothing more.
 type Unverified struct {
 	header    jws.Header
 	input     string // what was signed

@@ -45,7 +45,7 @@ func (u *Unverified) Prove(ctx context.Context, src Source) (Proof, error) {
 func keysOfSource(ctx context.Context, src Source, kid string) (*KeySet, error) {
 	set, err := src.Keys(ctx, kid)
 	if err != nil {
-		return nil, fmt.Errorf("the keys cannot be had: %w", err)
+		return nil, fmt.Errorf("the keys cannot be fetched: %w", err)
 	}
 	return set, nil
 }

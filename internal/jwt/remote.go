@@ -22,9 +22,9 @@ const (
 
 type fetchFunc func(context.Context) (*KeySet, time.Duration, error)
 
-// Remote is a key set that is fetched when it is first asked for, refreshed behind the back of
-// those who ask, and kept for Options.Keep while its source fails. It fetches once at a time, and
-// for unknown kids once a minute, however many ask.
+// Remote is a key set that is fetched at its first use and refreshed in the background. While its
+// source fails, it is kept for Options.Keep. There is one fetch at a time, and for unknown kids one
+// a minute.
 type Remote struct {
 	fetcher *Fetcher
 	fetch   fetchFunc
@@ -43,7 +43,7 @@ type Remote struct {
 	waiting  atomic.Int64
 }
 
-// ErrCrowded: too many wait for a set that is being fetched. It says nothing of the source: try
+// ErrCrowded: too many requests wait for a set that is being fetched. It says nothing of the source: try
 // again.
 var ErrCrowded = errors.New("too many wait for a key set that is being fetched")
 
@@ -95,7 +95,7 @@ func (r *Remote) start(kid string) <-chan struct{} {
 		due = true
 	case !r.knows(kid):
 		due, gap = true, unknownKidGap
-	case age >= r.fresh: // one that idled for long is not trusted once more; while the source fails, nobody waits
+	case age >= r.fresh: // a set unused for long is not used once more; while the source fails, no request waits
 		due, wait = true, age >= 2*r.fresh && r.err == nil
 	}
 	if due && r.flight == nil && now.Sub(r.tried) >= gap {
@@ -128,7 +128,8 @@ func (r *Remote) begin(now time.Time) {
 	}
 }
 
-// load fetches on nobody's behalf: the one who asked first may go away while others wait.
+// load fetches independently of the request that started it: that request may end while others
+// wait.
 func (r *Remote) load() {
 	ctx, cancel := context.WithTimeout(r.fetcher.ctx, r.fetcher.opts.Timeout)
 	defer cancel()
@@ -149,8 +150,8 @@ func (r *Remote) load() {
 	}
 }
 
-// guarded turns a panic into an error: a stranger's document is parsed here, outside of any
-// request (CVE-2026-34986).
+// guarded turns a panic into an error: the document comes from another server and is parsed outside
+// of any request (CVE-2026-34986).
 func (r *Remote) guarded(ctx context.Context) (set *KeySet, fresh time.Duration, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -160,7 +161,7 @@ func (r *Remote) guarded(ctx context.Context) (set *KeySet, fresh time.Duration,
 	return r.fetch(ctx)
 }
 
-// idle says whether nobody has asked for so long.
+// idle says whether the set has not been used for so long.
 func (r *Remote) idle(d time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -28,8 +28,8 @@ type KeySet struct {
 	passed []string
 }
 
-// PassedOver says of which keys of the text nothing was taken, and why; a KeySet that is written
-// and read again does not know.
+// PassedOver says which keys of the text were ignored, and why; a KeySet that was written and read
+// again has none.
 func (s *KeySet) PassedOver() []string {
 	if s == nil {
 		return nil
@@ -43,10 +43,9 @@ func (s *KeySet) Keys(context.Context, string) (*KeySet, error) { return s, nil 
 // Len returns how many keys there are.
 func (s *KeySet) Len() int { return len(s.keys) }
 
-// ParseKeySet reads a JWK Set that somebody registers: every key must be public and strong
-// enough. Those that are for something else, or of a kind that is not known here, are passed over
-// (RFC 7517 §5), and one must be left. The error names the key by its place and says what would
-// be right.
+// ParseKeySet reads a JWK Set that a client registers: every key must be public and strong enough.
+// Keys for another use or of an unknown kind are ignored (RFC 7517 §5); one key must remain. The
+// error names the key by its place and says what would be right.
 func ParseKeySet(text []byte) (*KeySet, error) {
 	list, err := keysOf(text)
 	if err != nil {
@@ -69,8 +68,8 @@ func ParseKeySet(text []byte) (*KeySet, error) {
 	return s, nil
 }
 
-// parsePublished reads a JWK Set that somebody else publishes: keys that cannot be used are
-// passed over (RFC 7517 §5), and so is one whose private half is published.
+// parsePublished reads a JWK Set that another server publishes: keys that cannot be used are
+// ignored (RFC 7517 §5), also a key whose private half is published.
 func parsePublished(text []byte) (*KeySet, error) {
 	list, err := keysOf(text)
 	if err != nil {

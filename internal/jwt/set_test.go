@@ -22,7 +22,7 @@ func TestParseSet(t *testing.T) {
 		"JK-05 RFC 7518 §3.3 RSA of 1024 bits":          {jwkOf(t, weak, "", nil), "2048"},
 		"JK-02 a symmetric key":                         {`{"kty":"oct","k":"AAAA"}`, "symmetric"},
 		"JK-02 a private EC key":                        {jwkOf(t, k.p256, "", nil), `"d"`},
-		"JK-02 a private RSA key":                       {jwkOf(t, k.rsa, "", nil), "public keys alone"},
+		"JK-02 a private RSA key":                       {jwkOf(t, k.rsa, "", nil), "public keys only"},
 		"JK-02 a private Ed25519 key":                   {jwkOf(t, k.ed, "", nil), `"d"`},
 		"RFC 8725 §3.1 an alg of another kind of key":   {p256(map[string]any{"alg": "RS256"}), "alg"},
 		"RFC 8725 §3.1 an alg of another curve":         {p256(map[string]any{"alg": "ES384"}), "alg"},
@@ -63,7 +63,7 @@ func TestParseSet(t *testing.T) {
 	for _, secret := range []string{`{"kty":"AKP","alg":"ML-DSA-44","pub":"AAAA","priv":"AAAA"}`, jwkOf(t, k.p256, "", map[string]any{"use": "enc"})} {
 		t.Run("JK-02 a private key is refused, whatever it is for", func(t *testing.T) {
 			_, err := ParseKeySet([]byte(setOf(p256(nil), secret)))
-			require.ErrorContains(t, err, "register public keys alone")
+			require.ErrorContains(t, err, "register public keys only")
 		})
 	}
 	for name, b := range bad {

@@ -1,6 +1,6 @@
-// Package printable keeps texts of others from doing harm where people read them: control
-// characters that a terminal obeys, direction marks that make it show another text than it holds,
-// and secrets that somebody typed in the place of a name.
+// Package printable makes texts of users safe to read on a terminal: it escapes control characters and
+// direction marks, which make a terminal show another text, and redacts secrets that were typed in the
+// place of a name.
 package printable
 
 import (
@@ -11,10 +11,10 @@ import (
 	"unicode/utf8"
 )
 
-// ErrNotPrintable: a name holds characters that do more than show themselves.
+// ErrNotPrintable: a name contains control characters, line breaks or direction marks.
 var ErrNotPrintable = errors.New("must hold no control characters, line breaks or direction marks")
 
-// CheckName says whether a text may be a name that people read. The joiners of Persian, Indic
+// CheckName says whether a text may be a displayed name. The joiners of Persian, Indic
 // scripts and emoji are allowed.
 func CheckName(text string) error {
 	if !utf8.ValidString(text) {
@@ -31,7 +31,7 @@ func CheckName(text string) error {
 	return nil
 }
 
-// Text is a text as a terminal may get it: what does not show itself is written as an escape.
+// Text is a text that is safe on a terminal: characters that are not visible are escaped.
 // Line breaks are escaped too.
 func Text(text string) string {
 	if plain(text) {
@@ -118,8 +118,8 @@ func plainLines(text []byte) bool {
 	return true
 }
 
-// Redact takes out of a text what begins as Grantor's own tokens and secrets do, whole or cut:
-// somebody put one where a name belongs.
+// Redact removes Grantor's own tokens and secrets from a text, whole or cut: a user may have put
+// one where a name belongs.
 func Redact(text string) string {
 	at := secretAt(text)
 	if at < 0 {

@@ -261,7 +261,7 @@ func TestSampleConfiguration(t *testing.T) {
 				out, err := c.CombinedOutput()
 				require.Error(t, err)
 				require.Equal(t, 2, c.ProcessState.ExitCode(), string(out))
-				require.Contains(t, string(out), "is a demo secret that everyone can read")
+				require.Contains(t, string(out), "has the published demo secret")
 				tried++
 			}
 		}
