@@ -5,8 +5,10 @@ import (
 	"strings"
 )
 
-// maxFields is the most header fields of a plain request.
-const maxFields = 24
+const (
+	maxFields   = 24 // header fields of a plain request
+	usualFields = 8  // a map for no more is the cheapest
+)
 
 // plain is a request as it was read. Its texts are parts of the text that was read.
 type plain struct {
@@ -29,7 +31,7 @@ func (p *plain) parse(text string) handOnReason {
 	if end < 0 {
 		return byHead
 	}
-	p.head, p.length, p.header = end+4, noLength, make(http.Header, maxFields/2)
+	p.head, p.length, p.header = end+4, noLength, make(http.Header, usualFields)
 	line, rest, _ := strings.Cut(text[:end+2], "\r\n")
 	if !p.requestLine(line) {
 		return byLine

@@ -22,7 +22,7 @@ type response struct {
 }
 
 func (a *response) begin(method string, last bool) {
-	a.header, a.close, a.headOnly = make(http.Header, maxFields/2), last, method == http.MethodHead
+	a.header, a.close, a.headOnly = make(http.Header, usualFields), last, method == http.MethodHead
 }
 
 // Header implements http.ResponseWriter.
@@ -77,7 +77,7 @@ func (a *response) fieldLines(name string, values []string) {
 
 // fieldLine adds one line: a value with line ends makes no second line (RFC 9110 §5.5).
 func (a *response) fieldLine(name, value string) {
-	if strings.ContainsAny(value, "\r\n") {
+	if strings.IndexByte(value, '\n') >= 0 || strings.IndexByte(value, '\r') >= 0 {
 		value = strings.NewReplacer("\r", " ", "\n", " ").Replace(value)
 	}
 	a.head = append(append(append(append(a.head, name...), ": "...), value...), "\r\n"...)
