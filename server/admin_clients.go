@@ -90,7 +90,8 @@ func (s *Server) warnOfUnusedKeys(x *exchange, id string, set *jwt.KeySet) {
 
 // freshSecret is the list of secrets of a client that has this one alone.
 func freshSecret(text string) []clients.Secret {
-	return []clients.Secret{{Hash: clients.HashSecret(text), CreatedAt: time.Now().UTC().Truncate(time.Second)}}
+	created := time.Now().UTC().Truncate(time.Second)
+	return []clients.Secret{{Hash: clients.HashSecret(text), CreatedAt: created}}
 }
 
 // adminMay refuses reserved scopes: only config.toml and the command line give them.

@@ -47,7 +47,7 @@ func (s *Server) rotateSecret(x *exchange) error {
 	}
 	if ask.Overlap == nil || *ask.Overlap < 0 {
 		return refusal(codeInvalidRequest,
-			`overlap is required: how long the old secret lives, such as "24h"; "0s" ends it at once`)
+			`overlap is required: how long the old secret stays valid, such as "24h"; "0s" ends it at once`)
 	}
 	answer, hash := made{ClientID: x.gin.Param("id")}, clients.SecretHash{}
 	if ask.Hash != nil {

@@ -14,7 +14,8 @@ import (
 func (s *Server) managedUsers(*exchange) error {
 	if s.cfg.UserDirectory == nil {
 		return &Error{Code: codeInvalidRequest, Status: http.StatusConflict,
-			Description: `users are managed here only with [users] source = "redis"; elsewhere the directory's owner does it`}
+			Description: `users are managed here only with [users] source = "redis"; ` +
+				`elsewhere the directory's owner does it`}
 	}
 	return nil
 }

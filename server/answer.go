@@ -104,5 +104,5 @@ func (x *exchange) write(status int, text []byte) {
 	h["Content-Type"] = x.fixed.json
 	h["Content-Length"] = []string{strconv.Itoa(len(text))}
 	x.gin.Writer.WriteHeader(status)
-	_, _ = x.gin.Writer.Write(text) // a client that has gone cannot be told
+	_, _ = x.gin.Writer.Write(text) // nobody is left to hear of the error
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// record writes an event of a request to the audit trail.
-func (s *Server) record(x *exchange, e audit.Event) {
+// recordEvent writes an event of a request to the audit trail.
+func (s *Server) recordEvent(x *exchange, e audit.Event) {
 	if s.cfg.Audit == nil {
 		return
 	}
@@ -29,7 +29,7 @@ func (s *Server) recordIssue(x *exchange, scope string) {
 	if x.issued.Kind == tokens.UserAccess {
 		e.Subject, e.Session = x.issued.Tag.String(), x.issued.Session.String()
 	}
-	s.record(x, e)
+	s.recordEvent(x, e)
 }
 
 // recordRefusal counts a refusal of any endpoint, and writes those of token requests and of client
@@ -54,5 +54,5 @@ func (s *Server) recordRefusal(x *exchange, e *Error) {
 		return
 	}
 	event.Unauthenticated = x.client == nil || x.client.Public()
-	s.record(x, event)
+	s.recordEvent(x, event)
 }

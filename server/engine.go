@@ -22,10 +22,11 @@ import (
 //     was authenticated (TestEngineFailsClosed);
 //   - r.FormValue merges the query and swallows malformed bodies: formBody presets r.Form
 //     (TestTokenRequest);
-//   - it answers invalid_grant with 401 and knows no challenge: answer.go answers (TestTokenErrors);
+//   - it answers invalid_grant with 401 and knows no challenge: answer.go answers
+//     (TestTokenErrors);
 //   - its tokens have 122 random bits: mint draws ours (TestTokenTexts);
-//   - it refreshes in several steps, and lets 49 of 64 uses of one token succeed: RefreshAccessToken
-//     is ours (TestRefreshRace).
+//   - it refreshes in several steps, and lets 49 of 64 uses of one token succeed:
+//     RefreshAccessToken is ours (TestRefreshRace).
 type engine struct{ library *oauth2server.Server }
 
 // newEngine wires the library. Its setters are not synchronised, so all are called here, once.
@@ -132,12 +133,14 @@ type refreshManager struct {
 }
 
 // RefreshAccessToken implements oauth2.Manager.
-func (m *refreshManager) RefreshAccessToken(ctx context.Context, tgr *oauth2.TokenGenerateRequest) (oauth2.TokenInfo, error) {
+func (m *refreshManager) RefreshAccessToken(
+	ctx context.Context, tgr *oauth2.TokenGenerateRequest,
+) (oauth2.TokenInfo, error) {
 	x, err := exchangeOf(ctx)
 	if err != nil {
 		return nil, err
 	}
-	t, err := m.s.refresh(x, tgr.Refresh, tgr.Scope)
+	t, err := m.s.useRefreshToken(x, tgr.Refresh, tgr.Scope)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +153,9 @@ type generator struct{ s *Server }
 var _ oauth2.AccessGenerate = generator{}
 
 // Token implements oauth2.AccessGenerate.
-func (g generator) Token(ctx context.Context, data *oauth2.GenerateBasic, _ bool) (access, refresh string, err error) {
+func (g generator) Token(
+	ctx context.Context, data *oauth2.GenerateBasic, _ bool,
+) (access, refresh string, err error) {
 	x, err := exchangeOf(ctx)
 	if err != nil {
 		return "", "", err

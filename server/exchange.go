@@ -79,7 +79,7 @@ func (x *exchange) Value(key any) any {
 // exchangeFrom returns the exchange of a context that the library handed back; nil if it is
 // another's.
 func exchangeFrom(ctx context.Context) *exchange {
-	if x := carried(ctx); x != nil {
+	if x, ok := carried(ctx).(*exchange); ok {
 		return x
 	}
 	x, _ := ctx.Value(exchangeKey{}).(*exchange)
@@ -129,4 +129,11 @@ func (x *exchange) coarseNetwork() string {
 		return ""
 	}
 	return network.String()
+}
+
+// issuedTokens are the tokens of one answer of the token endpoint.
+type issuedTokens struct {
+	access, refresh string        // refresh: "" where the client gets none
+	scope           string        // of access
+	ttl             time.Duration // of access, from the second of its iat
 }

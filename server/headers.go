@@ -7,6 +7,6 @@ type fixedHeaders struct {
 }
 
 func newFixedHeaders() *fixedHeaders {
-	return &fixedHeaders{noStore: []string{"no-store"}, noCache: []string{"no-cache"}, noSniff: []string{"nosniff"},
-		noReferrer: []string{"no-referrer"}, json: []string{"application/json"}}
+	return &fixedHeaders{noStore: []string{"no-store"}, noCache: []string{"no-cache"},
+		noSniff: []string{"nosniff"}, noReferrer: []string{"no-referrer"}, json: []string{"application/json"}}
 }

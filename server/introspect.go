@@ -82,17 +82,19 @@ func (s *Server) introspectRefresh(x *exchange, t tokens.Token) error {
 	return s.answerIntrospection(x, answer.object(newAnswer()))
 }
 
-// mayBeRefreshed says whether a refresh token is the present one of its session, and the client's own.
+// mayBeRefreshed says whether a refresh token is the present one of its session, and the client's
+// own.
 func (s *Server) mayBeRefreshed(f *tokens.Session, t tokens.Token, c *clients.Client) bool {
 	return f.ClientID == c.ID && f.ClientEpoch == c.Epoch && f.Generation == t.Generation &&
-		!f.Created.Before(s.cfg.NotBefore) && c.MayUse(clients.GrantRefreshToken) && s.now().Before(s.endOf(f, c))
+		!f.Created.Before(s.cfg.NotBefore) && c.MayUse(clients.GrantRefreshToken) &&
+		s.now().Before(s.endOf(f, c))
 }
 
 // errInactive: the token is not active, whatever the reason. It is an answer and not a fault.
 var errInactive = errors.New("inactive")
 
-// access is an active access token.
-type access struct {
+// activeToken is an active access token.
+type activeToken struct {
 	token  tokens.Token
 	record *tokens.Record // its scope is what still holds
 }
@@ -100,28 +102,28 @@ type access struct {
 // lookUp finds the active access token that read made out, by all the state that it rests on
 // (docs/conformance.md IN-24). It returns errInactive, or the error of a store or registry that
 // could not answer.
-func (s *Server) lookUp(ctx context.Context, t tokens.Token, err error) (access, error) {
+func (s *Server) lookUp(ctx context.Context, t tokens.Token, err error) (activeToken, error) {
 	if errors.Is(err, tokens.ErrNotOurs) || err == nil && t.Kind == tokens.Refresh {
-		return access{}, errInactive
+		return activeToken{}, errInactive
 	}
 	if err != nil {
-		return access{}, err
+		return activeToken{}, err
 	}
 	r, err := s.cfg.Store.Load(ctx, t)
 	if errors.Is(err, tokens.ErrNotFound) {
-		return access{}, errInactive
+		return activeToken{}, errInactive
 	}
 	if err != nil {
-		return access{}, err
+		return activeToken{}, err
 	}
 	// The store may keep a record some milliseconds longer than it is good for.
 	if r.IssuedAt.Before(s.cfg.NotBefore) || !s.now().Before(r.ExpiresAt()) {
-		return access{}, errInactive
+		return activeToken{}, errInactive
 	}
 	if err := s.clientStillGrants(ctx, r); err != nil {
-		return access{}, err
+		return activeToken{}, err
 	}
-	return access{t, r}, nil
+	return activeToken{t, r}, nil
 }
 
 // clientStillGrants holds a record against the client's present registration: enabled, of the same

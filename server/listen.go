@@ -20,7 +20,9 @@ const MaxHeaderBytes = 12 << 10
 
 // NewHTTP returns an HTTP server for h with the timeouts that cut slow and idle peers. certificate
 // serves TLS when it is not nil: TLS 1.2 at least.
-func NewHTTP(h http.Handler, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error), log *slog.Logger) *http.Server {
+func NewHTTP(
+	h http.Handler, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error), log *slog.Logger,
+) *http.Server {
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -40,7 +42,7 @@ func NewHTTP(h http.Handler, certificate func(*tls.ClientHelloInfo) (*tls.Certif
 type FrontConfig struct {
 	Certificate    func(*tls.ClientHelloInfo) (*tls.Certificate, error) // nil: plain HTTP
 	MaxConnections int                                                  // open at once; 0: no bound
-	HTTP1          bool                                                 // http1 reads plain requests: half the CPU of net/http
+	HTTP1          bool                                                 // http1 reads plain requests
 	Log            *slog.Logger
 }
 
@@ -104,20 +106,12 @@ func (f *Front) ReadStats() *ReadStats {
 // ReadStats are the counts of a front.
 type ReadStats http1.Counts
 
-// carry attaches an exchange to the context of a request that http1 read, and saves the copy of the
-// request that WithContext makes. It is false for every other context. nil detaches the exchange.
-func carry(ctx context.Context, x *exchange) bool {
-	if x == nil {
-		return http1.Carry(ctx, nil)
-	}
-	return http1.Carry(ctx, x)
-}
+// carry attaches load to the context of a request that http1 read, and saves the copy of the request
+// that WithContext makes. It is false for every other context. A nil load detaches the first.
+func carry(ctx context.Context, load any) bool { return http1.Carry(ctx, load) }
 
-// carried returns the exchange that carry attached, or nil.
-func carried(ctx context.Context) *exchange {
-	x, _ := http1.Carried(ctx).(*exchange)
-	return x
-}
+// carried returns what carry attached, or nil.
+func carried(ctx context.Context) any { return http1.Carried(ctx) }
 
 // wholeBody returns the text of a body that http1 has already read to its end.
 func wholeBody(body io.Reader) (string, bool) {

@@ -9,8 +9,8 @@ import (
 	"github.com/grantor-auth/grantor/users"
 )
 
-// loginLimit holds one login against the lockout. The login is counted before anything is hashed. If
-// the lockout's store does not answer, there is no login: fail closed.
+// loginLimit holds one login against the lockout. It is counted before anything is hashed. If the
+// lockout's store does not answer, there is no login: fail closed.
 type loginLimit struct {
 	s        *Server
 	x        *exchange
@@ -71,13 +71,13 @@ func (l *loginLimit) answer(verdict lockout.Verdict, left time.Duration) error {
 	switch verdict {
 	case lockout.AddressLocked:
 		l.s.cfg.Metrics.LoginFailed("address_locked")
-		return &Error{Code: codeInvalidGrant, Status: http.StatusTooManyRequests, RetryAfter: left, Reason: "address_locked",
-			Description: "too many failed log-ins from this address; wait as long as Retry-After says"}
+		return &Error{Code: codeInvalidGrant, Status: http.StatusTooManyRequests, RetryAfter: left,
+			Reason: "address_locked", Description: "too many failed logins from this address; wait as long as Retry-After says"}
 	case lockout.UserLocked:
 		return l.s.errWrongPassword("user_locked")
 	case lockout.Underway:
 		return unavailable(nil, "logins_underway",
-			"too many log-ins of this user or from this address are under way; try again")
+			"too many logins of this user or from this address are under way; try again")
 	}
 	return nil
 }

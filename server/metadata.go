@@ -50,8 +50,8 @@ type document struct {
 	IntrospectionAuthAlgs []string `json:"introspection_endpoint_auth_signing_alg_values_supported,omitempty"`
 	RevocationAuthAlgs    []string `json:"revocation_endpoint_auth_signing_alg_values_supported,omitempty"`
 	IntrospectionAlgs     []string `json:"introspection_signing_alg_values_supported,omitempty"` // RFC 9701 §7
-	// IDTokenAlgs are the algs of JWT access tokens: there are no ID tokens, but verifiers by OpenID Connect Discovery §3 take a
-	// document without it for RS256 alone.
+	// IDTokenAlgs are the algs of JWT access tokens. There are no ID tokens, but verifiers by
+	// OpenID Connect Discovery §3 take a document without this member for RS256 alone.
 	IDTokenAlgs []string `json:"id_token_signing_alg_values_supported,omitempty"`
 }
 

@@ -4,33 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"time"
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/tokens"
 )
-
-// mint mints the tokens of a request that was granted: the first of a session after a login, else
-// one of the client itself. storeMinted stores them.
-func (s *Server) mint(x *exchange, scope string, ttl time.Duration) (access, refresh string, err error) {
-	issued := s.now().Truncate(time.Second)
-	x.record = &tokens.Record{Scope: scope, Audience: x.audience, IssuedAt: issued, TTL: ttl}
-	if x.session != nil {
-		return s.mintSession(x)
-	}
-	x.record.ClientID, x.record.ClientEpoch = x.client.ID, x.client.Epoch
-	access, x.issued, err = s.mintClient(x.client, x.record)
-	return access, "", err
-}
-
-// storeMinted stores what mint minted, with one command.
-func (s *Server) storeMinted(x *exchange) error {
-	if x.session != nil {
-		return s.storeSession(x)
-	}
-	return s.cfg.Store.Issue(x, x.issued, x.record)
-}
 
 // mintClient mints an access token of a client itself.
 func (s *Server) mintClient(c *clients.Client, r *tokens.Record) (string, tokens.Token, error) {

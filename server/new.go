@@ -80,7 +80,8 @@ func assemble(cfg Config) (s *Server, err error) {
 		return nil, err
 	}
 	s = &Server{cfg: cfg, log: cfg.Log, path: u.Path, key: cfg.Key, codec: cfg.Key.Codec(),
-		grantTypes: grantTypesOf(cfg), adminHosts: adminHostNames(cfg), fixed: newFixedHeaders(), overload: &overload{maximum: maxUnderway}}
+		grantTypes: grantTypesOf(cfg), adminHosts: adminHostNames(cfg), fixed: newFixedHeaders(),
+		overload: &overload{maximum: maxUnderway}}
 	s.prints.codec = s.codec
 	if s.proxies, err = parseProxies(cfg.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("server: TrustedProxies: %w", err)
@@ -91,7 +92,7 @@ func assemble(cfg Config) (s *Server, err error) {
 	if s.rates, err = newRateLimits(cfg.RequestsPerSecond); err != nil {
 		return nil, err
 	}
-	s.engine = newEngine(s)
+	s.issue = newEngine(s).issue
 	if s.public, err = quietly(s.routes); err != nil {
 		return nil, err
 	}

@@ -79,7 +79,7 @@ func (o *overload) enterLogin(network string) error {
 	l.all++
 	l.byNetwork[network]++
 	if free := o.capacity("token")/4 - l.all + 1; l.byNetwork[network] > loginShare*free {
-		return unavailable(nil, "logins_underway", "too many log-ins are under way; try again")
+		return unavailable(nil, "logins_underway", "too many logins are under way; try again")
 	}
 	return nil
 }

@@ -1,31 +1,17 @@
 package server
 
 import (
-	"crypto/sha256"
 	"errors"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
 )
 
-// refreshRequest is one use of a refresh token, with what the steps of refresh find out.
-type refreshRequest struct {
-	text    string // the refresh token, as presented
-	asked   string // the scope parameter
-	old     tokens.Token
-	session *tokens.Session
-
-	scope    scopes.Set // of the new access token, as its audience
-	audience []string
-}
-
-// refresh uses a refresh token (RFC 6749 §6). Read the three steps in this order: nothing is
-// written before client, user, scope and audience are found good, and then one script decides.
-func (s *Server) refresh(x *exchange, text, scope string) (issuedTokens, error) {
+// useRefreshToken answers the grant type refresh_token (RFC 6749 §6). The order of the three steps is
+// a security property: nothing is written before client, user, scope and audience are found good,
+// and then one script decides.
+func (s *Server) useRefreshToken(x *exchange, text, scope string) (issuedTokens, error) {
 	r := &refreshRequest{text: text, asked: scope}
 	if err := s.readRefreshToken(x, r); err != nil {
 		return issuedTokens{}, err
@@ -100,8 +86,8 @@ const (
 	reasonPasswordChanged tokens.Reason = "password_changed"
 )
 
-// recheckUser asks the user directory anew. A user who is gone or disabled, or has another password,
-// ends the session. A directory that cannot answer ends nothing.
+// recheckUser asks the user directory anew. A user who is deleted or disabled, or has another
+// password, ends the session. A directory that cannot answer ends nothing.
 func (s *Server) recheckUser(x *exchange, session *tokens.Session) (*users.User, error) {
 	user, err := s.cfg.Users.Recheck(x, session.Subject)
 	s.outages.note(err)
@@ -116,8 +102,9 @@ func (s *Server) recheckUser(x *exchange, session *tokens.Session) (*users.User,
 	return user, nil
 }
 
-// endForUser ends the session where the user directory refused the refresh, and returns the refusal.
-// The refusal holds whether or not the end is confirmed: the next refresh ends the session again.
+// endForUser ends the session where the user directory refused the refresh, and returns the
+// refusal. The refusal holds whether or not the end is confirmed: the next refresh ends the session
+// again.
 func (s *Server) endForUser(x *exchange, session *tokens.Session, refused error) error {
 	g, ok := errors.AsType[*tokens.GrantError](refused)
 	if ok && (g.Reason == reasonUserDisabled || g.Reason == reasonPasswordChanged) {
@@ -153,10 +140,10 @@ func (s *Server) rotate(x *exchange, r *refreshRequest) (issuedTokens, error) {
 }
 
 // mintPair mints the pair that a successful rotation gives out, and says what the script needs.
-func (s *Server) mintPair(x *exchange, r *refreshRequest) (retryResponse, *tokens.Rotation, error) {
+func (s *Server) mintPair(x *exchange, r *refreshRequest) (refreshAnswer, *tokens.Rotation, error) {
 	issued := s.now().Truncate(time.Second)
 	left := r.session.Expires.Sub(issued).Truncate(time.Second) // no access token outlives its session
-	minted := retryResponse{Scope: r.scope.String()}
+	minted := refreshAnswer{Scope: r.scope.String()}
 	rotation := &tokens.Rotation{
 		Old: r.old, ClientID: x.client.ID, ClientEpoch: x.client.Epoch,
 		IdleTTL: s.idleTTL(x.client), RetryWindow: s.retryWindow(x.client),
@@ -170,17 +157,8 @@ func (s *Server) mintPair(x *exchange, r *refreshRequest) (retryResponse, *token
 	minted.Access, rotation.Access, err = s.mintUser(
 		x.client, r.old.Tag, r.old.Session, r.session.Subject, rotation.Record)
 	if err != nil {
-		return retryResponse{}, nil, err
+		return refreshAnswer{}, nil, err
 	}
-	rotation.RetryResponse, err = s.codec.SealRetryResponse(r.text, minted.plain())
+	rotation.RetryResponse, err = s.codec.SealRetryResponse(r.text, minted.sealable())
 	return minted, rotation, err
-}
-
-// hashRequest names what a refresh asked for: a retry gets the same answer only to the same question.
-func hashRequest(scope string, resources []string) [16]byte {
-	set, _ := scopes.Parse(scope) // well formed, see refreshScope
-	sorted := slices.Clone(resources)
-	slices.Sort(sorted)
-	sum := sha256.Sum256([]byte(set.String() + "\x00" + strings.Join(sorted, "\x00")))
-	return [16]byte(sum[:16])
 }

@@ -20,7 +20,7 @@ func (s *Server) reportRefresh(x *exchange, old tokens.Token, rotated *tokens.Ro
 		s.cfg.Metrics.Refreshed(metrics.RefreshRetried)
 	default:
 		s.cfg.Metrics.Refreshed(metrics.RefreshSuspicious)
-		s.record(x, audit.Event{Event: audit.RetrySuspicious, Subject: old.Tag.String(), Session: old.Session.String()})
+		s.recordEvent(x, audit.Event{Event: audit.RetrySuspicious, Subject: old.Tag.String(), Session: old.Session.String()})
 		s.log.WarnContext(x, "suspicious retry of a refresh: from another network, or late", "request_id", x.id,
 			"client_id", x.client.ID, "session", old.Session.String(), "peer", x.clientIP())
 	}
@@ -45,7 +45,7 @@ func (s *Server) reportRefusedRefresh(x *exchange, old tokens.Token, err error) 
 		s.cfg.Metrics.Refreshed(metrics.RefreshRefused)
 		return
 	}
-	s.record(x, audit.Event{Event: event, Reason: string(g.Reason), Subject: old.Tag.String(), Session: old.Session.String()})
+	s.recordEvent(x, audit.Event{Event: event, Reason: string(g.Reason), Subject: old.Tag.String(), Session: old.Session.String()})
 	s.log.WarnContext(x, "a session was ended", "reason", string(g.Reason), "request_id", x.id, "client_id", x.client.ID,
 		"session", old.Session.String(), "peer", x.clientIP(), "end_confirmed", g.Unconfirmed == nil)
 }

@@ -60,7 +60,7 @@ func (r *refreshRequest) keepAudience(resources []string) error {
 	foreign := func(resource string) bool { return !slices.Contains(r.session.Audience, resource) }
 	if slices.ContainsFunc(resources, foreign) {
 		return refusal(codeInvalidTarget,
-			"a refresh cannot ask for a resource that the log-in was not granted (RFC 8707 §2.2)")
+			"a refresh cannot ask for a resource that the login was not granted (RFC 8707 §2.2)")
 	}
 	r.audience = slices.DeleteFunc(r.audience, foreign)
 	return nil

@@ -46,5 +46,5 @@ func (s *Server) recordRevocation(x *exchange, t tokens.Token, ended bool) {
 	if t.Kind != tokens.ClientAccess {
 		e.Subject = t.Tag.String()
 	}
-	s.record(x, e)
+	s.recordEvent(x, e)
 }

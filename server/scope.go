@@ -10,8 +10,8 @@ import (
 	"github.com/grantor-auth/grantor/users"
 )
 
-// decideScope returns what a token of client_credentials or password may carry, and for how long. It
-// leaves the audience in the exchange.
+// decideScope returns what a token of client_credentials or password may carry, and for how long.
+// It leaves the audience in the exchange.
 func (s *Server) decideScope(x *exchange, text string) (scope string, ttl time.Duration, err error) {
 	asked, err := askedScope(text)
 	if err != nil {

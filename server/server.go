@@ -28,7 +28,7 @@ type Server struct {
 	codec      *tokens.Codec     // of key
 	grantTypes []string          // that are enabled
 	prints     credentialPrints
-	engine     engine
+	issue      func(*exchange) (issuedTokens, error) // decides a token request; see engine
 
 	overload   *overload
 	rates      *rateLimits

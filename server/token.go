@@ -1,7 +1,9 @@
 package server
 
 import (
+	"net/http"
 	"slices"
+	"time"
 
 	"github.com/grantor-auth/grantor/clients"
 )
@@ -15,7 +17,7 @@ func (s *Server) token(x *exchange) error {
 	if err := parametersPresent(x); err != nil {
 		return err
 	}
-	issued, err := s.engine.issue(x)
+	issued, err := s.issue(x)
 	if err != nil {
 		return err
 	}
@@ -62,4 +64,12 @@ func parametersPresent(x *exchange) error {
 		return refusal(codeInvalidRequest, "%s is required for this grant type", missing)
 	}
 	return nil
+}
+
+// writeTokens writes the successful answer of RFC 6749 §5.1. expires_in is in seconds, rounded up.
+func writeTokens(x *exchange, t issuedTokens) {
+	seconds := int64((t.ttl + time.Second - 1) / time.Second)
+	answer := newAnswer().Text("access_token", t.access).Text("token_type", "Bearer")
+	answer = answer.Number("expires_in", seconds).TextOr("refresh_token", t.refresh).TextOr("scope", t.scope)
+	x.write(http.StatusOK, answer.Close())
 }
