@@ -56,6 +56,21 @@ func NewSQL(db *sql.DB, cfg SQLConfig) (*SQL, error) {
 	return &SQL{db, cfg}, nil
 }
 
+// checkQuery says whether a query has the parameter as its driver writes it. Whatever else is wrong the database says when
+// Check asks: the transaction is read-only, and a question with a parameter is one statement.
+func checkQuery(dialect Dialect, query string) error {
+	mark, known := map[Dialect]string{Postgres: "$1", MySQL: "?", SQLite: "?"}[dialect]
+	switch {
+	case !known:
+		return fmt.Errorf(`unknown driver %q: it must be "postgres", "mysql" or "sqlite"`, dialect)
+	case strings.TrimSpace(query) == "":
+		return errors.New("is empty")
+	case !strings.Contains(query, mark):
+		return fmt.Errorf("needs the parameter %s, as in WHERE username = %s", mark, mark)
+	}
+	return nil
+}
+
 // Check runs both queries with NULL, which equals nothing. It returns an error that wraps ErrRecord
 // where the columns are wrong, and ErrUnavailable where the database refuses.
 func (d *SQL) Check(ctx context.Context) error {

@@ -195,6 +195,7 @@ func TestPostgres(t *testing.T) {
 		require.Equal(t, u, again)
 	})
 	for name, q := range map[string]string{
+		"by UPDATE":     "UPDATE people SET username = username WHERE username = $1 RETURNING id, username, password",
 		"by WITH":       "WITH gone AS (DELETE FROM people RETURNING *) SELECT id, username, password FROM gone WHERE username = $1",
 		"by a sequence": "SELECT nextval('counter') AS id, username, password FROM people WHERE username = $1",
 	} {
@@ -249,5 +250,15 @@ func TestOpenRefuses(t *testing.T) {
 			require.ErrorIs(t, err, users.ErrUnavailable)
 			require.NotContains(t, err.Error(), "s3cr3t")
 		})
+	}
+}
+
+func TestSQLParameter(t *testing.T) {
+	for driver, query := range map[users.Dialect]string{
+		users.Postgres: "SELECT id FROM t WHERE n = ?", users.MySQL: "SELECT id FROM t WHERE n = $1",
+		users.SQLite: " \n", "oracle": "SELECT id FROM t WHERE n = :1",
+	} {
+		_, err := users.NewSQL(nil, users.SQLConfig{Dialect: driver, Query: query, Recheck: query})
+		require.Error(t, err, "%s: %s", driver, query)
 	}
 }
