@@ -26,8 +26,7 @@ type stores struct {
 
 func openStores(ctx context.Context, cfg *config.Config, log *slog.Logger, clock func() time.Time) (*stores, error) {
 	if cfg.Store == config.StoreMemory {
-		m := tokens.NewMemoryWithClock(0, clock)
-		return &stores{tokens: m, failures: lockout.NewMemoryWithClock(clock), close: func() { _ = m.Close() }}, nil
+		return memoryStores(clock), nil
 	}
 	db, err := parts.Redis(cfg.Redis, log)
 	if err != nil {
@@ -44,6 +43,13 @@ func openStores(ctx context.Context, cfg *config.Config, log *slog.Logger, clock
 	store := tokens.NewRedis(db)
 	return &stores{tokens: tokens.NewPending(store), redis: store, failures: lockout.NewRedis(db), db: db, warned: warned,
 		close: func() { _ = db.Close() }}, nil
+}
+
+func memoryStores(clock func() time.Time) *stores {
+	m, failures := tokens.NewMemory(0), lockout.NewMemory()
+	m.SetClock(clock)
+	failures.SetClock(clock)
+	return &stores{tokens: m, failures: failures, close: func() { _ = m.Close() }}
 }
 
 // startPatience is how long a start waits for Redis: the two are often started together. Then Open fails, and whoever

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,8 +15,8 @@ import (
 // removed, also where nobody asks for them, and the number of entries is bounded.
 type Memory struct {
 	key    ServerKey
-	now    func() time.Time
-	limit  int // entries in a shard
+	clock  atomic.Pointer[func() time.Time] // nil: time.Now
+	limit  int                              // entries in a shard
 	shards [memoryShards]shard
 
 	epochs  sync.Mutex
@@ -49,15 +50,11 @@ type item struct {
 }
 
 // NewMemory returns a store of at most limit entries (0: DefaultMemoryLimit). Close stops its sweeper.
-func NewMemory(limit int) *Memory { return NewMemoryWithClock(limit, time.Now) }
-
-// NewMemoryWithClock is NewMemory with another clock, which decides what has expired. The clock may jump,
-// but not back.
-func NewMemoryWithClock(limit int, now func() time.Time) *Memory {
+func NewMemory(limit int) *Memory {
 	if limit <= 0 {
 		limit = DefaultMemoryLimit
 	}
-	m := &Memory{key: NewServerKey(), now: now, limit: max(1, limit/memoryShards),
+	m := &Memory{key: NewServerKey(), limit: max(1, limit/memoryShards),
 		epoch: map[string]Epoch{}, changes: map[string][]Epoch{}, stop: make(chan struct{})}
 	for i := range m.shards {
 		m.shards[i].items = map[string]item{}
@@ -144,6 +141,16 @@ func (m *Memory) Len() (n int) {
 
 // Now implements Store: this process is the store.
 func (m *Memory) Now() time.Time { return m.now() }
+
+// SetClock sets the clock that decides what has expired, in place of time.Now. The clock may jump, but not back.
+func (m *Memory) SetClock(now func() time.Time) { m.clock.Store(&now) }
+
+func (m *Memory) now() time.Time {
+	if now := m.clock.Load(); now != nil {
+		return (*now)()
+	}
+	return time.Now()
+}
 
 // Issue implements Store.
 func (m *Memory) Issue(_ context.Context, t Token, r *Record) error {

@@ -30,12 +30,12 @@ type mark struct {
 const maxSubjects = 1 << 18
 
 // NewMemory returns an empty counter.
-func NewMemory() *Memory { return NewMemoryWithClock(time.Now) }
-
-// NewMemoryWithClock is NewMemory with another clock, by which windows end.
-func NewMemoryWithClock(now func() time.Time) *Memory {
-	return &Memory{now: now, counts: map[Subject]count{}, entries: map[Subject]map[EntryID]mark{}}
+func NewMemory() *Memory {
+	return &Memory{now: time.Now, counts: map[Subject]count{}, entries: map[Subject]map[EntryID]mark{}}
 }
+
+// SetClock sets the clock by which windows end, in place of time.Now, before the counter is used.
+func (m *Memory) SetClock(now func() time.Time) { m.now = now }
 
 // Now implements Counter.
 func (m *Memory) Now() time.Time { return m.now() }

@@ -30,7 +30,7 @@ var ownGoroutines = map[string]string{
 	"redisdb (*sentinels).askEach": "waited for",
 	"redisdb (*pipeline).enqueue":  "works while commands wait",
 	"redisdb sweepIdle":            "waited for",
-	"tokens NewMemoryWithClock":    "sweeps the memory store until Close",
+	"tokens NewMemory":             "sweeps the memory store until Close",
 	"examples/embed run":           "stops at a signal",
 	"examples/orders-api run":      "stops at a signal",
 }
