@@ -101,8 +101,7 @@ func (n *Node) Config() *config.Config { return n.current.now.Load().cfg }
 // logged, counted and started again, and the node is not ready meanwhile.
 func (n *Node) Go(name string, run func(context.Context)) { n.resources.background.Go(name, run) }
 
-// Close ends every task and closes what Open opened. Requests that are still served are answered 503. Close may be called
-// again.
+// Close ends every task and closes what Open opened. Stop serving the handlers first. Close may be called again.
 func (n *Node) Close() { n.close() }
 
 func (n *Node) shut() {
