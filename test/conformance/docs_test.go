@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -26,6 +27,25 @@ func TestNamedTestsExist(t *testing.T) {
 		require.NoError(t, err)
 		for _, m := range regexp.MustCompile("`(Test[A-Za-z0-9_]+)`").FindAllStringSubmatch(string(text), -1) {
 			require.True(t, known[m[1]], "%s names %s", strings.TrimSpace(name), m[1])
+		}
+	}
+}
+
+// TestNamedFilesExist: a recipe or a map of the house names files that are there. Names with <…>, … or a star are patterns.
+func TestNamedFilesExist(t *testing.T) {
+	named := regexp.MustCompile("`([a-z0-9_]+/[A-Za-z0-9_./*<>-]*|[a-z0-9_]+\\.(?:go|toml|json|yml))(?: |`)")
+	for _, page := range []string{"CONTRIBUTING.md", "docs/explain/design.md"} {
+		text, err := os.ReadFile("../../" + page)
+		require.NoError(t, err)
+		found := named.FindAllStringSubmatch(string(text), -1)
+		require.NotEmpty(t, found, page)
+		for _, m := range found {
+			if strings.ContainsAny(m[1], "<>") || strings.HasPrefix(m[1], "bin/") || m[1] == "testdata/fuzz/" {
+				continue
+			}
+			there, err := filepath.Glob("../../" + m[1])
+			require.NoError(t, err)
+			require.NotEmpty(t, there, "%s names %s", page, m[1])
 		}
 	}
 }
