@@ -35,7 +35,7 @@ func TestReplicaHangs(t *testing.T) {
 	replica.Pause()
 	defer replica.Resume()
 
-	t.Run("S-22 RT-19 a rotation, a log-in and a replay mark are answered by the primary and counted", func(t *testing.T) {
+	t.Run("S-22 RT-19 a rotation, a login and a replay mark are answered by the primary and counted", func(t *testing.T) {
 		first := before.rotation(store, before.refresh)
 		out, err := store.Rotate(ctx, first)
 		require.NoError(t, err)
@@ -46,7 +46,7 @@ func TestReplicaHangs(t *testing.T) {
 		require.EqualValues(t, 2, store.Unconfirmed(tokens.UnconfirmedRotation))
 		before.refresh = first.New
 		c := d.login(t, store)
-		require.True(t, c.alive(t, store, c.access))
+		require.True(t, c.active(t, store, c.access))
 		require.EqualValues(t, 1, store.Unconfirmed(tokens.UnconfirmedLogin))
 	})
 	t.Run("S-23 what is not proven to be the primary still has no word", func(t *testing.T) {
@@ -68,7 +68,7 @@ func TestReplicaHangs(t *testing.T) {
 		ended, err := store.Revoke(ctx, machine, "app")
 		require.ErrorIs(t, err, redisdb.ErrNotDurable)
 		require.True(t, ended)
-		ended, err = store.EndSession(ctx, other.tag, other.family)
+		ended, err = store.EndSession(ctx, other.tag, other.session)
 		require.ErrorIs(t, err, redisdb.ErrNotDurable)
 		require.True(t, ended)
 		require.ErrorIs(t, store.EndUser(ctx, other.tag), redisdb.ErrNotDurable)
@@ -139,7 +139,7 @@ func TestLateRetry(t *testing.T) {
 			first := c.rotation(node, c.refresh)
 			_, err := node.Rotate(t.Context(), first)
 			require.NoError(t, err)
-			require.NoError(t, s.Client().Del(t.Context(), tokens.RetryResponseKey(c.tag, c.family)).Err())
+			require.NoError(t, s.Client().Del(t.Context(), tokens.RetryResponseKey(c.tag, c.session)).Err())
 			time.Sleep(15 * time.Millisecond) // by Redis's clock
 			p.set(max(a.length, 0))
 			p.returned = p.returned.Add(-a.since)
@@ -153,7 +153,7 @@ func TestLateRetry(t *testing.T) {
 			switch {
 			case p.err != nil:
 				require.ErrorIs(t, err, redisdb.ErrUnavailable)
-				require.True(t, c.alive(t, node, first.Access), "nothing was ended")
+				require.True(t, c.active(t, node, first.Access), "nothing was ended")
 			case a.forgiven:
 				require.NoError(t, err)
 				require.True(t, out.Reissued)
@@ -168,7 +168,7 @@ func TestLateRetry(t *testing.T) {
 				var g *tokens.GrantError
 				require.ErrorAs(t, err, &g)
 				require.Equal(t, tokens.ReasonReuse, g.Reason)
-				require.False(t, c.alive(t, node, first.Access))
+				require.False(t, c.active(t, node, first.Access))
 			}
 		})
 	}
@@ -184,7 +184,7 @@ func TestMemoryStoodStill(t *testing.T) {
 			first := c.rotation(m, c.refresh)
 			_, err := m.Rotate(context.Background(), first)
 			require.NoError(t, err)
-			m.LoseRetryResponse(c.tag, c.family)
+			m.LoseRetryResponse(c.tag, c.session)
 			m.StoodStill(stood)
 			if stood == 0 {
 				refusedFor(t, tokens.ReasonReuse, m, c.rotation(m, c.refresh))

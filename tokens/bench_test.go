@@ -28,13 +28,13 @@ func BenchmarkRotate(b *testing.B) {
 	require.NoError(b, err)
 	d := &skewed{codec: tokens.NewCodec(key)}
 	c := d.benchLogin(b, node)
-	box := []byte(strings.Repeat("b", 330))
+	response := []byte(strings.Repeat("b", 330))
 	for _, window := range []time.Duration{time.Minute, 0} {
 		b.Run(fmt.Sprintf("window=%s", window), func(b *testing.B) {
 			require.NoError(b, s.Client().ConfigResetStat(b.Context()).Err())
 			for b.Loop() {
 				r := c.rotation(node, c.refresh)
-				r.RetryResponse, r.RetryWindow = box, window
+				r.RetryResponse, r.RetryWindow = response, window
 				_, err := node.Rotate(b.Context(), r)
 				require.NoError(b, err)
 				c.refresh = r.New
@@ -51,14 +51,14 @@ func BenchmarkRotate(b *testing.B) {
 }
 
 func (d *skewed) benchLogin(b *testing.B, node tokens.Store) *chain {
-	c := &chain{skewed: d, family: tokens.NewSessionID(), tag: d.codec.Tag("u-1")}
-	_, c.access = d.codec.NewUserAccess(c.tag, c.family)
-	_, c.refresh = d.codec.NewRefresh(c.tag, c.family, 0)
+	c := &chain{skewed: d, session: tokens.NewSessionID(), tag: d.codec.Tag("u-1")}
+	_, c.access = d.codec.NewUserAccess(c.tag, c.session)
+	_, c.refresh = d.codec.NewRefresh(c.tag, c.session, 0)
 	epoch, err := node.UserEpoch(b.Context(), c.tag, time.Hour)
 	require.NoError(b, err)
 	require.NoError(b, node.StartSession(b.Context(), &tokens.SessionStart{Refresh: c.refresh, Access: c.access, Record: issuedNow(node),
 		IdleTTL: time.Hour, MaxTTL: time.Hour, EpochTTL: 2 * time.Hour,
-		Session: tokens.Session{Tag: c.tag, ID: c.family, ClientID: "app", UserEpoch: epoch, Subject: "0190-user-1", Username: "alice@example.com",
+		Session: tokens.Session{Tag: c.tag, ID: c.session, ClientID: "app", UserEpoch: epoch, Subject: "0190-user-1", Username: "alice@example.com",
 			Scope: "orders:read orders:write", Audience: []string{"https://orders.example.com"}}}))
 	return c
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// TestNodeClock shows that a node's clock decides nothing about a user's tokens: log-in, refresh, retry and reuse on a
+// TestNodeClock shows that a node's clock decides nothing about a user's tokens: login, refresh, retry and reuse on a
 // node whose clock is off by 40 s, or by a year, do what they do on one that is right, and every time and lifetime in
 // Redis is Redis's own. That node is the real store in a bubble of testing/synctest, where each look at the clock gives
 // the wrong time; Redis and the node beside it are outside. What a record says of its issue and end, hence iat and exp in
@@ -62,13 +62,13 @@ func (d *skewed) wrong(t *testing.T, use func(t *testing.T, node tokens.Store)) 
 	})
 }
 
-const retryLife, accessLife, idleLife, familyEnd = 30 * time.Second, 32 * time.Second, 34 * time.Second, 36 * time.Second // all below 40 s
+const retryLife, accessLife, idleLife, sessionEnd = 30 * time.Second, 32 * time.Second, 34 * time.Second, 36 * time.Second // all below 40 s
 
-// chain is the client's side of one family.
+// chain is the client's side of one session.
 type chain struct {
 	*skewed
 	tag     tokens.Tag
-	family  tokens.SessionID
+	session tokens.SessionID
 	access  tokens.Token
 	refresh tokens.Token
 }
@@ -76,15 +76,15 @@ type chain struct {
 // login logs in on a node; the record carries that node's time.
 func (d *skewed) login(t *testing.T, node tokens.Store) *chain {
 	t.Helper()
-	c := &chain{skewed: d, family: tokens.NewSessionID()}
-	c.tag = d.codec.Tag(fmt.Sprintf("u-%x", c.family))
-	_, c.access = d.codec.NewUserAccess(c.tag, c.family)
-	_, c.refresh = d.codec.NewRefresh(c.tag, c.family, 0)
+	c := &chain{skewed: d, session: tokens.NewSessionID()}
+	c.tag = d.codec.Tag(fmt.Sprintf("u-%x", c.session))
+	_, c.access = d.codec.NewUserAccess(c.tag, c.session)
+	_, c.refresh = d.codec.NewRefresh(c.tag, c.session, 0)
 	epoch, err := node.UserEpoch(t.Context(), c.tag, time.Minute)
 	require.NoError(t, err)
 	require.NoError(t, node.StartSession(t.Context(), &tokens.SessionStart{Refresh: c.refresh, Access: c.access, Record: issuedNow(node),
-		IdleTTL: idleLife, MaxTTL: familyEnd, EpochTTL: time.Minute,
-		Session: tokens.Session{Tag: c.tag, ID: c.family, ClientID: "app", UserEpoch: epoch, Subject: "u", Scope: "a"}}))
+		IdleTTL: idleLife, MaxTTL: sessionEnd, EpochTTL: time.Minute,
+		Session: tokens.Session{Tag: c.tag, ID: c.session, ClientID: "app", UserEpoch: epoch, Subject: "u", Scope: "a"}}))
 	return c
 }
 
@@ -94,13 +94,13 @@ func issuedNow(node tokens.Store) *tokens.Record {
 
 // rotation is a use of a refresh token with everything drawn anew.
 func (c *chain) rotation(node tokens.Store, old tokens.Token) *tokens.Rotation {
-	_, next := c.codec.NewRefresh(c.tag, c.family, old.Generation+1)
-	_, access := c.codec.NewUserAccess(c.tag, c.family)
+	_, next := c.codec.NewRefresh(c.tag, c.session, old.Generation+1)
+	_, access := c.codec.NewUserAccess(c.tag, c.session)
 	return &tokens.Rotation{Old: old, New: next, ClientID: "app", IdleTTL: idleLife, RetryWindow: retryLife, Access: access, Record: issuedNow(node),
 		RetryResponse: next.Hash[:]}
 }
 
-func (c *chain) alive(t *testing.T, node tokens.Store, access tokens.Token) bool {
+func (c *chain) active(t *testing.T, node tokens.Store, access tokens.Token) bool {
 	t.Helper()
 	_, err := node.Load(t.Context(), access)
 	if err != nil {
@@ -117,7 +117,7 @@ func refusedFor(t *testing.T, why tokens.Reason, node tokens.Store, r *tokens.Ro
 	require.Equal(t, why, refusal.Reason)
 }
 
-// timesAreRedis looks at what a log-in and a refresh on the wrong node leave in Redis.
+// timesAreRedis looks at what a login and a refresh on the wrong node leave in Redis.
 func (d *skewed) timesAreRedis(t *testing.T) {
 	look, ctx := d.redis.Client(), t.Context()
 	before := look.Time(ctx).Val().Truncate(time.Millisecond)
@@ -132,7 +132,7 @@ func (d *skewed) timesAreRedis(t *testing.T) {
 	require.NoError(t, err)
 	require.WithinRange(t, f.Created, before, after)
 	require.WithinRange(t, f.LastUsed, f.Created, after)
-	require.Equal(t, familyEnd, f.Expires.Sub(f.Created))
+	require.Equal(t, sessionEnd, f.Expires.Sub(f.Created))
 	r, err := d.right.Load(ctx, c.access)
 	require.NoError(t, err)
 	require.WithinRange(t, r.IssuedAt, before.Truncate(time.Second), after, "iat")
@@ -146,7 +146,7 @@ func (d *skewed) timesAreRedis(t *testing.T) {
 		seen[kind] = true
 	}
 	require.Len(t, seen, len(longest))
-	require.Equal(t, float64(f.Expires.UnixMilli()), look.ZScore(ctx, look.Keys(ctx, "s:*").Val()[0], string(c.family[:])).Val())
+	require.Equal(t, float64(f.Expires.UnixMilli()), look.ZScore(ctx, look.Keys(ctx, "s:*").Val()[0], string(c.session[:])).Val())
 }
 
 // decidesAsOthers sends one client to both nodes by turns: rotation, retry and reuse are told apart alike.
@@ -155,14 +155,14 @@ func (d *skewed) decidesAsOthers(t *testing.T) {
 	c := d.login(t, d.right)
 	var lost, next *tokens.Rotation
 	d.wrong(t, func(t *testing.T, node tokens.Store) {
-		require.True(t, c.alive(t, node, c.access), "issued elsewhere")
+		require.True(t, c.active(t, node, c.access), "issued elsewhere")
 		lost = c.rotation(node, c.refresh)
 		out, err := node.Rotate(t.Context(), lost)
 		require.NoError(t, err)
 		require.Nil(t, out.RetryResponse, "it rotated")
 		require.InDelta(t, accessLife, out.AccessTTL, float64(time.Second))
 	})
-	require.True(t, c.alive(t, d.right, lost.Access))
+	require.True(t, c.active(t, d.right, lost.Access))
 	again, err := d.right.Rotate(ctx, c.rotation(d.right, c.refresh))
 	require.NoError(t, err)
 	require.Equal(t, lost.RetryResponse, again.RetryResponse, "a retry on the other node gets the same answer")
@@ -177,16 +177,16 @@ func (d *skewed) decidesAsOthers(t *testing.T) {
 		require.NoError(t, err)
 		refusedFor(t, tokens.ReasonReuse, node, c.rotation(node, c.refresh))
 	})
-	require.False(t, c.alive(t, d.right, next.Access), "reuse ended the family")
+	require.False(t, c.active(t, d.right, next.Access), "reuse ended the session")
 	d.wrong(t, func(t *testing.T, node tokens.Store) {
 		c = d.login(t, node)
-		require.True(t, c.alive(t, node, c.access))
+		require.True(t, c.active(t, node, c.access))
 		require.NoError(t, node.EndUser(t.Context(), c.tag))
 	})
-	require.False(t, c.alive(t, d.right, c.access), "a log-out holds at once")
+	require.False(t, c.active(t, d.right, c.access), "a logout holds at once")
 }
 
-// expiryIsRedis lets a family lie unused for longer than it may, by Redis's clock.
+// expiryIsRedis lets a session lie unused for longer than it may, by Redis's clock.
 func (d *skewed) expiryIsRedis(t *testing.T) {
 	const idle = 50 * time.Millisecond
 	c := d.login(t, d.right)
@@ -198,5 +198,5 @@ func (d *skewed) expiryIsRedis(t *testing.T) {
 		late.IdleTTL = idle
 		refusedFor(t, tokens.ReasonEnded, node, late)
 	})
-	require.False(t, c.alive(t, d.right, c.access), "it ended for all")
+	require.False(t, c.active(t, d.right, c.access), "it ended for all")
 }

@@ -10,10 +10,10 @@ import (
 // DB is the Redis under the store.
 func (s *Redis) DB() *redisdb.DB { return s.db }
 
-// RetryResponseKey is where Redis keeps the retry response of a family.
+// RetryResponseKey is where Redis keeps the retry response of a session.
 func RetryResponseKey(tag Tag, id SessionID) string { return retryKey(tag, id) }
 
-// LoseRetryResponse forgets the retry response of a family.
+// LoseRetryResponse forgets the retry response of a session.
 func (m *Memory) LoseRetryResponse(tag Tag, id SessionID) {
 	s := m.userShard(tag)
 	s.mu.Lock()

@@ -16,13 +16,13 @@ func TestJTI(t *testing.T) {
 		_, err = c.ParseJTI(jti, "u-1")
 		require.ErrorIs(t, err, ErrNotOurs, "it is nobody else's")
 	})
-	t.Run("and that of a user's its family, which it does not show", func(t *testing.T) {
-		tag, family := c.Tag("u-1"), NewSessionID()
-		one, made := c.NewUserJTI(tag, family)
-		two, _ := c.NewUserJTI(tag, family)
+	t.Run("and that of a user's its session, which it does not show", func(t *testing.T) {
+		tag, session := c.Tag("u-1"), NewSessionID()
+		one, made := c.NewUserJTI(tag, session)
+		two, _ := c.NewUserJTI(tag, session)
 		require.NotEqual(t, one, two)
 		require.NotEqual(t, one[22:], two[22:])
-		require.NotContains(t, one, family.String())
+		require.NotContains(t, one, session.String())
 		found, err := c.ParseJTI(one, "u-1")
 		require.NoError(t, err)
 		require.Equal(t, made, found)

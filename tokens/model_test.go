@@ -14,20 +14,20 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// model is what a family should be, said as simply as possible. Windows and lives are far longer than a run, so
+// model is what a session should be, said as simply as possible. Windows and lives are far longer than a run, so
 // time decides nothing here; storetest proves what time does.
 type model struct {
-	dead        bool
-	generation  uint32
-	current     tokens.Token
-	previous    *tokens.Rotation // the rotation that made current
-	last        *tokens.Rotation // the newest call, for repeating
-	everUsed    []tokens.Token   // used up before previous
-	live        map[tokens.Token]bool
-	firstGone   bool           // the access token in the box was revoked
-	boxGone     bool           // the retry response is over
-	superseded  []tokens.Token // by a new pair after an outage
-	clientEpoch tokens.Epoch
+	ended        bool
+	generation   uint32
+	current      tokens.Token
+	previous     *tokens.Rotation // the rotation that made current
+	last         *tokens.Rotation // the newest call, for repeating
+	everUsed     []tokens.Token   // used up before previous
+	active       map[tokens.Token]bool
+	firstGone    bool           // the access token in the response was revoked
+	responseGone bool           // the retry response is over
+	superseded   []tokens.Token // by a new pair after an outage
+	clientEpoch  tokens.Epoch
 }
 
 // machine drives two nodes of a store and the model by the same random steps.
@@ -54,7 +54,7 @@ func (w *machine) rotation(old tokens.Token) *tokens.Rotation {
 	_, next := w.codec.NewRefresh(w.tag, w.fam, old.Generation+1)
 	_, access := w.codec.NewUserAccess(w.tag, w.fam)
 	return &tokens.Rotation{Old: old, New: next, ClientID: "app", ClientEpoch: w.m.clientEpoch, IdleTTL: time.Hour, RetryWindow: time.Hour, Access: access,
-		Record: &tokens.Record{Scope: "s", IssuedAt: time.Now().Truncate(time.Second), TTL: time.Hour}, RetryResponse: append([]byte("box"), access.Hash[:]...)}
+		Record: &tokens.Record{Scope: "s", IssuedAt: time.Now().Truncate(time.Second), TTL: time.Hour}, RetryResponse: append([]byte("response"), access.Hash[:]...)}
 }
 
 // call rotates, and says the reason of a refusal, "" for success.
@@ -71,7 +71,7 @@ func (w *machine) call(t *rapid.T, r *tokens.Rotation) (*tokens.Rotated, tokens.
 }
 
 func (w *machine) want(t *rapid.T, got, want tokens.Reason) {
-	if w.m.dead {
+	if w.m.ended {
 		want = tokens.ReasonNoSession
 	}
 	if got != want {
@@ -80,14 +80,14 @@ func (w *machine) want(t *rapid.T, got, want tokens.Reason) {
 }
 
 func (w *machine) end() {
-	w.m.dead = true
-	clear(w.m.live)
+	w.m.ended = true
+	clear(w.m.active)
 }
 
 // retry uses the previous token: the answer is in the retry response while that is there, with an access token of its own for
 // another question.
 func (w *machine) retry(t *rapid.T, r *tokens.Rotation) {
-	if w.m.boxGone {
+	if w.m.responseGone {
 		w.late(t, r)
 		return
 	}
@@ -104,7 +104,7 @@ func (w *machine) retry(t *rapid.T, r *tokens.Rotation) {
 		t.Fatal("a retry got another answer")
 	}
 	if out.NewAccess {
-		w.m.live[r.Access] = true
+		w.m.active[r.Access] = true
 	}
 }
 
@@ -117,7 +117,7 @@ func (w *machine) late(t *rapid.T, r *tokens.Rotation) {
 	}
 	out, why := w.call(t, r)
 	w.outage(0)
-	if !forgiven || w.m.dead {
+	if !forgiven || w.m.ended {
 		w.want(t, why, tokens.ReasonReuse)
 		w.end()
 		return
@@ -127,8 +127,8 @@ func (w *machine) late(t *rapid.T, r *tokens.Rotation) {
 		t.Fatal("a late retry was not answered by a new pair")
 	}
 	w.m.superseded = append(w.m.superseded, w.m.current)
-	w.m.previous, w.m.last, w.m.current, w.m.firstGone, w.m.boxGone = r, r, r.New, false, false
-	w.m.live[r.Access] = true
+	w.m.previous, w.m.last, w.m.current, w.m.firstGone, w.m.responseGone = r, r, r.New, false, false
+	w.m.active[r.Access] = true
 }
 
 func (w *machine) actions() map[string]func(*rapid.T) {
@@ -137,15 +137,15 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 			r := w.rotation(w.m.current)
 			_, why := w.call(t, r)
 			w.want(t, why, "")
-			if w.m.dead {
+			if w.m.ended {
 				return
 			}
 			if w.m.previous != nil {
 				w.m.everUsed = append(w.m.everUsed, w.m.previous.Old)
 			}
-			w.m.previous, w.m.last, w.m.current, w.m.firstGone, w.m.boxGone = r, r, r.New, false, false
+			w.m.previous, w.m.last, w.m.current, w.m.firstGone, w.m.responseGone = r, r, r.New, false, false
 			w.m.generation++
-			w.m.live[r.Access] = true
+			w.m.active[r.Access] = true
 		},
 		"the network repeats the newest call": func(t *rapid.T) {
 			if w.m.last == nil {
@@ -187,9 +187,9 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 			w.end()
 		},
 		"the retry response is over": func(t *rapid.T) {
-			if w.m.previous != nil && !w.m.dead {
+			if w.m.previous != nil && !w.m.ended {
 				w.loseBox(t, w.tag, w.fam)
-				w.m.boxGone = true
+				w.m.responseGone = true
 			}
 		},
 		"a token that a new pair replaced after an outage": func(t *rapid.T) {
@@ -209,24 +209,24 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 			w.want(t, why, tokens.ReasonOtherClient)
 		},
 		"revoke an access token": func(t *rapid.T) {
-			for a := range w.m.live {
+			for a := range w.m.active {
 				if _, err := w.node(t).Revoke(t.Context(), a, "app"); err != nil {
 					t.Fatal(err)
 				}
-				delete(w.m.live, a)
+				delete(w.m.active, a)
 				if w.m.previous != nil && a == w.m.previous.Access {
 					w.m.firstGone = true
 				}
 				return
 			}
 		},
-		"revoke the family": func(t *rapid.T) {
+		"revoke the session": func(t *rapid.T) {
 			if rapid.IntRange(0, 9).Draw(t, "seldom") > 0 {
 				return
 			}
 			ended, err := w.node(t).Revoke(t.Context(), w.m.current, "app")
-			if err != nil || ended == w.m.dead {
-				t.Fatalf("ended %v, dead before %v: %v", ended, w.m.dead, err)
+			if err != nil || ended == w.m.ended {
+				t.Fatalf("ended %v, ended before %v: %v", ended, w.m.ended, err)
 			}
 			w.end()
 		},
@@ -251,26 +251,26 @@ func (w *machine) actions() map[string]func(*rapid.T) {
 			w.want(t, why, tokens.ReasonEnded)
 			w.end()
 		},
-		"": func(t *rapid.T) { // after every step: the same tokens live
+		"": func(t *rapid.T) { // after every step: the same tokens are active
 			s := w.node(t)
-			for a := range w.m.live {
+			for a := range w.m.active {
 				if _, err := s.Load(t.Context(), a); err != nil {
-					t.Fatalf("a token that should live: %v", err)
+					t.Fatalf("a token that should be active: %v", err)
 				}
 			}
-			if w.m.previous != nil && !w.m.live[w.m.previous.Access] {
+			if w.m.previous != nil && !w.m.active[w.m.previous.Access] {
 				if _, err := s.Load(t.Context(), w.m.previous.Access); !errors.Is(err, tokens.ErrNotFound) {
-					t.Fatalf("a token that should be dead: %v", err)
+					t.Fatalf("a token that should be inactive: %v", err)
 				}
 			}
-			if _, err := s.Session(t.Context(), w.m.current); (err == nil) == w.m.dead && !errors.Is(err, tokens.ErrNotFound) {
-				t.Fatalf("family: dead %v, %v", w.m.dead, err)
+			if _, err := s.Session(t.Context(), w.m.current); (err == nil) == w.m.ended && !errors.Is(err, tokens.ErrNotFound) {
+				t.Fatalf("session: ended %v, %v", w.m.ended, err)
 			}
 		},
 	}
 }
 
-// testModel runs random interleavings of everything that happens to a family against the model.
+// testModel runs random interleavings of everything that happens to a session against the model.
 func testModel(t *testing.T, around world, nodes ...tokens.Store) {
 	key, err := tokens.ClaimServerKey(t.Context(), nodes[0], 0)
 	if err != nil {
@@ -280,7 +280,7 @@ func testModel(t *testing.T, around world, nodes ...tokens.Store) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := &machine{nodes: nodes, world: around, codec: codec, fam: tokens.NewSessionID()}
 		w.tag = codec.Tag(w.fam.String())
-		w.m = model{live: map[tokens.Token]bool{}, clientEpoch: tokens.Epoch{1}}
+		w.m = model{active: map[tokens.Token]bool{}, clientEpoch: tokens.Epoch{1}}
 		epoch, err := nodes[0].UserEpoch(t.Context(), w.tag, time.Hour)
 		if err != nil {
 			t.Fatal(err)
@@ -293,7 +293,7 @@ func testModel(t *testing.T, around world, nodes ...tokens.Store) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.m.current, w.m.live[access] = refresh, true
+		w.m.current, w.m.active[access] = refresh, true
 		t.Repeat(w.actions())
 	})
 }

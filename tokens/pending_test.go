@@ -104,7 +104,7 @@ func TestPending(t *testing.T) {
 			require.Equal(t, before, a.asked.Load(), "it is asked for once more and not for ever")
 		})
 	})
-	t.Run("RV-08 it is still the client's that asked: another's token lives on", func(t *testing.T) {
+	t.Run("RV-08 it is still the client's that asked: another's token stays active", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a, p, codec := start(t)
 			_, token := codec.NewClientAccess()
@@ -119,7 +119,7 @@ func TestPending(t *testing.T) {
 			require.NoError(t, err)
 		})
 	})
-	t.Run("a family that could not be ended is ended; what was done although the answer was lost is no error", func(t *testing.T) {
+	t.Run("a session that could not be ended is ended; what was done although the answer was lost is no error", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a, p, codec := start(t)
 			tag, id := codec.Tag("u"), tokens.NewSessionID()
