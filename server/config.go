@@ -103,6 +103,7 @@ type FailureLimit interface {
 type SigningKeys interface {
 	Sign(alg keys.Algorithm, typ string, payload []byte) (string, error)
 	Verify(token string, types ...string) ([]byte, error)
+	Claims(token string, types ...string) ([]byte, error) // without looking at the signature
 	JWKS() (body []byte, etag string)
 	Ready() error
 }

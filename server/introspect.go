@@ -38,11 +38,11 @@ func (s *Server) introspect(x *exchange) error {
 	if text == "" {
 		return refusal(codeInvalidRequest, "token is required (RFC 7662 §2.1)")
 	}
-	t, err := s.read(x, text)
-	if err == nil && t.Kind == tokens.Refresh {
-		return s.introspectRefresh(x, t)
+	p, err := s.identify(x, text)
+	if err == nil && p.token.Kind == tokens.Refresh {
+		return s.introspectRefresh(x, p.token)
 	}
-	found, err := s.lookUp(x, t, err)
+	found, err := s.lookUp(x, p, err)
 	switch {
 	case errors.Is(err, errInactive), err == nil && !maySee(x.client, found.record):
 		s.cfg.Metrics.Introspected(false)
@@ -99,17 +99,17 @@ type activeToken struct {
 	record *tokens.Record // its scope is what still holds
 }
 
-// lookUp finds the active access token that read made out, by all the state that it rests on
+// lookUp finds the active access token that identify made out, by all the state that it rests on
 // (docs/conformance.md IN-24). It returns errInactive, or the error of a store or registry that
 // could not answer.
-func (s *Server) lookUp(ctx context.Context, t tokens.Token, err error) (activeToken, error) {
-	if errors.Is(err, tokens.ErrNotOurs) || err == nil && t.Kind == tokens.Refresh {
+func (s *Server) lookUp(ctx context.Context, p presented, err error) (activeToken, error) {
+	if errors.Is(err, tokens.ErrNotOurs) || err == nil && p.token.Kind == tokens.Refresh {
 		return activeToken{}, errInactive
 	}
 	if err != nil {
 		return activeToken{}, err
 	}
-	r, err := s.cfg.Store.Load(ctx, t)
+	r, err := s.cfg.Store.Load(ctx, p.token)
 	if errors.Is(err, tokens.ErrNotFound) {
 		return activeToken{}, errInactive
 	}
@@ -120,10 +120,13 @@ func (s *Server) lookUp(ctx context.Context, t tokens.Token, err error) (activeT
 	if r.IssuedAt.Before(s.cfg.NotBefore) || !s.now().Before(r.ExpiresAt()) {
 		return activeToken{}, errInactive
 	}
+	if err := s.prove(p, r); err != nil {
+		return activeToken{}, err
+	}
 	if err := s.clientStillGrants(ctx, r); err != nil {
 		return activeToken{}, err
 	}
-	return activeToken{t, r}, nil
+	return activeToken{p.token, r}, nil
 }
 
 // clientStillGrants holds a record against the client's present registration: enabled, of the same

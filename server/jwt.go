@@ -47,7 +47,7 @@ type accessClaims struct {
 	record                    *tokens.Record // scope, audience and times
 }
 
-// sign returns a signed access token of a client.
+// sign returns a signed access token of a client, and notes its digest in the record.
 func (s *Server) sign(c *clients.Client, a *accessClaims) (string, error) {
 	r, issued := a.record, a.record.IssuedAt.Unix()
 	b := make(jsonobject.Object, 0, 512).Text("iss", s.cfg.Issuer).Text("sub", a.subject).Name("aud")
@@ -60,6 +60,7 @@ func (s *Server) sign(c *clients.Client, a *accessClaims) (string, error) {
 			"a JWT with these scopes and resources is longer than 16 kB, which no API takes; "+
 				"ask for fewer, or for opaque tokens")
 	}
+	r.JWTDigest = tokens.DigestOf(text)
 	return text, err
 }
 

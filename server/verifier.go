@@ -14,8 +14,8 @@ import (
 // every access token, as introspect = "any" does.
 func (s *Server) Verifier() middleware.Verifier {
 	return middleware.VerifierFunc(func(ctx context.Context, text string) (*middleware.Token, error) {
-		read, err := s.read(ctx, text)
-		found, err := s.lookUp(ctx, read, err)
+		p, err := s.identify(ctx, text)
+		found, err := s.lookUp(ctx, p, err)
 		if errors.Is(err, errInactive) {
 			return nil, middleware.ErrInvalidToken
 		}

@@ -20,6 +20,7 @@ type Record struct {
 	Audience    []string      // aud; empty: the token names no resource
 	IssuedAt    time.Time     // whole seconds, by Store.Now
 	TTL         time.Duration // whole seconds, from IssuedAt
+	JWTDigest   JWTDigest     // of a JWT; zero: an opaque token, or a JWT whose record has no digest
 
 	// Of users' tokens alone.
 	Subject  string // the user's immutable id
@@ -60,7 +61,7 @@ func appendClientRecord(dst []byte, h Hash, r *Record) []byte {
 	dst = append(dst, r.ClientEpoch[:]...)
 	dst = appendTimes(dst, r)
 	dst = appendText(dst, r.ClientID)
-	dst = appendText(dst, r.Scope)
+	dst = appendScope(dst, r)
 	return appendTexts(dst, r.Audience)
 }
 
@@ -69,7 +70,7 @@ func appendUserRecord(dst []byte, h Hash, r *Record) []byte {
 	dst = append(dst, userRecordV1)
 	dst = append(dst, h.secondHalf()...)
 	dst = appendTimes(dst, r)
-	dst = appendText(dst, r.Scope)
+	dst = appendScope(dst, r)
 	return appendTexts(dst, r.Audience)
 }
 
@@ -88,7 +89,9 @@ func parseClientRecord(value []byte, h Hash) (*Record, error) {
 	r := &Record{}
 	copy(r.ClientEpoch[:], d.take(len(r.ClientEpoch)))
 	r.IssuedAt, r.TTL = d.times()
-	r.ClientID, r.Scope, r.Audience = d.text(), d.text(), d.texts()
+	r.ClientID = d.text()
+	r.Scope, r.JWTDigest = d.scope()
+	r.Audience = d.texts()
 	if err := d.end(); err != nil {
 		return nil, err
 	}
@@ -104,7 +107,8 @@ func parseUserRecord(value []byte, h Hash, s *Session) (*Record, error) {
 	}
 	r := &Record{}
 	r.IssuedAt, r.TTL = d.times()
-	r.Scope, r.Audience = d.text(), d.texts()
+	r.Scope, r.JWTDigest = d.scope()
+	r.Audience = d.texts()
 	if err := d.end(); err != nil {
 		return nil, err
 	}

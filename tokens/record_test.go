@@ -9,6 +9,7 @@ import (
 
 func FuzzParseClientRecord(f *testing.F) {
 	h := HashText("x")
+	f.Add(appendClientRecord(nil, h, &Record{ClientID: "c", Scope: "a b", JWTDigest: DigestOf("x"), IssuedAt: time.Unix(1, 0), TTL: time.Minute}))
 	f.Add(appendClientRecord(nil, h, &Record{ClientID: "c", Scope: "a b", Audience: []string{"https://a"}, IssuedAt: time.Unix(1, 0), TTL: time.Minute}))
 	f.Add([]byte{1})
 	f.Fuzz(func(t *testing.T, value []byte) {

@@ -45,6 +45,7 @@ func testRecords(t *testing.T, open func(t *testing.T) (node func() tokens.Store
 				Audience: []string{"https://a.example", strings.Repeat("u", 2000)},
 				IssuedAt: time.Now().Truncate(time.Second), TTL: 48 * time.Hour},
 			{ClientID: "{hash}tag\x7e \"\\", Scope: "a b", IssuedAt: time.Unix(1<<33, 0), TTL: time.Minute},
+			{ClientID: "c", Scope: "a b", JWTDigest: tokens.DigestOf("x.y.z"), IssuedAt: time.Now().Truncate(time.Second), TTL: time.Minute, Audience: []string{"https://a.example"}},
 		} {
 			tok := mint(t, s)
 			require.NoError(t, s.Issue(t.Context(), tok, rec))

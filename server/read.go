@@ -1,0 +1,99 @@
+package server
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+
+	"github.com/grantor-auth/grantor/internal/jsonobject"
+	"github.com/grantor-auth/grantor/keys"
+	"github.com/grantor-auth/grantor/tokens"
+)
+
+// presented is a token as somebody presents it. jwt is the text of a JWT that is not proved yet: the
+// digest in its record proves it, or its signature. The MAC proves an opaque token; its jwt is "".
+type presented struct {
+	token tokens.Token
+	jwt   string
+}
+
+// identify finds out which token a text names: an opaque one by its MAC, a JWT by its form, key and
+// type. It returns tokens.ErrNotOurs for every other text; any other error means that the store or
+// the keys could not tell.
+func (s *Server) identify(ctx context.Context, text string) (presented, error) {
+	t, err := s.parse(ctx, text)
+	if err == nil || s.cfg.Keys == nil || len(text) < 4 || text[:2] != "ey" {
+		return presented{token: t}, err
+	}
+	claims, err := s.cfg.Keys.Claims(text, typeAccess)
+	if err != nil {
+		return presented{}, notOurs(err)
+	}
+	t, err = s.tokenOf(claims)
+	return presented{t, text}, err
+}
+
+// read is identify for those who look up no record: a JWT is proved by its signature.
+func (s *Server) read(ctx context.Context, text string) (tokens.Token, error) {
+	p, err := s.identify(ctx, text)
+	if err == nil && p.jwt != "" {
+		err = s.checkSignature(p.jwt)
+	}
+	if err != nil {
+		return tokens.Token{}, err
+	}
+	return p.token, nil
+}
+
+// tokenOf finds the token of a JWT's claims.
+func (s *Server) tokenOf(claims []byte) (tokens.Token, error) {
+	c, err := jsonobject.Read(claims)
+	if err != nil {
+		return tokens.Token{}, tokens.ErrNotOurs
+	}
+	var text [4]string
+	for i, name := range []string{"iss", "jti", "sub_type", "sub"} {
+		if text[i], err = c.Text(name); err != nil {
+			return tokens.Token{}, tokens.ErrNotOurs
+		}
+	}
+	issuer, jti, subject := text[0], text[1], text[3]
+	if issuer != s.cfg.Issuer {
+		return tokens.Token{}, tokens.ErrNotOurs
+	}
+	if text[2] != "user" {
+		subject = ""
+	}
+	return s.codec.ParseJTI(jti, subject)
+}
+
+// prove demands that a JWT is the one that was minted, by the digest in its record, and returns
+// errInactive for another. Records of older versions have no digest: there the signature decides.
+func (s *Server) prove(p presented, r *tokens.Record) error {
+	switch {
+	case p.jwt == "":
+		return nil
+	case r.JWTDigest == tokens.JWTDigest{}:
+		if err := s.checkSignature(p.jwt); !errors.Is(err, tokens.ErrNotOurs) {
+			return err
+		}
+		return errInactive
+	}
+	if digest := tokens.DigestOf(p.jwt); subtle.ConstantTimeCompare(digest[:], r.JWTDigest[:]) != 1 {
+		return errInactive
+	}
+	return nil
+}
+
+// checkSignature returns tokens.ErrNotOurs for a JWT that no key of ours has signed.
+func (s *Server) checkSignature(jwt string) error {
+	_, err := s.cfg.Keys.Verify(jwt, typeAccess)
+	return notOurs(err)
+}
+
+func notOurs(err error) error {
+	if errors.Is(err, keys.ErrNotOurs) {
+		return tokens.ErrNotOurs
+	}
+	return err
+}
