@@ -31,6 +31,15 @@ func TestTwoVersions(t *testing.T) {
 			}
 			figure(t, "S-65", fmt.Sprintf("%s and this version on one Redis, from each to the other: %d answers, all as from one version", rev, v.asked.Load()), "all pass")
 		})
+		t.Run("S-65 two versions on one Redis, with JWTs: the digest in a record changes no answer of the older version ("+rev+")", func(t *testing.T) {
+			if rev == oldestCompatible {
+				t.Skip("that version has no JWTs")
+			}
+			v := serveBoth(t, redistest.Start(t), older, "[tokens]\naccess_token_format = \"jwt\"\n[keys]\nencryption_key = \"0123456789abcdefghijklmnopqrstuvwxyzABCD\"\n")
+			for _, way := range v.ways() {
+				v.crossJWT(t, way[0], way[1])
+			}
+		})
 		t.Run("S-65 a rolling update under load, and back again: no wrong answer, nothing lost, nothing refused ("+rev+")", func(t *testing.T) {
 			rollingUpdate(t, rev, older)
 		})
@@ -49,9 +58,9 @@ type versions struct {
 	asked    atomic.Int64
 }
 
-func serveBoth(t *testing.T, s *redistest.Server, older string) *versions {
+func serveBoth(t *testing.T, s *redistest.Server, older string, more ...string) *versions {
 	t.Helper()
-	d := deploy(t, single(s.Addr))
+	d := deploy(t, single(s.Addr), more...)
 	v := &versions{d: d, earlier: d.forOlder(t), caller: newCaller(d)}
 	v.old, v.now = v.earlier.serveBy(t, older), d.serve(t)
 	return v
@@ -112,6 +121,26 @@ func (v *versions) crossTokens(t *testing.T, here, there *node) {
 		v.shows(t, true, tok)
 		v.ok(t, v.revoke(t.Context(), there, machine, tok.text))
 		v.shows(t, false, tok)
+	}
+}
+
+// crossJWT: both versions say the same of a client's and of a user's JWT, member by member, and refuse a forged one; what the
+// other version revokes is inactive at both.
+func (v *versions) crossJWT(t *testing.T, here, there *node) {
+	ctx := t.Context()
+	for owner, jwt := range map[string]string{"machine-0": v.ok(t, v.issue(ctx, here, "machine-0")).Access,
+		"app": v.ok(t, v.login(ctx, here, "user-1")).Access} {
+		require.Equal(t, 2, strings.Count(jwt, "."))
+		said := v.ok(t, v.introspect(ctx, here, jwt))
+		require.True(t, said.Active, said.body)
+		require.Equal(t, said.body, v.ok(t, v.introspect(ctx, there, jwt)).body)
+		for _, n := range []*node{here, there} {
+			require.Equal(t, `{"active":false}`, v.ok(t, v.introspect(ctx, n, jwt[:len(jwt)-6]+"AAAAAA")).body)
+		}
+		v.ok(t, v.revoke(ctx, there, owner, jwt))
+		for _, n := range []*node{here, there} {
+			require.Equal(t, `{"active":false}`, v.ok(t, v.introspect(ctx, n, jwt)).body)
+		}
 	}
 }
 
