@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -68,14 +67,14 @@ func run(listen, path string) error {
 	}
 	fmt.Printf("embed listens on http://%s\n", l.Addr())
 	srv := &http.Server{Handler: router, ReadHeaderTimeout: 5 * time.Second}
-	go func() {
-		<-ctx.Done()
-		_ = srv.Shutdown(context.Background())
-	}()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	select {
+	case err := <-served:
 		return err
+	case <-ctx.Done():
+		return srv.Shutdown(context.Background()) // requests under way end before Grantor closes
 	}
-	return nil
 }
 
 func load(path string) (*config.Config, []string, error) {
