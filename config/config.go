@@ -1,6 +1,6 @@
-// Package config is the shape of config.toml: its keys, their defaults, and every mistake that files,
-// the environment and flags can contain, reported together with their places. It is the only package
-// that knows TOML. The field comments are the reference.
+// Package config is the shape of config.toml: its keys, their defaults, and every mistake that
+// files, the environment and flags can contain, reported together with their places. It is the
+// only package that knows TOML. The field comments are the reference.
 package config
 
 import (
@@ -62,7 +62,7 @@ type Config struct {
 	users     []users.ConfigUser
 	userScope scopes.Rules
 	origin    map[string]string // key → where its value came from
-	where     map[string]*file
+	where     map[string]*tomlFile
 	problems  Errors
 	warnings  []string
 	checked   bool // its values were held against the rules

@@ -30,10 +30,10 @@ var (
 type decoder struct {
 	cfg      *Config
 	problems Errors
-	where    map[string]*file // key → the file that set it
-	unread   []string         // keys whose text could not be read: nothing follows from their values
-	passed   []string         // warnings of keys that are passed over
-	inline   []string         // keys of secrets that stand in a file of the configuration itself
+	where    map[string]*tomlFile // key → the file that set it
+	unread   []string             // keys whose text could not be read: nothing follows from their values
+	passed   []string             // warnings of keys that are passed over
+	inline   []string             // keys of secrets that stand in a file of the configuration itself
 }
 
 func (d *decoder) bad(key, format string, args ...any) {
@@ -67,7 +67,7 @@ func (d *decoder) clash(keys []string, format string, args ...any) {
 }
 
 // table fills a struct from a TOML table.
-func (d *decoder) table(dst reflect.Value, src map[string]any, path string, f *file) {
+func (d *decoder) table(dst reflect.Value, src map[string]any, path string, f *tomlFile) {
 	known := keysOf(dst.Type())
 	for _, name := range sortedKeys(src) {
 		key := join(path, name)
@@ -102,7 +102,7 @@ func fileSuffix(isFile bool) string {
 }
 
 // value fills one field from one TOML value.
-func (d *decoder) value(dst reflect.Value, src any, key string, f *file) {
+func (d *decoder) value(dst reflect.Value, src any, key string, f *tomlFile) {
 	switch {
 	case dst.Kind() == reflect.Pointer:
 		d.pointer(dst, src, key, f)
@@ -151,7 +151,7 @@ func isText(t reflect.Type) bool {
 }
 
 // pointer fills what may be absent: an empty text or table leaves it so.
-func (d *decoder) pointer(dst reflect.Value, src any, key string, f *file) {
+func (d *decoder) pointer(dst reflect.Value, src any, key string, f *tomlFile) {
 	table, _ := src.(map[string]any)
 	if src == "" || table != nil && len(table) == 0 {
 		return
@@ -184,7 +184,7 @@ func (d *decoder) unreadable(key string, err error) {
 	d.bad(key, "%s", err)
 }
 
-func (d *decoder) list(dst reflect.Value, src any, key string, f *file) {
+func (d *decoder) list(dst reflect.Value, src any, key string, f *tomlFile) {
 	items, ok := src.([]any)
 	if !ok {
 		d.bad(key, "must be %s, not %s", want(dst.Type()), kindOf(src))
@@ -208,7 +208,7 @@ func (d *decoder) list(dst reflect.Value, src any, key string, f *file) {
 }
 
 // alias lets keys below one name be found where those below another stand.
-func (f *file) alias(name, real string) {
+func (f *tomlFile) alias(name, real string) {
 	for _, k := range sortedKeys(f.places) {
 		if rest, ok := strings.CutPrefix(k, real); ok && (rest == "" || rest[0] == '.') {
 			f.places[name+rest] = f.places[k]
@@ -216,7 +216,7 @@ func (f *file) alias(name, real string) {
 	}
 }
 
-func (d *decoder) mapping(dst reflect.Value, src any, key string, f *file) {
+func (d *decoder) mapping(dst reflect.Value, src any, key string, f *tomlFile) {
 	t, ok := src.(map[string]any)
 	if !ok {
 		d.bad(key, "must be a table, not %s", kindOf(src))

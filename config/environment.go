@@ -107,7 +107,7 @@ func (d *decoder) environment(environ []string) {
 			continue
 		}
 		set[v.key] = name
-		maps.DeleteFunc(d.where, func(k string, _ *file) bool { // the file's value and its elements are no more
+		maps.DeleteFunc(d.where, func(k string, _ *tomlFile) bool { // the file's value and its elements are no more
 			return k == v.key || k == v.key+"_file" || strings.HasPrefix(k, v.key+"[")
 		})
 		d.cfg.origin[v.key] = name

@@ -13,8 +13,8 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// file is one TOML file: its values, and where each key stands.
-type file struct {
+// tomlFile is one TOML file: its values, and where each key stands.
+type tomlFile struct {
 	name   string
 	values map[string]any
 	places map[string]place // dotted key with indexes → its place
@@ -24,7 +24,7 @@ type file struct {
 type place struct{ line, column int }
 
 // readFile parses one file. A mistake in its syntax is an Errors with its place.
-func readFile(name string) (*file, error) {
+func readFile(name string) (*tomlFile, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		if pe, ok := errors.AsType[*os.PathError](err); ok {
@@ -36,8 +36,8 @@ func readFile(name string) (*file, error) {
 }
 
 // parseFile returns what can be read beside an error.
-func parseFile(name string, text []byte) (*file, error) {
-	f := &file{name: name, values: map[string]any{}, places: map[string]place{}}
+func parseFile(name string, text []byte) (*tomlFile, error) {
+	f := &tomlFile{name: name, values: map[string]any{}, places: map[string]place{}}
 	text, err := WithoutBOM(text)
 	if err != nil {
 		f.broken = true
@@ -62,7 +62,7 @@ func WithoutBOM(text []byte) ([]byte, error) {
 }
 
 // locate walks the syntax tree and notes where each key stands.
-func (f *file) locate(text []byte) {
+func (f *tomlFile) locate(text []byte) {
 	var p unstable.Parser
 	p.Reset(text)
 	table, counts := "", map[string]int{}
@@ -83,14 +83,14 @@ func (f *file) locate(text []byte) {
 	}
 }
 
-func (f *file) keyValue(p *unstable.Parser, e *unstable.Node, table string, counts map[string]int) {
+func (f *tomlFile) keyValue(p *unstable.Parser, e *unstable.Node, table string, counts map[string]int) {
 	key, at := f.key(p, e.Key(), table, counts)
 	f.places[key] = at
 	f.inside(p, e.Value(), key, counts)
 }
 
 // inside notes the keys of inline tables, alone or in arrays.
-func (f *file) inside(p *unstable.Parser, v *unstable.Node, key string, counts map[string]int) {
+func (f *tomlFile) inside(p *unstable.Parser, v *unstable.Node, key string, counts map[string]int) {
 	switch v.Kind {
 	case unstable.InlineTable:
 		for it := v.Children(); it.Next(); {
@@ -108,7 +108,7 @@ func (f *file) inside(p *unstable.Parser, v *unstable.Node, key string, counts m
 
 // key joins the parts of a key behind its table; the last array table of a name is the one
 // that is meant.
-func (f *file) key(p *unstable.Parser, it unstable.Iterator, table string, counts map[string]int) (string, place) {
+func (f *tomlFile) key(p *unstable.Parser, it unstable.Iterator, table string, counts map[string]int) (string, place) {
 	key, at := table, place{}
 	for first := true; it.Next(); first = false {
 		n := it.Node()
@@ -134,7 +134,7 @@ func join(key, part string) string {
 }
 
 // readMain reads the main file, or what is built in where there is none.
-func readMain(name string, builtIn []byte) (*file, error) {
+func readMain(name string, builtIn []byte) (*tomlFile, error) {
 	if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) && builtIn != nil {
 		return parseFile("built-in config.toml", builtIn)
 	}
@@ -143,7 +143,7 @@ func readMain(name string, builtIn []byte) (*file, error) {
 
 // readAll reads the main file and what it includes. It returns what can be read beside the
 // mistakes.
-func readAll(name string, builtIn []byte) ([]*file, Errors) {
+func readAll(name string, builtIn []byte) ([]*tomlFile, Errors) {
 	main, err := readMain(name, builtIn)
 	if main == nil {
 		return nil, asErrors(err)
@@ -153,8 +153,8 @@ func readAll(name string, builtIn []byte) ([]*file, Errors) {
 
 // withIncluded reads what the main file includes: arrays of tables add up, everything else may
 // stand in one file only.
-func (f *file) withIncluded(problems Errors) ([]*file, Errors) {
-	files := []*file{f}
+func (f *tomlFile) withIncluded(problems Errors) ([]*tomlFile, Errors) {
+	files := []*tomlFile{f}
 	patterns, _ := f.values["include"].([]any)
 	for i, pattern := range patterns {
 		text, ok := pattern.(string)
@@ -181,7 +181,7 @@ func (f *file) withIncluded(problems Errors) ([]*file, Errors) {
 }
 
 // expand finds the files of one include pattern, sorted.
-func (f *file) expand(pattern string, index int) ([]string, *Problem) {
+func (f *tomlFile) expand(pattern string, index int) ([]string, *Problem) {
 	path := beside(f.name, pattern)
 	found, err := filepath.Glob(path)
 	key := fmt.Sprintf("include[%d]", index)
@@ -205,7 +205,7 @@ func beside(file, name string) string {
 	return filepath.Join(filepath.Dir(file), name)
 }
 
-func (f *file) problem(key, text string) Problem {
+func (f *tomlFile) problem(key, text string) Problem {
 	p := Problem{File: f.name, Key: key, Text: text, of: key}
 	for k := key; k != ""; k = parent(k) {
 		if at, ok := f.places[k]; ok {

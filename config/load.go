@@ -44,8 +44,8 @@ func Read(o Options) (*Config, []string, Errors) {
 	return readFrom(files, problems, o)
 }
 
-func readFrom(files []*file, problems Errors, o Options) (*Config, []string, Errors) {
-	d := &decoder{cfg: Default(), where: map[string]*file{}, problems: problems}
+func readFrom(files []*tomlFile, problems Errors, o Options) (*Config, []string, Errors) {
+	d := &decoder{cfg: Default(), where: map[string]*tomlFile{}, problems: problems}
 	d.cfg.origin = map[string]string{}
 	for _, f := range files {
 		d.cfg.Files = append(d.cfg.Files, f.name)
@@ -55,7 +55,7 @@ func readFrom(files []*file, problems Errors, o Options) (*Config, []string, Err
 	d.flags(o)
 	found := len(d.problems)
 	warnings := d.check()
-	if d.cfg.broken = len(files) == 0 || slices.ContainsFunc(files, func(f *file) bool { return f.broken }); d.cfg.broken {
+	if d.cfg.broken = len(files) == 0 || slices.ContainsFunc(files, func(f *tomlFile) bool { return f.broken }); d.cfg.broken {
 		return d.cfg, nil, d.problems[:found] // what follows from a file that is not whole is no mistake of its own
 	}
 	return d.cfg, warnings, d.problems
@@ -66,7 +66,7 @@ func readFrom(files []*file, problems Errors, o Options) (*Config, []string, Err
 // afterwards.
 func (c *Config) Check() (warnings []string, err error) {
 	if !c.checked {
-		d := &decoder{cfg: c, where: map[string]*file{}}
+		d := &decoder{cfg: c, where: map[string]*tomlFile{}}
 		d.check()
 	}
 	if len(c.problems) > 0 {

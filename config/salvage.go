@@ -15,7 +15,7 @@ const salvageTurns = 20
 // be read, and over the whole table where the line is a header. Nothing is ever put in force from
 // it: it lets a command find Redis. It returns what was read, and the mistakes; where it cannot
 // read the rest, the first alone, which then concerns the whole file.
-func (f *file) salvage(text []byte, err error) (rest []byte, problems Errors) {
+func (f *tomlFile) salvage(text []byte, err error) (rest []byte, problems Errors) {
 	f.broken = true
 	lines := bytes.SplitAfter(bytes.Clone(text), []byte("\n"))
 	for range salvageTurns {

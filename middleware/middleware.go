@@ -34,8 +34,8 @@ type Token struct {
 	NotBefore   time.Time
 }
 
-// ErrInvalidToken is what a Verifier returns for a token that is unknown, expired, revoked, malformed or
-// no access token.
+// ErrInvalidToken is what a Verifier returns for a token that is unknown, expired, revoked,
+// malformed or no access token.
 var ErrInvalidToken = errors.New("invalid token")
 
 // Verifier verifies tokens. Verify may be called by any number of goroutines. For a token that is

@@ -105,7 +105,7 @@ func (in *instance) openRegistry(ctx context.Context, r *resources) (clients.Reg
 }
 
 // openAssertions opens what verifies clients' JWTs.
-func (r *resources) openAssertions(cfg *config.Config) (*assertions.Authenticator, error) {
+func (r *resources) openAssertions(cfg *config.Config) (*assertions.Checker, error) {
 	c := parts.Assertions(cfg, r.stores.tokens.Once, cfg.Issuers...)
 	c.Now, c.MaxTTL, c.Log = r.stores.tokens.Now, cfg.Limits.AssertionMaxTTL, r.log
 	v, err := assertions.New(c)

@@ -10,17 +10,17 @@ import (
 
 // findAssertion says how a client's assertions are checked. Disabled clients and those of another
 // method are as unknown as clients that do not exist.
-func (s *Server) findAssertion(ctx context.Context, id string) (assertions.Registration, error) {
+func (s *Server) findAssertion(ctx context.Context, id string) (assertions.Registered, error) {
 	c, err := s.cfg.Clients.Get(ctx, id)
 	switch {
 	case errors.Is(err, clients.ErrUnknown):
-		return assertions.Registration{}, assertions.ErrUnknownClient
+		return assertions.Registered{}, assertions.ErrUnknownClient
 	case err != nil:
-		return assertions.Registration{}, err
+		return assertions.Registered{}, err
 	case c.Disabled || c.Method != clients.MethodJWT:
-		return assertions.Registration{}, assertions.ErrUnknownClient
+		return assertions.Registered{}, assertions.ErrUnknownClient
 	}
-	r := assertions.Registration{ID: c.ID, Keys: c.JWKS, JWKSURI: c.JWKSURI,
+	r := assertions.Registered{ID: c.ID, Keys: c.JWKS, JWKSURI: c.JWKSURI,
 		AcceptTokenEndpointAudience: c.LenientAudience}
 	if c.AssertionAlg != "" {
 		r.Algorithms = []string{c.AssertionAlg}

@@ -62,10 +62,10 @@ type Config struct {
 	// Keys sign and verify JWT access tokens (RFC 9068) and introspection responses (RFC 9701);
 	// nil: there are none.
 	Keys       SigningKeys
-	Format     string                    // of clients that set none: clients.FormatOpaque, which is "", or FormatJWT
-	SigningAlg keys.Algorithm            // of clients that set none; "": ES256
-	Algorithms []string                  // every alg that Keys signs with, for the metadata
-	Assertions *assertions.Authenticator // of clients that prove themselves by JWTs (RFC 7523); nil: nobody does
+	Format     string              // of clients that set none: clients.FormatOpaque, which is "", or FormatJWT
+	SigningAlg keys.Algorithm      // of clients that set none; "": ES256
+	Algorithms []string            // every alg that Keys signs with, for the metadata
+	Assertions *assertions.Checker // of clients that prove themselves by JWTs (RFC 7523); nil: nobody does
 
 	// Manager changes the registry, and UserDirectory the users in Redis, by the admin listener;
 	// nil: not here.

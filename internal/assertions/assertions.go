@@ -34,7 +34,7 @@ const (
 	clockGap = time.Minute // between the clocks of our nodes: one that lags accepts for so much longer
 )
 
-// Config is what an Authenticator is made of.
+// Config is what a Checker is made of.
 type Config struct {
 	Issuer        string // ours: the aud that assertions must have
 	TokenEndpoint string // the URL that clients of the older habit put in aud
@@ -58,8 +58,8 @@ type Issuer struct {
 	Keys      jwt.Source // instead of fetching
 }
 
-// Registration is what is known of a client.
-type Registration struct {
+// Registered is what is known of a client.
+type Registered struct {
 	ID                          string
 	Keys                        *jwt.KeySet // jwks; nil: JWKSURI
 	JWKSURI                     string
@@ -70,13 +70,13 @@ type Registration struct {
 
 // Find returns the registration of a client, or ErrUnknownClient for a client that does not exist
 // or is disabled. After any other error it is not known.
-type Find func(ctx context.Context, id string) (Registration, error)
+type Find func(ctx context.Context, id string) (Registered, error)
 
 // ErrUnknownClient is what Find returns for an unknown or disabled client.
 var ErrUnknownClient = errors.New("unknown client")
 
-// Authenticator verifies assertions. It may be used by any number of goroutines.
-type Authenticator struct {
+// Checker verifies assertions. It may be used by any number of goroutines.
+type Checker struct {
 	cfg      Config
 	rules    jwt.Profile
 	issuers  map[string]jwt.Source
@@ -84,9 +84,9 @@ type Authenticator struct {
 	fetchers []*jwt.Fetcher // to close
 }
 
-// New checks cfg and returns an Authenticator. Close ends it. Keys are fetched when they are first
+// New checks cfg and returns a Checker. Close ends it. Keys are fetched when they are first
 // needed.
-func New(cfg Config) (*Authenticator, error) {
+func New(cfg Config) (*Checker, error) {
 	if cfg.Issuer == "" || cfg.Once == nil {
 		return nil, errors.New("assertions: Issuer and Once are required")
 	}
@@ -100,7 +100,7 @@ func New(cfg Config) (*Authenticator, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Authenticator{cfg: cfg, issuers: map[string]jwt.Source{}, spend: decoy.Spend,
+	a := &Checker{cfg: cfg, issuers: map[string]jwt.Source{}, spend: decoy.Spend,
 		rules: jwt.Profile{Algorithms: jwt.Algorithms(), Now: cfg.Now}}
 	if cfg.Remote == nil {
 		a.cfg.Remote = a.fetcher(jwt.Options{})
@@ -115,7 +115,7 @@ func New(cfg Config) (*Authenticator, error) {
 }
 
 // Close ends fetches that are under way, except those of Config.Remote.
-func (a *Authenticator) Close() {
+func (a *Checker) Close() {
 	for _, f := range a.fetchers {
 		f.Close()
 	}
@@ -125,7 +125,7 @@ func (a *Authenticator) Close() {
 // that hangs does not hold all requests.
 const maxWaiting = 128
 
-func (a *Authenticator) fetcher(opts jwt.Options) *jwt.Fetcher {
+func (a *Checker) fetcher(opts jwt.Options) *jwt.Fetcher {
 	opts.MaxWaiting = maxWaiting
 	opts.Log = a.cfg.Log
 	f := jwt.NewFetcher(opts)
@@ -135,7 +135,7 @@ func (a *Authenticator) fetcher(opts jwt.Options) *jwt.Fetcher {
 
 // trust adds an issuer. Its addresses may be private, as those of a cluster are: the operator has
 // named them.
-func (a *Authenticator) trust(t Issuer) error {
+func (a *Checker) trust(t Issuer) error {
 	switch _, twice := a.issuers[t.Issuer]; {
 	case t.Issuer == "" || t.Issuer == a.cfg.Issuer:
 		return errors.New("it must be named, and not be this server itself")

@@ -79,11 +79,11 @@ func (m *memory) once(_ context.Context, key string, ttl time.Duration) (bool, e
 // world is a server with clients "billing" (keys), "older" (token endpoint as aud), "es256" (one algorithm), "rsa", "bare" (no
 // keys) and "pod" (a workload), in a clock of its own.
 type world struct {
-	*Authenticator
+	*Checker
 	memory  *memory
 	clock   time.Time
 	spent   int
-	clients map[string]Registration
+	clients map[string]Registered
 }
 
 func newWorld(t testing.TB, change ...func(*Config)) *world {
@@ -98,23 +98,23 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 		c(&cfg)
 	}
 	var err error
-	w.Authenticator, err = New(cfg)
+	w.Checker, err = New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(w.Close)
 	spend := w.spend
 	w.spend = func(u *jwt.Unverified) { w.spent++; spend(u) }
 	client := jose.JSONWebKey{Key: k.client.Public(), KeyID: "k1"}
 	set := setOf(t, client, jose.JSONWebKey{Key: k.rsa.Public(), KeyID: "r1"}, jose.JSONWebKey{Key: k.ed.Public(), KeyID: "e1"})
-	w.clients = map[string]Registration{"billing": {ID: "billing", Keys: set}, "older": {ID: "older", Keys: set, AcceptTokenEndpointAudience: true},
+	w.clients = map[string]Registered{"billing": {ID: "billing", Keys: set}, "older": {ID: "older", Keys: set, AcceptTokenEndpointAudience: true},
 		"es256": {ID: "es256", Keys: set, Algorithms: []string{"ES256"}}, "bare": {ID: "bare"}, "pod": {ID: "pod", Issuer: platform, Subject: pod}}
 	return w
 }
 
-func (w *world) find(_ context.Context, id string) (Registration, error) {
+func (w *world) find(_ context.Context, id string) (Registered, error) {
 	if r, ok := w.clients[id]; ok {
 		return r, nil
 	}
-	return Registration{}, ErrUnknownClient
+	return Registered{}, ErrUnknownClient
 }
 
 // verify asks and returns the reason of a refusal, "" when it is none.

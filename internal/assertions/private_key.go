@@ -14,7 +14,7 @@ import (
 
 // privateKey is private_key_jwt: the client signs for itself (RFC 7523 §3; OpenID Connect Core
 // 1.0 §9).
-func (p *proof) privateKey(ctx context.Context, find Find) error {
+func (p *verification) privateKey(ctx context.Context, find Find) error {
 	if !p.typed("", "jwt", "client-authentication+jwt") {
 		return p.refuse(ReasonType)
 	}
@@ -41,7 +41,7 @@ func (p *proof) privateKey(ctx context.Context, find Find) error {
 
 // itself demands iss = sub, and that client_id says the same if it is sent (RFC 7523 §3, RFC 7521
 // §4.2).
-func (p *proof) itself() error {
+func (p *verification) itself() error {
 	sub := p.u.Subject()
 	switch {
 	case sub == "" || p.u.Issuer() != sub:
@@ -54,7 +54,7 @@ func (p *proof) itself() error {
 }
 
 // keysOf returns the keys that the client registered (RFC 7591 §2: jwks or jwks_uri).
-func (p *proof) keysOf(reg *Registration) (jwt.Source, error) {
+func (p *verification) keysOf(reg *Registered) (jwt.Source, error) {
 	switch {
 	case reg.Keys != nil:
 		return reg.Keys, nil
@@ -71,7 +71,7 @@ func (p *proof) keysOf(reg *Registration) (jwt.Source, error) {
 
 // notVerified refuses. A client whose own jwks_uri fails is refused like any other: the URL is the
 // client's responsibility.
-func (p *proof) notVerified(ctx context.Context, err error) error {
+func (p *verification) notVerified(ctx context.Context, err error) error {
 	err = p.refusedBy(err)
 	var refusal *Rejection
 	if errors.As(err, &refusal) || errors.Is(err, jwt.ErrCrowded) || ctx.Err() != nil {
@@ -83,7 +83,7 @@ func (p *proof) notVerified(ctx context.Context, err error) error {
 
 // fresh demands an assertion that is for this server alone, and not expired (RFC 7523 §3 items 3 to
 // 6; draft-ietf-oauth-rfc7523bis).
-func (p *proof) fresh(c *jwt.Claims, reg *Registration) error {
+func (p *verification) fresh(c *jwt.Claims, reg *Registered) error {
 	audiences := []string{p.v.cfg.Issuer}
 	if reg.AcceptTokenEndpointAudience && p.v.cfg.TokenEndpoint != "" {
 		audiences = append(audiences, p.v.cfg.TokenEndpoint)
@@ -107,7 +107,7 @@ func (p *proof) fresh(c *jwt.Claims, reg *Registration) error {
 
 // once accepts a jti once on all nodes, until the assertion has expired on each (RFC 7523 §3 item
 // 7).
-func (p *proof) once(ctx context.Context, c *jwt.Claims) error {
+func (p *verification) once(ctx context.Context, c *jwt.Claims) error {
 	ttl := c.Expires.Add(skew + clockGap).Sub(p.v.cfg.Now())
 	first, err := p.v.cfg.Once(ctx, onceKey(p.id, c.ID), ttl.Truncate(time.Second)+time.Second)
 	switch {

@@ -122,7 +122,7 @@ func TestPrivateKey(t *testing.T) {
 		})
 	}
 	t.Run("a registry that cannot know is an error and no refusal", func(t *testing.T) {
-		_, err := w.Verify(t.Context(), w.assertion(t, nil), "", func(context.Context, string) (Registration, error) { return Registration{}, errDown })
+		_, err := w.Verify(t.Context(), w.assertion(t, nil), "", func(context.Context, string) (Registered, error) { return Registered{}, errDown })
 		require.ErrorIs(t, err, errDown)
 		require.NotContains(t, err.Error(), "authentication")
 	})
@@ -308,7 +308,7 @@ func TestJWKSURI(t *testing.T) {
 		f := jwt.NewFetcher(jwt.Options{Transport: p, Timeout: time.Minute})
 		t.Cleanup(f.Close)
 		w := newWorld(t, func(c *Config) { c.Remote = f })
-		w.clients["billing"] = Registration{ID: "billing", JWKSURI: "https://client.example.com/jwks"}
+		w.clients["billing"] = Registered{ID: "billing", JWKSURI: "https://client.example.com/jwks"}
 		return w, p
 	}
 	t.Run("CJ-12 keys come from jwks_uri", func(t *testing.T) {
@@ -343,7 +343,7 @@ func TestJWKSURI(t *testing.T) {
 	for _, where := range []string{"http://127.0.0.1:1/jwks", "http://169.254.169.254/", "https://169.254.169.254/", "https://localhost/", "https://[::1]/"} {
 		t.Run("S-51 a jwks_uri at "+where+" is not fetched", func(t *testing.T) {
 			w := newWorld(t)
-			w.clients["billing"] = Registration{ID: "billing", JWKSURI: where}
+			w.clients["billing"] = Registered{ID: "billing", JWKSURI: where}
 			require.Equal(t, ReasonKeysUnavailable, w.verify(t, w.assertion(t, nil), ""))
 		})
 	}

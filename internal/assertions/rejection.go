@@ -33,7 +33,8 @@ const (
 	ReasonReplayed        RejectionReason = "replayed"
 )
 
-// ErrKeysUnavailable: the keys of a trusted issuer cannot be fetched. It says nothing of the client.
+// ErrKeysUnavailable: the keys of a trusted issuer cannot be fetched. It says nothing of the
+// client.
 var ErrKeysUnavailable = errors.New("the keys of a trusted issuer cannot be fetched")
 
 // Rejection is the error of Verify for a client that did not prove itself. Its text is the same

@@ -11,12 +11,12 @@ import (
 // Verify returns the id of the client that the assertion authenticates. clientID is the form's
 // client_id, "" without one. A *Rejection: the assertion proves nothing; any other error: that is
 // not known. An unknown client, a wrong key and a wrong signature cost the same work.
-func (a *Authenticator) Verify(ctx context.Context, assertion, clientID string, find Find) (string, error) {
+func (a *Checker) Verify(ctx context.Context, assertion, clientID string, find Find) (string, error) {
 	u, err := jwt.Parse(assertion, a.rules)
 	if err != nil {
 		return "", &Rejection{ID: clientID, Reason: reasonOf(err)}
 	}
-	p := &proof{v: a, u: u, id: clientID}
+	p := &verification{v: a, u: u, id: clientID}
 	if keys, ok := a.issuers[u.Issuer()]; ok {
 		err = p.workload(ctx, keys, find)
 	} else {
@@ -28,24 +28,24 @@ func (a *Authenticator) Verify(ctx context.Context, assertion, clientID string, 
 	return p.id, nil
 }
 
-// proof is one assertion that is being verified.
-type proof struct {
-	v  *Authenticator
+// verification is one assertion that is being verified.
+type verification struct {
+	v  *Checker
 	u  *jwt.Unverified
 	id string // of the client that is claimed
 }
 
-func (p *proof) refuse(r RejectionReason) error { return &Rejection{ID: p.id, Reason: r} }
+func (p *verification) refuse(r RejectionReason) error { return &Rejection{ID: p.id, Reason: r} }
 
 // refuseLate refuses where a signature would have been checked, after the same work.
-func (p *proof) refuseLate(r RejectionReason) error {
+func (p *verification) refuseLate(r RejectionReason) error {
 	p.v.spend(p.u)
 	return p.refuse(r)
 }
 
 // refusedBy turns an error of package jwt into a rejection, and returns other errors
 // unchanged.
-func (p *proof) refusedBy(err error) error {
+func (p *verification) refusedBy(err error) error {
 	if r := reasonOf(err); r != "" {
 		return p.refuse(r)
 	}
@@ -53,10 +53,10 @@ func (p *proof) refusedBy(err error) error {
 }
 
 // typed demands a typ (RFC 8725 §3.11): an access token or a logout token is no assertion.
-func (p *proof) typed(types ...string) bool { return slices.Contains(types, p.u.Header().Type) }
+func (p *verification) typed(types ...string) bool { return slices.Contains(types, p.u.Header().Type) }
 
 // find looks the claimed client up.
-func (p *proof) find(ctx context.Context, find Find) (Registration, error) {
+func (p *verification) find(ctx context.Context, find Find) (Registered, error) {
 	reg, err := find(ctx, p.id)
 	if errors.Is(err, ErrUnknownClient) {
 		return reg, p.refuseLate(ReasonUnknown)
@@ -65,7 +65,7 @@ func (p *proof) find(ctx context.Context, find Find) (Registration, error) {
 }
 
 // signed checks alg against the client's and the signature by keys (RFC 8725 §3.1).
-func (p *proof) signed(ctx context.Context, reg *Registration, keys jwt.Source) (*jwt.Claims, error) {
+func (p *verification) signed(ctx context.Context, reg *Registered, keys jwt.Source) (*jwt.Claims, error) {
 	if reg.Algorithms != nil && !slices.Contains(reg.Algorithms, p.u.Header().Algorithm) {
 		return nil, p.refuseLate(ReasonAlgorithm)
 	}

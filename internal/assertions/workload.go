@@ -11,7 +11,7 @@ import (
 // workload verifies a platform's JWT for its workload (RFC 7523 §3 with an issuer other than the
 // client). Such a JWT is valid up to an hour and is presented again, so no jti is required
 // (docs/conformance.md CJ-02, CJ-05 and CJ-08 do not apply). client_id names the registration.
-func (p *proof) workload(ctx context.Context, keys jwt.Source, find Find) error {
+func (p *verification) workload(ctx context.Context, keys jwt.Source, find Find) error {
 	if !p.typed("", "jwt", "jose", "client-authentication+jwt") { // JOSE: SPIFFE JWT-SVID §2.3
 		return p.refuse(ReasonType)
 	}
@@ -39,7 +39,7 @@ func (p *proof) workload(ctx context.Context, keys jwt.Source, find Find) error 
 	return p.inTime(claims)
 }
 
-func (p *proof) inTime(c *jwt.Claims) error {
+func (p *verification) inTime(c *jwt.Claims) error {
 	if err := c.CheckTimes(p.v.cfg.Now(), skew); err != nil {
 		return p.refusedBy(err)
 	}

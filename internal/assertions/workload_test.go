@@ -21,7 +21,7 @@ import (
 
 func TestWorkload(t *testing.T) {
 	w, k := newWorld(t), keys()
-	w.clients["nameless"] = Registration{ID: "nameless", Issuer: platform}
+	w.clients["nameless"] = Registered{ID: "nameless", Issuer: platform}
 	now := w.clock.Unix()
 	token := func(change map[string]any) string { return sign(t, "ES256", "p", k.platform, w.workload(change)) }
 	t.Run("RFC 7523 §3 the platform's token proves the client, again and again: CJ-02, CJ-05, CJ-08 do not apply", func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestWorkload(t *testing.T) {
 		require.Equal(t, ReasonSignature, w.verify(t, sign(t, "ES256", "p", k.client, w.workload(nil)), "pod"))
 		require.Equal(t, ReasonUnknownKey, w.verify(t, sign(t, "ES256", "k1", k.client, w.workload(nil)), "pod"))
 		require.Equal(t, ReasonType, w.verify(t, forge(`{"alg":"ES256","kid":"p","typ":"at+jwt"}`, w.workload(nil), es256(k.platform)), "pod"))
-		w.clients["pod"] = Registration{ID: "pod", Issuer: platform, Subject: pod, Algorithms: []string{"RS256"}}
+		w.clients["pod"] = Registered{ID: "pod", Issuer: platform, Subject: pod, Algorithms: []string{"RS256"}}
 		require.Equal(t, ReasonAlgorithm, w.verify(t, token(nil), "pod"))
 	})
 	t.Run("CJ-02 the platform's key does not sign for clients, nor a client's key for the platform", func(t *testing.T) {
@@ -120,7 +120,7 @@ func TestDiscovery(t *testing.T) {
 			w := newWorld(t, func(c *Config) {
 				c.Issuers = []Issuer{{Issuer: s.URL, JWKSURI: uri, CAFile: ca, TokenFile: node}}
 			})
-			w.clients["pod"] = Registration{ID: "pod", Issuer: s.URL, Subject: pod}
+			w.clients["pod"] = Registered{ID: "pod", Issuer: s.URL, Subject: pod}
 			require.Empty(t, w.verify(t, sign(t, "ES256", "p", k.platform, w.workload(map[string]any{"iss": s.URL})), "pod"))
 		})
 	}
@@ -128,7 +128,7 @@ func TestDiscovery(t *testing.T) {
 		"the token's file is gone": {Issuer: s.URL, CAFile: ca, TokenFile: node + "x"}} {
 		t.Run("[[trusted_issuers]] "+name+": an error and no refusal", func(t *testing.T) {
 			w := newWorld(t, func(c *Config) { c.Issuers = []Issuer{broken} })
-			w.clients["pod"] = Registration{ID: "pod", Issuer: s.URL, Subject: pod}
+			w.clients["pod"] = Registered{ID: "pod", Issuer: s.URL, Subject: pod}
 			_, err := w.Verify(t.Context(), sign(t, "ES256", "p", k.platform, w.workload(map[string]any{"iss": s.URL})), "pod", w.find)
 			require.Error(t, err)
 			require.NotErrorAs(t, err, new(*Rejection))
@@ -197,7 +197,7 @@ func TestTokenFile(t *testing.T) {
 			w := newWorld(t, func(cfg *Config) {
 				cfg.Issuers = []Issuer{{Issuer: issuer.URL, JWKSURI: c.configured, CAFile: ca, TokenFile: node}}
 			})
-			w.clients["pod"] = Registration{ID: "pod", Issuer: issuer.URL, Subject: pod}
+			w.clients["pod"] = Registered{ID: "pod", Issuer: issuer.URL, Subject: pod}
 			_, err := w.Verify(t.Context(), sign(t, "ES256", "p", k.platform, w.workload(map[string]any{"iss": issuer.URL})), "pod", w.find)
 			require.Equal(t, c.good, err == nil, "%v", err)
 			require.Zero(t, stolen.Load())

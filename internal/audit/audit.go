@@ -1,9 +1,9 @@
 // Package audit is the trail of events that matter to security: which tokens were issued, which
-// requests were refused and why, what was revoked, what an operator changed. One event is one line of
-// JSON, in a stream of its own.
+// requests were refused and why, what was revoked, what an operator changed. One event is one
+// line of JSON, in a stream of its own.
 //
-// Events hold no token, secret or password. A user is named by a keyed hash of the id, so that events
-// can be joined without naming anybody.
+// Events hold no token, secret or password. A user is named by a keyed hash of the id, so that
+// events can be joined without naming anybody.
 package audit
 
 import (

@@ -1,6 +1,6 @@
-// Package background runs the tasks beside the requests for as long as a server serves. Each task has
-// a name. A task that panics, or returns before its group stops, is logged, counted and restarted after
-// a pause. Until it runs steadily, Err names it and the node is not ready.
+// Package background runs the tasks beside the requests for as long as a server serves. Each task
+// has a name. A task that panics, or returns before its group stops, is logged, counted and
+// restarted after a pause. Until it runs steadily, Err names it and the node is not ready.
 //
 // A new task is one line where the node is put together:
 //

@@ -15,8 +15,8 @@ import (
 // ErrMalformed is the error for every text that is no compact JWS. It quotes nothing of the text.
 var ErrMalformed = errors.New("not a JWS in compact serialization (RFC 7515 §7.1)")
 
-// Token is a compact JWS in its parts. Nobody vouches for it yet.
-type Token struct {
+// Parts is a compact JWS in its parts. Nobody vouches for it yet.
+type Parts struct {
 	Header    Header
 	Protected string // the header in base64url, as it came
 	Payload   string // in base64url, not decoded yet
@@ -25,19 +25,19 @@ type Token struct {
 
 // Parse takes a text apart and reads its header; payload and signature are not looked at. The
 // caller bounds the length.
-func Parse(text string) (t Token, err error) {
+func Parse(text string) (p Parts, err error) {
 	if strings.Count(text, ".") != 2 { // counted, not split: 20,000 dots take no memory (CVE-2025-27144)
-		return t, ErrMalformed
+		return p, ErrMalformed
 	}
 	var rest string
-	t.Protected, rest, _ = strings.Cut(text, ".")
-	t.Payload, t.Signature, _ = strings.Cut(rest, ".")
-	header, err := Decode(t.Protected)
+	p.Protected, rest, _ = strings.Cut(text, ".")
+	p.Payload, p.Signature, _ = strings.Cut(rest, ".")
+	header, err := Decode(p.Protected)
 	if err != nil {
-		return t, err
+		return p, err
 	}
-	t.Header, err = readHeader(header)
-	return t, err
+	p.Header, err = readHeader(header)
+	return p, err
 }
 
 // HasForm says whether a text has three parts, of which the first begins a JSON object. It tells

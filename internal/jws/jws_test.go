@@ -14,7 +14,7 @@ func TestParse(t *testing.T) {
 	good := part(`{"alg":"ES256","typ":"at+jwt","kid":"k"}`)
 	token, err := Parse(good + ".a.b")
 	require.NoError(t, err)
-	require.Equal(t, Token{Header: Header{Algorithm: "ES256", Type: "at+jwt", KeyID: "k"}, Protected: good, Payload: "a", Signature: "b"}, token)
+	require.Equal(t, Parts{Header: Header{Algorithm: "ES256", Type: "at+jwt", KeyID: "k"}, Protected: good, Payload: "a", Signature: "b"}, token)
 	for name, text := range map[string]string{
 		"empty": "", "no dot": "gat_x", "RFC 7516 §3.1 five parts": good + ".a.b.c.d", "two parts": good + ".a", "four parts": good + ".a.b.c",
 		"V-25 CVE-2025-27144 dots alone": strings.Repeat(".", 20_000), "no header": ".a.b", "RFC 7515 §2 padding": part("{}") + "=.a.b",

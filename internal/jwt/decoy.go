@@ -13,7 +13,7 @@ import (
 // verification, so time does not reveal whether there was a key.
 type Decoy struct {
 	rsa    map[int]*rsa.PublicKey // by the bytes of a signature
-	others []key
+	others []publicKey
 }
 
 // NewDecoy draws the keys.
@@ -33,10 +33,10 @@ func NewDecoy() (*Decoy, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.others = append(d.others, key{public: &k.PublicKey})
+		d.others = append(d.others, publicKey{public: &k.PublicKey})
 	}
 	public, _, err := ed25519.GenerateKey(rand.Reader)
-	d.others = append(d.others, key{public: public})
+	d.others = append(d.others, publicKey{public: public})
 	return d, err
 }
 

@@ -35,7 +35,7 @@ var keys = sync.OnceValue(func() *ring {
 	r.foreign, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	r.rsa, _ = rsa.GenerateKey(rand.Reader, 2048)
 	_, r.ed, _ = ed25519.GenerateKey(rand.Reader)
-	r.set = &KeySet{keys: []key{
+	r.set = &KeySet{keys: []publicKey{
 		{id: "p256", public: r.p256.Public()}, {id: "p384", public: r.p384.Public()}, {id: "p521", public: r.p521.Public()},
 		{id: "rsa", public: r.rsa.Public()}, {id: "ed", public: r.ed.Public()},
 	}}

@@ -22,8 +22,8 @@ const (
 	maxRSABits = 8192
 )
 
-// key is one public signing key.
-type key struct {
+// publicKey is one public signing key.
+type publicKey struct {
 	id     string // kid; "": it has none
 	alg    string // the only algorithm that it is for; "": all that fit its kind
 	public any    // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
@@ -41,29 +41,29 @@ type usage struct {
 
 // parseKey reads a JWK that can verify signatures. Its errors tell who registers a key what to
 // change, and quote nothing.
-func parseKey(text []byte) (key, error) {
+func parseKey(text []byte) (publicKey, error) {
 	members, err := jsonobject.Read(text)
 	if err != nil {
-		return key{}, errors.New("it is no JSON object, or a member occurs twice")
+		return publicKey{}, errors.New("it is no JSON object, or a member occurs twice")
 	}
 	var u usage
 	if err := json.Unmarshal(text, &u); err != nil {
-		return key{}, errors.New("kty, crv, use, key_ops or exp has the wrong type")
+		return publicKey{}, errors.New("kty, crv, use, key_ops or exp has the wrong type")
 	}
 	if u.Kty == "oct" {
-		return key{}, errors.New("symmetric keys are refused")
+		return publicKey{}, errors.New("symmetric keys are refused")
 	}
 	if err := public(members); err != nil { // first: a private key is reported, whatever it is for
-		return key{}, err
+		return publicKey{}, err
 	}
 	if err := u.check(); err != nil {
-		return key{}, err
+		return publicKey{}, err
 	}
 	var j jose.JSONWebKey
 	if err := j.UnmarshalJSON(text); err != nil {
-		return key{}, errors.New("it is not a valid public key: RSA, P-256, P-384, P-521 or Ed25519 (RFC 7518 §6, RFC 8037)")
+		return publicKey{}, errors.New("it is not a valid public key: RSA, P-256, P-384, P-521 or Ed25519 (RFC 7518 §6, RFC 8037)")
 	}
-	k := key{id: j.KeyID, alg: j.Algorithm, public: j.Key}
+	k := publicKey{id: j.KeyID, alg: j.Algorithm, public: j.Key}
 	if u.Exp != nil && *u.Exp <= maxDate {
 		k.until = time.Unix(int64(max(*u.Exp, 0)), 0) // 0 and below are long ago, and not "never"
 	}
@@ -103,7 +103,7 @@ func (u *usage) check() error {
 }
 
 // check demands a key that is strong enough and an alg that it can do.
-func (k *key) check() error {
+func (k *publicKey) check() error {
 	switch public := k.public.(type) {
 	case *rsa.PublicKey:
 		if bits := public.N.BitLen(); bits < minRSABits || bits > maxRSABits {
@@ -128,7 +128,7 @@ func (k *key) check() error {
 
 // fits says whether the key can have made a signature of alg: an algorithm belongs to one kind of
 // key (RFC 8725 §3.1).
-func (k *key) fits(alg string) bool {
+func (k *publicKey) fits(alg string) bool {
 	if k.alg != "" && k.alg != alg && !(edwards(k.alg) && edwards(alg)) {
 		return false
 	}

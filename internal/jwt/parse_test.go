@@ -279,7 +279,7 @@ func TestVerify(t *testing.T) {
 				u, err := Parse(compact(`{"alg":"`+alg+`"}`, "{}", raw([]byte(strings.Repeat("x", size)))), all)
 				require.NoError(t, err)
 				if require.NotPanics(t, func() { d.Spend(u) }); !u.nullSignature() {
-					require.True(t, (&key{public: d.keyFor(u)}).fits(alg), alg)
+					require.True(t, (&publicKey{public: d.keyFor(u)}).fits(alg), alg)
 				}
 			}
 		}

@@ -70,10 +70,10 @@ func (p Proof) Renew(ctx context.Context, src Source, now time.Time) (Proof, err
 	return p, nil
 }
 
-func (p Proof) key() *key { return &p.set.keys[p.place] }
+func (p Proof) key() *publicKey { return &p.set.keys[p.place] }
 
 // placeOf finds the same public key for the same kid and alg; -1: it is not there.
-func (s *KeySet) placeOf(k *key, kid, alg string) int {
+func (s *KeySet) placeOf(k *publicKey, kid, alg string) int {
 	for i := range s.keys {
 		if s.keys[i].named(kid) && s.keys[i].fits(alg) && s.keys[i].equals(k) {
 			return i
@@ -82,13 +82,13 @@ func (s *KeySet) placeOf(k *key, kid, alg string) int {
 	return -1
 }
 
-func (k *key) equals(other *key) bool {
+func (k *publicKey) equals(other *publicKey) bool {
 	public, ok := k.public.(interface{ Equal(crypto.PublicKey) bool })
 	return ok && public.Equal(other.public)
 }
 
 // named says whether a token with this kid may have been signed by the key; "" names none.
-func (k *key) named(kid string) bool { return kid == "" || k.id == kid }
+func (k *publicKey) named(kid string) bool { return kid == "" || k.id == kid }
 
 // over says whether the key is past its end.
-func (k *key) over(now time.Time) bool { return !k.until.IsZero() && !now.Before(k.until) }
+func (k *publicKey) over(now time.Time) bool { return !k.until.IsZero() && !now.Before(k.until) }

@@ -43,8 +43,8 @@ type Remote struct {
 	waiting  atomic.Int64
 }
 
-// ErrCrowded: too many requests wait for a set that is being fetched. It says nothing of the source: try
-// again.
+// ErrCrowded: too many requests wait for a set that is being fetched. It says nothing of the
+// source: try again.
 var ErrCrowded = errors.New("too many wait for a key set that is being fetched")
 
 // Keys implements Source.

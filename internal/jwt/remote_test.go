@@ -77,7 +77,7 @@ func remote(t *testing.T, name string, test func(t *testing.T, p *publisher, r *
 	k := keys()
 	t.Run(name, func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			p := &publisher{set: &KeySet{keys: []key{{id: "old", public: k.p256.Public()}}}}
+			p := &publisher{set: &KeySet{keys: []publicKey{{id: "old", public: k.p256.Public()}}}}
 			f := NewFetcher(Options{Transport: p})
 			defer f.Close()
 			r, err := f.Remote(where)
@@ -95,7 +95,7 @@ func known(t *testing.T, r *Remote, kid string) bool {
 }
 
 func (p *publisher) rotate() {
-	p.change(func() { p.set = &KeySet{keys: []key{{id: "new", public: keys().p256.Public()}}} })
+	p.change(func() { p.set = &KeySet{keys: []publicKey{{id: "new", public: keys().p256.Public()}}} })
 }
 
 func TestRemote(t *testing.T) {

@@ -24,7 +24,7 @@ const (
 
 // KeySet is public signing keys. It does not change. It is its own Source.
 type KeySet struct {
-	keys   []key
+	keys   []publicKey
 	passed []string
 }
 
@@ -84,7 +84,7 @@ func parsePublished(text []byte) (*KeySet, error) {
 }
 
 // add takes the key at place i, or notes why not.
-func (s *KeySet) add(i int, k key, err error) {
+func (s *KeySet) add(i int, k publicKey, err error) {
 	if err != nil {
 		s.passed = append(s.passed, fmt.Sprintf("keys[%d]: %s", i, err))
 		return
@@ -159,7 +159,7 @@ func (s *KeySet) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-func (k *key) marshal() ([]byte, error) {
+func (k *publicKey) marshal() ([]byte, error) {
 	text, err := jose.JSONWebKey{Key: k.public, KeyID: k.id, Algorithm: k.alg, Use: "sig"}.MarshalJSON()
 	if err != nil || k.until.IsZero() {
 		return text, err

@@ -126,7 +126,7 @@ func TestCandidates(t *testing.T) {
 	t.Run("without a kid at most 4 keys are tried", func(t *testing.T) {
 		s := &KeySet{}
 		for range 50 {
-			s.keys = append(s.keys, key{public: k.p256.Public()})
+			s.keys = append(s.keys, publicKey{public: k.p256.Public()})
 		}
 		require.Len(t, s.candidates(jws.Header{Algorithm: "ES256"}, time.Now()), 4)
 	})

@@ -40,16 +40,16 @@ const (
 	// How many attempts of a node may wait at one user's limit, and at one address's.
 	maxUserWaiters    = 64
 	maxAddressWaiters = 256
-	// poll is how often the first in line asks whether an attempt has ended on another node. Ends on
-	// this node wake it at once.
+	// poll is how often the first in line asks whether an attempt has ended on another node. Ends
+	// on this node wake it at once.
 	poll = 50 * time.Millisecond
 )
 
 // Target is the user whose failures are counted.
 type Target struct {
 	Key string // of one user, see users.Reservation.Key
-	// Password is any text that changes with the password: a new password has no failures yet. It is
-	// hashed with the key; "" where it is not known.
+	// Password is any text that changes with the password: a new password has no failures yet. It
+	// is hashed with the key; "" where it is not known.
 	Password string
 }
 
@@ -63,7 +63,7 @@ type Reservation struct {
 	address budget
 	user    budget
 	known   Subject
-	proved  *identity // see Identified; nil: no other than user
+	proved  *userSubjects // see Identified; nil: no other than user
 }
 
 // budget is a limit that an attempt counts against.
@@ -73,8 +73,8 @@ type budget struct {
 	waiters int
 }
 
-// identity is the user that an attempt turned out to be about.
-type identity struct {
+// userSubjects are the subjects of the user that an attempt turned out to be about.
+type userSubjects struct {
 	budget Subject
 	known  Subject
 }
@@ -115,8 +115,8 @@ func (a *Reservation) ForUser(ctx context.Context, u Target) (Verdict, time.Dura
 }
 
 // identify returns the budget of a user, or the owner's at an address that is known.
-func (a *Reservation) identify(ctx context.Context, u Target) (*identity, error) {
-	id := &identity{SubjectOf("password.user", u.Key, u.Password), SubjectOf("password.known", u.Key, a.origin)}
+func (a *Reservation) identify(ctx context.Context, u Target) (*userSubjects, error) {
+	id := &userSubjects{SubjectOf("password.user", u.Key, u.Password), SubjectOf("password.known", u.Key, a.origin)}
 	known, err := a.g.counter.Kept(ctx, id.known)
 	if known > 0 {
 		id.budget = SubjectOf("password.owner", u.Key, u.Password, a.origin)

@@ -93,8 +93,8 @@ func NewRateLimit(counter Counter, kind string, limit int, window time.Duration)
 	return &RateLimit{counter: counter, kind: kind, max: limit, window: window, blocked: map[Subject]time.Time{}}
 }
 
-// maxBlocked bounds the subjects that a node remembers. A dropped subject is found again at its next
-// failure.
+// maxBlocked bounds the subjects that a node remembers. A dropped subject is found again at its
+// next failure.
 const maxBlocked = 1 << 16
 
 // Blocked returns how long subject is still refused; 0: it is not refused.

@@ -1,6 +1,6 @@
-// Package printable makes texts of users safe to read on a terminal: it escapes control characters and
-// direction marks, which make a terminal show another text, and redacts secrets that were typed in the
-// place of a name.
+// Package printable makes texts of users safe to read on a terminal: it escapes control
+// characters and direction marks, which make a terminal show another text, and redacts secrets
+// that were typed in the place of a name.
 package printable
 
 import (

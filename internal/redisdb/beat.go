@@ -31,8 +31,8 @@ type Beat struct {
 // Cluster.
 type pulseConn struct {
 	client    *redis.Client
-	dialed    atomic.Value // string: with Sentinel, the server at its other end
-	sentinels *sentinels   // nil without Sentinel
+	dialed    atomic.Value   // string: with Sentinel, the server at its other end
+	sentinels *sentinelGroup // nil without Sentinel
 }
 
 // interval is a time without service. The zero value: there was none.

@@ -36,7 +36,7 @@ func (d *DB) openCluster(tlsConfig *tls.Config) {
 
 // onNode runs f on the server that has a key, and again elsewhere if it answers that another server
 // has the key: then it executed nothing. asking: f must send ASKING before each command.
-func (d *DB) onNode(ctx context.Context, key string, f func(n *node, asking bool) error) error {
+func (d *DB) onNode(ctx context.Context, key string, f func(n *primary, asking bool) error) error {
 	n, err := d.nodeOf(ctx, key)
 	if err != nil {
 		return wrap(err)
@@ -58,7 +58,7 @@ func (d *DB) onNode(ctx context.Context, key string, f func(n *node, asking bool
 
 // pointed returns the server that an answer names ("MOVED 42 10.0.0.1:7000", "ASK 42
 // 10.0.0.1:7000"), or nil if that server is not known.
-func (d *DB) pointed(ctx context.Context, err error) (n *node, asking bool) {
+func (d *DB) pointed(ctx context.Context, err error) (n *primary, asking bool) {
 	text, _ := reply(err)
 	switch code(text) {
 	case "ASK":

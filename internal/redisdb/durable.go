@@ -27,7 +27,7 @@ func (d *DB) EvalDurable(ctx context.Context, s *Script, keys []string, args ...
 	ctx = endless(ctx)
 	var confirmed error
 	cmd, err := d.tryHash(call, func(cmd *redis.Cmd) error {
-		return d.onNode(ctx, call.key(), func(n *node, asking bool) error {
+		return d.onNode(ctx, call.key(), func(n *primary, asking bool) error {
 			var err error
 			confirmed, err = d.confirm(ctx, n, call.key(), cmd, asking)
 			return err
@@ -61,7 +61,7 @@ var del = NewScript(`return redis.call('DEL', unpack(KEYS))`)
 //
 // Commands that wait share one pipeline and its WAIT. However long replicas take, they hold two
 // connections, and the others are free for reads.
-func (d *DB) confirm(ctx context.Context, n *node, key string, cmd redis.Cmder, asking bool) (confirmed, err error) {
+func (d *DB) confirm(ctx context.Context, n *primary, key string, cmd redis.Cmder, asking bool) (confirmed, err error) {
 	want, err := d.wanted(ctx, n)
 	switch {
 	case err != nil:
@@ -77,7 +77,7 @@ func (d *DB) confirm(ctx context.Context, n *node, key string, cmd redis.Cmder, 
 }
 
 // sendDurably returns what sends commands that a server's replicas must confirm, in one pipeline.
-func (d *DB) sendDurably(n *node) func([]redis.Cmder) error {
+func (d *DB) sendDurably(n *primary) func([]redis.Cmder) error {
 	return func(cmds []redis.Cmder) error {
 		if n.copies.short.Load() {
 			sendWithRetry(n.once, cmds)
@@ -110,7 +110,7 @@ func keyOf(cmd redis.Cmder) string {
 }
 
 // confirmation is what follows a command on its connection; see marker.
-func (d *DB) confirmation(n *node, key string, asking bool) (marker *redis.StatusCmd, wait *redis.IntCmd) {
+func (d *DB) confirmation(n *primary, key string, asking bool) (marker *redis.StatusCmd, wait *redis.IntCmd) {
 	ctx := context.Background()
 	return redis.NewStatusCmd(ctx, "set", d.marker(n, key, asking), 1, "px", markerLife.Milliseconds()),
 		redis.NewIntCmd(ctx, "wait", d.cfg.WaitReplicas, d.cfg.WaitTimeout.Milliseconds())
@@ -130,7 +130,7 @@ func (d *DB) verdict(marker *redis.StatusCmd, wait *redis.IntCmd) error {
 }
 
 // confirmAsking is confirm for a slot that is being moved to this server.
-func (d *DB) confirmAsking(n *node, key string, cmd redis.Cmder) (confirmed, err error) {
+func (d *DB) confirmAsking(n *primary, key string, cmd redis.Cmder) (confirmed, err error) {
 	ask := func() redis.Cmder { return redis.NewCmd(context.Background(), "asking") }
 	marker, wait := d.confirmation(n, key, true)
 	sendWithRetry(n.waiting, []redis.Cmder{ask(), cmd, ask(), marker, wait})
@@ -138,7 +138,7 @@ func (d *DB) confirmAsking(n *node, key string, cmd redis.Cmder) (confirmed, err
 }
 
 // plainly runs a command on a server without waiting for replicas.
-func (d *DB) plainly(ctx context.Context, n *node, cmd redis.Cmder, asking bool) error {
+func (d *DB) plainly(ctx context.Context, n *primary, cmd redis.Cmder, asking bool) error {
 	if !asking {
 		return n.pipeline.do(ctx, cmd)
 	}
@@ -153,7 +153,7 @@ func (d *DB) plainly(ctx context.Context, n *node, cmd redis.Cmder, asking bool)
 // If Redis's memory is full, the marker cannot be written, and WAIT speaks for the command alone.
 // While a slot is imported, the name is the importing server's own: a key that both servers have
 // stops the move (BUSYKEY).
-func (d *DB) marker(n *node, key string, asking bool) string {
+func (d *DB) marker(n *primary, key string, asking bool) string {
 	if d.cluster == nil {
 		return d.Key("wait")
 	}

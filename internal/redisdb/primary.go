@@ -9,9 +9,9 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// node is one server that takes writes: the only one, or one of a Cluster. Its clients share one
+// primary is one server that takes writes: the only one, or one of a Cluster. Its clients share one
 // pool.
-type node struct {
+type primary struct {
 	client   *redis.Client // as it was opened
 	repeat   *redis.Client // repeats a command once if its answer was lost
 	once     *redis.Client // never repeats
@@ -23,10 +23,10 @@ type node struct {
 }
 
 // newNode gives a client its breaker and pipeline. The client must not have been used yet.
-func (d *DB) newNode(client *redis.Client) *node {
+func (d *DB) newNode(client *redis.Client) *primary {
 	b := newBreaker(d.cfg.Log)
 	client.Options().Limiter = b // v8 reads this very struct, and has no other way with Sentinel and Cluster
-	n := &node{client: client, breaker: b}
+	n := &primary{client: client, breaker: b}
 	n.repeat = variant(client, d.cfg.Timeout, retries)
 	n.once = variant(client, d.cfg.Timeout, 0)
 	n.waiting = variant(client, d.cfg.Timeout+d.cfg.WaitTimeout, 0)
@@ -50,20 +50,20 @@ func variant(client *redis.Client, timeout time.Duration, retries int) *redis.Cl
 // primaries are those of a Cluster, by address.
 type primaries struct {
 	mu   sync.RWMutex
-	byID map[string]*node
+	byID map[string]*primary
 }
 
-func (n *primaries) get(addr string) *node {
+func (n *primaries) get(addr string) *primary {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	return n.byID[addr]
 }
 
-func (n *primaries) put(addr string, one *node) {
+func (n *primaries) put(addr string, one *primary) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.byID == nil {
-		n.byID = map[string]*node{}
+		n.byID = map[string]*primary{}
 	}
 	if old := n.byID[addr]; old != nil {
 		old.breaker.stop()
@@ -71,10 +71,10 @@ func (n *primaries) put(addr string, one *node) {
 	n.byID[addr] = one
 }
 
-func (n *primaries) all() []*node {
+func (n *primaries) all() []*primary {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	list := make([]*node, 0, len(n.byID))
+	list := make([]*primary, 0, len(n.byID))
 	for _, one := range n.byID {
 		list = append(list, one)
 	}
@@ -89,7 +89,7 @@ func (n *primaries) stop() {
 }
 
 // nodeOf returns the server that has the slot of a key with its prefix.
-func (d *DB) nodeOf(ctx context.Context, key string) (*node, error) {
+func (d *DB) nodeOf(ctx context.Context, key string) (*primary, error) {
 	if d.single != nil {
 		return d.single, nil
 	}

@@ -9,9 +9,9 @@
 // Every command here must be idempotent, except those of Once: a command whose answer was lost is
 // sent again, and it is not known whether the first one was executed.
 //
-// Contexts lose their deadline and cancellation. With a context that can be cancelled, v8 starts a
-// goroutine for each command and closes the connection while the command may still run. Config.Timeout
-// bounds the time instead, and breaker stops asking a Redis that does not answer.
+// Contexts lose their deadline and cancellation. With a context that can be cancelled, v8 starts
+// a goroutine for each command and closes the connection while the command may still run.
+// Config.Timeout bounds the time instead, and breaker stops asking a Redis that does not answer.
 //
 // Commands that many goroutines send at one moment share a pipeline: see pipeline.
 package redisdb
@@ -70,7 +70,7 @@ type Config struct {
 // DB is an open Redis. It may be used by any number of goroutines.
 type DB struct {
 	cfg       Config
-	single    *node                // nil in a Cluster
+	single    *primary             // nil in a Cluster
 	cluster   *redis.ClusterClient // nil elsewhere
 	primaries primaries            // of a Cluster
 	pulse     pulseConn            // for Beat
@@ -102,7 +102,7 @@ func Open(cfg Config) (*DB, error) {
 		d.single = d.newNode(noteDialed(redis.NewFailoverClient(cfg.sentinelOptions(tlsConfig)), &d.dialed))
 		o := cfg.sentinelOptions(tlsConfig)
 		o.PoolSize, o.MaxRetries, o.ReadTimeout = 1, -1, cfg.Timeout+cfg.WaitTimeout
-		d.pulse.client, d.pulse.sentinels = noteDialed(redis.NewFailoverClient(o), &d.pulse.dialed), &sentinels{cfg: cfg, tls: tlsConfig}
+		d.pulse.client, d.pulse.sentinels = noteDialed(redis.NewFailoverClient(o), &d.pulse.dialed), &sentinelGroup{cfg: cfg, tls: tlsConfig}
 	default:
 		o, err := cfg.singleOptions(tlsConfig)
 		if err != nil {

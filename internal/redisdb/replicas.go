@@ -51,7 +51,7 @@ type replication struct {
 
 // wanted returns how many replicas must confirm a durable write of a server. The knowledge is
 // refreshed every few seconds, by the beat or by one durable write on behalf of all.
-func (d *DB) wanted(ctx context.Context, n *node) (int, error) {
+func (d *DB) wanted(ctx context.Context, n *primary) (int, error) {
 	r := &n.copies
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -70,7 +70,7 @@ func (d *DB) wanted(ctx context.Context, n *node) (int, error) {
 }
 
 // look asks a server about its replicas. r.mu is held.
-func (d *DB) look(ctx context.Context, n *node) error {
+func (d *DB) look(ctx context.Context, n *primary) error {
 	r := &n.copies
 	now, err := d.replicationOf(ctx, n)
 	if err != nil {
@@ -141,7 +141,7 @@ func (d *DB) note(ctx context.Context, most int, now replication) error {
 }
 
 // replicationOf asks a server who it is and which replicas are in step.
-func (d *DB) replicationOf(ctx context.Context, n *node) (replication, error) {
+func (d *DB) replicationOf(ctx context.Context, n *primary) (replication, error) {
 	var info, cluster *redis.StringCmd
 	_, err := n.repeat.Pipelined(endless(ctx), func(p redis.Pipeliner) error {
 		info = p.Info(ctx, "replication")
@@ -181,14 +181,14 @@ func parseReplication(text string) (r replication) {
 
 // noteShortage notes that too few replicas of a server confirm, and starts a watcher. No write
 // waits until the watcher finds the replicas: one that hangs would delay each write by WaitTimeout.
-func (d *DB) noteShortage(n *node, key string) {
+func (d *DB) noteShortage(n *primary, key string) {
 	if n.copies.short.CompareAndSwap(false, true) && !n.breaker.spawn(func() { d.watchReplicas(n, key) }) {
 		n.copies.short.Store(false)
 	}
 }
 
 // watchReplicas waits for the replicas of a server by writes of its own, in the slot of a key.
-func (d *DB) watchReplicas(n *node, key string) {
+func (d *DB) watchReplicas(n *primary, key string) {
 	begun, log := time.Now(), d.cfg.Log.With("wanted", d.cfg.WaitReplicas)
 	n.copies.since.Store(&begun)
 	log.Error("redis: too few replicas confirm writes", "seen", n.copies.online(), "revocations_and_changes", d.missing())

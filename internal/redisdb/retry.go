@@ -12,8 +12,8 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// Retries are made here and not by go-redis, which returns the error of the last attempt alone: after
-// a lost answer, a later refusal does not say that nothing was done.
+// Retries are made here and not by go-redis, which returns the error of the last attempt alone:
+// after a lost answer, a later refusal does not say that nothing was done.
 
 // errLost is the error of an attempt after an earlier attempt whose answer was lost.
 type errLost struct{ error }

@@ -45,7 +45,7 @@ func (d *DB) Once(ctx context.Context, s *Script, keys []string, args ...any) (a
 	defer d.drain.leave()
 	ctx = endless(ctx)
 	cmd, err := d.tryHash(call, func(cmd *redis.Cmd) error {
-		return d.onNode(ctx, call.key(), func(n *node, asking bool) error {
+		return d.onNode(ctx, call.key(), func(n *primary, asking bool) error {
 			if !asking {
 				return n.once.Process(ctx, cmd)
 			}

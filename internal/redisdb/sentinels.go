@@ -12,9 +12,9 @@ import (
 	"github.com/go-redis/redis/v8"
 )
 
-// sentinels are all Sentinels: those of the configuration and those that they know. Without a
+// sentinelGroup is all Sentinels: those of the configuration and those that they know. Without a
 // majority of all of them no other server can have become the primary.
-type sentinels struct {
+type sentinelGroup struct {
 	cfg   Config
 	tls   *tls.Config
 	known map[string]string // addresses by id; used by one Beat
@@ -30,7 +30,7 @@ type vote struct {
 // elect returns nil if a majority of all Sentinels names the server at addr as the primary. lone:
 // the server never had a replica, so no other can have replaced it, and only an answer to the
 // contrary counts.
-func (s *sentinels) elect(ctx context.Context, addr string, lone bool) error {
+func (s *sentinelGroup) elect(ctx context.Context, addr string, lone bool) error {
 	votes := s.ask(ctx, addr)
 	if len(votes) > 0 {
 		s.known = map[string]string{}
@@ -54,7 +54,7 @@ func (s *sentinels) elect(ctx context.Context, addr string, lone bool) error {
 }
 
 // ask asks the Sentinels of the configuration, then those that are known beside them.
-func (s *sentinels) ask(ctx context.Context, addr string) map[string]vote {
+func (s *sentinelGroup) ask(ctx context.Context, addr string) map[string]vote {
 	votes := s.askEach(ctx, s.cfg.Addrs, addr)
 	more := map[string]string{}
 	for id, at := range s.known {
@@ -78,7 +78,7 @@ func (s *sentinels) ask(ctx context.Context, addr string) map[string]vote {
 }
 
 // askEach asks Sentinels concurrently, and returns the votes by id.
-func (s *sentinels) askEach(ctx context.Context, addrs []string, addr string) map[string]vote {
+func (s *sentinelGroup) askEach(ctx context.Context, addrs []string, addr string) map[string]vote {
 	votes := map[string]vote{}
 	var mu sync.Mutex
 	var all sync.WaitGroup
@@ -97,7 +97,7 @@ func (s *sentinels) askEach(ctx context.Context, addrs []string, addr string) ma
 	return votes
 }
 
-func (s *sentinels) askOne(ctx context.Context, at, addr string) (vote, error) {
+func (s *sentinelGroup) askOne(ctx context.Context, at, addr string) (vote, error) {
 	c := redis.NewClient(&redis.Options{Addr: at, Username: s.cfg.SentinelUsername, Password: s.cfg.SentinelPassword, TLSConfig: s.tls,
 		PoolSize: 1, MaxRetries: -1, DialTimeout: s.cfg.Timeout, ReadTimeout: s.cfg.Timeout, WriteTimeout: s.cfg.Timeout})
 	defer c.Close()

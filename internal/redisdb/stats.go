@@ -18,7 +18,7 @@ type DBStats struct {
 
 // Stats returns the counts.
 func (d *DB) Stats() (s DBStats) {
-	list := []*node{d.single}
+	list := []*primary{d.single}
 	if d.single == nil {
 		list = d.primaries.all()
 	}
