@@ -44,7 +44,7 @@ func (g *Guard) refuse(w http.ResponseWriter, r *refusal) {
 	}
 	w.WriteHeader(r.status)
 	body := make(jsonobject.Object, 0, 256).TextOr("error", r.code).TextOr("error_description", r.description)
-	_, _ = w.Write(body.Close()) // the client may be gone
+	_, _ = w.Write(body.Close()) // #nosec G705 -- JSON, and none of the request; the client may be gone
 }
 
 // header writes the challenge (RFC 6750 §3).
