@@ -62,6 +62,7 @@ func TestMariaDB(t *testing.T) {
 	dir, err := users.NewSQL(db, users.SQLConfig{Dialect: users.MySQL, Query: columns + "username = ?", Recheck: columns + "id = ?"})
 	require.NoError(t, err)
 	checkPeople(t, dir)
+	checkRefused(t, users.MySQL, "?", db)
 	auth := users.NewHashing(dir, users.NewSlots(0))
 	t.Run("S-11 a collation that ignores case opens no second budget", func(t *testing.T) {
 		for _, name := range []string{"ada", "ADA", "\u00e0da"} {

@@ -2,6 +2,7 @@ package users_test
 
 import (
 	"database/sql"
+	"errors"
 	"net/url"
 	"path/filepath"
 	"testing"
@@ -137,6 +138,7 @@ func TestSQLite(t *testing.T) {
 		dir, err := users.NewSQL(db, users.SQLConfig{Dialect: users.SQLite, Query: "SELECT id, username, password FROM gone WHERE username = ?", Recheck: "SELECT id, username, password FROM gone WHERE id = ?"})
 		require.NoError(t, err)
 		require.ErrorIs(t, dir.Check(t.Context()), users.ErrUnavailable)
+		checkRefused(t, users.SQLite, "?", db)
 		auth := users.NewHashing(dir, users.NewSlots(0))
 		_, err = verify(t.Context(), auth, "ada", staple)
 		require.ErrorIs(t, err, users.ErrUnavailable)
@@ -203,8 +205,10 @@ func TestPostgres(t *testing.T) {
 			_, err := open(q, q).Find(t.Context(), "ada")
 			require.ErrorIs(t, err, users.ErrUnavailable)
 			require.ErrorContains(t, err, "read-only transaction")
+			require.True(t, refused(err))
 		})
 	}
+	checkRefused(t, users.Postgres, "$1", db)
 	t.Run("ER-06 a slow database is no answer", func(t *testing.T) {
 		q := "SELECT id, username, password FROM people, pg_sleep(30) WHERE username = $1"
 		dir, err := users.NewSQL(db, users.SQLConfig{Dialect: users.Postgres, Query: q, Recheck: q, Timeout: 50 * time.Millisecond})
@@ -212,6 +216,37 @@ func TestPostgres(t *testing.T) {
 		_, err = dir.Find(t.Context(), "ada")
 		require.ErrorIs(t, err, users.ErrUnavailable)
 	})
+}
+
+// refused says whether a check found a query that the database itself refuses.
+func refused(err error) bool {
+	fault, ok := errors.AsType[*users.DirectoryError](err)
+	return ok && database.Refused(fault.Cause)
+}
+
+// checkRefused holds a database to telling a wrong query from a question that it could not answer.
+func checkRefused(t *testing.T, dialect users.Dialect, mark string, db *sql.DB) {
+	t.Helper()
+	check := func(q string) error {
+		dir, err := users.NewSQL(db, users.SQLConfig{Dialect: dialect, Query: q, Recheck: q})
+		require.NoError(t, err)
+		return dir.Check(t.Context())
+	}
+	for name, q := range map[string]string{
+		"a table that is not there":  "SELECT id, username, password FROM nobody WHERE username = " + mark,
+		"a column that is not there": "SELECT id, username, pasword FROM people WHERE username = " + mark,
+		"no SQL":                     "SELEC id, username, password FROM people WHERE username = " + mark,
+		"UPDATE":                     "UPDATE people SET username = username WHERE username = " + mark,
+		"two statements":             "SELECT id, username, password FROM people WHERE username = " + mark + "; DELETE FROM people",
+	} {
+		if dialect == users.SQLite && name == "two statements" {
+			continue // SQLite's driver runs both, read-only
+		}
+		t.Run("ER-06 a wrong query is told from a database that is away: "+name, func(t *testing.T) {
+			require.True(t, refused(check(q)), "%v", check(q))
+		})
+	}
+	require.NoError(t, check("SELECT id, username, password FROM people WHERE username = "+mark))
 }
 
 func TestOpenRefuses(t *testing.T) {
@@ -249,6 +284,7 @@ func TestOpenRefuses(t *testing.T) {
 			_, err = dir.Find(t.Context(), "ada")
 			require.ErrorIs(t, err, users.ErrUnavailable)
 			require.NotContains(t, err.Error(), "s3cr3t")
+			require.False(t, refused(err), "who is away refuses nothing")
 		})
 	}
 }

@@ -51,10 +51,16 @@ func openSQL(ctx context.Context, c config.SQLSource) (users.Directory, func(), 
 	if err != nil {
 		return nil, nil, ConfigError{fmt.Errorf("users.sql: %w", err)}
 	}
-	if wrong := dir.Check(ctx); errors.Is(wrong, users.ErrRecord) {
+	if wrong := dir.Check(ctx); wrongQuery(wrong) {
 		return nil, nil, ConfigError{errors.Join(fmt.Errorf("users.sql: %w", wrong), db.Close())}
 	}
 	return dir, func() { _ = db.Close() }, nil
+}
+
+// wrongQuery says whether a check found what only another query mends.
+func wrongQuery(wrong error) bool {
+	fault, ok := errors.AsType[*users.DirectoryError](wrong)
+	return ok && (fault.Is(users.ErrRecord) || database.Refused(fault.Cause))
 }
 
 // prepareSQL connects to nothing yet.
