@@ -15,7 +15,7 @@ import (
 	"github.com/grantor-auth/grantor/clients"
 )
 
-const goodHash = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+const goodHash = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
 
 // write puts text into a config.toml of its own and returns its name.
 func write(t *testing.T, text string) string {
@@ -78,6 +78,7 @@ func TestMistakes(t *testing.T) {
 		"a public client with client_credentials": {minimal + "[[clients]]\nclient_id = \"c\"\ntoken_endpoint_auth_method = \"none\"\ngrant_types = [\"client_credentials\"]\n", `config.toml:5:1: clients[0].grant_types: client_credentials is for confidential clients only`},
 		"two clients of one id":                   {minimal + strings.Repeat("[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \""+goodHash+"\" }]\n", 2), `config.toml:6:1: clients[1].client_id: is also the id of clients[0]`},
 		"introspect audience without a resource":  {minimal + "[[clients]]\nclient_id = \"c\"\nintrospect = \"audience\"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].introspect: introspect = "audience" needs resource`},
+		"a secret without a hash":                 {minimal + "[[clients]]\nclient_id = \"c\"\nsecrets = [{ expires_at = 2027-01-01T00:00:00Z }]\n", `clients[0].secrets[0].hash: a secret's hash is "sha256:"`},
 		"an expiry without a zone":                {minimal + "[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \"" + goodHash + "\", expires_at = 2027-01-01 }]\n", `config.toml:4:96: clients[0].secrets[0].expires_at: must have a time zone`},
 		"S-67 a demo secret off loopback":         {"listen = \":443\"\ntls.mode = \"proxy\"\nissuer = \"https://auth.example.com\"\nredis.url = \"redis://r\"\n[[clients]]\nclient_id = \"renamed\"\nsecrets = [{ hash = \"" + demoMachineHash + "\" }]\n", `config.toml:7:1: clients[0].secrets: has the published demo secret`},
 		"S-67 the demo behind a proxy": {minimal + "tls.mode = \"proxy\"\n[[clients]]\nclient_id = \"c\"\nsecrets = [{ hash = \"" + demoMachineHash + "\" }]\n",

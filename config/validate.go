@@ -206,12 +206,25 @@ func (d *decoder) registrations() {
 		if slices.Contains(unread, "scope") {
 			unread = append(unread, "default_scope")
 		}
+		d.secretHashes(key, in.Secrets, unread)
 		for _, f := range fieldErrors(c.Check(d.cfg.catalogue)) {
 			if !slices.Contains(unread, f.Field) {
 				d.bad(key+"."+f.Field, "%s", f.Err)
 			}
 		}
 		d.addClient(c)
+	}
+}
+
+// secretHashes refuses secrets without a hash: no text is such a secret.
+func (d *decoder) secretHashes(client string, list []clients.Secret, unread []string) {
+	for i, s := range list {
+		field := fmt.Sprintf("secrets[%d].hash", i)
+		_, stated := d.where[client+"."+field]
+		if s.Hash == (clients.SecretHash{}) && !stated && !slices.Contains(unread, field) {
+			_, err := clients.ParseHash("")
+			d.bad(client+"."+field, "%s", err)
+		}
 	}
 }
 
