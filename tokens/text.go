@@ -117,7 +117,7 @@ func (t Token) ID() ID { return ID(t.Hash[:16]) }
 // Codec mints and reads token texts under a server key. It may be used by any number of goroutines.
 type Codec struct {
 	now     atomic.Pointer[derivedKeys]
-	retry   *hmacPool // a its key is a fixed label: see retryCipher
+	retry   *hmacPool // its key is a fixed label: see retryCipher
 	scratch sync.Pool // of *[80]byte: bodies on their way
 }
 
