@@ -110,7 +110,7 @@ func (s *Server) lookUp(ctx context.Context, p presented, err error) (activeToke
 		return activeToken{}, err
 	}
 	r, err := s.cfg.Store.Load(ctx, p.token)
-	if errors.Is(err, tokens.ErrNotFound) {
+	if errors.Is(err, tokens.ErrNotFound) || errors.Is(err, tokens.ErrRecord) && s.isForged(p) {
 		return activeToken{}, errInactive
 	}
 	if err != nil {

@@ -85,6 +85,12 @@ func (s *Server) prove(p presented, r *tokens.Record) error {
 	return nil
 }
 
+// isForged says whether no key of ours has signed a JWT. Anybody can write the id of an opaque token
+// as jti: its record is not that of a JWT, and this is no fault of the store.
+func (s *Server) isForged(p presented) bool {
+	return p.jwt != "" && errors.Is(s.checkSignature(p.jwt), tokens.ErrNotOurs)
+}
+
 // checkSignature returns tokens.ErrNotOurs for a JWT that no key of ours has signed.
 func (s *Server) checkSignature(jwt string) error {
 	_, err := s.cfg.Keys.Verify(jwt, typeAccess)

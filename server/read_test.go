@@ -1,9 +1,11 @@
 package server
 
 import (
+	"context"
 	"crypto/elliptic"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"math/big"
 	"net/http"
 	"net/url"
@@ -188,5 +190,29 @@ func TestJWTDigestAndKeys(t *testing.T) {
 		token := f.issue(t, "")
 		counted.err = keys.ErrUnconfirmed
 		refused(t, f.post(t, intP, "gateway:rs", "token="+token), http.StatusServiceUnavailable, "temporarily_unavailable")
+	})
+}
+
+// foreignRecord is a store that finds the record of another token, as Redis does for the id of an
+// opaque one.
+type foreignRecord struct{ tokens.Store }
+
+func (foreignRecord) Load(context.Context, tokens.Token) (*tokens.Record, error) {
+	return nil, fmt.Errorf("%w: it belongs to another token", tokens.ErrRecord)
+}
+
+func TestJWTOfAnOpaqueID(t *testing.T) {
+	f, _ := startPeople(t, withKeys(t, keys.ES256), func(cfg *Config) { cfg.Store = foreignRecord{cfg.Store} })
+	token := f.issue(t, "&scope=orders:read")
+	t.Run("AT-04 a forged JWT with the id of an opaque token is inactive, and no fault of the store", func(t *testing.T) {
+		signature := strings.LastIndexByte(token, '.') + 1
+		forged := token[:signature] + strings.Repeat("A", len(token)-signature)
+		r := f.inspect(t, forged)
+		require.Equal(t, http.StatusOK, r.status)
+		require.Equal(t, false, r.json["active"])
+	})
+	t.Run("a JWT of ours whose record cannot be read is a fault", func(t *testing.T) {
+		r := f.post(t, intP, "gateway:rs", "token="+url.QueryEscape(token))
+		require.Equal(t, http.StatusServiceUnavailable, r.status)
 	})
 }
