@@ -38,11 +38,9 @@ func run(args []string) error {
 		return err
 	}
 	defer b.close()
-	if err := b.rounds(ctx); err != nil {
-		return err
-	}
-	if o.grow > 0 {
+	err = b.rounds(ctx)
+	if err == nil && o.grow > 0 {
 		err = b.grow(ctx)
 	}
-	return errors.Join(err, b.write())
+	return errors.Join(err, b.write()) // what was measured before an error or a signal counts
 }
