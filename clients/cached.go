@@ -18,13 +18,13 @@ const PollChangesEvery = 250 * time.Millisecond
 // DefaultCache is how many clients of Redis a node keeps in memory.
 const DefaultCache = 20_000
 
-// unknownIDs is how many ids a node remembers that no client has. They have a place of their own: strangers choose them, and
-// push no client out.
+// unknownIDs is how many ids a node remembers that no client has. They have a place of their own:
+// strangers choose them, and push no client out.
 const unknownIDs = 2048
 
-// Cached is the Registry of a node: the clients of config.toml, which win, and those of Redis, of which it keeps the ones that
-// it serves in a bounded cache. The feed tells it what changed; a node that could not follow the feed for StaleAfter refuses
-// rather than trust what it has.
+// Cached is the Registry of a node: the clients of config.toml, which win, and those of Redis, of
+// which it keeps the ones that it serves in a bounded cache. The feed tells it what changed; a node
+// that could not follow the feed for StaleAfter refuses rather than trust what it has.
 type Cached struct {
 	configured *Configured
 	redis      *Redis
@@ -41,7 +41,8 @@ type Cached struct {
 	hits, misses, unknown atomic.Uint64
 }
 
-// NewCached follows the feed of d from now on. Ids of static clients win over those of Redis. size 0: DefaultCache.
+// NewCached follows the feed of d from now on. Ids of static clients win over those of Redis. size
+// 0: DefaultCache.
 func NewCached(ctx context.Context, static *Configured, d *Redis, size int) (*Cached, error) {
 	if size == 0 {
 		size = DefaultCache
@@ -107,8 +108,8 @@ func (l *Cached) readChanges(ctx context.Context) error {
 	}
 }
 
-// Changed makes this node see a change of a client that it made itself, before anybody is told that it was made: the feed
-// brings it to the others.
+// Changed makes this node see a change of a client that it made itself, before anybody is told that
+// it was made: the feed brings it to the others.
 func (l *Cached) Changed(ctx context.Context, id string) {
 	l.mu.Lock()
 	l.version.Add(1)
@@ -152,7 +153,8 @@ func (l *Cached) Get(ctx context.Context, id string) (*Client, error) {
 	return l.load(ctx, id)
 }
 
-// load asks Redis, and keeps the answer unless something was thrown out meanwhile: it may be older than that.
+// load asks Redis, and keeps the answer unless something was thrown out meanwhile: it may be older
+// than that.
 func (l *Cached) load(ctx context.Context, id string) (*Client, error) {
 	if CheckID(id) != nil {
 		return nil, ErrUnknown

@@ -127,7 +127,8 @@ func TestLiveCannotFollow(t *testing.T) {
 	soon(t, func() bool { _, err := a.live.Get(t.Context(), "job"); return err == nil && a.live.Fresh() == nil })
 }
 
-// TestLiveTrimmed: changes that a node did not see, because the feed was trimmed or lost meanwhile, empty its cache.
+// TestLiveTrimmed: changes that a node did not see, because the feed was trimmed or lost meanwhile,
+// empty its cache.
 func TestLiveTrimmed(t *testing.T) {
 	srv := redistest.Start(t)
 	a, b := node(t, srv.URL), node(t, srv.URL)

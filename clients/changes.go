@@ -8,8 +8,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
-// position is how far a node has read the feed: the id of an entry, and its nonce. Ids can come again: a primary that lost its
-// tail in a failover gives them to other changes. A nonce cannot.
+// position is how far a node has read the feed: the id of an entry, and its nonce. Ids can come
+// again: a primary that lost its tail in a failover gives them to other changes. A nonce cannot.
 type position struct{ id, nonce string }
 
 // changes is what a node learns from the feed.
@@ -32,11 +32,13 @@ func newNonce() []byte {
 	return n
 }
 
-// readStream: KEYS feed. ARGV position's id (” for none) and nonce, a fresh nonce. The position is read again, not taken for known:
-// an entry of this id and nonce must be there. It returns 1 for that, the position that was read up to, and which clients changed.
+// readStream: KEYS feed. ARGV position's id (” for none) and nonce, a fresh nonce. The position is
+// read again, not taken for known: an entry of this id and nonce must be there. It returns 1 for
+// that, the position that was read up to, and which clients changed.
 //
-// Without an entry at the end that has a nonce one is written: a feed is begun so, or an older version wrote last. A Redis that is
-// full refuses that; then the changed client stands for the nonce.
+// Without an entry at the end that has a nonce one is written: a feed is begun so, or an older
+// version wrote last. A Redis that is full refuses that; then the changed client stands for the
+// nonce.
 var readStream = redisdb.NewScript(`
 local function nonce(e)
   for i = 1, #e[2], 2 do if e[2][i] == 'nonce' then return e[2][i + 1] end end
@@ -62,8 +64,8 @@ for i = 2, #list do if list[i][2][2] ~= '' then table.insert(changed, list[i][2]
 local at = list[#list]
 return {1, at[1], nonce(at), changed, #list - 1}`)
 
-// changesSince reads the feed from a position on. A position that is not there any more, because it was trimmed away or Redis lost it, is a
-// reset: what changed meanwhile cannot be known.
+// changesSince reads the feed from a position on. A position that is not there any more, because it
+// was trimmed away or Redis lost it, is a reset: what changed meanwhile cannot be known.
 func (d *Redis) changesSince(ctx context.Context, from position) (*changes, error) {
 	v, err := d.db.Eval(ctx, readStream, []string{feedKey}, from.id, from.nonce, newNonce())
 	if err != nil {

@@ -16,7 +16,8 @@ import (
 
 const feed = "test:clients:{registry}:feed"
 
-// TestFeedAfterFailover: a primary that lost its tail gives the ids of the lost entries to other changes.
+// TestFeedAfterFailover: a primary that lost its tail gives the ids of the lost entries to other
+// changes.
 func TestFeedAfterFailover(t *testing.T) {
 	const base = 99_999_999_999_000 // milliseconds; later than now, so that Redis counts on behind it
 	id := func(ms, seq int) string { return fmt.Sprintf("%d-%d", base+ms, seq) }
@@ -31,7 +32,8 @@ func TestFeedAfterFailover(t *testing.T) {
 			Do(context.Context, ...any) *redis.Cmd
 		}).Do(ctx, args...)
 	}
-	// begin has a node stand at 1000-5, with "job" in its cache; other changes the client behind the node's back.
+	// begin has a node stand at 1000-5, with "job" in its cache; other changes the client behind
+	// the node's back.
 	begin := func(t *testing.T) (n *registry, other *clients.Manager) {
 		require.NoError(t, c.FlushAll(ctx).Err())
 		other = &clients.Manager{Redis: clients.NewRedis(open(t, srv.URL)), Catalogue: catalogue(t), MaxTTL: time.Hour}
@@ -46,7 +48,8 @@ func TestFeedAfterFailover(t *testing.T) {
 		require.NoError(t, err)
 		return n, other
 	}
-	// behind puts another primary in the place of this one, in one step: the client is changed, and the feed is what write writes.
+	// behind puts another primary in the place of this one, in one step: the client is changed, and
+	// the feed is what write writes.
 	behind := func(t *testing.T, write func(redis.Pipeliner)) {
 		var shard, text string
 		for _, key := range c.Keys(ctx, "test:clients:{registry}:??").Val() {
@@ -111,7 +114,8 @@ func TestFeedAfterFailover(t *testing.T) {
 	})
 }
 
-// TestFeedWithFailover plays it with a real one: the replica did not have the last changes, and the Sentinels promote it.
+// TestFeedWithFailover plays it with a real one: the replica did not have the last changes, and the
+// Sentinels promote it.
 func TestFeedWithFailover(t *testing.T) {
 	s := redistest.Sentinel(t)
 	ctx := t.Context()

@@ -59,7 +59,8 @@ const (
 	SightAny      Sight = "any"      // all access tokens
 )
 
-// Sees says whether a client of this sight, which is an audience, sees access tokens for a resource that are not its own.
+// Sees says whether a client of this sight, which is an audience, sees access tokens for a resource
+// that are not its own.
 func Sees(sight Sight, audience, resource string) bool {
 	return sight == SightAny || sight == SightAudience && resource != "" && audience == resource
 }
@@ -68,8 +69,9 @@ func Sees(sight Sight, audience, resource string) bool {
 // compared for equality alone: tokens of another epoch are dead.
 type Epoch = [8]byte
 
-// Client is one registered client: its Registration, with the texts that every request needs read once. The members below
-// take the place of those of the same name. A Client that a Registry returned is shared and must not be changed.
+// Client is one registered client: its Registration, with the texts that every request needs read
+// once. The members below take the place of those of the same name. A Client that a Registry
+// returned is shared and must not be changed.
 type Client struct {
 	Registration
 
@@ -246,8 +248,8 @@ func (c *Client) checkScopes(cat *scopes.Catalogue, bad badFunc) {
 	}
 }
 
-// checkBounds holds what a token of this client can carry against the bounds. Wildcards allow what need not be asked for
-// at once; scopes over Grantor are asked for alone.
+// checkBounds holds what a token of this client can carry against the bounds. Wildcards allow what
+// need not be asked for at once; scopes over Grantor are asked for alone.
 func (c *Client) checkBounds(cat *scopes.Catalogue, bad badFunc) {
 	apis := c.Scope.Exact().Filter(func(t string) bool { return !scopes.IsReserved(t) })
 	if err := cat.Expand(apis).CheckBounds(); err != nil {

@@ -150,8 +150,8 @@ func TestAuthenticate(t *testing.T) {
 	}
 }
 
-// TestTiming compares the work, not one measurement against a wall clock: the medians of interleaved
-// samples, and generously.
+// TestTiming compares the work, not one measurement against a wall clock: the medians of
+// interleaved samples, and generously.
 func TestTiming(t *testing.T) {
 	s, err := NewConfigured(t.Context(), []*Client{{Registration: Registration{ID: "app", Secrets: []Secret{{Hash: HashSecret("one")}}}}}, &epochs{})
 	require.NoError(t, err)
@@ -244,7 +244,8 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// FuzzReadCredentials: a refusal says nothing of who asks, and what RFC 6749 §2.3.1 has a client write is read as it was meant.
+// FuzzReadCredentials: a refusal says nothing of who asks, and what RFC 6749 §2.3.1 has a client
+// write is read as it was meant.
 func FuzzReadCredentials(f *testing.F) {
 	f.Add("Basic YTpi", "a", "")
 	f.Add("Basic !!", "", "s")

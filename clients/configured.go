@@ -15,8 +15,9 @@ import (
 
 // EpochSource keeps the epochs of clients where all nodes see them; tokens.Store is one.
 type EpochSource interface {
-	// ClientEpochs returns the epoch of each id. One that is missing becomes that of held, where a source that lost its data had it, or
-	// is drawn. The zero epoch is that of a client that an operator disabled.
+	// ClientEpochs returns the epoch of each id. One that is missing becomes that of held, where a
+	// source that lost its data had it, or is drawn. The zero epoch is that of a client that an
+	// operator disabled.
 	ClientEpochs(ctx context.Context, ids []string, held map[string]Epoch) ([]Epoch, error)
 	// KeepClientEpochs begins the lifetime of the epochs anew.
 	KeepClientEpochs(ctx context.Context, ids []string) error
@@ -35,7 +36,8 @@ const (
 	keepAgain = time.Minute // after a failure
 )
 
-// Configured is the Registry of the clients of config.toml: fixed but for their epochs, which it polls.
+// Configured is the Registry of the clients of config.toml: fixed but for their epochs, which it
+// polls.
 type Configured struct {
 	source EpochSource
 	ids    []string
@@ -46,8 +48,8 @@ type Configured struct {
 	held map[string]Epoch // what the source said last
 }
 
-// snapshot is what the source said. In a Cluster one lost server takes the epochs of some clients with it, and of no others:
-// each has its own time.
+// snapshot is what the source said. In a Cluster one lost server takes the epochs of some clients
+// with it, and of no others: each has its own time.
 type snapshot struct{ byID map[string]confirmed }
 
 type confirmed struct {
@@ -98,8 +100,8 @@ func (s *Configured) Run(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// Housekeep renews the lifetime of the epochs once a day until ctx ends. It is no part of Run: what proves that a node may
-// answer waits for nothing else.
+// Housekeep renews the lifetime of the epochs once a day until ctx ends. It is no part of Run: what
+// proves that a node may answer waits for nothing else.
 func (s *Configured) Housekeep(ctx context.Context, log *slog.Logger) {
 	next := rand.N(keepAgain) // #nosec G404 -- nodes that start together do not come together
 	for pause(ctx, next) {
@@ -111,7 +113,8 @@ func (s *Configured) Housekeep(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// Refresh takes the epochs of this moment: a source that lost its data gets those that this node knew, disabled clients too.
+// Refresh takes the epochs of this moment: a source that lost its data gets those that this node
+// knew, disabled clients too.
 func (s *Configured) Refresh(ctx context.Context) error { return s.refresh(context.WithoutCancel(ctx)) }
 
 // pause waits and reports whether ctx goes on.
@@ -126,8 +129,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// refresh takes the epochs of this moment. The clock is read before the source is asked. Where only some could be asked for, the others
-// stay as they were.
+// refresh takes the epochs of this moment. The clock is read before the source is asked. Where only
+// some could be asked for, the others stay as they were.
 func (s *Configured) refresh(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,7 +160,8 @@ func (s *Configured) refresh(ctx context.Context) error {
 	return err
 }
 
-// changed takes the epochs anew if one of these clients has another. What cannot be asked is seen at the next turn, or refused.
+// changed takes the epochs anew if one of these clients has another. What cannot be asked is seen
+// at the next turn, or refused.
 func (s *Configured) changed(ctx context.Context, id string) {
 	if _, mine := s.now.Load().byID[id]; mine {
 		_ = s.refresh(context.WithoutCancel(ctx))

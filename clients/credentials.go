@@ -38,9 +38,9 @@ func (e *CredentialsError) Unwrap() error { return e.Err }
 func ambiguous(sentence string) error { return &CredentialsError{ErrAmbiguous, sentence} }
 func missing(sentence string) error   { return &CredentialsError{ErrMissing, sentence} }
 
-// ReadCredentials reads who a request says it comes from: the values of its
-// Authorization header and its form. Exactly one method may be used (RFC 6749 §2.3); client_id in the form
-// beside Basic must be the same. Errors are *CredentialsError.
+// ReadCredentials reads who a request says it comes from: the values of its Authorization header
+// and its form. Exactly one method may be used (RFC 6749 §2.3); client_id in the form beside Basic
+// must be the same. Errors are *CredentialsError.
 func ReadCredentials(authorization []string, form url.Values) (Credentials, error) {
 	id, secret := form.Get("client_id"), form.Get("client_secret")
 	if form.Has("client_assertion") || form.Has("client_assertion_type") {
@@ -73,7 +73,8 @@ func ReadCredentials(authorization []string, form url.Values) (Credentials, erro
 // AssertionType is the only client_assertion_type (RFC 7523 §2.2).
 const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-// readAssertion reads a JWT that proves the client (RFC 7521 §4.2). It is the only method of its request.
+// readAssertion reads a JWT that proves the client (RFC 7521 §4.2). It is the only method of its
+// request.
 func readAssertion(authorization []string, form url.Values) (Credentials, error) {
 	text := form.Get("client_assertion")
 	switch {

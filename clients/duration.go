@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Duration is a duration that is written as people write it: Go's form ("15m", "1h30m") or whole days ("30d").
+// Duration is a duration that is written as people write it: Go's form ("15m", "1h30m") or whole
+// days ("30d").
 type Duration time.Duration
 
 // mostDays bounds what is written in days.

@@ -10,8 +10,9 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
-// When a secret was last used is noted in memory, to the minute, and told to Redis at most once an hour for a secret and node:
-// enough to know which one can go, and nothing on the way of a request. A turn tells of maxUsesStored secrets at most, in pipelines.
+// When a secret was last used is noted in memory, to the minute, and told to Redis at most once an
+// hour for a secret and node: enough to know which one can go, and nothing on the way of a request.
+// A turn tells of maxUsesStored secrets at most, in pipelines.
 const (
 	storeUsesEvery       = time.Minute
 	storeUseAgainMinutes = 60 // minutes
@@ -67,7 +68,8 @@ func (s *Secret) unstored() int64 {
 	return minute
 }
 
-// LastUsed returns about when a secret was last used, within an hour; zero: never, as far as anybody knows.
+// LastUsed returns about when a secret was last used, within an hour; zero: never, as far as
+// anybody knows.
 func (d *Redis) LastUsed(ctx context.Context, id string, h SecretHash) (time.Time, error) {
 	v, err := d.db.Get(ctx, lastUseKey(id, h))
 	switch {

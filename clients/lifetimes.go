@@ -12,7 +12,8 @@ const (
 	maxAccessTTL = 24 * time.Hour
 )
 
-// checkLifetimes says what is wrong with a registration's lifetimes. longest is the longest session here.
+// checkLifetimes says what is wrong with a registration's lifetimes. longest is the longest session
+// here.
 func (c *Client) checkLifetimes(longest time.Duration) error {
 	var errs []error
 	bad := func(field, format string, args ...any) {

@@ -9,15 +9,17 @@ import (
 	"github.com/grantor-auth/grantor/scopes"
 )
 
-// Given is the most that a dynamically registered client may make of itself with its registration access token (RFC 7592 §2.2): what it
-// was registered with, and after that what an operator left of it. Members that are not here cannot be changed by that token at all.
+// Given is the most that a dynamically registered client may make of itself with its registration
+// access token (RFC 7592 §2.2): what it was registered with, and after that what an operator left
+// of it. Members that are not here cannot be changed by that token at all.
 type Given struct {
 	Scope      string   `json:"scope,omitempty"` // rules
 	GrantTypes []string `json:"grant_types,omitempty"`
 	AuthMethod Method   `json:"token_endpoint_auth_method,omitempty"` // "": any method with a secret
 }
 
-// given returns the limit of a registration. One that an older version wrote has none: what it is now is the limit.
+// given returns the limit of a registration. One that an older version wrote has none: what it is
+// now is the limit.
 func (s *Stored) given() *Given {
 	if s.Given != nil {
 		g := *s.Given
@@ -26,7 +28,8 @@ func (s *Stored) given() *Given {
 	return &Given{Scope: s.Scope, GrantTypes: slices.Clone(s.Grants)}
 }
 
-// changed returns the limit after an operator's change: each member that the change named, or made another.
+// changed returns the limit after an operator's change: each member that the change named, or made
+// another.
 func (g *Given) changed(before *Registration, s *Stored) *Given {
 	named := func(name string) bool { return slices.Contains(s.Stated, name) }
 	if named("scope") || before.Scope != s.Scope {
@@ -41,8 +44,9 @@ func (g *Given) changed(before *Registration, s *Stored) *Given {
 	return g
 }
 
-// ReplaceOwn edits a client by its registration access token, whose hash must be the client's still: ErrUnknown where it is not. What edit
-// leaves must be sound, and within what the client was given; a scope that it gave up comes back only while its registrar may have it.
+// ReplaceOwn edits a client by its registration access token, whose hash must be the client's
+// still: ErrUnknown where it is not. What edit leaves must be sound, and within what the client was
+// given; a scope that it gave up comes back only while its registrar may have it.
 func (m *Manager) ReplaceOwn(ctx context.Context, id string, token SecretHash, edit func(*Registration)) (*Described, error) {
 	return m.update(ctx, id, func(s *Stored) error {
 		if s.Token != token || s.Disabled {
@@ -59,7 +63,8 @@ func (m *Manager) ReplaceOwn(ctx context.Context, id string, token SecretHash, e
 	})
 }
 
-// mayGive returns the scope of the client that registered another: nothing when it is gone, disabled, or no registrar any more.
+// mayGive returns the scope of the client that registered another: nothing when it is gone,
+// disabled, or no registrar any more.
 func (m *Manager) mayGive(ctx context.Context, id string) (none scopes.Rules, err error) {
 	if id == "" {
 		return none, nil

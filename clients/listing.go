@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// List returns a page of registrations, in no order, and the cursor of the next; "" begins, and "" is the end. One that
-// changes meanwhile may come twice.
+// List returns a page of registrations, in no order, and the cursor of the next; "" begins, and ""
+// is the end. One that changes meanwhile may come twice.
 func (d *Redis) List(ctx context.Context, cursor string, size int) ([]*Stored, string, error) {
 	list, next, err := d.records.List(ctx, cursor, size)
 	if err != nil {

@@ -10,21 +10,24 @@ import (
 	"github.com/grantor-auth/grantor/scopes"
 )
 
-// Epochs is where the epochs of config.toml's clients are kept and changed; tokens.Store is one. Each change is one step, and
-// named by the random e: a repetition changes nothing, also when others changed the epoch since.
+// Epochs is where the epochs of config.toml's clients are kept and changed; tokens.Store is one.
+// Each change is one step, and named by the random e: a repetition changes nothing, also when
+// others changed the epoch since.
 type Epochs interface {
 	EpochSource
 	// DisableClient puts the zero epoch in the place of the client's.
 	DisableClient(ctx context.Context, id string, e Epoch) error
 	// EnableClient gives e to a client that has the zero epoch, and leaves others as they are.
 	EnableClient(ctx context.Context, id string, e Epoch) error
-	// RenewClient gives e to a client that has another epoch than zero: every token of that one dies.
+	// RenewClient gives e to a client that has another epoch than zero: every token of that one
+	// dies.
 	RenewClient(ctx context.Context, id string, e Epoch) error
 }
 
-// Manager changes clients: the one place behind the command line, the admin API and dynamic registration. This node sees a
-// change before the method returns, the others within a second. An error that is ErrNotConfirmed comes with the result: the change was
-// made, and too few replicas have confirmed it.
+// Manager changes clients: the one place behind the command line, the admin API and dynamic
+// registration. This node sees a change before the method returns, the others within a second. An
+// error that is ErrNotConfirmed comes with the result: the change was made, and too few replicas
+// have confirmed it.
 type Manager struct {
 	Redis      *Redis
 	Node       *Cached   // of this process; nil: it serves nothing
@@ -99,7 +102,8 @@ func (m *Manager) Get(ctx context.Context, id string) (*Described, error) {
 	return describeStored(s), nil
 }
 
-// List returns a page of clients and the cursor of the next; those of config.toml come with the first.
+// List returns a page of clients and the cursor of the next; those of config.toml come with the
+// first.
 func (m *Manager) List(ctx context.Context, cursor string, size int) ([]*Described, string, error) {
 	var list []*Described
 	if cursor == "" {
@@ -117,7 +121,8 @@ func (m *Manager) List(ctx context.Context, cursor string, size int) ([]*Describ
 	return list, next, err
 }
 
-// Check says all that is wrong with a registration; nil when it is sound. Errors are joined *FieldErrors.
+// Check says all that is wrong with a registration; nil when it is sound. Errors are joined
+// *FieldErrors.
 func (m *Manager) Check(r *Registration) error {
 	c, err := r.Client()
 	if err != nil {
@@ -174,7 +179,8 @@ func (m *Manager) changed(ctx context.Context, id string) {
 	}
 }
 
-// Update edits a client of Redis as an operator. What edit leaves must be sound; of a dynamic client it becomes the limit.
+// Update edits a client of Redis as an operator. What edit leaves must be sound; of a dynamic
+// client it becomes the limit.
 func (m *Manager) Update(ctx context.Context, id string, edit func(*Stored) error) (*Described, error) {
 	return m.update(ctx, id, func(s *Stored) error {
 		before, limit := s.Registration, s.given()
@@ -209,7 +215,8 @@ func (m *Manager) update(ctx context.Context, id string, edit func(*Stored) erro
 	return describeStored(s), err
 }
 
-// Delete removes a client of Redis and ends its tokens. ErrUnknown where there is none, once that is confirmed.
+// Delete removes a client of Redis and ends its tokens. ErrUnknown where there is none, once that
+// is confirmed.
 func (m *Manager) Delete(ctx context.Context, id string) error {
 	if m.configured(id) != nil {
 		return ErrReadOnly

@@ -35,9 +35,11 @@ func (e *InUseError) Error() string {
 	return "a client has two live secrets at most, and both are in use: " + strings.Join(list, " and ") + "; another one would end one of them now"
 }
 
-// RotateSecret gives a client another secret beside those that live, which end after overlap; 0: at once. A repetition with the same
-// secret changes nothing. Where two live already, one that nobody ever used goes, the newest of them; where both are used it is an
-// *InUseError, unless force lets the one go that was not used for longer. A result beside an error: it was, or may have been, done.
+// RotateSecret gives a client another secret beside those that live, which end after overlap; 0: at
+// once. A repetition with the same secret changes nothing. Where two live already, one that nobody
+// ever used goes, the newest of them; where both are used it is an *InUseError, unless force lets
+// the one go that was not used for longer. A result beside an error: it was, or may have been,
+// done.
 func (m *Manager) RotateSecret(ctx context.Context, id string, fresh SecretHash, overlap time.Duration, force bool) (*SecretRotation, error) {
 	now := time.Now().UTC().Truncate(time.Second)
 	var out *SecretRotation

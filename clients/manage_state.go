@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// SetDisabled disables or enables a client. Disabling ends its tokens for ever; who is enabled again must ask for new ones.
+// SetDisabled disables or enables a client. Disabling ends its tokens for ever; who is enabled
+// again must ask for new ones.
 func (m *Manager) SetDisabled(ctx context.Context, id string, disabled bool) error {
 	defer m.changed(ctx, id)
 	if c := m.configured(id); c != nil {
@@ -26,8 +27,8 @@ func (m *Manager) SetDisabled(ctx context.Context, id string, disabled bool) err
 	return err
 }
 
-// RevokeTokens ends every token of a client, and every session made through it; the client itself goes on. A disabled client has
-// none, and stays disabled.
+// RevokeTokens ends every token of a client, and every session made through it; the client itself
+// goes on. A disabled client has none, and stays disabled.
 func (m *Manager) RevokeTokens(ctx context.Context, id string) error {
 	defer m.changed(ctx, id)
 	if m.configured(id) != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
-// TestManyClients measures a large registry: GRANTOR_TEST_CLIENTS=1000000 go test ./clients -run ManyClients -v. It asserts that what a node
-// keeps is bounded, and logs the rest.
+// TestManyClients measures a large registry: GRANTOR_TEST_CLIENTS=1000000 go test ./clients -run
+// ManyClients -v. It asserts that what a node keeps is bounded, and logs the rest.
 func TestManyClients(t *testing.T) {
 	n, _ := strconv.Atoi(os.Getenv("GRANTOR_TEST_CLIENTS"))
 	if n == 0 {

@@ -5,8 +5,9 @@ import (
 	"fmt"
 )
 
-// Proven is a Registry that answers only while this node can prove that what it reads is the truth. Whoever reads from a store that
-// was cut off from the rest is answered as ever, and may follow all changes that come there: none comes there any more.
+// Proven is a Registry that answers only while this node can prove that what it reads is the truth.
+// Whoever reads from a store that was cut off from the rest is answered as ever, and may follow all
+// changes that come there: none comes there any more.
 type Proven struct {
 	Registry
 	Proof func() error // nil: proven lately

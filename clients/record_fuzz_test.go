@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzReadStored: what Redis holds is a registration of this client, which is written back as it was read, or ErrRecord.
+// FuzzReadStored: what Redis holds is a registration of this client, which is written back as it
+// was read, or ErrRecord.
 func FuzzReadStored(f *testing.F) {
 	f.Fuzz(func(t *testing.T, id, text string) {
 		s, err := readStored(id, text)
@@ -29,7 +30,8 @@ func FuzzReadStored(f *testing.F) {
 	})
 }
 
-// FuzzReadRegistrations: what becomes a client is described so that the same client is read from it.
+// FuzzReadRegistrations: what becomes a client is described so that the same client is read from
+// it.
 func FuzzReadRegistrations(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		list, err := ReadRegistrations(strings.NewReader(text))
@@ -74,7 +76,8 @@ func FuzzParseLife(f *testing.F) {
 	})
 }
 
-// FuzzParseHash: one hash has one text, and an error quotes nothing of what may be the secret itself.
+// FuzzParseHash: one hash has one text, and an error quotes nothing of what may be the secret
+// itself.
 func FuzzParseHash(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		h, err := ParseHash(text)

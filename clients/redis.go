@@ -12,12 +12,13 @@ import (
 	"github.com/grantor-auth/grantor/internal/registry"
 )
 
-// Redis keeps the clients that are not in config.toml. Clients are data: unlike everything that tokens rest on, they
-// have no lifetime.
+// Redis keeps the clients that are not in config.toml. Clients are data: unlike everything that
+// tokens rest on, they have no lifetime.
 //
-// They are a registry.Records of 256 shards. A sorted set holds when the last secret of a client ends, and the client change
-// stream tells every node which client changed. All of these share a slot, so that a change and its announcement are one
-// script. When a secret was last used lies beside them, with a lifetime.
+// They are a registry.Records of 256 shards. A sorted set holds when the last secret of a client
+// ends, and the client change stream tells every node which client changed. All of these share a
+// slot, so that a change and its announcement are one script. When a secret was last used lies
+// beside them, with a lifetime.
 type Redis struct {
 	Again registry.Repeater // nil: what could not be confirmed is the caller's to repeat
 
@@ -34,8 +35,8 @@ func NewRedis(db *redisdb.DB) *Redis {
 var (
 	// ErrExists: the id is taken.
 	ErrExists = errors.New("a client with this id exists")
-	// ErrNotConfirmed: the change was made, and fewer replicas have it than were asked for; a failover may undo it. The result
-	// stands beside it.
+	// ErrNotConfirmed: the change was made, and fewer replicas have it than were asked for; a
+	// failover may undo it. The result stands beside it.
 	ErrNotConfirmed = redisdb.ErrNotDurable
 	// ErrOutcomeUnknown: Redis's answer was lost; nobody knows whether the change was made.
 	ErrOutcomeUnknown = redisdb.ErrOutcomeUnknown
@@ -73,10 +74,12 @@ const feedLength = 10_000
 
 // The scripts. Each may be executed twice.
 var (
-	// replace: KEYS shard, ends, feed, clients of the registrar. ARGV id, what the caller read ('' for nothing), what shall stand there
-	// ('' for nothing), when the last secret ends in seconds ('' for never), a fresh nonce, whether there is a registrar, how many
-	// clients it may have (0: any number). It returns what stands there then, 0 where the registrar has too many, and tells the feed
-	// of a change. It removes before it writes: a Redis that is full takes changes then, but no new client.
+	// replace: KEYS shard, ends, feed, clients of the registrar. ARGV id, what the caller read (''
+	// for nothing), what shall stand there ('' for nothing), when the last secret ends in seconds
+	// ('' for never), a fresh nonce, whether there is a registrar, how many clients it may have (0:
+	// any number). It returns what stands there then, 0 where the registrar has too many, and tells
+	// the feed of a change. It removes before it writes: a Redis that is full takes changes then,
+	// but no new client.
 	replace = redisdb.NewScript(`
 local held = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if held ~= ARGV[2] or held == ARGV[3] then return held end
@@ -104,7 +107,8 @@ func (d *Redis) Load(ctx context.Context, id string) (*Stored, error) {
 	return readStored(id, text)
 }
 
-// Create stores a new registration; ErrExists where its id is taken, ErrTooMany where its registrar has Most already.
+// Create stores a new registration; ErrExists where its id is taken, ErrTooMany where its registrar
+// has Most already.
 func (d *Redis) Create(ctx context.Context, s *Stored) error {
 	text, err := s.text()
 	if err != nil {
@@ -122,9 +126,9 @@ func (d *Redis) Create(ctx context.Context, s *Stored) error {
 	return err
 }
 
-// replace puts one text in the place of another and returns what stands there then, also with ErrNotConfirmed. By what it compares
-// it may be repeated at any time, and is where it was made, or may have been, and was not confirmed. A creation is not: that would undo
-// a later deletion.
+// replace puts one text in the place of another and returns what stands there then, also with
+// ErrNotConfirmed. By what it compares it may be repeated at any time, and is where it was made, or
+// may have been, and was not confirmed. A creation is not: that would undo a later deletion.
 func (d *Redis) replace(ctx context.Context, s *Stored, before, after string) (string, error) {
 	ends, registrar := "", 0
 	if at := s.LastSecretEnds(); !at.IsZero() && after != "" {
@@ -148,8 +152,8 @@ func (d *Redis) replace(ctx context.Context, s *Stored, before, after string) (s
 	return held, err
 }
 
-// Change edits a registration by compare-and-swap and returns what stands there then, also with ErrNotConfirmed. An error of edit
-// changes nothing and is returned.
+// Change edits a registration by compare-and-swap and returns what stands there then, also with
+// ErrNotConfirmed. An error of edit changes nothing and is returned.
 func (d *Redis) Change(ctx context.Context, id string, edit func(*Stored) error) (after *Stored, err error) {
 	err = d.records.Change(ctx, id, func(before string) (bool, error) {
 		s, err := readStored(id, before)
@@ -193,8 +197,9 @@ func ownError(err error) error {
 	return err
 }
 
-// Delete removes a registration; ErrUnknown where there is none, and that is confirmed like a deletion: who repeats one that was
-// not must not be told that all is well. A record that this version cannot read is removed too.
+// Delete removes a registration; ErrUnknown where there is none, and that is confirmed like a
+// deletion: who repeats one that was not must not be told that all is well. A record that this
+// version cannot read is removed too.
 func (d *Redis) Delete(ctx context.Context, id string) error {
 	err := d.records.Change(ctx, id, func(before string) (bool, error) {
 		s, err := readStored(id, before)

@@ -16,9 +16,10 @@ import (
 	"github.com/grantor-auth/grantor/scopes"
 )
 
-// Registration is a client as it is written down and shown: in config.toml, in JSON, in Redis. Its keys are the names of
-// RFC 7591 §2 where the RFC has one. It holds hashes of secrets and never a secret. A member that is new here is known to
-// all of these; server/openapi.json documents it, and a line in internal/cli gives it a flag.
+// Registration is a client as it is written down and shown: in config.toml, in JSON, in Redis. Its
+// keys are the names of RFC 7591 §2 where the RFC has one. It holds hashes of secrets and never a
+// secret. A member that is new here is known to all of these; server/openapi.json documents it, and
+// a line in internal/cli gives it a flag.
 type Registration struct {
 	ID           string   `json:"client_id"` // printable ASCII, at most MaxIDBytes (RFC 6749 App. A.1)
 	Name         string   `json:"client_name,omitempty"`
@@ -56,8 +57,8 @@ type Registration struct {
 	ClientURI       string   `json:"client_uri,omitempty" toml:"-"`
 }
 
-// ReadRegistrations reads JSON: one registration, a list of them, or {"clients": […]}. A member that does not exist is an
-// error.
+// ReadRegistrations reads JSON: one registration, a list of them, or {"clients": […]}. A member
+// that does not exist is an error.
 func ReadRegistrations(r io.Reader) ([]Registration, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxDocument+1))
 	switch {
@@ -100,7 +101,8 @@ func strict(text []byte, into any) error {
 	return nil
 }
 
-// Client turns a registration into a client. Errors are joined *FieldErrors; what the catalogue says of it is Check's to tell.
+// Client turns a registration into a client. Errors are joined *FieldErrors; what the catalogue
+// says of it is Check's to tell.
 func (r *Registration) Client() (*Client, error) {
 	var errs []error
 	parse := func(field string, err error) {

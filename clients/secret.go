@@ -26,8 +26,8 @@ func (s Secret) ID() string { return s.Hash.id() }
 
 func (h SecretHash) id() string { return fmt.Sprintf("%x", h[:4]) }
 
-// lastUse is the minute in which a secret was last used on this node, in minutes since 1970: coarse, and one atomic
-// store at most a minute.
+// lastUse is the minute in which a secret was last used on this node, in minutes since 1970:
+// coarse, and one atomic store at most a minute.
 type lastUse struct {
 	minute, stored atomic.Int64
 	first          chan struct{} // told of a first use that Redis should know soon; nil: any turn will do

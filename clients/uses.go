@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// useLog is what a node has seen of secrets and not told yet. Of a client with two secrets the first use of each is told soon: by it a
-// rotation knows which one can go.
+// useLog is what a node has seen of secrets and not told yet. Of a client with two secrets the
+// first use of each is told soon: by it a rotation knows which one can go.
 type useLog struct {
 	first chan struct{}
 
@@ -75,7 +75,8 @@ func (u *useLog) wait(ctx context.Context) bool {
 	}
 }
 
-// Housekeep tells Redis which secrets were used, until ctx ends: some a minute, so that no node and no hour has them all.
+// Housekeep tells Redis which secrets were used, until ctx ends: some a minute, so that no node and
+// no hour has them all.
 func (l *Cached) Housekeep(ctx context.Context, log *slog.Logger) {
 	for l.uses.wait(ctx) {
 		left := l.uses.take()

@@ -112,7 +112,8 @@ func mustOpen(t *testing.T, name string) *os.File {
 	return f
 }
 
-// checkConfig has the program check a configuration; its secret files are put where the test can write.
+// checkConfig has the program check a configuration; its secret files are put where the test can
+// write.
 func checkConfig(t *testing.T, text string) {
 	t.Helper()
 	dir := t.TempDir()

@@ -62,8 +62,8 @@ func (s *Server) register(c clients.Registration, only []string) Identity {
 	return made
 }
 
-// Client registers one more client with the client credentials grant (RFC 6749 §4.4), for a program under test that fetches
-// tokens itself. It may ask for these scopes; without any, for every scope.
+// Client registers one more client with the client credentials grant (RFC 6749 §4.4), for a program
+// under test that fetches tokens itself. It may ask for these scopes; without any, for every scope.
 func (s *Server) Client(scopes ...string) Identity {
 	s.t.Helper()
 	s.mu.Lock()

@@ -8,8 +8,8 @@ import (
 	"github.com/grantor-auth/grantor/middleware"
 )
 
-// Fail lets the server answer every request with a status, such as 503, until Recover or the end of the test. Token and the
-// other methods of Server go on.
+// Fail lets the server answer every request with a status, such as 503, until Recover or the end of
+// the test. Token and the other methods of Server go on.
 func (s *Server) Fail(status int) {
 	s.t.Helper()
 	if status < 100 || status > 999 {
@@ -27,8 +27,9 @@ func fail(w http.ResponseWriter, status int) {
 	_, _ = w.Write([]byte(`{"error":"temporarily_unavailable","error_description":"grantortest: Fail"}`))
 }
 
-// Verifier checks tokens without HTTP, for tests of routes behind package middleware. Fail makes it fail. Give the guard the
-// server's clock: middleware.Config{Verifier: srv.Verifier(), Now: srv.Now}.
+// Verifier checks tokens without HTTP, for tests of routes behind package middleware. Fail makes it
+// fail. Give the guard the server's clock: middleware.Config{Verifier: srv.Verifier(), Now:
+// srv.Now}.
 func (s *Server) Verifier() middleware.Verifier {
 	inner := s.node.Verifier()
 	return middleware.VerifierFunc(func(ctx context.Context, token string) (*middleware.Token, error) {

@@ -17,13 +17,14 @@ import (
 
 // Options change a Server. The zero value works.
 type Options struct {
-	// Scopes is the catalogue. Where it is set, a scope that it does not name is refused, as in production; nil: every scope
-	// that a test asks for exists.
+	// Scopes is the catalogue. Where it is set, a scope that it does not name is refused, as in
+	// production; nil: every scope that a test asks for exists.
 	Scopes map[string]config.ScopeEntry
-	// Audience is the audience of tokens whose scopes have no resource, as the API under test demands; "": none.
+	// Audience is the audience of tokens whose scopes have no resource, as the API under test
+	// demands; "": none.
 	Audience string
-	// Configure changes the configuration before it is used, such as the lifetimes in Tokens; nil: nothing is changed. It is
-	// called again when a test asks for a new scope or client.
+	// Configure changes the configuration before it is used, such as the lifetimes in Tokens; nil:
+	// nothing is changed. It is called again when a test asks for a new scope or client.
 	Configure func(*config.Config)
 	// Log takes the server's log; nil: the log is discarded.
 	Log *slog.Logger
@@ -35,7 +36,8 @@ type Identity struct {
 	Secret string // "": a public client
 }
 
-// Server is a running Grantor. Methods that issue tokens must be called by the goroutine of the test, as t.Fatal must.
+// Server is a running Grantor. Methods that issue tokens must be called by the goroutine of the
+// test, as t.Fatal must.
 type Server struct {
 	URL    string   // where the server listens
 	Issuer string   // iss of the tokens: the same URL

@@ -17,15 +17,16 @@ func (s *Server) Token(scopes ...string) string {
 	return s.issue(machineID, url.Values{"grant_type": {clients.GrantClientCredentials}}, scopes).AccessToken
 }
 
-// JWT returns a JWT access token of a machine with these scopes (RFC 9068), for an API that verifies with the key set.
+// JWT returns a JWT access token of a machine with these scopes (RFC 9068), for an API that
+// verifies with the key set.
 func (s *Server) JWT(scopes ...string) string {
 	s.t.Helper()
 	s.declare(scopes)
 	return s.issue(signedID, url.Values{"grant_type": {clients.GrantClientCredentials}}, scopes).AccessToken
 }
 
-// UserToken returns an opaque access token of a user with these scopes, after a login by password. A user whom nobody added
-// is added, with sub as the name.
+// UserToken returns an opaque access token of a user with these scopes, after a login by password.
+// A user whom nobody added is added, with sub as the name.
 func (s *Server) UserToken(sub string, scopes ...string) string {
 	s.t.Helper()
 	return s.Login(sub, scopes...).AccessToken
@@ -56,8 +57,9 @@ func (s *Server) Revoke(token string) {
 	}
 }
 
-// Expire lets one access token end, as it would at the end of its lifetime: introspection calls it inactive. Other tokens
-// stay. A JWT that an API verifies itself ends by the API's clock alone: see Advance.
+// Expire lets one access token end, as it would at the end of its lifetime: introspection calls it
+// inactive. Other tokens stay. A JWT that an API verifies itself ends by the API's clock alone: see
+// Advance.
 func (s *Server) Expire(token string) {
 	s.t.Helper()
 	s.Revoke(token) // nothing outside the server can tell the two apart (RFC 7662 §2.2)

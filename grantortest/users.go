@@ -10,7 +10,8 @@ import (
 	"github.com/grantor-auth/grantor/config"
 )
 
-// usersPath is where the server asks for users, as it asks an application with [users] source = "http".
+// usersPath is where the server asks for users, as it asks an application with [users] source =
+// "http".
 const usersPath = "/grantortest/users"
 
 // person is a user of a test.
@@ -23,8 +24,8 @@ type userTable struct {
 	people map[string]person // by sub
 }
 
-// AddUser adds a user, or changes the one with this sub. The user logs in with name and password at App, and may be given
-// these scopes; without any, every scope.
+// AddUser adds a user, or changes the one with this sub. The user logs in with name and password at
+// App, and may be given these scopes; without any, every scope.
 func (s *Server) AddUser(sub, name, password string, scopes ...string) {
 	s.t.Helper()
 	if sub == "" || name == "" || password == "" {

@@ -17,7 +17,8 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// desk is a deployment, a node of it, and an operator's program there with a token for the admin listener.
+// desk is a deployment, a node of it, and an operator's program there with a token for the admin
+// listener.
 type desk struct {
 	deployment
 	p     *process

@@ -49,7 +49,8 @@ func entry(table, begins string, change func(string) string) func(string) string
 
 func disabled(one string) string { return strings.TrimSpace(one) + "\ndisabled = true\n" }
 
-// TestComesBack takes clients and users of config.toml away and puts them back: by a reload, and by a restart.
+// TestComesBack takes clients and users of config.toml away and puts them back: by a reload, and by
+// a restart.
 func TestComesBack(t *testing.T) {
 	ways := map[string]func(t *testing.T, c *configured, p *process) *process{
 		"reload": func(t *testing.T, _ *configured, p *process) *process {

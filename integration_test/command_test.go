@@ -18,7 +18,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
-// keyFile writes the public half of a fresh key as a JWK Set, and returns what signs with the other.
+// keyFile writes the public half of a fresh key as a JWK Set, and returns what signs with the
+// other.
 func keyFile(t *testing.T) (name string, sign func(claims map[string]any) string) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)

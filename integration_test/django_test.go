@@ -20,7 +20,8 @@ import (
 	"github.com/grantor-auth/grantor/users/database"
 )
 
-// startPostgres starts a PostgreSQL server on a socket in a folder of its own, and returns the folder.
+// startPostgres starts a PostgreSQL server on a socket in a folder of its own, and returns the
+// folder.
 func startPostgres(t *testing.T) string {
 	t.Helper()
 	bin := postgresFolder(t)
@@ -132,8 +133,8 @@ recheck = "SELECT id, username, password FROM auth_user WHERE id::text = $1 AND 
 	})
 }
 
-// TestUsersAreNotTold: unknown, wrong and disabled cannot be told apart by answer or time. TestLockedUsersAreNotTold
-// adds the locked.
+// TestUsersAreNotTold: unknown, wrong and disabled cannot be told apart by answer or time.
+// TestLockedUsersAreNotTold adds the locked.
 func TestUsersAreNotTold(t *testing.T) {
 	d := withUsers(t, redisStore(redistest.Start(t))+"limits.password_failures = -1\nlimits.password_failures_per_address = -1\n", configUsers()+
 		"[[users.config]]\nid = \"u-2\"\nusername = \"bob\"\ndisabled = true\npassword_hash = \""+adaHash()+"\"\n")

@@ -23,7 +23,8 @@ func guessers(count int) string {
 	return b.String()
 }
 
-// at sends log-ins at one moment, by turns to the nodes, and counts the answers by status and error.
+// at sends log-ins at one moment, by turns to the nodes, and counts the answers by status and
+// error.
 func at(t *testing.T, count int, name func(i int) string, password string, nodes ...*process) map[string]int {
 	t.Helper()
 	answers := map[string]int{}
@@ -87,7 +88,8 @@ func TestLogInsAtOneMoment(t *testing.T) {
 			got := at(t, 200, stranger, "a wrong password", a, b)
 			require.Zero(t, got["200"], got)
 		}
-		// user-7 logged in from here above, so that the address is known: its budget is its own, and the only one that is used
+		// user-7 logged in from here above, so that the address is known: its budget is its own,
+		// and the only one that is used
 		require.LessOrEqual(t, compared(t, a, b)-before, 5)
 		require.NotEqual(t, 200, login(t, a, "user-7", adaPassword).status)
 	})

@@ -15,7 +15,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
-// TestGoOIDC has the verifier of much of the Go world, oauth2-proxy's among them, verify JWT access tokens by discovery alone.
+// TestGoOIDC has the verifier of much of the Go world, oauth2-proxy's among them, verify JWT access
+// tokens by discovery alone.
 func TestGoOIDC(t *testing.T) {
 	s := redistest.Start(t)
 	for _, alg := range []string{"ES256", "EdDSA", "RS256"} {

@@ -107,8 +107,8 @@ func (c *call) request(t require.TestingT, base string, id func(string) string) 
 	return req
 }
 
-// send asks the admin listener and demands an answer that the document describes. A 503 on a busy machine is described too, and over when
-// it says so; one that stays is a fault.
+// send asks the admin listener and demands an answer that the document describes. A 503 on a busy
+// machine is described too, and over when it says so; one that stays is a fault.
 func (d *document) send(t require.TestingT, base string, c *call) (status int, answer []byte) {
 	var res *http.Response
 	for range 5 {
@@ -128,7 +128,8 @@ func (d *document) send(t require.TestingT, base string, c *call) (status int, a
 	return res.StatusCode, answer
 }
 
-// judge holds an answer against the document: status, headers, body. What was accepted, the document must have allowed.
+// judge holds an answer against the document: status, headers, body. What was accepted, the
+// document must have allowed.
 func (d *document) judge(t require.TestingT, c *call, res *http.Response, answer []byte) {
 	what := fmt.Sprintf("%s %s %s%s %.500s -> %d %s", c.method, c.path, c.ids, c.query, c.body, res.StatusCode, answer)
 	described, ok := d.Paths[c.path][c.method].Responses[fmt.Sprint(res.StatusCode)]

@@ -20,8 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestReadme plays the terminal session of the README as it is printed: the lines that begin with $, against
-// what stands below each, where … stands for anything.
+// TestReadme plays the terminal session of the README as it is printed: the lines that begin with
+// $, against what stands below each, where … stands for anything.
 func TestReadme(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("curl is not on PATH")

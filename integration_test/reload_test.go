@@ -138,7 +138,8 @@ func TestAuditFileIsRotated(t *testing.T) {
 	})
 }
 
-// TestReloadWhileRedisIsAway: a change that came in that moment, such as a client's disabling, must not be forgotten.
+// TestReloadWhileRedisIsAway: a change that came in that moment, such as a client's disabling, must
+// not be forgotten.
 func TestReloadWhileRedisIsAway(t *testing.T) {
 	s := redistest.Start(t)
 	d := deploy(t, redisStore(s)+"limits.client_failures = -1\n")
@@ -154,7 +155,8 @@ func TestReloadWhileRedisIsAway(t *testing.T) {
 	require.Equal(t, 401, post(t, p.URL+"/oauth2/token", "machine", d.machine, clientCredentials).status)
 }
 
-// TestStopInAReload: a reload that waits when the server is told to stop is no broken configuration.
+// TestStopInAReload: a reload that waits when the server is told to stop is no broken
+// configuration.
 func TestStopInAReload(t *testing.T) {
 	d := deploy(t, redisStore(redistest.Start(t)))
 	p := d.serve(t)

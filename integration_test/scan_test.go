@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// evidence is everything that the processes of the whole suite wrote, and every secret that they were sent: at its end the
-// one must not hold the other (S-30 to S-33, V-33).
+// evidence is everything that the processes of the whole suite wrote, and every secret that they
+// were sent: at its end the one must not hold the other (S-30 to S-33, V-33).
 type evidence struct {
 	mu        sync.Mutex
 	processes []*process
@@ -45,13 +45,15 @@ func (e *evidence) text(text string) {
 	e.more = append(e.more, text)
 }
 
-// tokenLike finds tokens, secrets and JWTs, whole or cut: more than eight characters behind their mark. (A jti may begin with eyJ by chance.)
+// tokenLike finds tokens, secrets and JWTs, whole or cut: more than eight characters behind their
+// mark. (A jti may begin with eyJ by chance.)
 var tokenLike = regexp.MustCompile(`(?:gat|grt|gcs|grg)_[0-9A-Za-z]{9,}|eyJhbGci[0-9A-Za-z_-]{4,}`)
 
 // printed are lines that show a demo secret on purpose: the ones to paste.
 var printed = regexp.MustCompile(`(?m)^  (?:TOKEN=|REFRESH=|GRANTOR_CLIENT_ID=|curl ).*$`)
 
-// clean says whether no secret is in what was written, and tells those that are by where they were found.
+// clean says whether no secret is in what was written, and tells those that are by where they were
+// found.
 func (e *evidence) clean(out io.Writer) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -18,8 +18,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
-// hangUp sends many requests at once and closes or resets the connection while they are answered, so that the server writes into
-// one that its peer has left.
+// hangUp sends many requests at once and closes or resets the connection while they are answered,
+// so that the server writes into one that its peer has left.
 func hangUp(t *testing.T, base string) {
 	t.Helper()
 	u, err := url.Parse(base)

@@ -16,8 +16,8 @@ import (
 
 const rounds = 40
 
-// crowd is a directory of users who share a password: known ones, one for each wrong guess so that none of them is
-// locked, disabled ones, and one who will be locked.
+// crowd is a directory of users who share a password: known ones, one for each wrong guess so that
+// none of them is locked, disabled ones, and one who will be locked.
 func crowd(t *testing.T, password string) string {
 	t.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), 9)
@@ -34,8 +34,9 @@ func crowd(t *testing.T, password string) string {
 	return text.String()
 }
 
-// TestLockedUsersAreNotTold: with limits on, locked and disabled users are told from wrong passwords and unknown names
-// neither by the answer nor by the time that it takes. TestUsersAreNotTold has the limits off.
+// TestLockedUsersAreNotTold: with limits on, locked and disabled users are told from wrong
+// passwords and unknown names neither by the answer nor by the time that it takes.
+// TestUsersAreNotTold has the limits off.
 func TestLockedUsersAreNotTold(t *testing.T) {
 	d := withUsers(t, redisStore(redistest.Start(t))+"limits.password_failures_per_address = -1\n", crowd(t, adaPassword))
 	p := d.serve(t)
@@ -78,9 +79,10 @@ func TestLockedUsersAreNotTold(t *testing.T) {
 	})
 }
 
-// equalTimes interleaves calls that must all be refused, and compares each kind's median with that of the kind called
-// base: they may differ by 1 ms or 15 %, or by half of the spread of the samples where a busy machine shows no finer.
-// The best of three repetitions counts: noise comes and goes, a leak stays.
+// equalTimes interleaves calls that must all be refused, and compares each kind's median with that
+// of the kind called base: they may differ by 1 ms or 15 %, or by half of the spread of the samples
+// where a busy machine shows no finer. The best of three repetitions counts: noise comes and goes,
+// a leak stays.
 func equalTimes(t *testing.T, base string, calls map[string]func(i int) reply) {
 	t.Helper()
 	kinds := slices.Sorted(maps.Keys(calls))

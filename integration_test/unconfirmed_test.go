@@ -21,7 +21,8 @@ func hungDesk(t *testing.T) (o desk, replica *redistest.Server) {
 	return o, replica
 }
 
-// unconfirmed asks and demands that it was done and not confirmed, with an event in the trail that says so.
+// unconfirmed asks and demands that it was done and not confirmed, with an event in the trail that
+// says so.
 func (o desk) unconfirmed(t *testing.T, detail, method, path string, body any) reply {
 	t.Helper()
 	count := func() int {

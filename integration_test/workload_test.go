@@ -19,7 +19,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
-// TestWorkloadIdentity: a platform's token proves a client, through the whole binary and by discovery.
+// TestWorkloadIdentity: a platform's token proves a client, through the whole binary and by
+// discovery.
 func TestWorkloadIdentity(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)

@@ -186,7 +186,8 @@ func (r ready) Load(context.Context) (keys.State, error)                 { retur
 func (ready) Swap(context.Context, string, []keys.Key) error             { return errReady }
 func (ready) Lease(context.Context, string, time.Duration) (bool, error) { return false, nil }
 
-// fixed is a store of ready keys, by whose side nothing is planned. The first of an algorithm signs.
+// fixed is a store of ready keys, by whose side nothing is planned. The first of an algorithm
+// signs.
 func fixed(t testing.TB, private ...crypto.Signer) keys.Store {
 	t.Helper()
 	r, first := ready{keys.State{Revision: "fixed"}}, map[keys.Algorithm]bool{}

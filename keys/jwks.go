@@ -16,10 +16,12 @@ type published struct {
 	etag        string
 }
 
-// JWKS returns the JSON Web Key Set (RFC 7517 §5) and its entity tag with quotes: the public halves of all
-// keys that have signed or will sign a token that has not expired. The caller must not change body.
+// JWKS returns the JSON Web Key Set (RFC 7517 §5) and its entity tag with quotes: the public halves
+// of all keys that have signed or will sign a token that has not expired. The caller must not
+// change body.
 //
-// Verifiers may keep it for Config.PublishAhead. While Ready returns an error they should not keep it.
+// Verifiers may keep it for Config.PublishAhead. While Ready returns an error they should not keep
+// it.
 func (r *Ring) JWKS() (body []byte, etag string) {
 	v := r.latest()
 	now := r.now(v)

@@ -1,5 +1,5 @@
-// Package keys owns the signing keys of JWT access tokens (RFC 9068): it makes them, says which key signs
-// and when, and publishes them to verifiers (RFC 7517).
+// Package keys owns the signing keys of JWT access tokens (RFC 9068): it makes them, says which key
+// signs and when, and publishes them to verifiers (RFC 7517).
 //
 //	ring, err := keys.Open(ctx, keys.Config{Store: keys.NewRedis(db, wrap), Algorithms: …, MaxTokenTTL: …})
 //	go ring.Run(ctx)                                // follows the store, rotates on schedule
@@ -7,16 +7,16 @@
 //	claims, err := ring.Verify(token, "at+jwt")     // ErrNotOurs: no key of ours, or none that counts now
 //	body, etag := ring.JWKS()
 //
-// The times of a key are absolute and written down when it is made. So nothing needs to happen at the
-// moment of a rotation, and all nodes switch together. The states of a key:
+// The times of a key are absolute and written down when it is made. So nothing needs to happen at
+// the moment of a rotation, and all nodes switch together. The states of a key:
 //
 //	next     published, not used yet, for PublishAhead at least: every verifier's copy of the JWKS has it
 //	current  signs
 //	retired  signs no more; published and accepted until the last token that it signed has expired
 //	gone     not published, not accepted
 //
-// The times are made and read by the store's clock (Redis's TIME). A node's own clock only measures how
-// long ago it asked. The package knows neither claims nor whether a token was revoked.
+// The times are made and read by the store's clock (Redis's TIME). A node's own clock only measures
+// how long ago it asked. The package knows neither claims nor whether a token was revoked.
 package keys
 
 import (

@@ -16,7 +16,8 @@ type storedRing struct {
 
 const ringVersion = 1
 
-// wrappedKey is a Key whose private half is wrapped PKCS #8. Times are milliseconds since 1970; 0: not planned.
+// wrappedKey is a Key whose private half is wrapped PKCS #8. Times are milliseconds since 1970; 0:
+// not planned.
 type wrappedKey struct {
 	ID        string    `json:"kid"`
 	Algorithm Algorithm `json:"alg"`

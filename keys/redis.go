@@ -12,8 +12,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
-// Redis is the store of all nodes: one hash with the wrapped keys and their revision, and a lease that
-// names the leader.
+// Redis is the store of all nodes: one hash with the wrapped keys and their revision, and a lease
+// that names the leader.
 type Redis struct {
 	db   *redisdb.DB
 	wrap *Wrap
@@ -35,8 +35,8 @@ const (
 
 // The scripts. Each may be executed twice.
 var (
-	// load: KEYS ring. ARGV the caller's revision, the ring's TTL in ms, and that TTL less a day. It returns
-	// Redis's time, the revision, and the record unless the caller has it.
+	// load: KEYS ring. ARGV the caller's revision, the ring's TTL in ms, and that TTL less a day.
+	// It returns Redis's time, the revision, and the record unless the caller has it.
 	load = redisdb.NewScript(`
 local t = redis.call('TIME')
 local held = redis.call('HMGET', KEYS[1], 'revision', 'record')
@@ -45,8 +45,8 @@ if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KE
 if held[1] == ARGV[1] then return {t[1], t[2], held[1], ''} end
 return {t[1], t[2], held[1], held[2]}`)
 
-	// swap: KEYS ring. ARGV the revision that must be there ('' for none), the new one, the record, the TTL in
-	// ms.
+	// swap: KEYS ring. ARGV the revision that must be there ('' for none), the new one, the record,
+	// the TTL in ms.
 	swap = redisdb.NewScript(`
 local held = redis.call('HGET', KEYS[1], 'revision') or ''
 if held == ARGV[2] then return 1 end
@@ -63,8 +63,9 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`)
 )
 
-// Load implements Store. It reads the record only if its revision is new. A key that was decrypted stays
-// known while Redis lists it: a node goes on while others wrap the keys under a new encryption key.
+// Load implements Store. It reads the record only if its revision is new. A key that was decrypted
+// stays known while Redis lists it: a node goes on while others wrap the keys under a new
+// encryption key.
 func (r *Redis) Load(ctx context.Context) (State, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -156,7 +157,8 @@ func (r *Redis) Swap(ctx context.Context, revision string, keys []Key) error {
 	return err
 }
 
-// isKeyMissing says whether this node lacks the encryption key of the others: it must neither write nor lead.
+// isKeyMissing says whether this node lacks the encryption key of the others: it must neither write
+// nor lead.
 func (r *Redis) isKeyMissing() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

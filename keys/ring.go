@@ -32,9 +32,9 @@ type view struct {
 	seen     time.Time // the same moment by the node's
 }
 
-// Open opens the ring, and makes the first keys where an algorithm has none: of many nodes that do so at
-// once, one succeeds. It fails if the store does not answer, if keys do not decrypt, or if an algorithm
-// has no key and the store is read only.
+// Open opens the ring, and makes the first keys where an algorithm has none: of many nodes that do
+// so at once, one succeeds. It fails if the store does not answer, if keys do not decrypt, or if an
+// algorithm has no key and the store is read only.
 func Open(ctx context.Context, cfg Config) (*Ring, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
@@ -54,8 +54,8 @@ func Open(ctx context.Context, cfg Config) (*Ring, error) {
 	return r, nil
 }
 
-// Ready returns nil while the ring can sign and verify: every algorithm has a current key, and the store
-// confirmed the keys in the last half minute. Else nobody should keep a copy of the JWKS.
+// Ready returns nil while the ring can sign and verify: every algorithm has a current key, and the
+// store confirmed the keys in the last half minute. Else nobody should keep a copy of the JWKS.
 func (r *Ring) Ready() error {
 	v, err := r.confirmed()
 	if err != nil {
@@ -122,8 +122,8 @@ func (r *Ring) fresh(v *view) bool {
 // lookPause bounds how often requests cause a read of the store.
 const lookPause = 100 * time.Millisecond
 
-// look refreshes the view for a request, unless a request caused a read just now, or another read began
-// while this one waited.
+// look refreshes the view for a request, unless a request caused a read just now, or another read
+// began while this one waited.
 func (r *Ring) look() error {
 	now, begun := r.cfg.Now(), r.begun.Load()
 	r.mu.Lock()
@@ -175,8 +175,9 @@ func (r *Ring) load(ctx context.Context) error {
 	return nil
 }
 
-// restore gives a store that lost its data the keys of this node: its tokens stay good on every node, and
-// verifiers need no other JWKS. Of many nodes the first decides. A node that may not write does nothing.
+// restore gives a store that lost its data the keys of this node: its tokens stay good on every
+// node, and verifiers need no other JWKS. Of many nodes the first decides. A node that may not
+// write does nothing.
 func (r *Ring) restore(ctx context.Context, empty State, old *view) (State, error) {
 	held := make([]Key, len(old.keys))
 	for i, k := range old.keys {

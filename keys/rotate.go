@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Rotate makes every algorithm's next key sign as soon as every verifier can know it: at once, unless it
-// was published just before. With compromised it removes all keys: tokens that they signed are accepted
-// no more, and new keys sign at once, which verifiers must fetch first.
+// Rotate makes every algorithm's next key sign as soon as every verifier can know it: at once,
+// unless it was published just before. With compromised it removes all keys: tokens that they
+// signed are accepted no more, and new keys sign at once, which verifiers must fetch first.
 //
 // It reports whether that changed anything: a rotation that is under way is not begun again. With
-// ErrNotDurable of redisdb it did. It needs only the store, and ignores cfg.Store: a process that serves
-// nothing can call it, and nodes follow within seconds.
+// ErrNotDurable of redisdb it did. It needs only the store, and ignores cfg.Store: a process that
+// serves nothing can call it, and nodes follow within seconds.
 func Rotate(ctx context.Context, store Store, cfg Config, compromised bool) (changed bool, err error) {
 	cfg = cfg.withDefaults()
 	cfg.Store = store
@@ -56,8 +56,8 @@ func begin(ctx context.Context, cfg Config) error {
 // changeTries bounds the repetitions of a change that other nodes overtake.
 const changeTries = 64
 
-// change edits the keys by compare-and-swap, and reports whether it had to. New keys are made before the
-// store is asked for the time that dates them.
+// change edits the keys by compare-and-swap, and reports whether it had to. New keys are made
+// before the store is asked for the time that dates them.
 func change(ctx context.Context, cfg Config, edit func(State, time.Time, *supply) []Key) (changed bool, err error) {
 	var from supply
 	for range changeTries {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Run reads the store until ctx ends, so that all nodes agree, and carries out the schedule while this
-// node leads.
+// Run reads the store until ctx ends, so that all nodes agree, and carries out the schedule while
+// this node leads.
 func (r *Ring) Run(ctx context.Context) {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()

@@ -56,8 +56,9 @@ func (s schedule) complete(keys []Key, now time.Time) bool {
 	})
 }
 
-// plan returns the keys as they should be: for every algorithm one current and one next, and the retired
-// ones until their end. With rotate, the next key is used as soon as every verifier can know it.
+// plan returns the keys as they should be: for every algorithm one current and one next, and the
+// retired ones until their end. With rotate, the next key is used as soon as every verifier can
+// know it.
 func (s schedule) plan(keys []Key, now time.Time, from *supply, rotate bool) []Key {
 	now = now.UTC().Truncate(time.Millisecond)
 	var out []Key
@@ -157,8 +158,8 @@ func (l *sequence) has(i int) bool {
 	return ok
 }
 
-// due is when the key in use since begun should be followed: after every, and not before earliest. A change
-// lies so far ahead that every node knows it in time. Zero: no rotation is planned.
+// due is when the key in use since begun should be followed: after every, and not before earliest.
+// A change lies so far ahead that every node knows it in time. Zero: no rotation is planned.
 func (l *sequence) due(begun, earliest, planned time.Time) time.Time {
 	if l.every == 0 {
 		return time.Time{}
@@ -173,8 +174,9 @@ func (l *sequence) due(begun, earliest, planned time.Time) time.Time {
 	return soon
 }
 
-// retire ends the keys of an algorithm that is no longer configured: at their time, since nodes with an
-// older configuration may still sign with them, or with the rotation that an operator asks for.
+// retire ends the keys of an algorithm that is no longer configured: at their time, since nodes
+// with an older configuration may still sign with them, or with the rotation that an operator asks
+// for.
 func (l *sequence) retire(rotate bool) {
 	l.keys = slices.DeleteFunc(l.keys, func(k Key) bool { return k.From.IsZero() || k.From.After(l.now.Add(staleAfter)) })
 	if i := l.current(); i >= 0 && i+1 == len(l.keys) {
@@ -192,8 +194,8 @@ func (l *sequence) retireLast(k *Key, rotate bool) {
 	}
 }
 
-// endings ends the use of every key where the next begins, and its acceptance when the last token that it
-// signed has expired.
+// endings ends the use of every key where the next begins, and its acceptance when the last token
+// that it signed has expired.
 func (l *sequence) endings() {
 	for i := range l.keys {
 		k := &l.keys[i]

@@ -93,7 +93,8 @@ func (w *world) check(seen []Key) {
 	}
 }
 
-// TestSchedule holds the schedule to its promises while the configuration changes, operators rotate and leaders are away.
+// TestSchedule holds the schedule to its promises while the configuration changes, operators rotate
+// and leaders are away.
 func TestSchedule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := &world{t: t, now: epoch, first: map[string]bool{}, s: schedule{

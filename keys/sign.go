@@ -36,8 +36,8 @@ type headerCache struct {
 // maxTypes bounds a headerCache.
 const maxTypes = 16
 
-// Sign returns claims, a JSON object, as a compact JWS (RFC 7515 §7.1) of a type (RFC 8725 §3.11), signed by
-// the current key of alg. ErrUnconfirmed is temporary.
+// Sign returns claims, a JSON object, as a compact JWS (RFC 7515 §7.1) of a type (RFC 8725 §3.11),
+// signed by the current key of alg. ErrUnconfirmed is temporary.
 func (r *Ring) Sign(alg Algorithm, typ string, claims []byte) (string, error) {
 	v, err := r.confirmed()
 	if err != nil {

@@ -8,16 +8,16 @@ import (
 
 // Store keeps the keys of all nodes. Any number of goroutines and processes may use it.
 type Store interface {
-	// Load returns all keys, none if there are none. An error says nothing about the keys. The caller must
-	// not change the slice or the keys.
+	// Load returns all keys, none if there are none. An error says nothing about the keys. The
+	// caller must not change the slice or the keys.
 	Load(ctx context.Context) (State, error)
 
-	// Swap replaces the keys of this revision ("": none) in one step, or returns ErrOvertaken if there are
-	// others. After any other error it is unknown whether the keys were stored.
+	// Swap replaces the keys of this revision ("": none) in one step, or returns ErrOvertaken if
+	// there are others. After any other error it is unknown whether the keys were stored.
 	Swap(ctx context.Context, revision string, keys []Key) error
 
-	// Lease makes holder the leader for ttl, or extends its lease. False: another node leads, or holder
-	// must not lead.
+	// Lease makes holder the leader for ttl, or extends its lease. False: another node leads, or
+	// holder must not lead.
 	Lease(ctx context.Context, holder string, ttl time.Duration) (bool, error)
 }
 

@@ -9,12 +9,12 @@ import (
 	"github.com/grantor-auth/grantor/internal/jws"
 )
 
-// Verify returns the claims of a token that a key of ours has signed, and does not check the claims. The
-// token has one of the types, is spelled as Sign spells it, and its key is published now.
-// Everything else is ErrNotOurs, or ErrUnconfirmed where the store did not answer.
+// Verify returns the claims of a token that a key of ours has signed, and does not check the
+// claims. The token has one of the types, is spelled as Sign spells it, and its key is published
+// now. Everything else is ErrNotOurs, or ErrUnconfirmed where the store did not answer.
 //
-// Members of a header that Sign does not write (crit, jwk, jku, x5u) are not read: such a token is not
-// ours.
+// Members of a header that Sign does not write (crit, jwk, jku, x5u) are not read: such a token is
+// not ours.
 func (r *Ring) Verify(token string, types ...string) (claims []byte, err error) {
 	k, err := r.keyOf(token, types)
 	if err != nil {
@@ -31,8 +31,8 @@ func (r *Ring) Verify(token string, types ...string) (claims []byte, err error) 
 	return claims, nil
 }
 
-// Claims returns what Verify returns, without looking at the signature. The caller must know the whole
-// text otherwise, such as by a digest from the time when the token was made.
+// Claims returns what Verify returns, without looking at the signature. The caller must know the
+// whole text otherwise, such as by a digest from the time when the token was made.
 func (r *Ring) Claims(token string, types ...string) (claims []byte, err error) {
 	if _, err := r.keyOf(token, types); err != nil {
 		return nil, err
@@ -70,7 +70,8 @@ func readHeader(token string) (h jws.Header, ok bool) {
 	return t.Header, string(want) == t.Protected
 }
 
-// find returns the key of a header. An unknown key may be a new one that this node has not read yet.
+// find returns the key of a header. An unknown key may be a new one that this node has not read
+// yet.
 func (r *Ring) find(h jws.Header) (*signer, error) {
 	v, err := r.confirmed()
 	if err != nil {
@@ -92,7 +93,8 @@ func (r *Ring) find(h jws.Header) (*signer, error) {
 	return nil, ErrNotOurs
 }
 
-// accept checks that the key is published now, and that the token names its one algorithm (RFC 8725 §3.1).
+// accept checks that the key is published now, and that the token names its one algorithm (RFC 8725
+// §3.1).
 func (r *Ring) accept(v *view, k *signer, h jws.Header) (*signer, error) {
 	if k.gone(r.now(v)) || h.Algorithm != string(k.Algorithm) {
 		return nil, ErrNotOurs

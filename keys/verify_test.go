@@ -171,8 +171,8 @@ func mustRSA(t testing.TB) *rsa.PrivateKey {
 	return k
 }
 
-// FuzzVerify: nothing panics, and what is accepted is a token that Sign has made, or one with another signature by
-// the same key, of which the fuzzer has none.
+// FuzzVerify: nothing panics, and what is accepted is a token that Sign has made, or one with
+// another signature by the same key, of which the fuzzer has none.
 func FuzzVerify(f *testing.F) {
 	r := open(f, config(keys.NewMemory(), keys.ES256, keys.EdDSA))
 	ours := map[string]bool{}

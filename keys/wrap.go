@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// Wrap encrypts private keys, so that a dump of Redis alone forges nothing: AES-256-GCM under keys that
-// HKDF (RFC 5869) derives from the configured ones.
+// Wrap encrypts private keys, so that a dump of Redis alone forges nothing: AES-256-GCM under keys
+// that HKDF (RFC 5869) derives from the configured ones.
 type Wrap struct{ keys []cipher.AEAD } // the newest first
 
-// NewWrap takes the encryption key, which encrypts, and previous ones, which only decrypt. Each is random
-// text of at least 32 characters, such as 32 bytes in base64, hex or base62. The text counts: the same
-// bytes in another spelling are another key.
+// NewWrap takes the encryption key, which encrypts, and previous ones, which only decrypt. Each is
+// random text of at least 32 characters, such as 32 bytes in base64, hex or base62. The text
+// counts: the same bytes in another spelling are another key.
 func NewWrap(current string, previous ...string) (*Wrap, error) {
 	w := &Wrap{}
 	for i, text := range append([]string{current}, previous...) {

@@ -7,7 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzAnswer: an answer of RFC 7662 §2.2 that cannot be read is an error; its scope is never guessed at.
+// FuzzAnswer: an answer of RFC 7662 §2.2 that cannot be read is an error; its scope is never
+// guessed at.
 func FuzzAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var a answer

@@ -13,7 +13,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/jwt"
 )
 
-// cpuTime is what this process has used, in user and kernel: on a busy machine it says more than the clock.
+// cpuTime is what this process has used, in user and kernel: on a busy machine it says more than
+// the clock.
 func cpuTime(b *testing.B) time.Duration {
 	b.Helper()
 	var u syscall.Rusage

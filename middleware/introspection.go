@@ -28,8 +28,8 @@ type IntrospectionConfig struct {
 	CacheTTL     time.Duration // how long an answer may be reused: so long may a revocation go unseen; 0: no cache
 	CacheSize    int           // entries; 0: 10,000
 
-	// Transport carries the questions. nil: HTTP/1.1 over up to 256 kept connections. One question at a
-	// time then costs half of HTTP/2, and 64 at once about the same. For HTTP/2 give an
+	// Transport carries the questions. nil: HTTP/1.1 over up to 256 kept connections. One question
+	// at a time then costs half of HTTP/2, and 64 at once about the same. For HTTP/2 give an
 	// http.Transport with ForceAttemptHTTP2.
 	Transport http.RoundTripper
 

@@ -8,8 +8,8 @@ import (
 	"github.com/grantor-auth/grantor/config"
 )
 
-// crossOrigin lets pages of the configured origins call (the Fetch standard's CORS protocol). No cookie is ever used here, so none
-// is allowed.
+// crossOrigin lets pages of the configured origins call (the Fetch standard's CORS protocol). No
+// cookie is ever used here, so none is allowed.
 func crossOrigin(cfg config.CORS, h http.Handler) http.Handler {
 	if len(cfg.Origins) == 0 {
 		return h
@@ -20,8 +20,8 @@ func crossOrigin(cfg config.CORS, h http.Handler) http.Handler {
 	}).Handler(h)
 }
 
-// corsHeaders are what pages may send: what the protocol needs, and what tracing libraries of browsers add to each request by themselves
-// (W3C Trace Context and Baggage, Sentry).
+// corsHeaders are what pages may send: what the protocol needs, and what tracing libraries of
+// browsers add to each request by themselves (W3C Trace Context and Baggage, Sentry).
 func corsHeaders() []string {
 	return []string{"Authorization", "Content-Type", "Traceparent", "Tracestate", "Baggage", "Sentry-Trace", "X-Request-Id"}
 }

@@ -42,8 +42,8 @@ func (c *current) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return nil, errors.New("no certificate")
 }
 
-// restore puts back what this node knows into a Redis that lost its data. A failure is logged and repeated by the tasks that
-// follow clients and keys.
+// restore puts back what this node knows into a Redis that lost its data. A failure is logged and
+// repeated by the tasks that follow clients and keys.
 func (c *current) restore(ctx context.Context) {
 	in := c.now.Load()
 	_ = in.static.Refresh(ctx)
@@ -58,7 +58,8 @@ func (c *current) drain() {
 	c.now.Load().server.Drain()
 }
 
-// set puts a configuration in force. The earlier one goes on for grace with the requests that it has.
+// set puts a configuration in force. The earlier one goes on for grace with the requests that it
+// has.
 func (c *current) set(in *instance, grace time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -77,7 +78,8 @@ func (c *current) retire(old *instance) {
 	delete(c.earlier, old)
 }
 
-// stop ends the configuration in force and those before it, while the resources that they use are still open.
+// stop ends the configuration in force and those before it, while the resources that they use are
+// still open.
 func (c *current) stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,7 +13,8 @@ const (
 	expiryLook   = 5 * time.Minute
 )
 
-// watchSecrets warns, once for each client and run, before the last secret of a client ends, and keeps the count for metrics.
+// watchSecrets warns, once for each client and run, before the last secret of a client ends, and
+// keeps the count for metrics.
 func (r *resources) watchSecrets(ctx context.Context, cur *current) {
 	logged := map[string]bool{}
 	tick := time.NewTicker(expiryLook)

@@ -18,7 +18,8 @@ import (
 	"github.com/grantor-auth/grantor/server"
 )
 
-// instance is one configuration in force: a server over the resources, which stay when another instance takes its place.
+// instance is one configuration in force: a server over the resources, which stay when another
+// instance takes its place.
 type instance struct {
 	cfg         *config.Config
 	server      *server.Server
@@ -33,8 +34,8 @@ type instance struct {
 	stop        func()
 }
 
-// instance builds a configuration's server. The configuration in force is not affected, except for clients and users that
-// have no place in the new one: their tokens end.
+// instance builds a configuration's server. The configuration in force is not affected, except for
+// clients and users that have no place in the new one: their tokens end.
 func (r *resources) instance(ctx context.Context, cfg *config.Config) (in *instance, err error) {
 	undo, err := r.roster.begin(ctx, cfg)
 	if err == nil {

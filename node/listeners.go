@@ -30,7 +30,8 @@ type listener struct {
 // listeners are open until shutdown or close.
 type listeners []listener
 
-// listen opens the listeners that the configuration names: the public one first, then those of the operator.
+// listen opens the listeners that the configuration names: the public one first, then those of the
+// operator.
 func (n *Node) listen(cfg *config.Config) (list listeners, at Addrs, err error) {
 	defer func() {
 		if err != nil {
@@ -63,7 +64,8 @@ func (n *Node) listen(cfg *config.Config) (list listeners, at Addrs, err error) 
 
 type certificateFunc = func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
-// certificates returns what serves TLS, and what does so at the listener of metrics; nil: plain HTTP.
+// certificates returns what serves TLS, and what does so at the listener of metrics; nil: plain
+// HTTP.
 func (n *Node) certificates(cfg *config.Config) (public, metrics certificateFunc) {
 	switch {
 	case cfg.TLS.Mode != "files":
@@ -103,7 +105,8 @@ func (l listeners) close() {
 	}
 }
 
-// unboundedConnections is how many connections a listener holds where the system does not say what it can.
+// unboundedConnections is how many connections a listener holds where the system does not say what
+// it can.
 const unboundedConnections = 1 << 12
 
 // connectionsOf takes four of five descriptors.

@@ -20,11 +20,12 @@ type Options struct {
 	Version string       // of the program, in metrics and spans
 	Stdout  io.Writer    // takes the audit trail where [audit] output = "stdout"; nil: os.Stdout
 
-	// Clock is the time by which tokens, sessions, signing keys and lockouts expire with store = "memory"; nil: time.Now. With
-	// Redis the clock is Redis's. A clock may jump, but not back.
+	// Clock is the time by which tokens, sessions, signing keys and lockouts expire with store =
+	// "memory"; nil: time.Now. With Redis the clock is Redis's. A clock may jump, but not back.
 	Clock func() time.Time
 
-	// Listening is called by Run when every listener is open, before the first request is served; nil: not.
+	// Listening is called by Run when every listener is open, before the first request is served;
+	// nil: not.
 	Listening func(Addrs)
 	// Hurry, when it is closed, makes a stopping Run skip [server] shutdown_delay; nil: never.
 	Hurry <-chan struct{}
@@ -40,12 +41,13 @@ type Node struct {
 	close     func()
 }
 
-// Open opens what the configuration names and starts what runs beside the requests. When Open returns, the handlers answer.
-// With store = "redis" Open waits up to 15 seconds for Redis.
+// Open opens what the configuration names and starts what runs beside the requests. When Open
+// returns, the handlers answer. With store = "redis" Open waits up to 15 seconds for Redis.
 //
-// cfg comes from config.Load, config.Parse, or a program that filled config.Default; Open checks the last. The Node keeps
-// cfg: do not change it afterwards, and give each Node its own. The error says what the configuration or the store lacks;
-// then everything that was opened is closed again. ctx bounds Open alone.
+// cfg comes from config.Load, config.Parse, or a program that filled config.Default; Open checks
+// the last. The Node keeps cfg: do not change it afterwards, and give each Node its own. The error
+// says what the configuration or the store lacks; then everything that was opened is closed again.
+// ctx bounds Open alone.
 func Open(ctx context.Context, cfg *config.Config, o Options) (*Node, error) {
 	if cfg == nil {
 		return nil, errors.New("node: no configuration")
@@ -71,37 +73,42 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Node, error) {
 	return n, nil
 }
 
-// Handler returns the public endpoints: token, introspection, revocation, metadata, key set, health. It serves by the
-// configuration in force at each request.
+// Handler returns the public endpoints: token, introspection, revocation, metadata, key set,
+// health. It serves by the configuration in force at each request.
 func (n *Node) Handler() http.Handler { return n.current }
 
-// AdminHandler returns registration (RFC 7591) and the admin API. Never mount it where the public can reach it.
+// AdminHandler returns registration (RFC 7591) and the admin API. Never mount it where the public
+// can reach it.
 func (n *Node) AdminHandler() http.Handler { return http.HandlerFunc(n.current.admin) }
 
-// MetricsHandler returns /metrics, health, and where [metrics] pprof is set /debug/pprof. It asks for no credentials.
+// MetricsHandler returns /metrics, health, and where [metrics] pprof is set /debug/pprof. It asks
+// for no credentials.
 func (n *Node) MetricsHandler() http.Handler {
 	return n.resources.operator(n.Config().Metrics, n.current)
 }
 
-// Verifier checks access tokens in this process, for routes beside Handler in one program. It sees every token, as a
-// resource server with introspect = "any" does.
+// Verifier checks access tokens in this process, for routes beside Handler in one program. It sees
+// every token, as a resource server with introspect = "any" does.
 func (n *Node) Verifier() middleware.Verifier {
 	return middleware.VerifierFunc(func(ctx context.Context, text string) (*middleware.Token, error) {
 		return n.current.now.Load().verifier.Verify(ctx, text)
 	})
 }
 
-// Now is the store's time, by which tokens expire. A guard over Verifier takes it as its middleware.Config.Now.
+// Now is the store's time, by which tokens expire. A guard over Verifier takes it as its
+// middleware.Config.Now.
 func (n *Node) Now() time.Time { return n.resources.stores.tokens.Now() }
 
 // Config returns the configuration in force. It must not be changed.
 func (n *Node) Config() *config.Config { return n.current.now.Load().cfg }
 
-// Go runs a task of yours until Close. run must return when its context ends. A task that ends earlier, by a panic too, is
-// logged, counted and started again, and the node is not ready meanwhile.
+// Go runs a task of yours until Close. run must return when its context ends. A task that ends
+// earlier, by a panic too, is logged, counted and started again, and the node is not ready
+// meanwhile.
 func (n *Node) Go(name string, run func(context.Context)) { n.resources.background.Go(name, run) }
 
-// Close ends every task and closes what Open opened. Stop serving the handlers first. Close may be called again.
+// Close ends every task and closes what Open opened. Stop serving the handlers first. Close may be
+// called again.
 func (n *Node) Close() { n.close() }
 
 func (n *Node) shut() {

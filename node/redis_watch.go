@@ -9,8 +9,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
-// redisWatch looks at the configuration of Redis while Grantor serves: an operator changes it, or a failover leads to a
-// server with another.
+// redisWatch looks at the configuration of Redis while Grantor serves: an operator changes it, or a
+// failover leads to a server with another.
 type redisWatch struct {
 	resources *resources
 	evicts    bool
@@ -37,8 +37,8 @@ func (w *redisWatch) run(ctx context.Context) {
 	}
 }
 
-// look logs what has changed. A Redis that may evict is an alarm, and no reason to refuse requests: that would end the
-// service for all.
+// look logs what has changed. A Redis that may evict is an alarm, and no reason to refuse requests:
+// that would end the service for all.
 func (w *redisWatch) look(report redisdb.Report) {
 	evicts := report.Evicts()
 	w.resources.evicts.Store(evicts)

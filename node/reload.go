@@ -11,8 +11,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/audit"
 )
 
-// ErrDemoSecrets: a configuration with the public secrets of the demo cannot be put in force by Reload. Listeners, issuer
-// and proxies that the new configuration does not show may be in force.
+// ErrDemoSecrets: a configuration with the public secrets of the demo cannot be put in force by
+// Reload. Listeners, issuer and proxies that the new configuration does not show may be in force.
 var ErrDemoSecrets = errors.New("the secrets of the demo are public: they work only in a process that was started with them; make others (grantor secret new, grantor hash-password), or restart")
 
 var errClosed = errors.New("node: closed")
@@ -31,12 +31,13 @@ func (r *reloads) end() {
 	r.closed = true
 }
 
-// Reload puts another configuration in force, for requests that begin afterwards. Requests under way end under the earlier
-// configuration. What cannot change while serving keeps its value in cfg until the next start, with a warning in the log:
-// issuer, listeners, store, [redis], [keys], [tls] mode, [audit], [metrics], [tracing], [admin], [log].
+// Reload puts another configuration in force, for requests that begin afterwards. Requests under
+// way end under the earlier configuration. What cannot change while serving keeps its value in cfg
+// until the next start, with a warning in the log: issuer, listeners, store, [redis], [keys], [tls]
+// mode, [audit], [metrics], [tracing], [admin], [log].
 //
-// The Node keeps cfg: do not change it afterwards. On an error the earlier configuration stays in force; the error is not
-// logged, and is recorded in the audit trail once.
+// The Node keeps cfg: do not change it afterwards. On an error the earlier configuration stays in
+// force; the error is not logged, and is recorded in the audit trail once.
 func (n *Node) Reload(ctx context.Context, cfg *config.Config) error {
 	n.reloads.mu.Lock()
 	defer n.reloads.mu.Unlock()
@@ -53,15 +54,16 @@ func (n *Node) Reload(ctx context.Context, cfg *config.Config) error {
 	return err
 }
 
-// ReloadFailed counts and records a configuration that was not passed to Reload, because it could not be read.
+// ReloadFailed counts and records a configuration that was not passed to Reload, because it could
+// not be read.
 func (n *Node) ReloadFailed(ctx context.Context, err error) {
 	n.reloads.mu.Lock()
 	defer n.reloads.mu.Unlock()
 	n.recordFailure(ctx, err)
 }
 
-// ReopenTrail continues the audit trail in the file that has the trail's name now, after the earlier file was moved away.
-// On an error the trail stays in the earlier file.
+// ReopenTrail continues the audit trail in the file that has the trail's name now, after the
+// earlier file was moved away. On an error the trail stays in the earlier file.
 func (n *Node) ReopenTrail() error { return n.resources.reopenTrail() }
 
 func (n *Node) putInForce(ctx context.Context, cfg *config.Config) error {
@@ -99,7 +101,8 @@ func (n *Node) recordFailure(ctx context.Context, err error) {
 	}
 }
 
-// keepUntilRestart gives next the values of what cannot change while serving, and returns the keys that differ.
+// keepUntilRestart gives next the values of what cannot change while serving, and returns the keys
+// that differ.
 func keepUntilRestart(old, next *config.Config) (keys []string) {
 	for _, k := range []struct {
 		key       string

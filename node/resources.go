@@ -20,7 +20,8 @@ import (
 	"github.com/grantor-auth/grantor/users"
 )
 
-// resources outlast a configuration: stores, counts, the audit trail, and the slots in which passwords are hashed.
+// resources outlast a configuration: stores, counts, the audit trail, and the slots in which
+// passwords are hashed.
 type resources struct {
 	log         *slog.Logger
 	version     string
@@ -129,7 +130,8 @@ func (r *resources) openSigningKeys(ctx context.Context, cfg *config.Config) err
 	return nil
 }
 
-// recordRotation writes a rotation into the trail, whoever asked for it: the command that asks has no trail of its own.
+// recordRotation writes a rotation into the trail, whoever asked for it: the command that asks has
+// no trail of its own.
 func (r *resources) recordRotation(rotated keys.Activation) {
 	e := audit.Event{Event: audit.KeysRotated, Actor: "operator",
 		Detail: string(rotated.Algorithm) + " key " + rotated.KeyID + " signs from " + rotated.From.UTC().Format(time.RFC3339)}

@@ -13,8 +13,9 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// roster tells the store which clients and users of the configuration this node serves. A client or user that was disabled
-// or taken out, and comes back, comes back without the tokens and sessions from before.
+// roster tells the store which clients and users of the configuration this node serves. A client or
+// user that was disabled or taken out, and comes back, comes back without the tokens and sessions
+// from before.
 type roster struct {
 	store tokens.Store
 	codec *tokens.Codec
@@ -54,7 +55,8 @@ func (s *roster) again(ctx context.Context) error {
 	return s.store.Serving(ctx, s.now)
 }
 
-// begin ends what must not come back, before a configuration is put in force. undo takes the configuration back.
+// begin ends what must not come back, before a configuration is put in force. undo takes the
+// configuration back.
 func (s *roster) begin(ctx context.Context, cfg *config.Config) (undo func(), err error) {
 	names, ids := namesOf(cfg)
 	s.mu.Lock()
@@ -97,7 +99,8 @@ func (s *roster) begin(ctx context.Context, cfg *config.Config) (undo func(), er
 	return undo, err
 }
 
-// settled tells of an end that too few replicas have confirmed; the node asks for it again by itself.
+// settled tells of an end that too few replicas have confirmed; the node asks for it again by
+// itself.
 func (s *roster) settled(err error) error {
 	if errors.Is(err, clients.ErrNotConfirmed) {
 		s.log.Warn("too few replicas have confirmed that tokens of a client or user of the configuration have ended", "error", err.Error())
@@ -122,7 +125,8 @@ func (s *roster) end(ctx context.Context, who known) error {
 	return s.store.RenewClient(ctx, who.id, clients.NewEpoch())
 }
 
-// namesOf returns the names that a configuration serves, and whose names there are, also of those that it disables.
+// namesOf returns the names that a configuration serves, and whose names there are, also of those
+// that it disables.
 func namesOf(cfg *config.Config) (names []tokens.ServedName, ids map[tokens.ServedName]known) {
 	ids = map[tokens.ServedName]known{}
 	add := func(n tokens.ServedName, who known, disabled bool) {

@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// Run opens the listeners that the configuration names and serves until ctx ends. Then it drains: readiness falls, and
-// requests are served for [server] shutdown_delay, so that load balancers turn away; then no connection is accepted, and
-// requests under way end within shutdown_timeout.
+// Run opens the listeners that the configuration names and serves until ctx ends. Then it drains:
+// readiness falls, and requests are served for [server] shutdown_delay, so that load balancers turn
+// away; then no connection is accepted, and requests under way end within shutdown_timeout.
 //
-// Run returns nil after a drain in which every request ended. It returns an error when a listener cannot be opened or fails,
-// and when requests took longer than shutdown_timeout. Run can be called once; it does not close the Node.
+// Run returns nil after a drain in which every request ended. It returns an error when a listener
+// cannot be opened or fails, and when requests took longer than shutdown_timeout. Run can be called
+// once; it does not close the Node.
 func (n *Node) Run(ctx context.Context) error {
 	if n.ran.Swap(true) {
 		return errors.New("node: Run was called before")

@@ -39,7 +39,8 @@ func (r *resources) serverConfig(in *instance, registry clients.Registry) server
 	return sc
 }
 
-// mayHavePublicClients says whether some client may have no secret. Any registered client may be public.
+// mayHavePublicClients says whether some client may have no secret. Any registered client may be
+// public.
 func (r *resources) mayHavePublicClients(cfg *config.Config) bool {
 	return r.stores.db != nil && cfg.Grants.Password || slices.ContainsFunc(cfg.Registrations(), (*clients.Client).Public)
 }
@@ -56,7 +57,8 @@ func (r *resources) limit(sc *server.Config, l config.Limits) {
 	}
 }
 
-// registrationRate counts one more registration, and returns how long to wait where max an hour are exceeded.
+// registrationRate counts one more registration, and returns how long to wait where max an hour are
+// exceeded.
 func (r *resources) registrationRate(maxAnHour int) func(context.Context, string) (time.Duration, error) {
 	return func(ctx context.Context, registrar string) (time.Duration, error) {
 		n, left, err := r.stores.failures.Add(ctx, lockout.SubjectOf("registrations", registrar), time.Hour)
@@ -67,7 +69,8 @@ func (r *resources) registrationRate(maxAnHour int) func(context.Context, string
 	}
 }
 
-// manage has the admin listener change clients and users. A change that cannot be confirmed is repeated with revocations.
+// manage has the admin listener change clients and users. A change that cannot be confirmed is
+// repeated with revocations.
 func (r *resources) manage(sc *server.Config, in *instance) {
 	registry := clients.NewRedis(r.stores.db)
 	sc.Manager = parts.Manager(in.cfg, registry, r.stores.tokens)

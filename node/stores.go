@@ -52,15 +52,15 @@ func memoryStores(clock func() time.Time) *stores {
 	return &stores{tokens: m, failures: failures, close: func() { _ = m.Close() }}
 }
 
-// startPatience is how long a start waits for Redis: the two are often started together. Then Open fails, and whoever
-// started the process starts it again.
+// startPatience is how long a start waits for Redis: the two are often started together. Then Open
+// fails, and whoever started the process starts it again.
 const (
 	startPatience = 15 * time.Second
 	startPause    = 500 * time.Millisecond
 )
 
-// awaitRedis waits for Redis, refuses a Redis that would forget revocations, and logs warnings. It does not wait where
-// waiting cannot help, such as with a wrong password.
+// awaitRedis waits for Redis, refuses a Redis that would forget revocations, and logs warnings. It
+// does not wait where waiting cannot help, such as with a wrong password.
 func awaitRedis(ctx context.Context, db *redisdb.DB, log *slog.Logger) (warned []string, err error) {
 	var logged time.Duration
 	for begun := time.Now(); ; {

@@ -6,7 +6,8 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// startTasks begins what runs from Open to Close. What belongs to one configuration is begun by its instance.
+// startTasks begins what runs from Open to Close. What belongs to one configuration is begun by its
+// instance.
 func (n *Node) startTasks() {
 	r := n.resources
 	r.background.Go("client secrets: expiry", func(ctx context.Context) { r.watchSecrets(ctx, n.current) })

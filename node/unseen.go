@@ -9,8 +9,9 @@ import (
 	"github.com/grantor-auth/grantor/config"
 )
 
-// unseenWatch warns of scopes whose tokens no client can introspect: none of config.toml, and none of the registry. It looks once for each
-// configuration, at unseenMost registered clients at most: behind them there may be another.
+// unseenWatch warns of scopes whose tokens no client can introspect: none of config.toml, and none
+// of the registry. It looks once for each configuration, at unseenMost registered clients at most:
+// behind them there may be another.
 type unseenWatch struct {
 	resources *resources
 	current   *current

@@ -113,7 +113,8 @@ func TestNetworks(t *testing.T) {
 	}
 }
 
-// FuzzClientOf: whatever a header holds, an address that a stranger wrote is never taken for the client's.
+// FuzzClientOf: whatever a header holds, an address that a stranger wrote is never taken for the
+// client's.
 func FuzzClientOf(f *testing.F) {
 	f.Add("1.1.1.1", "203.0.113.7, 10.0.0.2")
 	f.Add("[::1]:80, ::ffff:10.0.0.1", "%, ,")

@@ -15,7 +15,8 @@ func (s *Server) adminRoutes() (*gin.Engine, error) {
 	g := gin.New()
 	g.HandleMethodNotAllowed = true
 	g.RedirectTrailingSlash = false
-	// An id may hold any character, escaped; nothing else of a path may be escaped. See unescapeIDs.
+	// An id may hold any character, escaped; nothing else of a path may be escaped. See
+	// unescapeIDs.
 	g.UseRawPath, g.UnescapePathValues = true, false
 	if err := g.SetTrustedProxies(nil); err != nil {
 		return nil, err

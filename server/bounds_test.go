@@ -18,7 +18,8 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// wideCatalogue has 120 scopes of 40 characters, each with a resource of its own of as many, and 60 that imply two each.
+// wideCatalogue has 120 scopes of 40 characters, each with a resource of its own of as many, and 60
+// that imply two each.
 func wideCatalogue(t *testing.T) *scopes.Catalogue {
 	t.Helper()
 	table := map[string]scopes.Scope{}

@@ -33,7 +33,8 @@ func (s *silent) Header() http.Header         { return s.header }
 func (s *silent) Write(p []byte) (int, error) { s.body = append(s.body, p...); return len(p), nil }
 func (s *silent) WriteHeader(status int)      { s.status = status }
 
-// hot is a server with everything on: limits, metrics, the audit trail; in memory, so that no store's cost is counted.
+// hot is a server with everything on: limits, metrics, the audit trail; in memory, so that no
+// store's cost is counted.
 func hot(tb testing.TB) *Server {
 	tb.Helper()
 	store := tokens.NewMemory(10_000_000)
@@ -117,8 +118,8 @@ func sends(tb testing.TB, s *Server) map[string]func() *silent {
 	}
 }
 
-// TestAllocations holds what a request may allocate: everything of Grantor's on the way, Gin and go-oauth2 included. A change that needs
-// more says why here.
+// TestAllocations holds what a request may allocate: everything of Grantor's on the way, Gin and
+// go-oauth2 included. A change that needs more says why here.
 func TestAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates too")

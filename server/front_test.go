@@ -16,7 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestDemo: the secrets that the README prints work for what looks exactly like curl on this machine.
+// TestDemo: the secrets that the README prints work for what looks exactly like curl on this
+// machine.
 func TestDemo(t *testing.T) {
 	f := start(t)
 	addr := strings.TrimPrefix(f.URL, "http://")

@@ -408,7 +408,8 @@ type mute struct{ SigningKeys }
 
 func (mute) Sign(keys.Algorithm, string, []byte) (string, error) { return "", keys.ErrUnconfirmed }
 
-// TestJWTWithoutStoreOrKeys: a JWT is given out when it is signed and its record stored, and not before.
+// TestJWTWithoutStoreOrKeys: a JWT is given out when it is signed and its record stored, and not
+// before.
 func TestJWTWithoutStoreOrKeys(t *testing.T) {
 	const ask = "grant_type=client_credentials&scope=orders:read"
 	t.Run("V-13 503 when the store cannot store", func(t *testing.T) {

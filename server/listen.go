@@ -106,8 +106,9 @@ func (f *Front) ReadStats() *ReadStats {
 // ReadStats are the counts of a front.
 type ReadStats http1.Counts
 
-// carry attaches load to the context of a request that http1 read, and saves the copy of the request
-// that WithContext makes. It is false for every other context. A nil load detaches the first.
+// carry attaches load to the context of a request that http1 read, and saves the copy of the
+// request that WithContext makes. It is false for every other context. A nil load detaches the
+// first.
 func carry(ctx context.Context, load any) bool { return http1.Carry(ctx, load) }
 
 // carried returns what carry attached, or nil.

@@ -11,7 +11,8 @@ import (
 	"github.com/grantor-auth/grantor/scopes"
 )
 
-// FuzzReadMetadata: whoever registers asks for ordinary scopes by client_credentials and for nothing else (RFC 7591 §5).
+// FuzzReadMetadata: whoever registers asks for ordinary scopes by client_credentials and for
+// nothing else (RFC 7591 §5).
 func FuzzReadMetadata(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, update bool) {
 		m, err := readMetadata(body, update)

@@ -10,8 +10,9 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// presented is a token as somebody presents it. jwt is the text of a JWT that is not proved yet: the
-// digest in its record proves it, or its signature. The MAC proves an opaque token; its jwt is "".
+// presented is a token as somebody presents it. jwt is the text of a JWT that is not proved yet:
+// the digest in its record proves it, or its signature. The MAC proves an opaque token; its jwt is
+// "".
 type presented struct {
 	token tokens.Token
 	jwt   string
@@ -85,8 +86,8 @@ func (s *Server) prove(p presented, r *tokens.Record) error {
 	return nil
 }
 
-// isForged says whether no key of ours has signed a JWT. Anybody can write the id of an opaque token
-// as jti: its record is not that of a JWT, and this is no fault of the store.
+// isForged says whether no key of ours has signed a JWT. Anybody can write the id of an opaque
+// token as jti: its record is not that of a JWT, and this is no fault of the store.
 func (s *Server) isForged(p presented) bool {
 	return p.jwt != "" && errors.Is(s.checkSignature(p.jwt), tokens.ErrNotOurs)
 }

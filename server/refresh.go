@@ -8,9 +8,9 @@ import (
 	"github.com/grantor-auth/grantor/users"
 )
 
-// useRefreshToken answers the grant type refresh_token (RFC 6749 §6). The order of the three steps is
-// a security property: nothing is written before client, user, scope and audience are found good,
-// and then one script decides.
+// useRefreshToken answers the grant type refresh_token (RFC 6749 §6). The order of the three steps
+// is a security property: nothing is written before client, user, scope and audience are found
+// good, and then one script decides.
 func (s *Server) useRefreshToken(x *exchange, text, scope string) (issuedTokens, error) {
 	r := &refreshRequest{text: text, asked: scope}
 	if err := s.readRefreshToken(x, r); err != nil {

@@ -16,7 +16,8 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// registrationAnswer is the answer (RFC 7591 §3.2.1; RFC 7592 §3): of the registration client_id and ownMembers.
+// registrationAnswer is the answer (RFC 7591 §3.2.1; RFC 7592 §3): of the registration client_id
+// and ownMembers.
 type registrationAnswer struct {
 	clients.Registration
 	ClientSecret string `json:"client_secret,omitempty"`

@@ -11,8 +11,8 @@ import (
 	"github.com/grantor-auth/grantor/scopes"
 )
 
-// ownMembers are what a client may say of itself (RFC 7591 §2). Whatever gives power beyond ordinary
-// scopes is missing on purpose. Unknown members are ignored, as §2 demands.
+// ownMembers are what a client may say of itself (RFC 7591 §2). Whatever gives power beyond
+// ordinary scopes is missing on purpose. Unknown members are ignored, as §2 demands.
 func ownMembers() []string {
 	return []string{"client_name", "token_endpoint_auth_method", "grant_types", "scope", "client_uri", "contacts",
 		"software_id", "software_version"}

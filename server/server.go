@@ -18,8 +18,9 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// Server is the authorization server, an http.Handler. A program that embeds Grantor opens package node, which runs what a
-// Server needs beside the requests: a registry that nobody runs is stale after two seconds, and every answer is 503 then.
+// Server is the authorization server, an http.Handler. A program that embeds Grantor opens package
+// node, which runs what a Server needs beside the requests: a registry that nobody runs is stale
+// after two seconds, and every answer is 503 then.
 type Server struct {
 	cfg        Config
 	log        *slog.Logger

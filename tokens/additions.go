@@ -30,12 +30,12 @@ func (u *unconfirmedWrites) of(kind string) *atomic.Uint64 {
 	return &u.replayMarks
 }
 
-// evalAddition runs a script that adds data. While replicas are well it waits for them. Once too few
-// have confirmed for replicaWait, it is enough that the proven primary has the write.
-// Deletions must not come here: a lost deletion revives what was revoked.
+// evalAddition runs a script that adds data. While replicas are well it waits for them. Once too
+// few have confirmed for replicaWait, it is enough that the proven primary has the write. Deletions
+// must not come here: a lost deletion revives what was revoked.
 //
-// A lost addition fails closed: a lost login is repeated, a lost rotation shows by its generation. But
-// 503 for a rotation that took effect makes a client retry with a used token: reuse in the end.
+// A lost addition fails closed: a lost login is repeated, a lost rotation shows by its generation.
+// But 503 for a rotation that took effect makes a client retry with a used token: reuse in the end.
 func (s *Redis) evalAddition(ctx context.Context, kind string, script *redisdb.Script, keys []string, args ...any) (any, error) {
 	v, err := s.db.EvalDurable(ctx, script, keys, args...)
 	if !errors.Is(err, redisdb.ErrNotDurable) {
@@ -51,8 +51,8 @@ func (s *Redis) evalAddition(ctx context.Context, kind string, script *redisdb.S
 	return v, err
 }
 
-// replicaWait is how long a write waits for replicas that have just gone. A primary that is about to fail
-// as well, or that was cut off, must not accept a write that is lost with it.
+// replicaWait is how long a write waits for replicas that have just gone. A primary that is about
+// to fail as well, or that was cut off, must not accept a write that is lost with it.
 const (
 	replicaWait = time.Second
 	replicaPoll = 20 * time.Millisecond
@@ -72,5 +72,6 @@ func (s *Redis) awaitReplicas(ctx context.Context, key string) bool {
 	return true
 }
 
-// Unconfirmed returns how many writes of a kind were accepted although too few replicas confirmed them.
+// Unconfirmed returns how many writes of a kind were accepted although too few replicas confirmed
+// them.
 func (s *Redis) Unconfirmed(kind string) uint64 { return s.unconfirmed.of(kind).Load() }

@@ -15,7 +15,8 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// BenchmarkRotate measures what a rotation costs Redis itself, by its own clock: redis-µs/op is usec_per_call of EVALSHA.
+// BenchmarkRotate measures what a rotation costs Redis itself, by its own clock: redis-µs/op is
+// usec_per_call of EVALSHA.
 //
 //	go test -run - -bench Rotate ./tokens
 func BenchmarkRotate(b *testing.B) {

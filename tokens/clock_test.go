@@ -13,11 +13,12 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// TestNodeClock shows that a node's clock decides nothing about a user's tokens: login, refresh, retry and reuse on a
-// node whose clock is off by 40 s, or by a year, do what they do on one that is right, and every time and lifetime in
-// Redis is Redis's own. That node is the real store in a bubble of testing/synctest, where each look at the clock gives
-// the wrong time; Redis and the node beside it are outside. What a record says of its issue and end, hence iat and exp in
-// answers, is Redis's time too.
+// TestNodeClock shows that a node's clock decides nothing about a user's tokens: login, refresh,
+// retry and reuse on a node whose clock is off by 40 s, or by a year, do what they do on one that
+// is right, and every time and lifetime in Redis is Redis's own. That node is the real store in a
+// bubble of testing/synctest, where each look at the clock gives the wrong time; Redis and the node
+// beside it are outside. What a record says of its issue and end, hence iat and exp in answers, is
+// Redis's time too.
 func TestNodeClock(t *testing.T) {
 	for name, off := range map[string]time.Duration{"40 s ahead": 40 * time.Second, "40 s behind": -40 * time.Second, "a year ahead": 365 * 24 * time.Hour} {
 		t.Run("S-27 V-01 a node's clock is "+name, func(t *testing.T) {
@@ -46,7 +47,8 @@ func newSkewed(t *testing.T, off time.Duration) *skewed {
 	return &skewed{redis: s, right: right, codec: tokens.NewCodec(key), off: off}
 }
 
-// wrong runs a node whose clock is off. A bubble's clock begins in the year 2000: sleeping moves it.
+// wrong runs a node whose clock is off. A bubble's clock begins in the year 2000: sleeping moves
+// it.
 func (d *skewed) wrong(t *testing.T, use func(t *testing.T, node tokens.Store)) {
 	t.Helper()
 	now := time.Now()
@@ -149,7 +151,8 @@ func (d *skewed) timesAreRedis(t *testing.T) {
 	require.Equal(t, float64(f.Expires.UnixMilli()), look.ZScore(ctx, look.Keys(ctx, "s:*").Val()[0], string(c.session[:])).Val())
 }
 
-// decidesAsOthers sends one client to both nodes by turns: rotation, retry and reuse are told apart alike.
+// decidesAsOthers sends one client to both nodes by turns: rotation, retry and reuse are told apart
+// alike.
 func (d *skewed) decidesAsOthers(t *testing.T) {
 	ctx := t.Context()
 	c := d.login(t, d.right)

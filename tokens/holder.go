@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// KeyHolder keeps the server key of one node equal to the store's. A store that lost its data gets the
-// key of a node that still has one. A node that finds another key in the store adopts it.
+// KeyHolder keeps the server key of one node equal to the store's. A store that lost its data gets
+// the key of a node that still has one. A node that finds another key in the store adopts it.
 type KeyHolder struct {
 	store Store
 	log   *slog.Logger
@@ -33,8 +33,8 @@ const (
 	keyRenewed  = 24 * time.Hour // far more often than it expires
 )
 
-// OpenKey returns a holder of the store's server key. Where there is none, it waits for another node to
-// restore one, and then makes one: of many nodes that do so at once, the first decides.
+// OpenKey returns a holder of the store's server key. Where there is none, it waits for another
+// node to restore one, and then makes one: of many nodes that do so at once, the first decides.
 func OpenKey(ctx context.Context, store Store, wait time.Duration, log *slog.Logger) (*KeyHolder, error) {
 	key, err := ClaimServerKey(ctx, store, wait)
 	if err != nil {

@@ -5,9 +5,10 @@ import (
 	"crypto/sha256"
 )
 
-// A JWT access token has the same record as an opaque one, under its jti (RFC 9068 §2.2). The jti of a
-// client's token is the record's id, 22 digits. That of a user's token goes on with the session's id,
-// hidden under a keyed hash: two tokens of one user share no visible part but their sub.
+// A JWT access token has the same record as an opaque one, under its jti (RFC 9068 §2.2). The jti
+// of a client's token is the record's id, 22 digits. That of a user's token goes on with the
+// session's id, hidden under a keyed hash: two tokens of one user share no visible part but their
+// sub.
 
 const jtiDigits = 22
 
@@ -28,8 +29,8 @@ func (c *Codec) NewUserJTI(tag Tag, session SessionID) (string, Token) {
 	return t.JTI, t
 }
 
-// ParseJTI returns the token of a JWT that this server signed. subject is its sub where it is a user's,
-// else "". It returns ErrNotOurs where the jti is none.
+// ParseJTI returns the token of a JWT that this server signed. subject is its sub where it is a
+// user's, else "". It returns ErrNotOurs where the jti is none.
 func (c *Codec) ParseJTI(jti, subject string) (Token, error) {
 	var id ID
 	want := jtiDigits
@@ -52,8 +53,8 @@ func (c *Codec) ParseJTI(jti, subject string) (Token, error) {
 	return t, nil
 }
 
-// tokenOfJTI makes the hash under which a jti's record is kept: the id, and a hash of the id, by which a
-// store notices an answer that belongs to another token.
+// tokenOfJTI makes the hash under which a jti's record is kept: the id, and a hash of the id, by
+// which a store notices an answer that belongs to another token.
 func tokenOfJTI(id ID) (t Token) {
 	copy(t.Hash[:], id[:])
 	sum := sha256.Sum256(id[:])

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// JWTDigest stands for the whole text of a JWT, signature included: half of its SHA-256. A text with
-// the digest of the record is the text that was minted, so its signature need not be checked again.
+// JWTDigest stands for the whole text of a JWT, signature included: half of its SHA-256. A text
+// with the digest of the record is the text that was minted, so its signature need not be checked
+// again.
 type JWTDigest [16]byte
 
 // DigestOf returns the digest of a JWT.
@@ -15,8 +16,9 @@ func DigestOf(text string) JWTDigest {
 	return JWTDigest(sum[:])
 }
 
-// digestScope begins the scope token that holds a digest in a record. Older versions refuse a record
-// with more bytes than they know, but leave out scopes that no catalogue has; none can have this one.
+// digestScope begins the scope token that holds a digest in a record. Older versions refuse a
+// record with more bytes than they know, but leave out scopes that no catalogue has; none can have
+// this one.
 const digestScope = " grantor:jwt:"
 
 // Bounds of a scope that older versions can read.
@@ -35,8 +37,9 @@ func appendScope(dst []byte, r *Record) []byte {
 	return appendText(dst, r.Scope+digestScope+string(appendBase62(nil, r.JWTDigest[:])))
 }
 
-// mayHoldDigest says whether older versions read a scope with a digest behind it as the scope alone.
-// They would read an empty scope with a digest as a scope of which nothing is left: inactive.
+// mayHoldDigest says whether older versions read a scope with a digest behind it as the scope
+// alone. They would read an empty scope with a digest as a scope of which nothing is left:
+// inactive.
 func mayHoldDigest(scope string) bool {
 	return scope != "" && len(scope)+len(digestScope)+digestDigits <= maxScopeBytes && strings.Count(scope, " ")+2 <= maxScopeTokens
 }

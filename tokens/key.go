@@ -8,8 +8,9 @@ import (
 	"sync"
 )
 
-// ServerKey is the secret from which the MAC, tag and locator keys of a deployment derive. All nodes
-// share it, and it is never changed in place. It opens no token: stores keep hashes of random texts.
+// ServerKey is the secret from which the MAC, tag and locator keys of a deployment derive. All
+// nodes share it, and it is never changed in place. It opens no token: stores keep hashes of random
+// texts.
 type ServerKey [32]byte
 
 // NewServerKey draws a key.

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Memory is a Store in this process, for trials and tests: one node, lost at exit. Expired entries are
-// removed, also where nobody asks for them, and the number of entries is bounded.
+// Memory is a Store in this process, for trials and tests: one node, lost at exit. Expired entries
+// are removed, also where nobody asks for them, and the number of entries is bounded.
 type Memory struct {
 	key    ServerKey
 	clock  atomic.Pointer[func() time.Time] // nil: time.Now
@@ -32,13 +32,14 @@ type Memory struct {
 
 const (
 	memoryShards = 64
-	// DefaultMemoryLimit is how many entries a Memory holds at most, unless NewMemory gets another limit.
+	// DefaultMemoryLimit is how many entries a Memory holds at most, unless NewMemory gets another
+	// limit.
 	DefaultMemoryLimit = 1 << 20
 	sweepEvery         = time.Second
 )
 
-// shard holds the keys of some users and some tokens. All keys of one user are in one shard, so its lock
-// makes an operation atomic.
+// shard holds the keys of some users and some tokens. All keys of one user are in one shard, so its
+// lock makes an operation atomic.
 type shard struct {
 	mu    sync.Mutex
 	items map[string]item
@@ -49,7 +50,8 @@ type item struct {
 	expires time.Time
 }
 
-// NewMemory returns a store of at most limit entries (0: DefaultMemoryLimit). Close stops its sweeper.
+// NewMemory returns a store of at most limit entries (0: DefaultMemoryLimit). Close stops its
+// sweeper.
 func NewMemory(limit int) *Memory {
 	if limit <= 0 {
 		limit = DefaultMemoryLimit
@@ -142,7 +144,8 @@ func (m *Memory) Len() (n int) {
 // Now implements Store: this process is the store.
 func (m *Memory) Now() time.Time { return m.now() }
 
-// SetClock sets the clock that decides what has expired, in place of time.Now. The clock may jump, but not back.
+// SetClock sets the clock that decides what has expired, in place of time.Now. The clock may jump,
+// but not back.
 func (m *Memory) SetClock(now func() time.Time) { m.clock.Store(&now) }
 
 func (m *Memory) now() time.Time {
@@ -162,8 +165,8 @@ func (m *Memory) Issue(_ context.Context, t Token, r *Record) error {
 	return m.set(s, clientTokenKey(t), &stored, now.Add(r.keepFor(now)))
 }
 
-// cloneRecord copies a record with its scope, which may be a part of a request: the request would stay
-// in memory with it.
+// cloneRecord copies a record with its scope, which may be a part of a request: the request would
+// stay in memory with it.
 func cloneRecord(r *Record) Record {
 	clone := *r
 	clone.Scope = strings.Clone(r.Scope)

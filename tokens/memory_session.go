@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// storedSession is a session as Memory holds it. Values in shards are immutable: changes replace them.
+// storedSession is a session as Memory holds it. Values in shards are immutable: changes replace
+// them.
 type storedSession struct {
 	Session
 	current, previous Hash

@@ -14,8 +14,8 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// model is what a session should be, said as simply as possible. Windows and lives are far longer than a run, so
-// time decides nothing here; storetest proves what time does.
+// model is what a session should be, said as simply as possible. Windows and lives are far longer
+// than a run, so time decides nothing here; storetest proves what time does.
 type model struct {
 	ended        bool
 	generation   uint32
@@ -84,8 +84,8 @@ func (w *machine) end() {
 	clear(w.m.active)
 }
 
-// retry uses the previous token: the answer is in the retry response while that is there, with an access token of its own for
-// another question.
+// retry uses the previous token: the answer is in the retry response while that is there, with an
+// access token of its own for another question.
 func (w *machine) retry(t *rapid.T, r *tokens.Rotation) {
 	if w.m.responseGone {
 		w.late(t, r)
@@ -108,8 +108,8 @@ func (w *machine) retry(t *rapid.T, r *tokens.Rotation) {
 	}
 }
 
-// late retries with the previous token when its retry response is over: after an outage there is a new pair of the same
-// generation, else it is reuse.
+// late retries with the previous token when its retry response is over: after an outage there is a
+// new pair of the same generation, else it is reuse.
 func (w *machine) late(t *rapid.T, r *tokens.Rotation) {
 	forgiven := rapid.Bool().Draw(t, "through an outage")
 	if forgiven {

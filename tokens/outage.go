@@ -19,7 +19,8 @@ type Pulse interface {
 // retryDelay is how late a client may return that obeys Retry-After, with jitter.
 const retryDelay = 5 * time.Second
 
-// Outage is a time without service: how long it was, and how long ago it ended. Zero: there was none.
+// Outage is a time without service: how long it was, and how long ago it ended. Zero: there was
+// none.
 type Outage struct{ Length, Since time.Duration }
 
 func lastOutage(p Pulse) Outage {
@@ -30,9 +31,9 @@ func lastOutage(p Pulse) Outage {
 	return Outage{length, time.Since(returned)}
 }
 
-// forgives says whether a retry, age after its rotation, is late because of the outage. Time without
-// service does not count: a client that returns within the retry window after the outage keeps its
-// session, if its rotation was within the window before.
+// forgives says whether a retry, age after its rotation, is late because of the outage. Time
+// without service does not count: a client that returns within the retry window after the outage
+// keeps its session, if its rotation was within the window before.
 func (o Outage) forgives(age, window time.Duration) bool {
 	return o.Length > 0 && window > 0 && o.Since <= window+retryDelay && age <= o.Since+o.Length+window
 }
@@ -77,8 +78,8 @@ func (p *memoryPulse) look(now time.Time) {
 	}
 }
 
-// excuses says whether an outage explains a late retry: a pause of this process, in real time, whatever
-// the store's clock says. The shard must be locked.
+// excuses says whether an outage explains a late retry: a pause of this process, in real time,
+// whatever the store's clock says. The shard must be locked.
 func (m *Memory) excuses(r *Rotation, age time.Duration) bool {
 	return r.Outage.forgives(age, r.RetryWindow) || m.pulse.at(time.Now()).forgives(age, r.RetryWindow)
 }

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Pending is a Store that repeats revocations until they are confirmed. The caller got 503 and may never
-// return, and a failover may have undone what the old primary did (S-22, S-23). A repetition is safe.
-// What a node remembers is lost with the node. Other packages add theirs by Again.
+// Pending is a Store that repeats revocations until they are confirmed. The caller got 503 and may
+// never return, and a failover may have undone what the old primary did (S-22, S-23). A repetition
+// is safe. What a node remembers is lost with the node. Other packages add theirs by Again.
 type Pending struct {
 	Store
 
@@ -48,8 +48,8 @@ func NewPending(s Store) *Pending {
 	return &Pending{Store: s, todo: map[any]pendingEnd{}}
 }
 
-// Again repeats do until it returns nil, for at most 15 minutes. It replaces what the key stood for: do
-// must be what the owner of the key wants last.
+// Again repeats do until it returns nil, for at most 15 minutes. It replaces what the key stood
+// for: do must be what the owner of the key wants last.
 func (p *Pending) Again(key any, do func(context.Context) error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -160,8 +160,8 @@ func (p *Pending) Run(ctx context.Context) {
 	}
 }
 
-// again repeats what is due. A few failures end the round: the store is away, and more calls would load
-// it. One failure does not: a record that this version cannot read must not stop the others.
+// again repeats what is due. A few failures end the round: the store is away, and more calls would
+// load it. One failure does not: a record that this version cannot read must not stop the others.
 func (p *Pending) again(ctx context.Context) {
 	failures := 0
 	for key, u := range p.due() {

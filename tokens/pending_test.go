@@ -13,7 +13,8 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// away is a store that can be out of reach. What it is told then is done, or not, as an answer that is lost leaves open.
+// away is a store that can be out of reach. What it is told then is done, or not, as an answer that
+// is lost leaves open.
 type away struct {
 	tokens.Store
 	gone, does atomic.Bool

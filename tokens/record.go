@@ -28,7 +28,8 @@ type Record struct {
 	Session  SessionID
 }
 
-// ExpiresAt is when the token expires, by the store's clock: at this second, neither before nor after.
+// ExpiresAt is when the token expires, by the store's clock: at this second, neither before nor
+// after.
 func (r *Record) ExpiresAt() time.Time { return r.IssuedAt.Add(r.TTL) }
 
 // keepFor is how long a store keeps the record: at least a millisecond, which Redis demands.
@@ -98,8 +99,8 @@ func parseClientRecord(value []byte, h Hash) (*Record, error) {
 	return r, nil
 }
 
-// parseUserRecord reads the record of a user's token of hash h, and completes it from its session. It
-// returns an error that wraps ErrRecord.
+// parseUserRecord reads the record of a user's token of hash h, and completes it from its session.
+// It returns an error that wraps ErrRecord.
 func parseUserRecord(value []byte, h Hash, s *Session) (*Record, error) {
 	d := recordReader{rest: value}
 	if err := d.begin(userRecordV1, h); err != nil {

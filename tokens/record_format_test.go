@@ -12,7 +12,8 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// TestRecordFormats spells out what Redis holds, byte for byte: older versions on the same Redis read it.
+// TestRecordFormats spells out what Redis holds, byte for byte: older versions on the same Redis
+// read it.
 func TestRecordFormats(t *testing.T) {
 	s := redistest.Start(t)
 	node := tokens.NewRedis(openRedis(t, s, ""))

@@ -12,8 +12,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
-// Redis is the Store of any number of nodes. Redis holds the hashes of token texts, and never a text.
-// Every key has a lifetime.
+// Redis is the Store of any number of nodes. Redis holds the hashes of token texts, and never a
+// text. Every key has a lifetime.
 type Redis struct {
 	db            *redisdb.DB
 	pulse         Pulse // nil: no outage is known of
@@ -24,19 +24,19 @@ type Redis struct {
 // NewRedis returns a store over an open Redis. The caller closes db.
 func NewRedis(db *redisdb.DB) *Redis { return &Redis{db: db, waitForOthers: waitForOthers} }
 
-// WithPulse makes the store forgive a retry that is late because of an outage that p knows. It must be
-// called before all else.
+// WithPulse makes the store forgive a retry that is late because of an outage that p knows. It must
+// be called before all else.
 func (s *Redis) WithPulse(p Pulse) *Redis {
 	s.pulse = p
 	return s
 }
 
-// unusedTTL is the lifetime of the server key and of client epochs: longer than any token's. Each use
-// extends it.
+// unusedTTL is the lifetime of the server key and of client epochs: longer than any token's. Each
+// use extends it.
 const unusedTTL = 400 * 24 * time.Hour
 
-// Now implements Store: Redis's clock, which redisdb.DB.RunClock follows. A program that does not run it
-// must not be more than seconds apart from Redis.
+// Now implements Store: Redis's clock, which redisdb.DB.RunClock follows. A program that does not
+// run it must not be more than seconds apart from Redis.
 func (s *Redis) Now() time.Time { return s.db.Now() }
 
 // Issue implements Store: SET with PX.
@@ -61,8 +61,8 @@ func (s *Redis) Load(ctx context.Context, t Token) (*Record, error) {
 
 var revokeClientToken = newScript("fields", "revoke_client_token")
 
-// Revoke implements Store: one script. A repetition by the network layer finds nothing left and reports
-// false. The token is revoked all the same.
+// Revoke implements Store: one script. A repetition by the network layer finds nothing left and
+// reports false. The token is revoked all the same.
 func (s *Redis) Revoke(ctx context.Context, t Token, clientID string) (bool, error) {
 	switch t.Kind {
 	case Refresh:
@@ -77,8 +77,8 @@ func (s *Redis) Revoke(ctx context.Context, t Token, clientID string) (bool, err
 	return n == int64(1), err
 }
 
-// ClientEpochs implements Store: pipelines of GET, and of SET NX for missing epochs. Where a part of a
-// Cluster is away, the error is a *redisdb.PartialError.
+// ClientEpochs implements Store: pipelines of GET, and of SET NX for missing epochs. Where a part
+// of a Cluster is away, the error is a *redisdb.PartialError.
 func (s *Redis) ClientEpochs(ctx context.Context, ids []string, held map[string]Epoch) ([]Epoch, error) {
 	keys := make([]string, len(ids))
 	for i, id := range ids {
@@ -113,8 +113,8 @@ func (s *Redis) ClientEpochs(ctx context.Context, ids []string, held map[string]
 	return epochs, cmp.Or(unreadable, err)
 }
 
-// fillEpochs writes the epochs that are missing among n: of many nodes that do so at once, the first
-// decides. before is the error of the reading.
+// fillEpochs writes the epochs that are missing among n: of many nodes that do so at once, the
+// first decides. before is the error of the reading.
 func (s *Redis) fillEpochs(ctx context.Context, list []redisdb.Entry, missing []int, n int,
 	note func(int, []byte), before error) error {
 	err := s.db.FillEach(ctx, list, unusedTTL, func(k int, value []byte) { note(missing[k], value) })

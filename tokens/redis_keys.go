@@ -1,7 +1,7 @@
 package tokens
 
-// The names of keys in Redis, without the deployment's prefix. They consist of hashes and random ids: a
-// caller never chooses a part of one. Their first letters are those of earlier names.
+// The names of keys in Redis, without the deployment's prefix. They consist of hashes and random
+// ids: a caller never chooses a part of one. Their first letters are those of earlier names.
 
 // clientTokenKey is the record of a client's token. Its own hash spreads it over a Cluster.
 func clientTokenKey(t Token) string { return "t:" + string(t.Hash[:16]) }

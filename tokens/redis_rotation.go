@@ -39,7 +39,8 @@ func (s *Redis) decideLate(ctx context.Context, r *Rotation, age time.Duration) 
 	return d, err
 }
 
-// refused ends the session where the reason does. The refusal holds whether or not that is confirmed.
+// refused ends the session where the reason does. The refusal holds whether or not that is
+// confirmed.
 func (s *Redis) refused(ctx context.Context, r *Rotation, why Reason) error {
 	g := &GrantError{Reason: why}
 	if why.ends() {

@@ -9,8 +9,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
-// What the configurations of all nodes serve: each list of names that a node served, when a node served
-// it last, and the names that a configuration lacked, and since when. Times are Redis's.
+// What the configurations of all nodes serve: each list of names that a node served, when a node
+// served it last, and the names that a configuration lacked, and since when. Times are Redis's.
 const (
 	servedLists  = "served:{served}:lists"
 	servedTimes  = "served:{served}:times"
@@ -36,8 +36,8 @@ var (
 	serving      = newScript("clock", "served", "serving")
 )
 
-// BeginServing implements Store. Nodes that go on with a name may not have said so since another node
-// began without it. So a name comes back only if none of them says so within a while.
+// BeginServing implements Store. Nodes that go on with a name may not have said so since another
+// node began without it. So a name comes back only if none of them says so within a while.
 func (s *Redis) BeginServing(ctx context.Context, names []ServedName) (back, gone []ServedName, err error) {
 	list, _ := joined(names)
 	keys := []string{servedLists, servedTimes, servedAbsent}

@@ -51,7 +51,8 @@ func (s *Redis) startArgs(l *SessionStart) []any {
 		l.accessTTL(s.Now()).Milliseconds(), l.Session.ID[:], l.EpochTTL.Milliseconds()}
 }
 
-// loadUser reads the record of a user's access token: MGET of record, user epoch and session, in one slot.
+// loadUser reads the record of a user's access token: MGET of record, user epoch and session, in
+// one slot.
 func (s *Redis) loadUser(ctx context.Context, t Token) (*Record, error) {
 	v, err := s.db.MGet(ctx, userTokenKey(t), userEpochKey(t.Tag), sessionKey(t.Tag, t.Session))
 	if err != nil {

@@ -10,12 +10,13 @@ import (
 // ErrRetryResponse: this refresh token does not open the retry response.
 var ErrRetryResponse = errors.New("the retry response cannot be opened")
 
-// RetryResponseHead is how many bytes SealRetryResponse needs before a response: the nonce of AES-GCM.
+// RetryResponseHead is how many bytes SealRetryResponse needs before a response: the nonce of
+// AES-GCM.
 const RetryResponseHead = 12
 
 // SealRetryResponse encrypts the response to a refresh: only who presents the old refresh token can
-// open it, and no key of the server or in Redis can. The response begins after RetryResponseHead free
-// bytes. The sealed response takes its place.
+// open it, and no key of the server or in Redis can. The response begins after RetryResponseHead
+// free bytes. The sealed response takes its place.
 func (c *Codec) SealRetryResponse(refresh string, response []byte) ([]byte, error) {
 	aead, err := c.retryCipher(refresh)
 	if err != nil {
@@ -26,8 +27,8 @@ func (c *Codec) SealRetryResponse(refresh string, response []byte) ([]byte, erro
 	return aead.Seal(nonce, nonce, response[RetryResponseHead:], nil), nil
 }
 
-// OpenRetryResponse returns the response that SealRetryResponse sealed with the same refresh token, or
-// ErrRetryResponse.
+// OpenRetryResponse returns the response that SealRetryResponse sealed with the same refresh token,
+// or ErrRetryResponse.
 func (c *Codec) OpenRetryResponse(refresh string, sealed []byte) ([]byte, error) {
 	aead, err := c.retryCipher(refresh)
 	if err != nil || len(sealed) < aead.NonceSize() {

@@ -25,7 +25,8 @@ type Rotated struct {
 	// NewAccess: a retry for another scope. Only the refresh token comes from the RetryResponse.
 	NewAccess bool
 	AccessTTL time.Duration // of the access token that the client gets
-	// Reissued: a retry came late, through an outage. New tokens replace a pair that was never received.
+	// Reissued: a retry came late, through an outage. New tokens replace a pair that was never
+	// received.
 	Reissued bool
 	// Suspicious: a retry from another network, or much later than a lost response explains.
 	Suspicious bool

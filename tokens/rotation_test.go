@@ -61,7 +61,8 @@ func TestRotationLifetimes(t *testing.T) {
 	}
 }
 
-// TestRotationOfWhatIsUnreadable damages a session in Redis: a refresh is an error then, not an answer, and changes nothing.
+// TestRotationOfWhatIsUnreadable damages a session in Redis: a refresh is an error then, not an
+// answer, and changes nothing.
 func TestRotationOfWhatIsUnreadable(t *testing.T) {
 	s := redistest.Start(t)
 	c, node := loggedIn(t, s, time.Hour)

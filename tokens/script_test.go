@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestScriptsNameWhatTheyRead: no script has a place in a record as a number. It names a field, whose
-// place comes from the constants of the encoders.
+// TestScriptsNameWhatTheyRead: no script has a place in a record as a number. It names a field,
+// whose place comes from the constants of the encoders.
 func TestScriptsNameWhatTheyRead(t *testing.T) {
 	quoted, comment := regexp.MustCompile(`'[^']*'`), regexp.MustCompile(`--.*`)
 	number, name := regexp.MustCompile(`\b\d\w*`), regexp.MustCompile(`\b[A-Z][A-Z0-9_]+\b`)

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzParseSession: what Redis holds is a session, whose body is written back as it was read, or ErrRecord.
+// FuzzParseSession: what Redis holds is a session, whose body is written back as it was read, or
+// ErrRecord.
 func FuzzParseSession(f *testing.F) {
 	tag, id := Tag{1}, SessionID{2}
 	f.Fuzz(func(t *testing.T, value []byte) {

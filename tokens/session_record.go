@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// The record of a session: fields of fixed size, the client's id, and a body that scripts only copy.
-// Scripts get these places by recordFields. The first byte is the version of the layout.
+// The record of a session: fields of fixed size, the client's id, and a body that scripts only
+// copy. Scripts get these places by recordFields. The first byte is the version of the layout.
 const (
 	sessionV1 = 1
 

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// Errors of a Store. Any other error means that the store could not answer: it is neither a "yes" nor
-// a "no", and callers answer 503. Where it wraps an error with the method StoreFault(), the log and the
-// response name the store.
+// Errors of a Store. Any other error means that the store could not answer: it is neither a "yes"
+// nor a "no", and callers answer 503. Where it wraps an error with the method StoreFault(), the log
+// and the response name the store.
 var (
 	// ErrNotFound: no such token is active.
 	ErrNotFound = errors.New("token not found")
 	// ErrFull: a memory store holds as many entries as it may.
 	ErrFull = errors.New("the memory store is full")
-	// ErrOnlyReads: of BeginServing, which returns its result all the same, and of Serving. The store
-	// accepts no writes at the moment, so it noted nothing.
+	// ErrOnlyReads: of BeginServing, which returns its result all the same, and of Serving. The
+	// store accepts no writes at the moment, so it noted nothing.
 	ErrOnlyReads = errors.New("the store takes no writes")
 )
 
@@ -36,7 +36,8 @@ const RepeatFor = 20 * time.Minute
 // trip, atomic, and safe to repeat: the network layer may execute a call twice.
 //
 // A method with a list makes one round trip for every few hundred elements, and is atomic for each.
-// After an error that is none of the sentinels above the outcome is unknown; a repetition settles it.
+// After an error that is none of the sentinels above the outcome is unknown; a repetition settles
+// it.
 type Store interface {
 	// Now returns the time of the store's clock, which decides what has expired. It makes no round
 	// trip: the node follows that clock.
@@ -45,25 +46,25 @@ type Store interface {
 	// Issue stores the record of a client's token until Record.ExpiresAt.
 	Issue(ctx context.Context, t Token, r *Record) error
 
-	// Load returns the record of an active access token, or ErrNotFound. A user's token is active only
-	// with its session and under the user's epoch. The caller compares Record.ClientEpoch.
+	// Load returns the record of an active access token, or ErrNotFound. A user's token is active
+	// only with its session and under the user's epoch. The caller compares Record.ClientEpoch.
 	Load(ctx context.Context, t Token) (*Record, error)
 
-	// Revoke ends an access token, or with a refresh token its whole session, if clientID has it. It
-	// reports whether this call ended it: false, without an error, for an inactive token and another
-	// client's (RFC 7009 §2.1, §2.2). Nil: the end is as durable as configured.
+	// Revoke ends an access token, or with a refresh token its whole session, if clientID has it.
+	// It reports whether this call ended it: false, without an error, for an inactive token and
+	// another client's (RFC 7009 §2.1, §2.2). Nil: the end is as durable as configured.
 	Revoke(ctx context.Context, t Token, clientID string) (bool, error)
 
-	// UserEpoch returns a user's epoch, and draws one where there is none. The epoch expires after ttl.
-	// A login reads it before it asks the user directory for the last time.
+	// UserEpoch returns a user's epoch, and draws one where there is none. The epoch expires after
+	// ttl. A login reads it before it asks the user directory for the last time.
 	UserEpoch(ctx context.Context, tag Tag, ttl time.Duration) (Epoch, error)
 
 	// StartSession stores a session with its first tokens, if the user's epoch is still
 	// Session.UserEpoch. Else it returns a *GrantError: the user was logged out meanwhile.
 	StartSession(ctx context.Context, l *SessionStart) error
 
-	// Session returns the session of a user's token under the user's epoch, or ErrNotFound. It changes
-	// nothing, and checks neither times nor the client's epoch; Rotate does.
+	// Session returns the session of a user's token under the user's epoch, or ErrNotFound. It
+	// changes nothing, and checks neither times nor the client's epoch; Rotate does.
 	Session(ctx context.Context, t Token) (*Session, error)
 
 	// Rotate uses a refresh token. Refusals are *GrantError. The checks, in this order:
@@ -79,14 +80,15 @@ type Store interface {
 	//	anything else                     refused, session ended: reuse
 	Rotate(ctx context.Context, r *Rotation) (*Rotated, error)
 
-	// EndSession ends a session of any client, as Revoke does, and reports whether this call ended it.
+	// EndSession ends a session of any client, as Revoke does, and reports whether this call ended
+	// it.
 	EndSession(ctx context.Context, tag Tag, id SessionID) (bool, error)
 
 	// EndUser ends every token and session of a user under the present epoch.
 	EndUser(ctx context.Context, tag Tag) error
 
-	// EndUserOnce is EndUser for a caller that may repeat it within RepeatFor: a repetition with the
-	// same call ends no session that began after the first.
+	// EndUserOnce is EndUser for a caller that may repeat it within RepeatFor: a repetition with
+	// the same call ends no session that began after the first.
 	EndUserOnce(ctx context.Context, tag Tag, call Call) error
 
 	// Sessions returns the sessions of a user, the newest first.
@@ -111,23 +113,24 @@ type Store interface {
 	// RenewClient gives e to a client that is not disabled. Its earlier tokens are then inactive.
 	RenewClient(ctx context.Context, id string, e Epoch) error
 
-	// BeginServing says that this node is about to serve the clients and users of these names, and no
-	// others of a configuration. It returns the names that come back: since a node served them last,
-	// a configuration was without them, so nothing of theirs from before may be active.
-	// It returns the names that go: nodes served them until now, and this configuration does not.
-	// Where a name may come back, it waits until other nodes had the time to say that they serve it.
+	// BeginServing says that this node is about to serve the clients and users of these names, and
+	// no others of a configuration. It returns the names that come back: since a node served them
+	// last, a configuration was without them, so nothing of theirs from before may be active. It
+	// returns the names that go: nodes served them until now, and this configuration does not.
+	// Where a name may come back, it waits until other nodes had the time to say that they serve
+	// it.
 	BeginServing(ctx context.Context, names []ServedName) (back, gone []ServedName, err error)
 
-	// Serving says that this node serves these names now. Nodes repeat it every ServedEvery, so that
-	// no node with another configuration ends what they serve.
+	// Serving says that this node serves these names now. Nodes repeat it every ServedEvery, so
+	// that no node with another configuration ends what they serve.
 	Serving(ctx context.Context, names []ServedName) error
 
 	// Once remembers a key for ttl, and says whether this call is the first with it on any node. A
 	// caller never chooses a part of the key.
 	Once(ctx context.Context, key string, ttl time.Duration) (bool, error)
 
-	// ServerKey returns the deployment's key, or ErrNotFound: no node made one yet, or the store lost
-	// its data. It writes nothing.
+	// ServerKey returns the deployment's key, or ErrNotFound: no node made one yet, or the store
+	// lost its data. It writes nothing.
 	ServerKey(ctx context.Context) (ServerKey, error)
 
 	// KeepServerKey stores key where there is none, extends the lifetime of the stored key, and

@@ -76,7 +76,8 @@ func TestRedis(t *testing.T) {
 // nobodyElse is no wait, where no other node would say anything in it.
 func nobodyElse(context.Context) error { return nil }
 
-// TestServedSideBySide: two groups of nodes with different files on one Redis, which start again in the same moment.
+// TestServedSideBySide: two groups of nodes with different files on one Redis, which start again in
+// the same moment.
 func TestServedSideBySide(t *testing.T) {
 	s := redistest.Start(t)
 	node := func() *tokens.Redis { return tokens.NewRedis(openRedis(t, s, "")).Settling(nobodyElse) }

@@ -39,7 +39,8 @@ const (
 	checkDigits = 6 // CRC-32 in base62
 )
 
-// textFormat is how long the parts of a body are: format byte, locator, generation, random bytes, MAC.
+// textFormat is how long the parts of a body are: format byte, locator, generation, random bytes,
+// MAC.
 type textFormat struct {
 	kind       Kind
 	prefix     string
@@ -56,7 +57,8 @@ var textFormats = [...]textFormat{
 	{Refresh, PrefixRefresh, locatorSize, 4},
 }
 
-// ErrNotOurs is the one error of Codec.Parse: this server did not mint the text. The text has no effect.
+// ErrNotOurs is the one error of Codec.Parse: this server did not mint the text. The text has no
+// effect.
 var ErrNotOurs = errors.New("not a token of this server")
 
 // Hash is the SHA-256 of a token's text: what a store keeps instead of it.
@@ -208,8 +210,8 @@ func (c *Codec) mint(l textFormat, t Token) (string, Token) {
 	return string(text), t
 }
 
-// Parse reads a text. It checks, in this order: exact length and alphabet, checksum, MAC. Its only error
-// is ErrNotOurs.
+// Parse reads a text. It checks, in this order: exact length and alphabet, checksum, MAC. Its only
+// error is ErrNotOurs.
 func (c *Codec) Parse(text string) (Token, error) {
 	for _, l := range textFormats {
 		if len(text) == l.textLen() && text[:prefixLen] == l.prefix {
@@ -219,8 +221,8 @@ func (c *Codec) Parse(text string) (Token, error) {
 	return Token{}, ErrNotOurs
 }
 
-// WellFormed says whether a text has the form of a token: length, alphabet and checksum. Only a Codec
-// can check the MAC.
+// WellFormed says whether a text has the form of a token: length, alphabet and checksum. Only a
+// Codec can check the MAC.
 func WellFormed(text string) bool {
 	for _, l := range textFormats {
 		if len(text) == l.textLen() && text[:prefixLen] == l.prefix {
@@ -255,8 +257,8 @@ func (c *Codec) parse(l textFormat, text string) (Token, error) {
 	return t, nil
 }
 
-// hide turns a locator into noise and back: XOR with a keyed hash of the token's own random bytes. So two
-// tokens of one user share no visible part.
+// hide turns a locator into noise and back: XOR with a keyed hash of the token's own random bytes.
+// So two tokens of one user share no visible part.
 func (k *derivedKeys) hide(locator, random []byte) {
 	pad := k.locator.sum(random)
 	subtle.XORBytes(locator, locator, pad[:locatorSize])
@@ -290,7 +292,8 @@ func checksumHolds(text string) bool {
 // (RFC 6749 §10.10).
 func NewSecret() string { return newText(PrefixSecret) }
 
-// NewRegistrationToken returns a fresh registration access token: grg_, 256 random bits, checksum (RFC 7592 §3).
+// NewRegistrationToken returns a fresh registration access token: grg_, 256 random bits, checksum
+// (RFC 7592 §3).
 func NewRegistrationToken() string { return newText(PrefixRegistration) }
 
 func newText(prefix string) string {

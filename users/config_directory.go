@@ -35,8 +35,8 @@ func (e *ConfigUserError) Error() string {
 }
 func (e *ConfigUserError) Unwrap() error { return e.Err }
 
-// NewConfigDirectory checks a list of users. The error joins all that is wrong, each as a *ConfigUserError, and
-// never quotes a hash.
+// NewConfigDirectory checks a list of users. The error joins all that is wrong, each as a
+// *ConfigUserError, and never quotes a hash.
 func NewConfigDirectory(list []ConfigUser) (*ConfigDirectory, error) {
 	s := &ConfigDirectory{byName: make(map[string]*User, len(list)), byID: make(map[string]*User, len(list))}
 	var errs []error

@@ -14,18 +14,18 @@
 //	// … and for the user; over the limit: auth.Decline(ctx), then refuse
 //	user, err := auth.Verify(ctx, attempt)           // ErrRefused, ErrBusy, ErrUnavailable
 //
-// At each refresh the caller asks Recheck(ctx, id) and compares
-// [Fingerprints]: a disabled user and a changed password end the family.
+// At each refresh the caller asks Recheck(ctx, id) and compares [Fingerprints]: a disabled user and
+// a changed password end the family.
 //
 // # Names and passwords
 //
-// Login names are normalised (see [NormalizeName]); a directory's names must be
-// stored so, or compared by a collation that does not mind. Passwords are compared as they were typed,
-// as Django, PHP and bcrypt's tools hash them, and then as RFC 8265 §4.2 OpaqueString normalises
-// them; [Hash] normalises. [HTTP] hands them on as typed. Both are bounded (RFC 6749 App. A.15, A.16).
+// Login names are normalised (see [NormalizeName]); a directory's names must be stored so, or
+// compared by a collation that does not mind. Passwords are compared as they were typed, as Django,
+// PHP and bcrypt's tools hash them, and then as RFC 8265 §4.2 OpaqueString normalises them; [Hash]
+// normalises. [HTTP] hands them on as typed. Both are bounded (RFC 6749 App. A.15, A.16).
 //
 // # What the package does not do
 //
-// It counts no failures, issues no tokens, and ends none: after Disable, Delete or
-// SetPassword of [Redis] the caller ends the user's epoch.
+// It counts no failures, issues no tokens, and ends none: after Disable, Delete or SetPassword of
+// [Redis] the caller ends the user's epoch.
 package users

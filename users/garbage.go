@@ -9,16 +9,16 @@ import (
 
 // garbage keeps the memory of finished hashes from piling up. argon2 and scrypt take a fresh block
 // of many MiB for each password and drop it; by its own rule the collector lets the heap double
-// before it looks, which would make the bound slots × memory (docs/conformance.md S-17) twice as much. The
-// blocks hold no pointers, so a collection costs what the rest of the heap costs: it is
+// before it looks, which would make the bound slots × memory (docs/conformance.md S-17) twice as
+// much. The blocks hold no pointers, so a collection costs what the rest of the heap costs: it is
 // asked for when the blocks dropped since the last one come to a quarter of that.
 type garbage struct {
 	mu      sync.Mutex
 	dropped uint64 // bytes of blocks since the last collection that was asked for
 }
 
-// collect makes room for a block of size bytes, if there is much to collect. Call it just before the
-// block is taken.
+// collect makes room for a block of size bytes, if there is much to collect. Call it just before
+// the block is taken.
 func (g *garbage) collect(size uint64) {
 	if size == 0 {
 		return
@@ -36,9 +36,10 @@ func (g *garbage) collect(size uint64) {
 	g.dropped = 0
 }
 
-// large is the size in bytes from which a block goes back to the system and not only to the heap: one small
-// object that settles in the hole of a block this large, about the runtime's own arena, makes the next block need a
-// second hole. Paging it in again costs about 20 ms of a hash of 64 MiB; our own hashes, of 19 MiB, are below it.
+// large is the size in bytes from which a block goes back to the system and not only to the heap:
+// one small object that settles in the hole of a block this large, about the runtime's own arena,
+// makes the next block need a second hole. Paging it in again costs about 20 ms of a hash of 64
+// MiB; our own hashes, of 19 MiB, are below it.
 const large = 32 << 20
 
 // drop notes that a block of size bytes is no longer used.

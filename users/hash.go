@@ -35,8 +35,8 @@ const (
 // errNoPassword: the entry says that nobody logs in by password (Django: set_unusable_password).
 var errNoPassword = errors.New("the entry has no usable password")
 
-// Hash returns a new password hash: argon2id in the PHC form, with a random salt, of the password as RFC 8265 §4.2 normalises
-// it. Errors are those of CheckPassword.
+// Hash returns a new password hash: argon2id in the PHC form, with a random salt, of the password
+// as RFC 8265 §4.2 normalises it. Errors are those of CheckPassword.
 func Hash(password string) (string, error) {
 	if err := CheckPassword(password); err != nil {
 		return "", err

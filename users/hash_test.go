@@ -12,8 +12,8 @@ const (
 	umlaut = "p\u00e4ssw\u00f6rd \u2603 e\u0301" // the last two runes are not in NFC
 )
 
-// knownHashes were written by Django 3.2 with argon2-cffi 21.1 and bcrypt 3.2, by these two libraries
-// alone, and (scrypt) by hashlib in the layout of Django 5 and by Django's own tests.
+// knownHashes were written by Django 3.2 with argon2-cffi 21.1 and bcrypt 3.2, by these two
+// libraries alone, and (scrypt) by hashlib in the layout of Django 5 and by Django's own tests.
 func knownHashes() []struct{ hash, password string } {
 	return []struct{ hash, password string }{
 		{"pbkdf2_sha256$10000$c9KOeptjmi55LNmWoA7sLU$pk76ukEtxiWpICbr/XbshhWgq/4KW9RnJwAz4Ari9nU=", staple},

@@ -58,8 +58,8 @@ func (h *Hashing) Lookup(ctx context.Context, login Login) (*Attempt, error) {
 	return a, nil
 }
 
-// Verify implements Authenticator. Whatever Lookup found, it computes one hash: the user's own, or one
-// that costs what this directory's hashes usually cost (docs/conformance.md S-02, S-05).
+// Verify implements Authenticator. Whatever Lookup found, it computes one hash: the user's own, or
+// one that costs what this directory's hashes usually cost (docs/conformance.md S-02, S-05).
 func (h *Hashing) Verify(ctx context.Context, a *Attempt) (*User, error) {
 	hash := h.hashOf(a)
 	start := time.Now()

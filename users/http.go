@@ -41,15 +41,15 @@ const (
 //
 //	{"sub": "u-1", "username": "ada", "scope": "orders:read", "credential": "…"}
 //
-// or 401: wrong name or password, or gone or disabled; with {"sub": "u-1"} where the name is a user's, so that failures
-// count for the user and not for each spelling of the name. sub is an immutable id. The rest may be
-// left out: username, scope (the most that tokens may carry; absent or null: none of the
-// user's own) and credential, any text that changes when the password does, which ends the
-// user's refresh tokens. Every other answer means that the application cannot say.
+// or 401: wrong name or password, or gone or disabled; with {"sub": "u-1"} where the name is a
+// user's, so that failures count for the user and not for each spelling of the name. sub is an
+// immutable id. The rest may be left out: username, scope (the most that tokens may carry; absent
+// or null: none of the user's own) and credential, any text that changes when the password does,
+// which ends the user's refresh tokens. Every other answer means that the application cannot say.
 //
 // The header Grantor-Signature holds "t=T,v1=H": T the time in Unix seconds, H the hexadecimal
-// HMAC-SHA256 under the secret over T, a full stop and the body. The application compares H
-// and refuses a T that is minutes away.
+// HMAC-SHA256 under the secret over T, a full stop and the body. The application compares H and
+// refuses a T that is minutes away.
 type HTTP struct {
 	url    string
 	secret []byte

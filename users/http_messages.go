@@ -31,8 +31,9 @@ type appAnswer struct {
 	Credential string  `json:"credential"`
 }
 
-// ask returns the application's answer: ErrUnknown for 401, with a user who has only an id where the application says whose name
-// it was, and ErrUnavailable for all that is neither a yes nor a no.
+// ask returns the application's answer: ErrUnknown for 401, with a user who has only an id where
+// the application says whose name it was, and ErrUnavailable for all that is neither a yes nor a
+// no.
 func (h *HTTP) ask(ctx context.Context, q appQuestion) (*User, error) {
 	body, err := json.Marshal(q) // #nosec G117 -- the password is what is asked
 	if err != nil {
@@ -64,8 +65,8 @@ func (h *HTTP) ask(ctx context.Context, q appQuestion) (*User, error) {
 	return readAnswer(text)
 }
 
-// readRefusal reads the body of a 401, which may name the user: failures then count for that user, however the name is spelled.
-// Anything else is no mistake; it says nothing.
+// readRefusal reads the body of a 401, which may name the user: failures then count for that user,
+// however the name is spelled. Anything else is no mistake; it says nothing.
 func readRefusal(text []byte) *User {
 	var a appAnswer
 	if json.Unmarshal(text, &a) != nil || CheckSubject(a.Subject) != nil {

@@ -18,9 +18,9 @@ type NewUser struct {
 	Disabled     bool
 }
 
-// Add stores a new user, and returns it with ErrNotConfirmed too. It returns ErrExists when the name or the id is taken; of
-// concurrent calls with one name, one succeeds. Errors about what it was given are
-// *MalformedError or plain, those of Redis wrap ErrUnavailable.
+// Add stores a new user, and returns it with ErrNotConfirmed too. It returns ErrExists when the
+// name or the id is taken; of concurrent calls with one name, one succeeds. Errors about what it
+// was given are *MalformedError or plain, those of Redis wrap ErrUnavailable.
 func (d *Redis) Add(ctx context.Context, n NewUser) (*User, error) {
 	r, err := newRecord(n)
 	if err != nil {
@@ -130,8 +130,8 @@ func (d *Redis) change(ctx context.Context, id string, edit func(*userRecord)) e
 	})
 }
 
-// Delete removes a user and frees the name. ErrUnknown where there is no such user, and that is confirmed like a deletion.
-// Both steps are done, whatever the first one's confirmation says.
+// Delete removes a user and frees the name. ErrUnknown where there is no such user, and that is
+// confirmed like a deletion. Both steps are done, whatever the first one's confirmation says.
 func (d *Redis) Delete(ctx context.Context, id string) error {
 	err := d.untilDone(ctx, id, func(text string) (bool, error) { return d.remove(ctx, id, text) })
 	if errors.Is(err, ErrUnknown) {
@@ -141,7 +141,8 @@ func (d *Redis) Delete(ctx context.Context, id string) error {
 	return err
 }
 
-// remove frees the name of a user whose record has this text, and then removes the record; false: others changed it.
+// remove frees the name of a user whose record has this text, and then removes the record; false:
+// others changed it.
 func (d *Redis) remove(ctx context.Context, id, text string) (done bool, err error) {
 	var unconfirmed error
 	if r, err := parseRecord(text); err == nil {
@@ -160,8 +161,9 @@ func (d *Redis) remove(ctx context.Context, id, text string) (done bool, err err
 	return false, nil
 }
 
-// List yields every user once, in no order, in small pages; it may miss one that comes or goes meanwhile. An entry that cannot
-// be read comes as an error that wraps ErrRecord and does not end the list; an error that wraps ErrUnavailable does.
+// List yields every user once, in no order, in small pages; it may miss one that comes or goes
+// meanwhile. An entry that cannot be read comes as an error that wraps ErrRecord and does not end
+// the list; an error that wraps ErrUnavailable does.
 func (d *Redis) List(ctx context.Context) iter.Seq2[*User, error] {
 	return func(yield func(*User, error) bool) {
 		for e, err := range d.ids.All(ctx) {
@@ -176,8 +178,9 @@ func (d *Redis) List(ctx context.Context) iter.Seq2[*User, error] {
 	}
 }
 
-// Page returns about size users and the cursor of the next page: "" begins, and "" is the end. Users that come or go
-// meanwhile may be missed; one may come twice. An entry that cannot be read ends it with an error that wraps ErrRecord.
+// Page returns about size users and the cursor of the next page: "" begins, and "" is the end.
+// Users that come or go meanwhile may be missed; one may come twice. An entry that cannot be read
+// ends it with an error that wraps ErrRecord.
 func (d *Redis) Page(ctx context.Context, cursor string, size int) (list []*User, next string, err error) {
 	entries, next, err := d.ids.List(ctx, cursor, size)
 	if err != nil {

@@ -25,7 +25,8 @@ func FuzzParseRecord(f *testing.F) {
 	})
 }
 
-// FuzzReadAnswer: an application's answer is a user whose id can be a subject, or ErrUnavailable: never a refusal, never a guess.
+// FuzzReadAnswer: an application's answer is a user whose id can be a subject, or ErrUnavailable:
+// never a refusal, never a guess.
 func FuzzReadAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		u, err := readAnswer(text)

@@ -9,16 +9,17 @@ import (
 	"github.com/grantor-auth/grantor/internal/registry"
 )
 
-// Redis is the Directory that Grantor manages itself. Users are data: unlike everything that
-// tokens rest on, they have no lifetime.
+// Redis is the Directory that Grantor manages itself. Users are data: unlike everything that tokens
+// rest on, they have no lifetime.
 //
-// They are registry.Records of 64 shards each: by id ("user:id:00" … "user:id:3f": id → record) and by name ("user:name:…":
-// normalised name → id). No operation needs two keys of one slot. A name points to a record that exists: it is claimed
-// after the record was written and given up before the record goes. A crash in between leaves a record without a name,
-// which List shows, nobody can log in by, and Delete removes.
+// They are registry.Records of 64 shards each: by id ("user:id:00" … "user:id:3f": id → record) and
+// by name ("user:name:…": normalised name → id). No operation needs two keys of one slot. A name
+// points to a record that exists: it is claimed after the record was written and given up before
+// the record goes. A crash in between leaves a record without a name, which List shows, nobody can
+// log in by, and Delete removes.
 //
-// Disabling a user or setting a password is seen by the next log-in and refresh everywhere. To
-// end tokens that are out, the caller ends the user's epoch, after these methods have returned.
+// Disabling a user or setting a password is seen by the next log-in and refresh everywhere. To end
+// tokens that are out, the caller ends the user's epoch, after these methods have returned.
 type Redis struct {
 	Again registry.Repeater // nil: what could not be confirmed is the caller's to repeat
 
@@ -26,8 +27,8 @@ type Redis struct {
 	ids, names *registry.Records
 }
 
-// ErrNotConfirmed: the change was made, and fewer replicas have it than were asked for; a failover may undo it. Whatever stands beside
-// it holds.
+// ErrNotConfirmed: the change was made, and fewer replicas have it than were asked for; a failover
+// may undo it. Whatever stands beside it holds.
 var ErrNotConfirmed = redisdb.ErrNotDurable
 
 // NewRedis returns the directory in an open Redis.
@@ -116,7 +117,8 @@ func (d *Redis) write(ctx context.Context, s *redisdb.Script, key string, args .
 	return text, err
 }
 
-// take removes a field that holds value, and says whether the field is gone; with ErrNotConfirmed too.
+// take removes a field that holds value, and says whether the field is gone; with ErrNotConfirmed
+// too.
 func (d *Redis) take(ctx context.Context, key, field, value string) (gone bool, err error) {
 	v, err := d.db.EvalDurable(ctx, yield, []string{key}, field, value)
 	if failed(err) {
@@ -141,6 +143,6 @@ func heldText(v any, err error) (string, error) {
 	return text, nil
 }
 
-// redisFailed marks an error of Redis as ErrUnavailable. It is unwrapped: it holds nothing that a request could be to blame for, and says
-// whether a change was made.
+// redisFailed marks an error of Redis as ErrUnavailable. It is unwrapped: it holds nothing that a
+// request could be to blame for, and says whether a change was made.
 func redisFailed(err error) error { return fmt.Errorf("%w: redis: %w", ErrUnavailable, err) }

@@ -56,8 +56,9 @@ func NewSQL(db *sql.DB, cfg SQLConfig) (*SQL, error) {
 	return &SQL{db, cfg}, nil
 }
 
-// checkQuery says whether a query has the parameter as its driver writes it. Whatever else is wrong the database says when
-// Check asks: the transaction is read-only, and a question with a parameter is one statement.
+// checkQuery says whether a query has the parameter as its driver writes it. Whatever else is wrong
+// the database says when Check asks: the transaction is read-only, and a question with a parameter
+// is one statement.
 func checkQuery(dialect Dialect, query string) error {
 	mark, known := map[Dialect]string{Postgres: "$1", MySQL: "?", SQLite: "?"}[dialect]
 	switch {
@@ -134,7 +135,8 @@ func readOne(rows *sql.Rows) (*User, error) {
 	return row.user()
 }
 
-// columnsOf returns the names of the columns, in order, if they are the ones that SQLConfig asks for.
+// columnsOf returns the names of the columns, in order, if they are the ones that SQLConfig asks
+// for.
 func columnsOf(rows *sql.Rows) ([]string, error) {
 	columns, err := rows.Columns()
 	if err != nil {

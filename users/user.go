@@ -42,7 +42,8 @@ func NewCredential(text string) Credential { return Credential{text} }
 // FingerprintSize is the length of a fingerprint in bytes.
 const FingerprintSize = sha256.Size
 
-// Fingerprints makes fingerprints of credentials under a key of the server. It may be used by any number of goroutines.
+// Fingerprints makes fingerprints of credentials under a key of the server. It may be used by any
+// number of goroutines.
 type Fingerprints struct{ states sync.Pool }
 
 // NewFingerprints returns those of a key.
@@ -59,9 +60,9 @@ type fingerprint struct {
 	out [FingerprintSize]byte
 }
 
-// Of returns HMAC-SHA256 of the credential: equal exactly as long as the password was not set anew, and useless to
-// whoever lacks the key. A hash that an application renews without a new password (Django does so when its iteration
-// count rises) counts as another one.
+// Of returns HMAC-SHA256 of the credential: equal exactly as long as the password was not set anew,
+// and useless to whoever lacks the key. A hash that an application renews without a new password
+// (Django does so when its iteration count rises) counts as another one.
 func (f *Fingerprints) Of(c Credential) [FingerprintSize]byte {
 	s := f.states.Get().(*fingerprint)
 	defer f.states.Put(s)
@@ -126,7 +127,8 @@ func CheckKnownScope(rules scopes.Rules, known *scopes.Catalogue) error {
 	return nil
 }
 
-// MayNothing says what is wrong where a user can have no scope at all, "" where it can have one. fallback is [users] scope.
+// MayNothing says what is wrong where a user can have no scope at all, "" where it can have one.
+// fallback is [users] scope.
 func MayNothing(u *User, fallback scopes.Rules, known *scopes.Catalogue) string {
 	switch {
 	case known.Any(u.Rules(fallback)):

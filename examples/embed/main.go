@@ -1,4 +1,5 @@
-// Command embed is a Gin program with Grantor inside: it issues tokens, and protects its own route by them.
+// Command embed is a Gin program with Grantor inside: it issues tokens, and protects its own route
+// by them.
 //
 //	go run ./examples/embed
 package main
@@ -21,7 +22,8 @@ import (
 	"github.com/grantor-auth/grantor/node"
 )
 
-// configuration holds what a config.toml holds. The secrets, whose hashes these are, are "gcs_…" texts of "grantor secret new".
+// configuration holds what a config.toml holds. The secrets, whose hashes these are, are "gcs_…"
+// texts of "grantor secret new".
 const configuration = `
 issuer = "http://127.0.0.1:8083"
 store = "memory"    # in production "redis"

@@ -22,8 +22,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
-// TestEmbed runs the program as its reader would. Five seconds are more than the two after which a server whose registry
-// nobody runs answers 503. GRANTOR_TEST_EMBED=minute runs it for a minute.
+// TestEmbed runs the program as its reader would. Five seconds are more than the two after which a
+// server whose registry nobody runs answers 503. GRANTOR_TEST_EMBED=minute runs it for a minute.
 func TestEmbed(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "embed")
 	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()

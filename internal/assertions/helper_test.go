@@ -76,8 +76,8 @@ func (m *memory) once(_ context.Context, key string, ttl time.Duration) (bool, e
 	return true, nil
 }
 
-// world is a server with clients "billing" (keys), "older" (token endpoint as aud), "es256" (one algorithm), "rsa", "bare" (no
-// keys) and "pod" (a workload), in a clock of its own.
+// world is a server with clients "billing" (keys), "older" (token endpoint as aud), "es256" (one
+// algorithm), "rsa", "bare" (no keys) and "pod" (a workload), in a clock of its own.
 type world struct {
 	*Checker
 	memory  *memory

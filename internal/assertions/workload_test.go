@@ -93,7 +93,8 @@ type failing struct{}
 
 func (failing) Keys(context.Context, string) (*jwt.KeySet, error) { return nil, errDown }
 
-// TestDiscovery plays a cluster's issuer: its own authority, and a token without which it answers nothing.
+// TestDiscovery plays a cluster's issuer: its own authority, and a token without which it answers
+// nothing.
 func TestDiscovery(t *testing.T) {
 	k := keys()
 	mux := http.NewServeMux()

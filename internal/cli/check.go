@@ -7,7 +7,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/parts"
 )
 
-// load reads the configuration that flag, variable or folder name, and refuses what no server could be made of.
+// load reads the configuration that flag, variable or folder name, and refuses what no server could
+// be made of.
 func (p Program) load(o config.Options) (*config.Config, []string, error) {
 	cfg, warnings, problems := config.Read(p.options(o))
 	if problems = append(problems, parts.Check(cfg)...); len(problems) > 0 {
@@ -28,7 +29,8 @@ func (p Program) loadToStart(o config.Options) (*config.Config, []string, error)
 	return cfg, warnings, nil
 }
 
-// loadPart reads what a command needs: the keys and tables named. It says on standard error when another part is broken, and goes on.
+// loadPart reads what a command needs: the keys and tables named. It says on standard error when
+// another part is broken, and goes on.
 func (p Program) loadPart(o config.Options, needs ...string) (*config.Config, error) {
 	cfg, _, problems := config.Read(p.options(o))
 	if wrong := cfg.Problems(needs...); len(wrong) > 0 {

@@ -36,7 +36,8 @@ func pair(t *testing.T, life time.Duration) (cert, key string) {
 	return cert, key
 }
 
-// TestCheckDoesWhatStartDoes: what serve refuses by the configuration alone, config check refuses with the same words.
+// TestCheckDoesWhatStartDoes: what serve refuses by the configuration alone, config check refuses
+// with the same words.
 func TestCheckDoesWhatStartDoes(t *testing.T) {
 	const memory, redis = "store = \"memory\"\n", "redis.timeout = \"100ms\"\n"
 	cert, key := pair(t, time.Hour)

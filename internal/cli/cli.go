@@ -80,8 +80,8 @@ func (p Program) root() *cobra.Command {
 	return root
 }
 
-// strictCompletion makes cobra's own command refuse what it does not know, with exit 2 as everywhere.
-// Cobra notes there where the answer goes, so it comes after SetOut.
+// strictCompletion makes cobra's own command refuse what it does not know, with exit 2 as
+// everywhere. Cobra notes there where the answer goes, so it comes after SetOut.
 func strictCompletion(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	if c, _, err := root.Find([]string{"completion"}); err == nil && c != root {
@@ -151,5 +151,6 @@ func answer(c *cobra.Command, asJSON bool, v any, text string) error {
 	return err
 }
 
-// shown is a text for standard error, which may quote what others wrote, or a secret that somebody typed as a name.
+// shown is a text for standard error, which may quote what others wrote, or a secret that somebody
+// typed as a name.
 func shown(text string) string { return printable.Lines(printable.Redact(text)) }

@@ -45,7 +45,8 @@ type clientRun struct {
 	trail   *commandTrail
 }
 
-// clientCommand manages the registry in Redis, and what of config.toml's clients can be changed at run time.
+// clientCommand manages the registry in Redis, and what of config.toml's clients can be changed at
+// run time.
 func (p Program) clientCommand() *cobra.Command {
 	f := &clientFlags{}
 	create := p.clientCommandOf(f, "create", "Register a client; its secret is shown once", p.clientCreate)
@@ -172,7 +173,8 @@ func registryChange(id, detail string, err error) audit.Event {
 	return audit.Change(audit.ClientChanged, id, detail, err != nil)
 }
 
-// settled is the answer to a change: nothing where it was not made, and what is not confirmed as an error beside it.
+// settled is the answer to a change: nothing where it was not made, and what is not confirmed as an
+// error beside it.
 func settled(c *cobra.Command, asJSON bool, err error, text string) error {
 	if !wasMade(err) {
 		return err

@@ -17,7 +17,8 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// newSecret returns the hash of the secret that the flags name, and the secret itself where it was made here.
+// newSecret returns the hash of the secret that the flags name, and the secret itself where it was
+// made here.
 func (p Program) newSecret(r *clientRun) (hash clients.SecretHash, secret string, err error) {
 	f := r.secret
 	given := 0
@@ -78,9 +79,9 @@ func (m madeClient) text() string {
 	return text
 }
 
-// show prints what was made. Where it could not be confirmed, or nobody knows whether it was made, the secret is shown all the same: it
-// is in force, or will be, and cannot be shown again. The error says which. The trail is told of
-// what was made.
+// show prints what was made. Where it could not be confirmed, or nobody knows whether it was made,
+// the secret is shown all the same: it is in force, or will be, and cannot be shown again. The
+// error says which. The trail is told of what was made.
 func (m madeClient) show(r *clientRun, detail string, err error) error {
 	if wasMade(err) {
 		r.trail.tell(registryChange(m.ClientID, detail, err))
@@ -229,7 +230,8 @@ func readWhole(name string) ([]byte, error) {
 	return text, nil
 }
 
-// clientApply makes the registry hold what a file says. Clients that the file does not name stay as they are.
+// clientApply makes the registry hold what a file says. Clients that the file does not name stay as
+// they are.
 func (p Program) clientApply(r *clientRun, _ []string) error {
 	var in io.Reader = p.Stdin
 	switch r.file {

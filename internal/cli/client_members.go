@@ -13,7 +13,8 @@ import (
 // memberFlag is the flag of one member of a client's registration.
 type memberFlag struct{ name, member, usage string }
 
-// memberFlags are the flags of create and update, but for those of keys. The member's type says how a flag is read.
+// memberFlags are the flags of create and update, but for those of keys. The member's type says how
+// a flag is read.
 func memberFlags() []memberFlag {
 	return []memberFlag{
 		{"name", "client_name", "what people call it"},
@@ -32,7 +33,8 @@ func memberFlags() []memberFlag {
 	}
 }
 
-// keyFlags are the flags of the ways to prove a client by JWTs: the one that is given replaces the others.
+// keyFlags are the flags of the ways to prove a client by JWTs: the one that is given replaces the
+// others.
 func keyFlags() []string { return []string{"jwks", "jwks-uri", "workload-issuer", "workload-subject"} }
 
 // keyMembers are what keyFlags set.
@@ -75,7 +77,8 @@ func (e *clientEdit) flags(c *cobra.Command) {
 	f.StringVar(&e.workload.Subject, "workload-subject", "", "with --workload-issuer: the sub of those tokens")
 }
 
-// apply writes the flags that were given into a registration, and returns the members that they name.
+// apply writes the flags that were given into a registration, and returns the members that they
+// name.
 func (e *clientEdit) apply(c *cobra.Command, r *clients.Registration) (named []string) {
 	for _, m := range memberFlags() {
 		if c.Flags().Changed(m.name) {

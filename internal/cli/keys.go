@@ -13,7 +13,8 @@ import (
 	"github.com/grantor-auth/grantor/keys"
 )
 
-// keysCommand shows and rotates the signing keys of JWT access tokens. All nodes follow within seconds.
+// keysCommand shows and rotates the signing keys of JWT access tokens. All nodes follow within
+// seconds.
 func (p Program) keysCommand() *cobra.Command {
 	var path string
 	var asJSON, yes, compromised bool
@@ -79,7 +80,8 @@ func (p Program) withKeys(path string, run func(*keys.Config, *commandTrail) err
 	return run(k, p.commandTrail(cfg, db))
 }
 
-// rotationDetail says what was asked for. Which keys sign, and from when, the node that leads tells.
+// rotationDetail says what was asked for. Which keys sign, and from when, the node that leads
+// tells.
 func rotationDetail(compromised bool) string {
 	if compromised {
 		return "asked for: the present keys are withdrawn"

@@ -15,8 +15,8 @@ import (
 	"github.com/grantor-auth/grantor/node"
 )
 
-// reloader puts a changed configuration in force: on SIGHUP, and when one of its files changes, certificates and secrets too. A
-// broken one changes nothing, and is told once.
+// reloader puts a changed configuration in force: on SIGHUP, and when one of its files changes,
+// certificates and secrets too. A broken one changes nothing, and is told once.
 type reloader struct {
 	program Program
 	options config.Options
@@ -31,8 +31,9 @@ type reloader struct {
 	known   watched
 }
 
-// Files must be quiet for settle before they are read: who writes them writes several. When they are not quiet they are read
-// after patience all the same. And without any event they are looked at every lookEvery: not every file system tells of changes.
+// Files must be quiet for settle before they are read: who writes them writes several. When they
+// are not quiet they are read after patience all the same. And without any event they are looked at
+// every lookEvery: not every file system tells of changes.
 const (
 	settle    = 300 * time.Millisecond
 	patience  = 2 * time.Second
@@ -106,7 +107,8 @@ func (r *reloader) hangup(ctx context.Context) {
 	r.reload(ctx, true)
 }
 
-// watch watches the folders of the files that the configuration in force, and the broken one on disk, are read from.
+// watch watches the folders of the files that the configuration in force, and the broken one on
+// disk, are read from.
 func (r *reloader) watch(w *fsnotify.Watcher) {
 	if w == nil {
 		return
@@ -143,8 +145,8 @@ func fingerprint(s sources) [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// reload reads the configuration and puts it in force if it is sound. Without force only if a file holds something else, or there
-// is another.
+// reload reads the configuration and puts it in force if it is sound. Without force only if a file
+// holds something else, or there is another.
 func (r *reloader) reload(ctx context.Context, force bool) {
 	now := fingerprint(r.sources()) // taken first: what changes while the files are read is read once more
 	if !force && now == r.seen && !r.waiting {

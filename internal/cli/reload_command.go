@@ -63,7 +63,8 @@ func findServer() (int, error) {
 	return 0, usageError{fmt.Errorf("several servers run: %v; say --pid", found)}
 }
 
-// serves says whether a process was started to serve: "grantor", "grantor --flag …" or "grantor serve …".
+// serves says whether a process was started to serve: "grantor", "grantor --flag …" or "grantor
+// serve …".
 func serves(proc string) bool {
 	line, err := os.ReadFile(proc + "/cmdline")
 	if err != nil {

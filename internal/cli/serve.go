@@ -67,8 +67,9 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 	return n.Run(stop.ctx)
 }
 
-// gcPercent lets the heap grow to nearly four times of what is in use, a few MiB: the collector then runs about a third as
-// often as by default. At 400 nothing was cheaper that could be told from noise, and 256 busy connections took 68 MiB, not 56.
+// gcPercent lets the heap grow to nearly four times of what is in use, a few MiB: the collector
+// then runs about a third as often as by default. At 400 nothing was cheaper that could be told
+// from noise, and 256 busy connections took 68 MiB, not 56.
 const gcPercent = 275
 
 // tuneCollector sets gcPercent, unless the environment says how to collect.

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// stopper ends a server by signals. An interrupt from the keyboard does not wait for load balancers, and neither does a
-// second signal.
+// stopper ends a server by signals. An interrupt from the keyboard does not wait for load
+// balancers, and neither does a second signal.
 type stopper struct {
 	ctx     context.Context // ends at the first signal
 	cancel  context.CancelFunc

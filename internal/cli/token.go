@@ -14,14 +14,16 @@ import (
 	"github.com/grantor-auth/grantor/internal/printable"
 )
 
-// tokenFlags are shared by the commands below, which act as a client of any server that follows the RFCs.
+// tokenFlags are shared by the commands below, which act as a client of any server that follows the
+// RFCs.
 type tokenFlags struct {
 	issuer, method, caFile           string
 	grant, scope, username, resource string
 	passwordStdin, asJSON            bool
 }
 
-// tokenCommand asks an authorization server as a client: GRANTOR_CLIENT_ID and GRANTOR_CLIENT_SECRET say which.
+// tokenCommand asks an authorization server as a client: GRANTOR_CLIENT_ID and
+// GRANTOR_CLIENT_SECRET say which.
 func (p Program) tokenCommand() *cobra.Command {
 	f := &tokenFlags{}
 	of := func(use, short string, run func(*cobra.Command, *tokenClient) error) *cobra.Command {
@@ -60,7 +62,8 @@ func oneOf(c *cobra.Command, flag string, values ...string) {
 	_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// checkGrant refuses a wrong call before any server is asked. Without a grant the command is another one.
+// checkGrant refuses a wrong call before any server is asked. Without a grant the command is
+// another one.
 func (f *tokenFlags) checkGrant() error {
 	switch {
 	case !slices.Contains([]string{"client_credentials", "password", "refresh_token"}, f.grant):

@@ -34,7 +34,8 @@ type tokenClient struct {
 	}
 }
 
-// newTokenClient discovers the server (RFC 8414 §3). The metadata must name the issuer that was asked for.
+// newTokenClient discovers the server (RFC 8414 §3). The metadata must name the issuer that was
+// asked for.
 func (p Program) newTokenClient(ctx context.Context, f *tokenFlags) (*tokenClient, error) {
 	t := &tokenClient{flags: f, id: p.variable("GRANTOR_CLIENT_ID"), secret: p.variable("GRANTOR_CLIENT_SECRET")}
 	switch {

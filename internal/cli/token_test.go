@@ -26,7 +26,8 @@ import (
 
 const goodAnswer = `{"access_token":"gat_1","token_type":"Bearer","expires_in":900,"scope":"orders:read"}`
 
-// stranger is an authorization server that is not ours: it notes what it was asked and answers what it is told to.
+// stranger is an authorization server that is not ours: it notes what it was asked and answers what
+// it is told to.
 type stranger struct {
 	*httptest.Server
 	path     string // of its issuer

@@ -156,7 +156,8 @@ func (u *userRun) subject() (string, error) {
 	return found.ID, nil
 }
 
-// endAll ends everything of a user: what a changed password, disabling and deleting are followed by.
+// endAll ends everything of a user: what a changed password, disabling and deleting are followed
+// by.
 func (u *userRun) endAll(id string) error { return u.tokens.EndUser(u.ctx, u.codec.Tag(id)) }
 
 // sure asks before something is destroyed; without a terminal it wants --yes.
@@ -176,7 +177,8 @@ func (p Program) sure(c *cobra.Command, yes bool, what string) error {
 	return nil
 }
 
-// done says that a change of a user was made, to the trail too, also when it could not be confirmed.
+// done says that a change of a user was made, to the trail too, also when it could not be
+// confirmed.
 func (u *userRun) done(id string, err error, detail, text string) error {
 	if wasMade(err) {
 		u.tell(id, detail, err)

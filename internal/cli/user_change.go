@@ -75,7 +75,8 @@ func (p Program) userList(u *userRun) error {
 	return answer(u.cmd, u.asJSON, list, text.String())
 }
 
-// changed runs a change of a user that ends all of their sessions, whatever the confirmation of the change says.
+// changed runs a change of a user that ends all of their sessions, whatever the confirmation of the
+// change says.
 func (u *userRun) changed(change func(id string) error, detail, what string) error {
 	if err := u.managed(); err != nil {
 		return err

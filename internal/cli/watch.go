@@ -10,7 +10,8 @@ import (
 	"github.com/grantor-auth/grantor/config"
 )
 
-// sources are the files that a configuration is read from, and the patterns that a new one may match.
+// sources are the files that a configuration is read from, and the patterns that a new one may
+// match.
 type sources struct {
 	files    []string
 	patterns []string
@@ -31,8 +32,8 @@ func sourcesOf(cfg *config.Config) sources {
 	return s
 }
 
-// paths are the files, and every symbolic link on the way to them: Kubernetes and deployments put a folder in the place of
-// another by changing a link.
+// paths are the files, and every symbolic link on the way to them: Kubernetes and deployments put a
+// folder in the place of another by changing a link.
 func (s sources) paths() (list []string) {
 	for _, f := range s.files {
 		list = append(list, links(f)...)
@@ -54,7 +55,8 @@ func links(path string) []string {
 	return list
 }
 
-// follow finds the first link in a path, and returns the path without it, and the link itself; "" when there is none.
+// follow finds the first link in a path, and returns the path without it, and the link itself; ""
+// when there is none.
 func follow(path string) (next, link string) {
 	for i := 1; i <= len(path); i++ {
 		if i < len(path) && path[i] != filepath.Separator {
@@ -72,7 +74,8 @@ func follow(path string) (next, link string) {
 	return "", ""
 }
 
-// folders are where something may change: editors, and Kubernetes, put another file in the place of the old one.
+// folders are where something may change: editors, and Kubernetes, put another file in the place of
+// the old one.
 func (s sources) folders() (list []string) {
 	for _, p := range s.paths() {
 		list = append(list, filepath.Dir(p))

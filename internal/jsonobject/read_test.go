@@ -99,7 +99,8 @@ func hasNil(list []*string) bool {
 	return false
 }
 
-// FuzzObject: Read and the readers of its members see what encoding/json sees, and refuse what it refuses.
+// FuzzObject: Read and the readers of its members see what encoding/json sees, and refuse what it
+// refuses.
 func FuzzObject(f *testing.F) {
 	for _, seed := range []string{`{}`, ` {"a":1 , "b":[ "x" ,"y\u0041" ] }` + "\n", `{"a":{"b":"}"},"c":"\\\""}`, `{"a":1,"\u0061":2}`, `{"a":1,}`, `{"a":[]}`,
 		`{"a":[null]}`, `{"a":-0,"b":1e3,"c":1e999,"d":null}`, `{"a":"\ud800"}`, `{"a":1}{}`, `[]`, "\ufeff{}", `{"a":tru}`, `{"a" 1}`, `{"":""}`} {

@@ -55,7 +55,8 @@ func TestGenuine(t *testing.T) {
 	})
 }
 
-// TestAttacks is the table of what must not get in. Each token is refused, most before any key is asked for.
+// TestAttacks is the table of what must not get in. Each token is refused, most before any key is
+// asked for.
 func TestAttacks(t *testing.T) {
 	k := keys()
 	good := es256(k.p256)

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzParseKeySet: a set holds public keys alone, of those kinds that are supported, and is written back as it was read.
+// FuzzParseKeySet: a set holds public keys alone, of those kinds that are supported, and is written
+// back as it was read.
 func FuzzParseKeySet(f *testing.F) {
 	all, err := json.Marshal(keys().set)
 	require.NoError(f, err)

@@ -20,8 +20,8 @@ func Certificate(t config.TLS) (*tls.Certificate, error) {
 	return &pair, nil
 }
 
-// CheckExpiry returns an error when the certificate has expired, for a start. A reload does not ask: the certificate is in
-// force already, and another change must not wait for a new certificate.
+// CheckExpiry returns an error when the certificate has expired, for a start. A reload does not
+// ask: the certificate is in force already, and another change must not wait for a new certificate.
 func CheckExpiry(t config.TLS) error {
 	pair, err := Certificate(t)
 	if err != nil || pair == nil {

@@ -16,8 +16,9 @@ import (
 	"github.com/grantor-auth/grantor/server"
 )
 
-// Check opens what a start opens, by the same functions, as far as that needs no network and leaves nothing behind. It
-// returns what package config cannot know. Where config found a mistake in a part, Check is silent about that part.
+// Check opens what a start opens, by the same functions, as far as that needs no network and leaves
+// nothing behind. It returns what package config cannot know. Where config found a mistake in a
+// part, Check is silent about that part.
 func Check(cfg *config.Config) config.Errors {
 	if !cfg.Whole() {
 		return nil

@@ -8,11 +8,12 @@ import (
 	"github.com/grantor-auth/grantor/keys"
 )
 
-// maxTokenTTL is the longest lifetime of any access token: a key that signs no more is published for so long.
+// maxTokenTTL is the longest lifetime of any access token: a key that signs no more is published
+// for so long.
 const maxTokenTTL = 24 * time.Hour
 
-// Keys says how signing keys are kept, in this process where db is nil. It returns nil without [keys] encryption_key on
-// Redis: then there are no JWTs.
+// Keys says how signing keys are kept, in this process where db is nil. It returns nil without
+// [keys] encryption_key on Redis: then there are no JWTs.
 func Keys(cfg *config.Config, db *redisdb.DB) (*keys.Config, error) {
 	k := &keys.Config{RotateEvery: cfg.Keys.RotateEvery, MaxTokenTTL: maxTokenTTL}
 	for _, alg := range cfg.SigningAlgorithms() {

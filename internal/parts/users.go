@@ -44,8 +44,8 @@ func Users(ctx context.Context, cfg *config.Config, db *redisdb.DB, slots *users
 	return u, nil
 }
 
-// openSQL opens an application's table. Wrong queries are refused. A database that does not answer is not: logins are
-// answered 503 until the database answers.
+// openSQL opens an application's table. Wrong queries are refused. A database that does not answer
+// is not: logins are answered 503 until the database answers.
 func openSQL(ctx context.Context, c config.SQLSource) (users.Directory, func(), error) {
 	dir, db, err := prepareSQL(c)
 	if err != nil {

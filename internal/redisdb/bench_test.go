@@ -15,8 +15,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
-// BenchmarkCommands compares commands alone with commands that travel together, by how many goroutines
-// give them at one moment:
+// BenchmarkCommands compares commands alone with commands that travel together, by how many
+// goroutines give them at one moment:
 //
 //	go test -run - -bench Commands -benchmem ./redisdb
 //

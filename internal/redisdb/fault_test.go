@@ -269,7 +269,8 @@ func TestStatesOfRedis(t *testing.T) {
 	})
 }
 
-// TestDemoted: a name that leads to another server after a failover, while connections to the old one live.
+// TestDemoted: a name that leads to another server after a failover, while connections to the old
+// one live.
 func TestDemoted(t *testing.T) {
 	old := redistest.Start(t)
 	now := old.AddReplica()
@@ -374,7 +375,8 @@ func TestAnswersReachTheirCallers(t *testing.T) {
 	require.Greater(t, right, 10_000)
 }
 
-// hammer asks for keys whose value is their name, in four ways, by 64 workers, some with contexts that end.
+// hammer asks for keys whose value is their name, in four ways, by 64 workers, some with contexts
+// that end.
 func hammer(db *redisdb.DB, total, keys int) (wrong, failed, right int) {
 	var mu sync.Mutex
 	inParallel(64, func(worker int) error {

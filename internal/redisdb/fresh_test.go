@@ -14,7 +14,8 @@ import (
 
 const within = 2 * time.Second
 
-// cutOff parts a primary from its replicas, from all but the user "lonely", and the Sentinels from that user.
+// cutOff parts a primary from its replicas, from all but the user "lonely", and the Sentinels from
+// that user.
 func cutOff(t *testing.T, s *redistest.Sentinels, primary *redistest.Server) {
 	t.Helper()
 	do := func(on *redistest.Server, args ...any) {
@@ -29,7 +30,8 @@ func cutOff(t *testing.T, s *redistest.Sentinels, primary *redistest.Server) {
 	}
 }
 
-// patient makes the Sentinels wait for 3 s before they call a server down: on a busy machine half a second is nothing.
+// patient makes the Sentinels wait for 3 s before they call a server down: on a busy machine half a
+// second is nothing.
 func patient(t *testing.T, s *redistest.Sentinels) {
 	t.Helper()
 	for _, watcher := range s.Sentinels {

@@ -15,8 +15,8 @@ type Item struct{ ID, Text string }
 
 var scanScript = redisdb.NewScript(`return redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])`)
 
-// List returns about size records, in no order, and the cursor of the next: "" begins, and "" is the end. A record that comes,
-// goes or changes meanwhile may be missed or come twice.
+// List returns about size records, in no order, and the cursor of the next: "" begins, and "" is
+// the end. A record that comes, goes or changes meanwhile may be missed or come twice.
 func (r *Records) List(ctx context.Context, cursor string, size int) (list []Item, next string, err error) {
 	shard, at, err := r.readCursor(cursor)
 	if err != nil {
@@ -38,8 +38,8 @@ func (r *Records) List(ctx context.Context, cursor string, size int) (list []Ite
 	return list, fmt.Sprintf("%x.%s", shard, at), nil
 }
 
-// readCursor reads a shard and the cursor of its HSCAN, and nothing else: Redis would answer a text that is no number with
-// an error.
+// readCursor reads a shard and the cursor of its HSCAN, and nothing else: Redis would answer a text
+// that is no number with an error.
 func (r *Records) readCursor(cursor string) (shard uint64, at string, err error) {
 	if cursor == "" {
 		return 0, "0", nil
@@ -79,7 +79,8 @@ func (r *Records) page(ctx context.Context, shard uint64, at string, size int) (
 // pageSize is about how many records one round trip of All brings.
 const pageSize = 500
 
-// All yields every record once, in no order. An error ends it. A record that comes or goes meanwhile may be missed.
+// All yields every record once, in no order. An error ends it. A record that comes or goes
+// meanwhile may be missed.
 func (r *Records) All(ctx context.Context) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
 		for shard := range r.shards {

@@ -1,9 +1,10 @@
-// Package registry keeps records in Redis that have no lifetime, by their id: clients and users. A record is a text; what it
-// says is its owner's.
+// Package registry keeps records in Redis that have no lifetime, by their id: clients and users. A
+// record is a text; what it says is its owner's.
 //
-// The records lie in hashes, the shards, which SHA-256 of the id chooses: no text that somebody typed is part of a key's name.
-// The number of shards is part of the layout in Redis and never changes. Scripts that change a record are its owner's, since
-// clients change more than one key at once; they compare what they find, so that no change undoes another.
+// The records lie in hashes, the shards, which SHA-256 of the id chooses: no text that somebody
+// typed is part of a key's name. The number of shards is part of the layout in Redis and never
+// changes. Scripts that change a record are its owner's, since clients change more than one key at
+// once; they compare what they find, so that no change undoes another.
 package registry
 
 import (
@@ -34,7 +35,8 @@ type Records struct {
 	shards uint64
 }
 
-// New returns the records whose shards are called prefix and two hexadecimal digits; there are at most 256.
+// New returns the records whose shards are called prefix and two hexadecimal digits; there are at
+// most 256.
 func New(db *redisdb.DB, prefix string, shards uint64) *Records {
 	return &Records{db: db, prefix: prefix, shards: shards}
 }
@@ -68,8 +70,8 @@ func (r *Records) Read(ctx context.Context, id string) (string, error) {
 // maxTries bounds the repetitions of a change that others overtake.
 const maxTries = 16
 
-// Change reads a record and has it changed by compare-and-swap, until try says that this is done or fails. A record that is
-// gone is ErrUnknown.
+// Change reads a record and has it changed by compare-and-swap, until try says that this is done or
+// fails. A record that is gone is ErrUnknown.
 func (r *Records) Change(ctx context.Context, id string, try func(before string) (done bool, err error)) error {
 	for range maxTries {
 		before, err := r.Read(ctx, id)

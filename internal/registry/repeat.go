@@ -17,8 +17,9 @@ type Repeater interface {
 // recordChange names the last change of a record that was not confirmed.
 type recordChange struct{ prefix, id string }
 
-// Repeat has the change of a record done again by to, if err is one of unclear: it was made, or may have been, and was not
-// confirmed. do compares what it finds, so that later changes are safe from it. to may be nil.
+// Repeat has the change of a record done again by to, if err is one of unclear: it was made, or may
+// have been, and was not confirmed. do compares what it finds, so that later changes are safe from
+// it. to may be nil.
 func (r *Records) Repeat(to Repeater, id string, err error, do func(context.Context) error, unclear ...error) {
 	key := recordChange{r.prefix, id}
 	switch {

@@ -12,7 +12,8 @@ import (
 // included is a block of code with the file that the block comes from.
 var included = regexp.MustCompile("(?s)<!-- code: (\\S+) -->\n```go\n(.*?)```")
 
-// TestCodeInDocuments: code that a document takes from a file stands in that file, which the compiler reads and a test runs.
+// TestCodeInDocuments: code that a document takes from a file stands in that file, which the
+// compiler reads and a test runs.
 func TestCodeInDocuments(t *testing.T) {
 	guides, err := filepath.Glob("../../docs/guides/*.md")
 	require.NoError(t, err)

@@ -31,7 +31,8 @@ func TestNamedTestsExist(t *testing.T) {
 	}
 }
 
-// TestNamedFilesExist: a recipe or a map of the house names files that are there. Names with <…>, … or a star are patterns.
+// TestNamedFilesExist: a recipe or a map of the house names files that are there. Names with <…>, …
+// or a star are patterns.
 func TestNamedFilesExist(t *testing.T) {
 	named := regexp.MustCompile("`([a-z0-9_]+/[A-Za-z0-9_./*<>-]*|[a-z0-9_]+\\.(?:go|toml|json|yml))(?: |`)")
 	for _, page := range []string{"CONTRIBUTING.md", "docs/explain/design.md"} {

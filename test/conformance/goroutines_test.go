@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ownGoroutines are the goroutines that no background.Group owns, by function: each ends with what it serves, and a panic in
-// one ends the process, or is caught and told where that is said.
+// ownGoroutines are the goroutines that no background.Group owns, by function: each ends with what
+// it serves, and a panic in one ends the process, or is caught and told where that is said.
 var ownGoroutines = map[string]string{
 	"audit (*Sink).runAlone":           "of tests and of programs that embed the server without a group; ends at Close",
 	"background (*Group).Go":           "the owner itself",
@@ -35,7 +35,8 @@ var ownGoroutines = map[string]string{
 	"examples/orders-api run":          "stops at a signal",
 }
 
-// goroutines returns the functions of a file that begin goroutines: by go, or by a method Go of anything but a background group.
+// goroutines returns the functions of a file that begin goroutines: by go, or by a method Go of
+// anything but a background group.
 func goroutines(t *testing.T, name string) (list []string) {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
@@ -60,7 +61,8 @@ func goroutines(t *testing.T, name string) (list []string) {
 	return list
 }
 
-// ofGroup says whether an expression ends in a field named background: a Group by the house's custom.
+// ofGroup says whether an expression ends in a field named background: a Group by the house's
+// custom.
 func ofGroup(x ast.Expr) bool {
 	s, ok := x.(*ast.SelectorExpr)
 	return ok && s.Sel.Name == "background"

@@ -41,7 +41,8 @@ func packages(t *testing.T) (list []pkg) {
 
 func TestImportsPointOneWay(t *testing.T) {
 	list := packages(t)
-	// named returns a package's path below the module, without the folder that says who may import it.
+	// named returns a package's path below the module, without the folder that says who may import
+	// it.
 	named := func(path string) string {
 		return strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(path, module), "/"), "internal/")
 	}
@@ -121,7 +122,8 @@ func TestImportsPointOneWay(t *testing.T) {
 	})
 }
 
-// TestOneFileKnows: a library that we bend, and a reader of requests that has an alternative, are known in one file each.
+// TestOneFileKnows: a library that we bend, and a reader of requests that has an alternative, are
+// known in one file each.
 func TestOneFileKnows(t *testing.T) {
 	for dep, want := range map[string]string{
 		"github.com/go-oauth2/":    "server/engine.go",
@@ -241,7 +243,8 @@ not json`))
 	require.Contains(t, out.String(), "| TE-02 | 6749 §3.2 | only `POST` | `server TestX` | pass |")
 }
 
-// TestOneReadingOfAddresses: Gin believes X-Real-IP and the first line of X-Forwarded-For alone (V-29).
+// TestOneReadingOfAddresses: Gin believes X-Real-IP and the first line of X-Forwarded-For alone
+// (V-29).
 func TestOneReadingOfAddresses(t *testing.T) {
 	for _, p := range packages(t) {
 		for _, name := range p.GoFiles {

@@ -1,5 +1,5 @@
-// Command conformance writes the table that says which row of which rule is proved by which test. It
-// reads a run of the tests (go test -json), so the table cannot claim what did not pass.
+// Command conformance writes the table that says which row of which rule is proved by which test.
+// It reads a run of the tests (go test -json), so the table cannot claim what did not pass.
 //
 //	go test -json ./... > run.json
 //	go run ./test/conformance -from run.json > docs/conformance.md
@@ -86,7 +86,8 @@ func results(events []event) map[string]map[string]string {
 		if e.Test == "" || (e.Action != "pass" && e.Action != "fail" && e.Action != "skip") {
 			continue
 		}
-		// The whole name: a slash in a subtest's own name, as in application/json, looks like another level.
+		// The whole name: a slash in a subtest's own name, as in application/json, looks like
+		// another level.
 		for _, id := range idPattern.FindAllString(strings.ReplaceAll(e.Test, "_", " "), -1) {
 			if found[id] == nil {
 				found[id] = map[string]string{}
@@ -154,8 +155,9 @@ func verdict(found map[string]string) string {
 	return worst
 }
 
-// printRun prints what failed, and the closing line of each package as go test does. A test that began and did
-// not end (a panic, a time-out, os.Exit) has failed, and a package that failed without a test is one failure.
+// printRun prints what failed, and the closing line of each package as go test does. A test that
+// began and did not end (a panic, a time-out, os.Exit) has failed, and a package that failed
+// without a test is one failure.
 func printRun(w io.Writer, events []event) {
 	output, state := map[string][]string{}, map[string]string{}
 	wrong := map[string]int{} // package → failed tests

@@ -17,8 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestWhatDidNotRun tells, once in a run of all packages, how many tests lack a program. go test hides what a package that passes
-// prints, so the line goes where go test itself writes its errors; a machine on which that cannot be opened is told by "make test".
+// TestWhatDidNotRun tells, once in a run of all packages, how many tests lack a program. go test
+// hides what a package that passes prints, so the line goes where go test itself writes its errors;
+// a machine on which that cannot be opened is told by "make test".
 func TestWhatDidNotRun(t *testing.T) {
 	var lacking []string
 	count := needing(t)

@@ -27,7 +27,8 @@ func (d *deployment) changed(t *testing.T, pairs ...string) *deployment {
 	return &other
 }
 
-// fronts are proxies as people set them up to append the address of their peer. more stands where requests are routed.
+// fronts are proxies as people set them up to append the address of their peer. more stands where
+// requests are routed.
 func fronts() map[string]func(t *testing.T, to, more string) string {
 	return map[string]func(t *testing.T, to, more string) string{
 		"nginx": func(t *testing.T, to, more string) string {
@@ -77,7 +78,8 @@ ProxyPass / http://`+to+`/ nocanon
 `, "-X", "-f")
 }
 
-// from asks a front from one of this machine's addresses. Headers are sent as they stand, a line each.
+// from asks a front from one of this machine's addresses. Headers are sent as they stand, a line
+// each.
 func from(t *testing.T, source, addr string, headers ...string) (requestID string) {
 	t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: 5 * time.Second}
@@ -181,7 +183,8 @@ func TestPathRulesOfProxies(t *testing.T) {
 	}
 }
 
-// TestDemoBehindProxies: a stranger comes through a proxy on this machine that somebody put in front of the demo.
+// TestDemoBehindProxies: a stranger comes through a proxy on this machine that somebody put in
+// front of the demo.
 func TestDemoBehindProxies(t *testing.T) {
 	n := (&deployment{config: "../../config.toml"}).absolute(t).serve(t)
 	var secret string

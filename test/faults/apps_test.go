@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// apps are users with a session each, whose apps are as they should be: an app keeps its refresh token until it has an answer, and
-// comes back when Retry-After says so.
+// apps are users with a session each, whose apps are as they should be: an app keeps its refresh
+// token until it has an answer, and comes back when Retry-After says so.
 type apps struct {
 	*caller
 	current []string // the refresh token of each
@@ -45,7 +45,8 @@ func logIn(t *testing.T, d *deployment, n *node) *apps {
 	return p
 }
 
-// loseAnswers makes everybody use their token once and lose the answer: it was given, and did not arrive.
+// loseAnswers makes everybody use their token once and lose the answer: it was given, and did not
+// arrive.
 func (p *apps) loseAnswers(t *testing.T) {
 	t.Helper()
 	for i, token := range p.current {
@@ -54,7 +55,8 @@ func (p *apps) loseAnswers(t *testing.T) {
 	}
 }
 
-// try uses a session's token once, waits as long as the answer asks for, and says whether there is a new one.
+// try uses a session's token once, waits as long as the answer asks for, and says whether there is
+// a new one.
 func (p *apps) try(i int) bool {
 	a := p.refresh(context.Background(), p.node.Load(), p.current[i])
 	wait := time.Second
@@ -94,7 +96,8 @@ func (p *apps) each(f func(i int)) {
 	all.Wait()
 }
 
-// refreshAll lets everybody use their token until it has been answered, and again with what they got.
+// refreshAll lets everybody use their token until it has been answered, and again with what they
+// got.
 func (p *apps) refreshAll() {
 	deadline := time.Now().Add(60 * time.Second)
 	p.each(func(i int) {

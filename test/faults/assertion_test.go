@@ -16,7 +16,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
-// TestAssertionsWithoutReplica lets a client prove itself by JWTs (RFC 7523) while the one replica hangs.
+// TestAssertionsWithoutReplica lets a client prove itself by JWTs (RFC 7523) while the one replica
+// hangs.
 func TestAssertionsWithoutReplica(t *testing.T) {
 	t.Parallel() // it waits
 	t.Run("S-22 V-14 CJ-08 the only replica hangs: assertions are taken once, and neither burnt nor counted as failures", func(t *testing.T) {

@@ -17,8 +17,9 @@ import (
 
 const formHead = "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 
-// send writes a request and returns the answer's status, 0 when the node closed without one, how much it took of the
-// request, and how long until then. The rest is thrown in for ten seconds at most.
+// send writes a request and returns the answer's status, 0 when the node closed without one, how
+// much it took of the request, and how long until then. The rest is thrown in for ten seconds at
+// most.
 func send(t *testing.T, n *node, request io.Reader) (status int, sent int64, took time.Duration) {
 	t.Helper()
 	conn := dialNode(t, n)

@@ -18,11 +18,12 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
-// A Go program asks the kernel for the time and not the C library, so a node's clock cannot be moved from outside. That
-// of redis-server can, and all that matters is how far the two are apart. libfaketime does not get on with
-// redis-server's allocator, so the library is our own.
+// A Go program asks the kernel for the time and not the C library, so a node's clock cannot be
+// moved from outside. That of redis-server can, and all that matters is how far the two are apart.
+// libfaketime does not get on with redis-server's allocator, so the library is our own.
 
-// shim is a library that puts an offset, in seconds, before the clock; the offset is the content of a file.
+// shim is a library that puts an offset, in seconds, before the clock; the offset is the content of
+// a file.
 const shim = `
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -61,8 +62,8 @@ time_t time(time_t *t) {
 }
 `
 
-// faketime makes every redis-server that the test starts from here on run by a clock of its own, and returns what
-// sets it apart.
+// faketime makes every redis-server that the test starts from here on run by a clock of its own,
+// and returns what sets it apart.
 func faketime(t *testing.T) (set func(seconds int64)) {
 	t.Helper()
 	dir := t.TempDir()
@@ -162,8 +163,8 @@ func (c *caller) stated(ctx context.Context, n *node, token string) (own, intros
 	return introspected, introspected
 }
 
-// TestStatedTimes has nodes whose clock is an hour ahead of Redis's, or behind it: what a token states is Redis's time, by which it ends,
-// so that no API is told an exp that is an hour late.
+// TestStatedTimes has nodes whose clock is an hour ahead of Redis's, or behind it: what a token
+// states is Redis's time, by which it ends, so that no API is told an exp that is an hour late.
 func TestStatedTimes(t *testing.T) {
 	for form, more := range map[string]string{"opaque": "", "jwt": "[tokens]\naccess_token_format = \"jwt\"\n[keys]\nencryption_key = \"0123456789abcdefghijklmnopqrstuvwxyzABCD\"\n"} {
 		for _, offset := range []int64{3600, -3600} {

@@ -87,7 +87,8 @@ func cluster(addrs []string, replicas int) string {
 		strings.Join(addrs, `", "`), replicas)
 }
 
-// as is the same deployment for a node that connects to Redis and Sentinels by a name, which is its password too.
+// as is the same deployment for a node that connects to Redis and Sentinels by a name, which is its
+// password too.
 func (d *deployment) as(t *testing.T, name string) *deployment {
 	t.Helper()
 	b, err := os.ReadFile(d.config)

@@ -1,6 +1,7 @@
-// Package faults holds tests only: the built server under load while everything behind it breaks. Real redis-server
-// processes are killed, paused, filled, demoted, failed over and resharded; clients check every answer against a
-// model and keep a ledger of what was acknowledged. What it measured stands in docs/faults.md.
+// Package faults holds tests only: the built server under load while everything behind it breaks.
+// Real redis-server processes are killed, paused, filled, demoted, failed over and resharded;
+// clients check every answer against a model and keep a ledger of what was acknowledged. What it
+// measured stands in docs/faults.md.
 //
 //	go test ./test/faults                                  # seconds for each fault, as in CI
 //	GRANTOR_TEST_FAULTS=long go test -timeout 1h ./test/faults

@@ -11,7 +11,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
-// TestRedisBackEmpty has Redis lose all that it had under nodes that serve, and a third node starts at that very moment.
+// TestRedisBackEmpty has Redis lose all that it had under nodes that serve, and a third node starts
+// at that very moment.
 func TestRedisBackEmpty(t *testing.T) {
 	jwt := "[tokens]\naccess_token_format = \"jwt\"\n[keys]\nencryption_key = \"0123456789abcdefghijklmnopqrstuvwxyzABCD\"\n"
 	for what, empty := range map[string]func(t *testing.T, s *redistest.Server){

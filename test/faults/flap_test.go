@@ -11,7 +11,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
-// TestRedisFlaps breaks the way to Redis in short turns: connections cut, answers halved, late, swallowed.
+// TestRedisFlaps breaks the way to Redis in short turns: connections cut, answers halved, late,
+// swallowed.
 func TestRedisFlaps(t *testing.T) {
 	t.Run("S-20 V-03 V-13 V-31 connections that break in short turns mix up no answers and lose nothing", func(t *testing.T) {
 		s := redistest.New(t, redistest.Options{AppendOnly: true})

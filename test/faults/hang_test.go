@@ -15,7 +15,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
-// TestReplicaHangs stops the one replica, which holds its connections, under a load of revocations and introspections.
+// TestReplicaHangs stops the one replica, which holds its connections, under a load of revocations
+// and introspections.
 func TestReplicaHangs(t *testing.T) {
 	t.Parallel() // it waits
 	t.Run("S-20 S-22 a replica that hangs: introspection goes on, revocations are done and say that they are not confirmed", func(t *testing.T) {

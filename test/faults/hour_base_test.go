@@ -15,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// measured is what the run costs at a moment. Of Redis both data servers are counted, since they change places.
+// measured is what the run costs at a moment. Of Redis both data servers are counted, since they
+// change places.
 type measured struct {
 	resident, heap, goroutines, open int // of the node that stays; resident in kB
 	otherResident, otherOpen         int // of the node that comes and goes
@@ -52,8 +53,8 @@ func (m measured) above(base measured) (list []string) {
 	return list
 }
 
-// settle waits until what the load left has ended, and measures. With a base it waits for some minutes more until
-// everything is back.
+// settle waits until what the load left has ended, and measures. With a base it waits for some
+// minutes more until everything is back.
 func (h *hour) settle(t *testing.T, base *measured) measured {
 	t.Helper()
 	time.Sleep(hourFamily - 20*time.Second) // tokens, boxes, counters and connections without work
@@ -125,7 +126,8 @@ func number(info, name string) int {
 	return n
 }
 
-// eternal counts keys without a lifetime. The feed of changes of clients is data, and has none (docs/redis.md).
+// eternal counts keys without a lifetime. The feed of changes of clients is data, and has none
+// (docs/redis.md).
 func eternal(t *testing.T, c *redis.Client) (count int) {
 	t.Helper()
 	keys := c.Scan(t.Context(), 0, "*", 1000).Iterator()

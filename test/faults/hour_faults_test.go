@@ -66,8 +66,9 @@ func (h *hour) withConfig(key, bad, good string) func(*testing.T) {
 	}
 }
 
-// part cuts the replica off from its primary. SYNC is never allowed again: a replica whose PSYNC was refused, and whose SYNC
-// a moment later was not, speaks the old protocol, which confirms nothing to a WAIT.
+// part cuts the replica off from its primary. SYNC is never allowed again: a replica whose PSYNC
+// was refused, and whose SYNC a moment later was not, speaks the old protocol, which confirms
+// nothing to a WAIT.
 func (h *hour) part(t *testing.T, p *server) {
 	t.Helper()
 	p.do(t, "acl", "setuser", "default", "-psync", "-sync")
@@ -88,7 +89,8 @@ func (h *hour) failedOver() {
 	h.failovers = append(h.failovers, time.Now())
 }
 
-// killPrimary kills the primary just after its replica was cut off, so that what it alone acknowledged is lost for certain.
+// killPrimary kills the primary just after its replica was cut off, so that what it alone
+// acknowledged is lost for certain.
 func (h *hour) killPrimary(t *testing.T) {
 	p := h.r.primary(t)
 	h.part(t, p)
@@ -187,7 +189,8 @@ func (h *hour) start(t *testing.T) {
 	h.goes = n
 }
 
-// stopNode is a restart as balancers see it: they turn away when the node is no longer ready, and no request is lost.
+// stopNode is a restart as balancers see it: they turn away when the node is no longer ready, and
+// no request is lost.
 func (h *hour) stopNode(t *testing.T) {
 	n := h.goes
 	b := &balancer{}

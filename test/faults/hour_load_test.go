@@ -16,8 +16,9 @@ const (
 	hourPace    = 40 * time.Millisecond
 )
 
-// Times by which a token is judged: it must live until hourLife less hourDoubt after it was answered, since a repeated refresh
-// answers a token that was issued up to a quarter of its life before; and it must be over hourSkew after its life.
+// Times by which a token is judged: it must live until hourLife less hourDoubt after it was
+// answered, since a repeated refresh answers a token that was issued up to a quarter of its life
+// before; and it must be over hourSkew after its life.
 const (
 	hourDoubt = 20 * time.Second
 	hourSkew  = 3 * time.Second
@@ -86,7 +87,8 @@ func (w *hourWorker) work(ctx context.Context) {
 	}
 }
 
-// mint issues a machine's token. Only the latest are kept for a revocation, so that they live for a while yet.
+// mint issues a machine's token. Only the latest are kept for a revocation, so that they live for a
+// while yet.
 func (w *hourWorker) mint(n *node) {
 	w.worker.mint(n)
 	if len(w.live) > 20 {
@@ -94,8 +96,8 @@ func (w *hourWorker) mint(n *node) {
 	}
 }
 
-// look asks for a token: first of all for one whose life is over, which then is forgotten; or one that was revoked,
-// one of the latest, or any.
+// look asks for a token: first of all for one whose life is over, which then is forgotten; or one
+// that was revoked, one of the latest, or any.
 func (w *hourWorker) look(n *node) {
 	w.mu.Lock()
 	if len(w.tokens) == 0 {
@@ -134,7 +136,8 @@ func (w *hourWorker) choose() *token {
 	return w.tokens[w.rng.IntN(count)]
 }
 
-// judge introspects a token and holds the answer against the model and its life. It says whether there was an answer.
+// judge introspects a token and holds the answer against the model and its life. It says whether
+// there was an answer.
 func (h *hour) judge(n *node, t *token) bool {
 	h.mu.Lock()
 	before := t.dead
@@ -166,8 +169,8 @@ func (h *hour) judge(n *node, t *token) bool {
 	return true
 }
 
-// gone says whether a token was issued by a primary just before it was replaced: an issue waits for no replica. The
-// lock must be held.
+// gone says whether a token was issued by a primary just before it was replaced: an issue waits for
+// no replica. The lock must be held.
 func (h *hour) gone(t *token) bool {
 	for _, at := range h.failovers {
 		if t.born.After(at.Add(-5*time.Second)) && t.born.Before(at.Add(20*time.Second)) {

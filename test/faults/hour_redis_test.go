@@ -126,8 +126,8 @@ func (r *sentries) replaced(t *testing.T, old *server) *server {
 	return now
 }
 
-// mend waits until the primary has a replica in step that the Sentinels know to be well, and gives the nodes the time to learn
-// of it: only then may the next thing break.
+// mend waits until the primary has a replica in step that the Sentinels know to be well, and gives
+// the nodes the time to learn of it: only then may the next thing break.
 func (r *sentries) mend(t *testing.T) {
 	t.Helper()
 	p := r.primary(t)

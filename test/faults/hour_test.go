@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hour is a long run: a ledger whose tokens end, over two nodes of which one stays and one comes and goes.
+// hour is a long run: a ledger whose tokens end, over two nodes of which one stays and one comes
+// and goes.
 type hour struct {
 	*ledger
 	t      *testing.T
@@ -49,8 +50,9 @@ password_failures_per_address = 1000
 listen = %q
 `
 
-// TestAnHourOfFaults runs for as long as GRANTOR_TEST_HOUR says (60m) and breaks something every minute, or more often
-// when the run is shorter, so that each kind comes once. GRANTOR_TEST_HOUR_LOG names a file that gets a line for each.
+// TestAnHourOfFaults runs for as long as GRANTOR_TEST_HOUR says (60m) and breaks something every
+// minute, or more often when the run is shorter, so that each kind comes once.
+// GRANTOR_TEST_HOUR_LOG names a file that gets a line for each.
 func TestAnHourOfFaults(t *testing.T) {
 	if os.Getenv("GRANTOR_TEST_FAULTS") != "hour" {
 		t.Skip("takes more than an hour: GRANTOR_TEST_FAULTS=hour")
@@ -125,8 +127,8 @@ func (h *hour) run(t *testing.T, length time.Duration, list []ordeal) {
 	time.Sleep(time.Until(begun.Add(length)))
 }
 
-// suffer breaks one thing, mends it, and waits until all is as it was; then it asks for every revocation that should
-// still be remembered.
+// suffer breaks one thing, mends it, and waits until all is as it was; then it asks for every
+// revocation that should still be remembered.
 func (h *hour) suffer(t *testing.T, o ordeal) {
 	t.Helper()
 	o.inflict(t)

@@ -46,7 +46,8 @@ func TestKeysEnd(t *testing.T) {
 	})
 }
 
-// withoutEnd returns the keys without a lifetime, but for the registry of clients, which is an operator's to end.
+// withoutEnd returns the keys without a lifetime, but for the registry of clients, which is an
+// operator's to end.
 func withoutEnd(t *testing.T, s *redistest.Server) (lasting []string) {
 	t.Helper()
 	find := `local found, cursor = {}, '0'
@@ -61,8 +62,8 @@ return found`
 	return lasting
 }
 
-// pour posts so many forms to the token endpoint, many on each connection before their answers are read, and returns
-// the most keys that were seen.
+// pour posts so many forms to the token endpoint, many on each connection before their answers are
+// read, and returns the most keys that were seen.
 func pour(t *testing.T, n *node, count int, size func() int, form func(i int) string) (most int) {
 	t.Helper()
 	const conns, batch = 8, 50
@@ -99,7 +100,8 @@ func pour(t *testing.T, n *node, count int, size func() int, form func(i int) st
 	}
 }
 
-// answersOf reads so many answers: 200, 400 for a wrong password, or 503 for one that was not looked at.
+// answersOf reads so many answers: 200, 400 for a wrong password, or 503 for one that was not
+// looked at.
 func answersOf(in *bufio.Reader, count int) error {
 	for range count {
 		res, err := http.ReadResponse(in, nil)

@@ -12,12 +12,13 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// ledger is what nodes acknowledged, and what they must answer because of it. Its methods may be called by any
-// number of goroutines.
+// ledger is what nodes acknowledged, and what they must answer because of it. Its methods may be
+// called by any number of goroutines.
 //
-// A token whose revocation was answered 200 is never active again. A token that was issued by 200, and that
-// nobody asked to revoke, is active, or nobody can tell (503). An answer speaks of the token that was asked. A
-// refresh token that was answered works, and gives one and the same successor.
+// A token whose revocation was answered 200 is never active again. A token that was issued by 200,
+// and that nobody asked to revoke, is active, or nobody can tell (503). An answer speaks of the
+// token that was asked. A refresh token that was answered works, and gives one and the same
+// successor.
 type ledger struct {
 	*caller
 	nodes []*node
@@ -166,7 +167,8 @@ func (l *ledger) acknowledge(list ...*token) {
 	}
 }
 
-// compare holds an introspection against the model. before says whether the token was dead when it was asked.
+// compare holds an introspection against the model. before says whether the token was dead when it
+// was asked.
 func (l *ledger) compare(t *token, before bool, a answer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -221,7 +223,8 @@ func (l *ledger) steady(t *testing.T, times int) {
 	}, 60*time.Second, 5*time.Millisecond, "the load does not run: %v", notes)
 }
 
-// back returns how long it took until a request of each of the kinds that was sent after now was answered well.
+// back returns how long it took until a request of each of the kinds that was sent after now was
+// answered well.
 func (l *ledger) back(t *testing.T, list ...kind) time.Duration {
 	t.Helper()
 	from := time.Now()

@@ -14,8 +14,8 @@ import (
 // pace is the pause of a worker between two requests: enough of them, without filling the machine.
 const pace = 3 * time.Millisecond
 
-// load begins a mixed load by so many workers, each with a user of its own. The returned function ends it, after the
-// last answer.
+// load begins a mixed load by so many workers, each with a user of its own. The returned function
+// ends it, after the last answer.
 func (l *ledger) load(t *testing.T, workers int) (stop func()) {
 	t.Helper()
 	require.LessOrEqual(t, workers, l.d.users)
@@ -59,7 +59,8 @@ type worker struct {
 	away    bool     // the last revocation or rotation was refused
 }
 
-// took is the ledger's; during an outage a worker begins few new revocations, or nothing would be left to lose.
+// took is the ledger's; during an outage a worker begins few new revocations, or nothing would be
+// left to lose.
 func (w *worker) took(k kind, a answer) bool {
 	ok := w.ledger.took(k, a)
 	if k == ends {

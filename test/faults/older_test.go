@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// oldestCompatible is the oldest commit whose records in Redis are those of today; beforeToday knows everything that this
-// version keeps there: clients, signing keys, counters.
+// oldestCompatible is the oldest commit whose records in Redis are those of today; beforeToday
+// knows everything that this version keeps there: clients, signing keys, counters.
 const (
 	oldestCompatible = "49c1ccf"
 	beforeToday      = "8a17644"
@@ -26,8 +26,9 @@ func olderRevisions() []string {
 	return []string{oldestCompatible, beforeToday}[:choose(1, 2)]
 }
 
-// olderProgram builds a version out of the repository's history. Without the history, or the modules that it needs, the test
-// is skipped, unless GRANTOR_TEST_REQUIRE_HISTORY=1: then modules are fetched too.
+// olderProgram builds a version out of the repository's history. Without the history, or the
+// modules that it needs, the test is skipped, unless GRANTOR_TEST_REQUIRE_HISTORY=1: then modules
+// are fetched too.
 func olderProgram(t *testing.T, rev string) string {
 	t.Helper()
 	required := os.Getenv("GRANTOR_TEST_REQUIRE_HISTORY") == "1"

@@ -39,7 +39,8 @@ func TestPartOfCluster(t *testing.T) {
 	})
 }
 
-// TestHalfOfTheCounters loses a primary that has some users' counters, but not that of the address they share.
+// TestHalfOfTheCounters loses a primary that has some users' counters, but not that of the address
+// they share.
 func TestHalfOfTheCounters(t *testing.T) {
 	t.Run("S-24 V-03 log-ins that a lost node makes fail lock nobody out", func(t *testing.T) {
 		c := redistest.Cluster(t, 3)
@@ -59,7 +60,8 @@ func TestHalfOfTheCounters(t *testing.T) {
 	})
 }
 
-// TestLostCounts loses the answers to the counting of log-ins twice, then asks whether people may log in.
+// TestLostCounts loses the answers to the counting of log-ins twice, then asks whether people may
+// log in.
 func TestLostCounts(t *testing.T) {
 	t.Run("S-20 V-03 log-ins whose counting was not answered lock nobody out for longer than a log-in lasts", func(t *testing.T) {
 		p := newProxy(t, redistest.Start(t).Addr)
@@ -77,15 +79,16 @@ func TestLostCounts(t *testing.T) {
 			p.cut()
 		}
 		require.Eventually(t, func() bool { return c.issue(ctx, n, "machine-0").status == 200 }, 10*time.Second, 10*time.Millisecond)
-		// What was counted without an answer counts for ten seconds, as if it were still under way, and not for limits.window.
+		// What was counted without an answer counts for ten seconds, as if it were still under way,
+		// and not for limits.window.
 		for i := range d.users {
 			require.Eventually(t, func() bool { return c.login(ctx, n, fmt.Sprintf("user-%d", i)).status == 200 }, 15*time.Second, 100*time.Millisecond, "user-%d", i)
 		}
 	})
 }
 
-// parted returns a machine, and a primary that has the epoch of another client but neither that machine's nor the
-// resource server's.
+// parted returns a machine, and a primary that has the epoch of another client but neither that
+// machine's nor the resource server's.
 func (d *deployment) parted(t *testing.T, c *redistest.Nodes) (machine string, lost *redistest.Server) {
 	t.Helper()
 	holder := func(client string) int {

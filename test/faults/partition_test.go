@@ -12,8 +12,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
-// partition is a network that can be parted: on one side the primary and a node that connects by the name of
-// "lonely", on the other the Sentinels, the replica and all who connect without a name.
+// partition is a network that can be parted: on one side the primary and a node that connects by
+// the name of "lonely", on the other the Sentinels, the replica and all who connect without a name.
 type partition struct {
 	*redistest.Sentinels
 	old *redistest.Server
@@ -65,8 +65,8 @@ func (p *partition) join(t *testing.T) {
 	}, 60*time.Second, 20*time.Millisecond, "the Sentinels do not demote the old primary")
 }
 
-// TestPartition asks both sides for all that must not be answered by one. How long it lasts makes no difference to a node: how
-// many replicas must confirm is not forgotten.
+// TestPartition asks both sides for all that must not be answered by one. How long it lasts makes
+// no difference to a node: how many replicas must confirm is not forgotten.
 func TestPartition(t *testing.T) {
 	t.Parallel() // it waits for replicas and Sentinels
 	t.Run("S-23 V-13 a node left alone with the old primary acknowledges nothing, and tells nothing of what it cannot know", func(t *testing.T) {

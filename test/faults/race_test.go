@@ -21,7 +21,8 @@ const (
 	rounds = 8
 )
 
-// TestRefreshRaces uses one refresh token from many connections to two nodes, whose requests lack their last byte until all are there.
+// TestRefreshRaces uses one refresh token from many connections to two nodes, whose requests lack
+// their last byte until all are there.
 func TestRefreshRaces(t *testing.T) {
 	s := redistest.Start(t)
 	t.Run("S-53 V-01 RT-12 RT-13 RT-16 without a retry window: exactly one of 32 uses succeeds, and the reuse ends the family", func(t *testing.T) {
@@ -97,7 +98,8 @@ func (r *race) repeat(token string) (list []asked) {
 	return list
 }
 
-// at sends forms to the nodes by turns, each over a connection of its own: first all but the last byte of all of them, then these at once.
+// at sends forms to the nodes by turns, each over a connection of its own: first all but the last
+// byte of all of them, then these at once.
 func (r *race) at(forms ...asked) []answer {
 	r.t.Helper()
 	answers := make([]answer, len(forms))
@@ -159,7 +161,8 @@ func (r *race) count(list []answer) (wins []answer, fives int) {
 	return wins, fives
 }
 
-// ended demands that a user has no session, and that nothing which was given is of any use at any node.
+// ended demands that a user has no session, and that nothing which was given is of any use at any
+// node.
 func (r *race) ended(t *testing.T, user string, given []answer) {
 	t.Helper()
 	require.Zero(t, r.d.sessions(t, user), "a family is alive")

@@ -11,7 +11,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
-// span is how long a fault lasts, and shortWindow makes a retry window that is shorter in either mode.
+// span is how long a fault lasts, and shortWindow makes a retry window that is shorter in either
+// mode.
 func span() time.Duration { return time.Duration(choose(4, 120)) * time.Second }
 
 func shortWindow() string {
@@ -21,7 +22,8 @@ func shortWindow() string {
 	return "tokens.retry_window = \"1s\"\n"
 }
 
-// TestReplicaAway takes the one replica away for longer than the retry window, under the default wait_replicas = 1.
+// TestReplicaAway takes the one replica away for longer than the retry window, under the default
+// wait_replicas = 1.
 func TestReplicaAway(t *testing.T) {
 	t.Parallel() // it waits
 	for name, fault := range map[string]struct{ begin, end func(r *redistest.Server) }{
@@ -71,7 +73,8 @@ func TestReplicaAway(t *testing.T) {
 	}
 }
 
-// TestStoreAwayTooLong takes Redis, or all nodes, away for longer than the retry window, after everybody lost the answer to a refresh.
+// TestStoreAwayTooLong takes Redis, or all nodes, away for longer than the retry window, after
+// everybody lost the answer to a refresh.
 func TestStoreAwayTooLong(t *testing.T) {
 	t.Parallel() // it waits
 	for name, away := range map[string]func(t *testing.T, s *redistest.Server, x *proxy, d *deployment, p *apps){

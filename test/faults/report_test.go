@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// audit asks for every token and uses every session's refresh token once, after the load: then Redis serves again, and
-// nothing may be left open.
+// audit asks for every token and uses every session's refresh token once, after the load: then
+// Redis serves again, and nothing may be left open.
 func (l *ledger) audit(t *testing.T) {
 	t.Helper()
 	var next atomic.Int64
@@ -99,8 +99,8 @@ func unpassed(t *testing.T, row, what, passes string) {
 	t.Skip(what)
 }
 
-// figure tells what was measured for a row of the threats, and the number that passes; the table of docs/faults.md
-// is made of these lines.
+// figure tells what was measured for a row of the threats, and the number that passes; the table of
+// docs/faults.md is made of these lines.
 func figure(t *testing.T, row, measured, passes string) {
 	t.Helper()
 	line := fmt.Sprintf("%s | %s | %s", row, measured, passes)

@@ -14,8 +14,8 @@ import (
 // downAfter is when redistest's Sentinels call a server down.
 const downAfter = 500 * time.Millisecond
 
-// TestSentinelFailover kills the primary, after its replica has been cut off for a moment, so that what was
-// acknowledged by the primary alone is lost for certain.
+// TestSentinelFailover kills the primary, after its replica has been cut off for a moment, so that
+// what was acknowledged by the primary alone is lost for certain.
 func TestSentinelFailover(t *testing.T) {
 	t.Parallel() // it waits for Sentinels
 	for _, replicas := range []int{1, 0} {
@@ -70,7 +70,8 @@ func (l *ledger) forgetGaps() {
 	}
 }
 
-// isolate parts a primary from its replicas for good: what it acknowledges from now on, it alone knows.
+// isolate parts a primary from its replicas for good: what it acknowledges from now on, it alone
+// knows.
 func isolate(t *testing.T, primary *redistest.Server) {
 	t.Helper()
 	c := primary.Client()
@@ -78,7 +79,8 @@ func isolate(t *testing.T, primary *redistest.Server) {
 	require.NoError(t, c.Do(t.Context(), "client", "kill", "type", "replica").Err())
 }
 
-// heal brings the killed server back as a replica of the other, and waits until Sentinels may fail over again.
+// heal brings the killed server back as a replica of the other, and waits until Sentinels may fail
+// over again.
 func heal(t *testing.T, s *redistest.Sentinels) {
 	t.Helper()
 	primary := s.Primary()

@@ -133,8 +133,8 @@ func neverRead(t *testing.T) {
 	require.Eventually(t, func() bool { return n.open() <= base+5 }, 10*time.Second, 20*time.Millisecond, "the node keeps the connections")
 }
 
-// pourUntilCut sends a text over and over, and returns how long the node had taken nothing of it when it cut the
-// connection.
+// pourUntilCut sends a text over and over, and returns how long the node had taken nothing of it
+// when it cut the connection.
 func pourUntilCut(conn net.Conn, text []byte) time.Duration {
 	last := time.Now()
 	for at := 0; ; {

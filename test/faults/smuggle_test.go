@@ -18,7 +18,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
-// smuggled are requests that two readers may cut at different places; %s is a second one, to be smuggled.
+// smuggled are requests that two readers may cut at different places; %s is a second one, to be
+// smuggled.
 func smuggled() map[string]string {
 	post := introspection
 	return map[string]string{
@@ -86,7 +87,8 @@ func TestSmuggling(t *testing.T) {
 	}
 }
 
-// both are all requests, with those of two framings, of which RFC 9112 §6.3 lets the server believe the chunks.
+// both are all requests, with those of two framings, of which RFC 9112 §6.3 lets the server believe
+// the chunks.
 func both() map[string]string {
 	all := smuggled()
 	maps.Copy(all, twoFramings())

@@ -80,8 +80,8 @@ func TestRedisRefuses(t *testing.T) {
 	}
 }
 
-// onlyServes watches for a while that the kinds are answered, and that issues are refused unless they are among
-// them.
+// onlyServes watches for a while that the kinds are answered, and that issues are refused unless
+// they are among them.
 func (l *ledger) onlyServes(t *testing.T, d time.Duration, list ...kind) {
 	t.Helper()
 	time.Sleep(100 * time.Millisecond) // what was under way ends

@@ -138,8 +138,8 @@ func TestSigkill(t *testing.T) {
 	})
 }
 
-// killWhileRefreshing refreshes all tokens over and over, kills the node in the midst, and returns how many refreshes
-// had no answer. What was answered is in current.
+// killWhileRefreshing refreshes all tokens over and over, kills the node in the midst, and returns
+// how many refreshes had no answer. What was answered is in current.
 func killWhileRefreshing(n *node, c *caller, current []string) int {
 	var unanswered atomic.Int64
 	var all sync.WaitGroup

@@ -45,8 +45,8 @@ func newPair(t *testing.T, name string) pair {
 	return pair{pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}), leaf}
 }
 
-// folder holds the files of a certificate behind links. The node watches the folder of the links, so that what is written
-// behind them is seen when it is told, and not before.
+// folder holds the files of a certificate behind links. The node watches the folder of the links,
+// so that what is written behind them is seen when it is told, and not before.
 type folder struct{ links, files string }
 
 func newFolder(t *testing.T) folder {
@@ -80,7 +80,8 @@ type scan struct {
 	refused int // of TLS 1.0 and 1.1
 }
 
-// serves says whether a client that trusts one certificate alone is served by TLS 1.2 and by TLS 1.3.
+// serves says whether a client that trusts one certificate alone is served by TLS 1.2 and by TLS
+// 1.3.
 func (s *scan) serves(want pair) bool {
 	roots := x509.NewCertPool()
 	roots.AddCert(want.leaf)
@@ -95,7 +96,8 @@ func (s *scan) serves(want pair) bool {
 	return true
 }
 
-// oldIsRefused demands that TLS 1.0 and 1.1 are refused for their version, by a client that asks nothing else.
+// oldIsRefused demands that TLS 1.0 and 1.1 are refused for their version, by a client that asks
+// nothing else.
 func (s *scan) oldIsRefused() {
 	s.t.Helper()
 	for _, v := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {

@@ -17,7 +17,8 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
-// TestTwoVersions runs an older version of this program and this one on one Redis, as a rolling update does.
+// TestTwoVersions runs an older version of this program and this one on one Redis, as a rolling
+// update does.
 func TestTwoVersions(t *testing.T) {
 	redistest.Need(t)
 	for _, rev := range olderRevisions() {
@@ -124,8 +125,8 @@ func (v *versions) crossTokens(t *testing.T, here, there *node) {
 	}
 }
 
-// crossJWT: both versions say the same of a client's and of a user's JWT, member by member, and refuse a forged one; what the
-// other version revokes is inactive at both.
+// crossJWT: both versions say the same of a client's and of a user's JWT, member by member, and
+// refuse a forged one; what the other version revokes is inactive at both.
 func (v *versions) crossJWT(t *testing.T, here, there *node) {
 	ctx := t.Context()
 	for owner, jwt := range map[string]string{"machine-0": v.ok(t, v.issue(ctx, here, "machine-0")).Access,
@@ -144,7 +145,8 @@ func (v *versions) crossJWT(t *testing.T, here, there *node) {
 	}
 }
 
-// crossSessions: a session begins here, goes on there, and its lost answer is repeated here; reuse ends it on both.
+// crossSessions: a session begins here, goes on there, and its lost answer is repeated here; reuse
+// ends it on both.
 func (v *versions) crossSessions(t *testing.T, here, there *node) {
 	ctx := t.Context()
 	first, access := v.enter(t, here, 1)
@@ -197,7 +199,8 @@ func (v *versions) command(t *testing.T, n *node, args ...string) string {
 	return string(out)
 }
 
-// rollingUpdate puts new nodes in the place of old ones behind a balancer, and then an old one back.
+// rollingUpdate puts new nodes in the place of old ones behind a balancer, and then an old one
+// back.
 func rollingUpdate(t *testing.T, rev, older string) {
 	d := deploy(t, single(redistest.Start(t).Addr))
 	earlier := d.forOlder(t)
@@ -254,7 +257,8 @@ func (f *front) to(nodes ...*node) {
 	f.nodes.Store(&list)
 }
 
-// unknownRecords gives records of Redis a version that nobody knows yet, and asks both versions for what they stand for.
+// unknownRecords gives records of Redis a version that nobody knows yet, and asks both versions for
+// what they stand for.
 func unknownRecords(t *testing.T, rev, older string) {
 	s := redistest.Start(t)
 	v := serveBoth(t, s, older)
@@ -305,7 +309,8 @@ func keysLike(t *testing.T, s *redistest.Server, pattern string) []string {
 	return keys
 }
 
-// withVersion changes one byte of all values of a kind, asks, and changes it back. Their lifetimes stay.
+// withVersion changes one byte of all values of a kind, asks, and changes it back. Their lifetimes
+// stay.
 func withVersion(t *testing.T, s *redistest.Server, pattern string, at int64, asks ...func()) {
 	t.Helper()
 	look, was := s.Client(), map[string]string{}

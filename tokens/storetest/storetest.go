@@ -14,8 +14,8 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// Run runs the suite on stores that open makes. Each call of open gives a store of its own; two calls
-// of one returned func give two nodes on the same data.
+// Run runs the suite on stores that open makes. Each call of open gives a store of its own; two
+// calls of one returned func give two nodes on the same data.
 func Run(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
 	testRecords(t, open)
 	testExpiry(t, open)

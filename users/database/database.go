@@ -1,6 +1,6 @@
-// Package database opens an application's SQL database for package users. It links the drivers, all of
-// them in Go, so that users itself links none: lib/pq, go-sql-driver/mysql and, with the build tag sqlite,
-// modernc.org/sqlite.
+// Package database opens an application's SQL database for package users. It links the drivers, all
+// of them in Go, so that users itself links none: lib/pq, go-sql-driver/mysql and, with the build
+// tag sqlite, modernc.org/sqlite.
 //
 // Open connects to nothing yet. A DSN holds a password: no error of this package quotes one.
 package database

@@ -26,8 +26,8 @@ const (
 	tooMuchUse         = 1226
 )
 
-// refusedState judges an SQLSTATE: class 42 is a fault of the statement or its rights, 25006 a write
-// in a read-only transaction.
+// refusedState judges an SQLSTATE: class 42 is a fault of the statement or its rights, 25006 a
+// write in a read-only transaction.
 func refusedState(state string) bool {
 	return len(state) == 5 && (state[:2] == "42" || state == "25006")
 }

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// errNoSQLite: compiling the driver takes as long as half of everything else, so a plain "go run ." leaves it out.
+// errNoSQLite: compiling the driver takes as long as half of everything else, so a plain "go run ."
+// leaves it out.
 var errNoSQLite = errors.New("this binary was built without SQLite: build it with -tags sqlite, as \"make build\" and the image do")
 
 // openSQLite opens a file that exists, read-only. dsn is its path, or a "file:" URI.

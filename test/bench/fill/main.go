@@ -1,8 +1,9 @@
 //go:build ignore
 
-// Command fill issues tokens into the Redis of a running Grantor by the store that it uses itself, and prints every n-th: arguments
-// are Redis's address, client, scope, resource, how many, and n. It is compiled in Grantor's module, by growth.go, so that
-// the benchmark's own module does not depend on it.
+// Command fill issues tokens into the Redis of a running Grantor by the store that it uses itself,
+// and prints every n-th: arguments are Redis's address, client, scope, resource, how many, and n.
+// It is compiled in Grantor's module, by growth.go, so that the benchmark's own module does not
+// depend on it.
 package main
 
 import (

@@ -1,7 +1,8 @@
 //go:build ignore
 
-// Command profile is grantor itself with a CPU and an allocation profile between SIGUSR1 and SIGUSR2, which bench --profile
-// sends around a measurement. The files are named by GRANTOR_TEST_PROFILE. It is compiled in Grantor's module, as fill is.
+// Command profile is grantor itself with a CPU and an allocation profile between SIGUSR1 and
+// SIGUSR2, which bench --profile sends around a measurement. The files are named by
+// GRANTOR_TEST_PROFILE. It is compiled in Grantor's module, as fill is.
 package main
 
 import (
@@ -33,7 +34,8 @@ func watch(base string) {
 	}
 }
 
-// turn begins or ends the profiles. Allocations of before are in allocs-0, to be taken off by pprof -diff_base.
+// turn begins or ends the profiles. Allocations of before are in allocs-0, to be taken off by pprof
+// -diff_base.
 func turn(s os.Signal, base string) error {
 	if s == syscall.SIGUSR2 {
 		pprof.StopCPUProfile()

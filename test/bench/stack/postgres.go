@@ -31,7 +31,8 @@ func PostgresProgram(name string) (string, error) {
 	return exec.LookPath(name)
 }
 
-// StartPostgres runs PostgreSQL with its defaults, but without waiting for the disk, which would be what is measured.
+// StartPostgres runs PostgreSQL with its defaults, but without waiting for the disk, which would be
+// what is measured.
 func StartPostgres(ctx context.Context) (*Postgres, error) {
 	dir, err := os.MkdirTemp("", "grantor-pg") // not below the benchmark's own, which is closed to the user whom it runs as
 	if err != nil {
@@ -78,7 +79,8 @@ func (p *Postgres) start(ctx context.Context) error {
 	})
 }
 
-// unprivileged is who PostgreSQL runs as, for it refuses root: Debian's user postgres then, who is given the folder.
+// unprivileged is who PostgreSQL runs as, for it refuses root: Debian's user postgres then, who is
+// given the folder.
 func unprivileged(dir string) (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -93,8 +95,8 @@ func unprivileged(dir string) (*syscall.Credential, error) {
 	return who, errors.Join(err1, err2, os.Chown(dir, int(uid), int(gid)))
 }
 
-// CPU is what all processes of the server have used so far: each connection has one, and the parent's
-// figures (fields 16 and 17) hold those that have ended.
+// CPU is what all processes of the server have used so far: each connection has one, and the
+// parent's figures (fields 16 and 17) hold those that have ended.
 func (p *Postgres) CPU() (time.Duration, error) {
 	pid := p.cmd.Process.Pid
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))

@@ -1,5 +1,5 @@
-// Package stack is what a contest runs on: processes of their own on free loopback ports, and what the kernel
-// says of their CPU and memory.
+// Package stack is what a contest runs on: processes of their own on free loopback ports, and what
+// the kernel says of their CPU and memory.
 package stack
 
 import (

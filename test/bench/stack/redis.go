@@ -20,7 +20,8 @@ type Redis struct {
 	client *redis.Client
 }
 
-// StartRedis runs redis-server with its defaults, but without persistence, which would measure the disk.
+// StartRedis runs redis-server with its defaults, but without persistence, which would measure the
+// disk.
 func StartRedis(ctx context.Context, dir string) (*Redis, error) {
 	addr, err := FreeAddress()
 	if err != nil {

@@ -6,7 +6,8 @@ import (
 	"os"
 )
 
-// Tell prints a line "row | figure | number that passes", and adds it to the file that GRANTOR_TEST_FIGURES names, if it does.
+// Tell prints a line "row | figure | number that passes", and adds it to the file that
+// GRANTOR_TEST_FIGURES names, if it does.
 func Tell(line string) error {
 	fmt.Println(line)
 	name := os.Getenv("GRANTOR_TEST_FIGURES")

@@ -1,5 +1,6 @@
-// Command gosec runs gosec's rules over packages: `bin/gosec ./...`, in the module's root. It is gosec's own command
-// without its links to the services that would write patches, which take minutes to build.
+// Command gosec runs gosec's rules over packages: `bin/gosec ./...`, in the module's root. It is
+// gosec's own command without its links to the services that would write patches, which take
+// minutes to build.
 package main
 
 import (

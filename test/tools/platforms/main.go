@@ -1,6 +1,6 @@
-// Command platforms checks that a module compiles, tests included, for other systems: it reads and type-checks the source of
-// every package and of what it imports, as a compiler does, but makes no code. That is a tenth of the work of building for
-// each of them.
+// Command platforms checks that a module compiles, tests included, for other systems: it reads and
+// type-checks the source of every package and of what it imports, as a compiler does, but makes no
+// code. That is a tenth of the work of building for each of them.
 //
 //	go run ./platforms -C ../.. linux/amd64 windows/arm64
 package main

@@ -27,8 +27,8 @@ type length struct {
 	lines int
 }
 
-// file is one file of a package: the names that it declares at its top, its unexported methods, the names that it uses, and those
-// that it uses behind a dot.
+// file is one file of a package: the names that it declares at its top, its unexported methods, the
+// names that it uses, and those that it uses behind a dot.
 type file struct {
 	name                              string
 	declares, methods, uses, selected map[string]bool
@@ -128,7 +128,8 @@ func (h *house) declarations(set *token.FileSet, tree *ast.File, name string) {
 	f.findUses(tree)
 }
 
-// findUses notes the names of a tree. Behind a dot stands a field, a method or another package's name: nothing at a file's top.
+// findUses notes the names of a tree. Behind a dot stands a field, a method or another package's
+// name: nothing at a file's top.
 func (f *file) findUses(tree ast.Node) {
 	ast.Inspect(tree, func(n ast.Node) bool {
 		switch n := n.(type) {
@@ -160,7 +161,8 @@ func (h *house) spec(s ast.Spec, folder string, declare func(string)) {
 	}
 }
 
-// doubles are type names that more than one package declares. Config, Error, Store and Redis are said with their package.
+// doubles are type names that more than one package declares. Config, Error, Store and Redis are
+// said with their package.
 func (h *house) doubles() (list []string) {
 	said := []string{"config", "error", "store", "redis", "memory", "server", "options"}
 	for name, folders := range h.types {
@@ -172,7 +174,8 @@ func (h *house) doubles() (list []string) {
 	return list
 }
 
-// arrow is a use from one file of a package to another. It is circular when the other needs the one as well, also by others.
+// arrow is a use from one file of a package to another. It is circular when the other needs the one
+// as well, also by others.
 type arrow struct {
 	from, to, by string // by: the first name that is used
 	circular     bool

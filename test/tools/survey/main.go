@@ -1,5 +1,6 @@
-// Command survey measures how the house reads: lengths of functions and files, comments, wide lines, names with two meanings,
-// exported names, and uses between the files of a package that run in a circle. It judges nothing.
+// Command survey measures how the house reads: lengths of functions and files, comments, wide
+// lines, names with two meanings, exported names, and uses between the files of a package that run
+// in a circle. It judges nothing.
 //
 //	go run -C test/tools ./survey [folder]
 //	go run -C test/tools ./survey -package server [folder]   the uses between the files of one package, circles first
@@ -31,7 +32,8 @@ func main() {
 	s.print(os.Stdout)
 }
 
-// printUses writes the uses between the files of one package, with those of methods, those in circles first.
+// printUses writes the uses between the files of one package, with those of methods, those in
+// circles first.
 func (s *house) printUses(w io.Writer, folder string) {
 	names, list := arrowsOf(s.packages[folder], false), arrowsOf(s.packages[folder], true)
 	isCircular := func(a arrow) bool { return a.circular }

@@ -22,8 +22,8 @@ const (
 	longest  = 2 * time.Minute // for the module to come
 )
 
-// pinned returns the module of the database's sources that this binary was built with: version and checksum are those of
-// go.mod and go.sum, wherever it runs.
+// pinned returns the module of the database's sources that this binary was built with: version and
+// checksum are those of go.mod and go.sum, wherever it runs.
 func pinned() debug.Module {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, m := range info.Deps {
@@ -63,9 +63,10 @@ func answers(ctx context.Context, site string) bool {
 	return answer.Body.Close() == nil && answer.StatusCode == http.StatusOK
 }
 
-// fetched has the go command find the module, which lies in its cache since the build, and returns the URL of its OSV
-// files: govulncheck reads a flat directory of them and makes the index of
-// https://go.dev/doc/security/vuln/database itself. "" if it cannot be had, or is not what go.sum says.
+// fetched has the go command find the module, which lies in its cache since the build, and returns
+// the URL of its OSV files: govulncheck reads a flat directory of them and makes the index of
+// https://go.dev/doc/security/vuln/database itself. "" if it cannot be had, or is not what go.sum
+// says.
 func fetched(ctx context.Context, m debug.Module) string {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()

@@ -1,6 +1,7 @@
-// Command vulns runs govulncheck with the first database that can be had: Go's own, then the module golang.org/x/vulndb
-// as tools/go.mod pins it, which the module proxy serves too. Without either it warns and succeeds. A vulnerability that
-// the code can reach fails; else it tells the line of docs/faults.md for row V-36 (package figure).
+// Command vulns runs govulncheck with the first database that can be had: Go's own, then the module
+// golang.org/x/vulndb as tools/go.mod pins it, which the module proxy serves too. Without either it
+// warns and succeeds. A vulnerability that the code can reach fails; else it tells the line of
+// docs/faults.md for row V-36 (package figure).
 package main
 
 import (
@@ -30,8 +31,8 @@ func main() {
 	}
 }
 
-// check fails when the packages of the patterns can reach a known vulnerability; std says whether one of the standard
-// library counts.
+// check fails when the packages of the patterns can reach a known vulnerability; std says whether
+// one of the standard library counts.
 func check(ctx context.Context, db, tags string, std bool, patterns []string) error {
 	r, err := scanned(ctx, db, tags, patterns)
 	if err != nil {

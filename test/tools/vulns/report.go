@@ -17,7 +17,8 @@ import (
 	"golang.org/x/vuln/scan"
 )
 
-// message is what govulncheck -format json writes, one after the other: golang.org/x/vuln/internal/govulncheck.Message.
+// message is what govulncheck -format json writes, one after the other:
+// golang.org/x/vuln/internal/govulncheck.Message.
 type message struct {
 	Config *struct {
 		Go string `json:"go_version"`
@@ -47,8 +48,8 @@ type report struct {
 	reached   []finding         // by their ids, one for each entry and module: the shortest way there
 }
 
-// scanned runs govulncheck. Its own text names up to hundreds of ways to each vulnerability, and its exit code does not
-// tell whose it is: so JSON.
+// scanned runs govulncheck. Its own text names up to hundreds of ways to each vulnerability, and
+// its exit code does not tell whose it is: so JSON.
 func scanned(ctx context.Context, db, tags string, patterns []string) (report, error) {
 	c := scan.Command(ctx, append([]string{"-format", "json", "-db", db, "-tags", tags}, patterns...)...)
 	var out bytes.Buffer
@@ -62,7 +63,8 @@ func scanned(ctx context.Context, db, tags string, patterns []string) (report, e
 	return read(&out)
 }
 
-// read fails closed: a database without one entry about what is looked at, at least Go itself, is none.
+// read fails closed: a database without one entry about what is looked at, at least Go itself, is
+// none.
 func read(r io.Reader) (report, error) {
 	got := report{summaries: map[string]string{}}
 	shortest := map[string]finding{}
@@ -94,7 +96,8 @@ func read(r io.Reader) (report, error) {
 	return got, nil
 }
 
-// reached tells a finding of a call from those of a module that is required or a package that is imported.
+// reached tells a finding of a call from those of a module that is required or a package that is
+// imported.
 func (f finding) reached() bool { return len(f.Trace) > 0 && f.Trace[0].Function != "" }
 
 // std says that it is one of the standard library.
@@ -119,8 +122,8 @@ func (f frame) name() string {
 	return strings.Join(parts, ".")
 }
 
-// verdict prints what can be reached and is an error if there is any that counts; std says whether one of the standard
-// library does.
+// verdict prints what can be reached and is an error if there is any that counts; std says whether
+// one of the standard library does.
 func (r report) verdict(std bool) error {
 	for _, f := range r.reached {
 		fmt.Println(f.line(r.summaries[f.OSV]))
@@ -151,7 +154,8 @@ func (r report) said() string {
 		r.golang, len(r.summaries), others, ofGo)
 }
 
-// mended returns the first Go that mends all that is reached of the standard library and can be mended.
+// mended returns the first Go that mends all that is reached of the standard library and can be
+// mended.
 func (r report) mended() string {
 	newest := r.golang
 	for _, f := range r.reached {
