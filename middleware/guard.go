@@ -31,7 +31,15 @@ func (g *Guard) authenticate(r *http.Request) (*Token, *refusal) {
 	case g.cfg.Audience != "" && !slices.Contains(token.Audience, g.cfg.Audience):
 		return nil, invalid("the token is meant for another resource")
 	}
-	return token, nil
+	return token.own(), nil
+}
+
+// own returns a copy for one request. A verifier that remembers gives all requests the same Token,
+// and a handler may change what it gets from TokenFrom.
+func (t *Token) own() *Token {
+	mine := *t
+	mine.Audience = slices.Clone(t.Audience)
+	return &mine
 }
 
 func invalid(description string) *refusal {

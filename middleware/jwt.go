@@ -68,7 +68,7 @@ func NewJWT(cfg JWTConfig) (*JWT, error) {
 		return nil, err
 	}
 	v := &JWT{cfg: cfg, fetcher: jwt.NewFetcher(cfg.fetching()),
-		rules: jwt.Profile{Algorithms: cfg.Algorithms, Types: []string{"at+jwt"}, MaxBytes: MaxTokenBytes}}
+		rules: jwt.Profile{Algorithms: cfg.Algorithms, Types: []string{"at+jwt"}, MaxBytes: MaxTokenBytes, Now: cfg.Now}}
 	if cfg.CacheSize >= 0 {
 		v.verified = newBounded[verifiedToken](cfg.CacheSize)
 	}

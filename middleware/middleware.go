@@ -91,7 +91,8 @@ func New(cfg Config) (*Guard, error) {
 
 type contextKey struct{}
 
-// TokenFrom returns the token that Authenticate or Handler verified; nil without one.
+// TokenFrom returns the token that Authenticate or Handler verified; nil without one. It is this
+// request's own.
 func TokenFrom(ctx context.Context) *Token {
 	t, _ := ctx.Value(contextKey{}).(*Token)
 	return t

@@ -313,6 +313,34 @@ func (a *authorizationServer) verifier(t *testing.T, change ...func(*Introspecti
 	return v
 }
 
+// TestTokenIsOfOneRequest: a handler that changes the token of its request changes no other's, also
+// where the verifier remembers tokens.
+func TestTokenIsOfOneRequest(t *testing.T) {
+	remembered, err := table(t.Context(), "read")
+	require.NoError(t, err)
+	g, err := New(Config{Audience: api, Verifier: VerifierFunc(func(context.Context, string) (*Token, error) { return remembered, nil })})
+	require.NoError(t, err)
+	steal := func(ctx context.Context) {
+		mine := TokenFrom(ctx)
+		mine.Subject, mine.Scope, mine.Audience[0] = "root", scopes.MustParse("orders:write"), "https://elsewhere.example.com"
+	}
+	router := gin.New()
+	router.GET("/gin", g.Authenticate(), func(c *gin.Context) { steal(c.Request.Context()) })
+	router.GET("/http", gin.WrapH(g.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { steal(r.Context()) }))))
+	router.GET("/write", g.Authenticate(), g.RequireAll("orders:write"), func(*gin.Context) {})
+	for path, status := range map[string]int{"/gin": 200, "/http": 200, "/write": 403} {
+		for range 2 {
+			r := httptest.NewRequest(http.MethodGet, path, nil)
+			r.Header.Set("Authorization", "Bearer read")
+			w := httptest.NewRecorder()
+			router.ServeHTTP(w, r)
+			require.Equal(t, status, w.Code, path)
+			require.Equal(t, "m", remembered.Subject)
+			require.Equal(t, []string{api}, remembered.Audience)
+		}
+	}
+}
+
 func TestIntrospection(t *testing.T) {
 	t.Run("RFC 7662 §2.2 an active token comes with what it says; MD-03 the endpoint is discovered", func(t *testing.T) {
 		a := newAuthorizationServer(t)

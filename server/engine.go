@@ -66,9 +66,12 @@ func (e engine) issue(x *exchange) (issuedTokens, error) {
 	return issuedTokens{info.GetAccess(), info.GetRefresh(), info.GetScope(), info.GetAccessExpiresIn()}, nil
 }
 
-// fromLibrary turns the library's own refusals into ours. Our errors pass through it as they are.
+// fromLibrary turns the library's own refusals into ours. Our errors pass through it as they are, and
+// so do faults of directory and store, whatever sentinel they wrap: they are no refusals.
 func fromLibrary(err error) error {
 	switch {
+	case faultOf(err) != nil:
+		return err
 	case errors.Is(err, oautherrors.ErrInvalidClient):
 		return refusal(codeInvalidClient, "client authentication failed")
 	case errors.Is(err, oautherrors.ErrUnsupportedGrantType):

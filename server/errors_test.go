@@ -74,6 +74,16 @@ func (s stale) Load(ctx contextT, t tokens.Token) (*tokens.Record, error) {
 	return r, err
 }
 
+// ambiguous is a fault of a directory that wraps every sentinel of other packages too.
+type ambiguous struct{}
+
+func (ambiguous) Error() string   { return "the directory is away" }
+func (ambiguous) Is(e error) bool { return e != users.ErrRecord }
+
+func TestFaultsAreNoRefusalsOfTheLibrary(t *testing.T) {
+	require.Equal(t, 503, asError(fromLibrary(ambiguous{})).Status, "ER-06 a fault is never the client's")
+}
+
 func TestFaultsOfTheStore(t *testing.T) {
 	f := start(t, func(c *Config) { c.Store = stale{c.Store} })
 	token := f.issue(t, "")
