@@ -3,7 +3,6 @@ package middleware
 import (
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -12,15 +11,6 @@ import (
 
 	"github.com/grantor-auth/grantor/internal/jwt"
 )
-
-// cpuTime is what this process has used, in user and kernel: on a busy machine it says more than
-// the clock.
-func cpuTime(b *testing.B) time.Duration {
-	b.Helper()
-	var u syscall.Rusage
-	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
 
 // measure runs check and reports its CPU time in µs.
 func measure(b *testing.B, check func()) {

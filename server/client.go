@@ -18,7 +18,7 @@ func (s *Server) authenticateClient(x *exchange) error {
 		x.claimed = creds.ID
 	}
 	client, err := s.authenticate(x, creds)
-	if err == nil && client.Demo && !straight(x.gin.Request) {
+	if err == nil && client.Demo && !s.straight(x.gin.Request) {
 		err = &clients.AuthError{ID: creds.ID, Reason: reasonDemo}
 	}
 	if refused, ok := errors.AsType[*clients.AuthError](err); ok {

@@ -9,6 +9,9 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/grantor-auth/grantor/clients"
 )
@@ -19,12 +22,16 @@ const reasonDemo clients.AuthReason = "demo_client_off_loopback"
 // straight says whether a request comes straight from this machine, as curl sends it to the address
 // that serve prints. A proxy differs somewhere: another Host, HTTP/1.0, a closed connection,
 // another header, another user. SECURITY.md names the forwarder that does not.
-func straight(r *http.Request) bool {
+func (s *Server) straight(r *http.Request) bool {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	return ok && unforwarded(r, local.String()) && !s.peers.anotherUsers(r.RemoteAddr, local.String())
+}
+
+// unforwarded says whether a request looks as a client of this machine writes it. local is the
+// address that received the request.
+func unforwarded(r *http.Request, local string) bool {
 	switch {
-	case !ok || r.Host != local.String():
-		return false
-	case !peerOf(r).IsLoopback():
+	case r.Host != local, !peerOf(r).IsLoopback():
 		return false
 	case r.ProtoMajor == 1 && r.ProtoMinor == 0, r.Close:
 		return false
@@ -36,7 +43,7 @@ func straight(r *http.Request) bool {
 			return false
 		}
 	}
-	return !ofAnotherUser(r.RemoteAddr, local.String())
+	return true
 }
 
 // plainField says whether clients send a header field by themselves. Any other field may be a
@@ -50,6 +57,39 @@ func plainField(name string, values []string) bool {
 		return len(values) == 1 && strings.EqualFold(values[0], "keep-alive")
 	}
 	return false
+}
+
+// peerUsers remembers whose the connections to this machine are. To find it out takes a walk through
+// all connections of the machine: milliseconds where there are many.
+type peerUsers struct {
+	*lru.Cache[[2]string, peerUser]
+}
+
+type peerUser struct {
+	another bool
+	until   time.Time
+}
+
+// The user of a connection does not change. The time is for ports that are used again.
+const (
+	maxPeerUsers = 256
+	peerUserTTL  = time.Second
+)
+
+func newPeerUsers() (peerUsers, error) {
+	c, err := lru.New[[2]string, peerUser](maxPeerUsers)
+	return peerUsers{c}, err
+}
+
+// anotherUsers is ofAnotherUser, asked once a second for each connection.
+func (p peerUsers) anotherUsers(peer, local string) bool {
+	sides, now := [2]string{peer, local}, time.Now()
+	if found, ok := p.Get(sides); ok && now.Before(found.until) {
+		return found.another
+	}
+	another := ofAnotherUser(peer, local)
+	p.Add(sides, peerUser{another, now.Add(peerUserTTL)})
+	return another
 }
 
 // ofAnotherUser says whether a peer on this machine runs as another user than this process, as

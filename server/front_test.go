@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -59,7 +60,16 @@ func TestDemo(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, "/oauth2/token", strings.NewReader(ask))
 		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, net.Addr(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80})))
 		r.Host = "192.0.2.1:80"
-		require.False(t, straight(r))
+		require.False(t, f.server.straight(r))
+	})
+	t.Run("S-67 whose a connection is, is asked once a second", func(t *testing.T) {
+		p, err := newPeerUsers()
+		require.NoError(t, err)
+		sides := [2]string{"127.0.0.1:1", addr}
+		p.Add(sides, peerUser{another: true, until: time.Now().Add(time.Minute)})
+		require.True(t, p.anotherUsers(sides[0], sides[1]))
+		p.Add(sides, peerUser{another: true}) // long ago
+		require.False(t, p.anotherUsers(sides[0], sides[1]), "nobody has this connection")
 	})
 }
 

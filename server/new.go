@@ -89,6 +89,9 @@ func assemble(cfg Config) (s *Server, err error) {
 	if s.sessions, err = newSessionCache(); err != nil {
 		return nil, err
 	}
+	if s.peers, err = newPeerUsers(); err != nil {
+		return nil, err
+	}
 	if s.rates, err = newRateLimits(cfg.RequestsPerSecond); err != nil {
 		return nil, err
 	}

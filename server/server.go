@@ -35,6 +35,7 @@ type Server struct {
 	rates      *rateLimits
 	sessions   sessionCache
 	outages    directoryOutages
+	peers      peerUsers // of the demo's callers
 	proxies    proxies
 	doubted    doubted
 	adminHosts []string
