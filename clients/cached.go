@@ -12,7 +12,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 )
 
-// FollowEvery is how often a node asks the feed for changes.
+// PollChangesEvery is how often a node asks the feed for changes.
 const PollChangesEvery = 250 * time.Millisecond
 
 // DefaultCache is how many clients of Redis a node keeps in memory.
@@ -60,24 +60,11 @@ func NewCached(ctx context.Context, static *Configured, d *Redis, size int) (*Ca
 
 // Run follows the feed until ctx ends. An error is logged when it begins, not at every turn.
 func (l *Cached) Run(ctx context.Context, log *slog.Logger) {
-	tick := time.NewTicker(PollChangesEvery)
-	defer tick.Stop()
-	failing := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		err := l.readChanges(context.WithoutCancel(ctx))
-		if err != nil && !failing {
-			log.Error("the feed of client changes cannot be read; clients of Redis are refused until it can", "error", err.Error())
-		}
-		if err == nil && failing {
-			log.Info("the feed of client changes is read again")
-		}
-		failing = err != nil
-	}
+	poll{
+		every: PollChangesEvery, ask: l.readChanges,
+		failed:    "cannot read the client change stream; refusing registered clients",
+		recovered: "the client change stream is read again",
+	}.run(ctx, log)
 }
 
 // readChanges reads the feed to its end.
@@ -108,8 +95,8 @@ func (l *Cached) readChanges(ctx context.Context) error {
 	}
 }
 
-// Changed makes this node see a change of a client that it made itself, before anybody is told that
-// it was made: the feed brings it to the others.
+// Changed makes this node see a change of a client that it made itself, before any answer says
+// that it was made: the feed brings it to the others.
 func (l *Cached) Changed(ctx context.Context, id string) {
 	l.mu.Lock()
 	l.version.Add(1)
@@ -193,7 +180,7 @@ func (d *Redis) client(ctx context.Context, id string) (*Client, error) {
 	if err != nil {
 		return nil, errors.Join(ErrRecord, err)
 	}
-	c.Epoch = s.Epoch
+	c.stand(current{epoch: s.Epoch, edition: s.Edition})
 	return c, nil
 }
 

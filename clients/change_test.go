@@ -61,7 +61,10 @@ func TestRotationKeepsWhatIsUsed(t *testing.T) {
 	srv := redistest.Start(t)
 	a, ctx := node(t, srv.URL), t.Context()
 	use := func(secret string) error {
-		_, err := clients.Authenticate(ctx, a.live, clients.Credentials{ID: "job", Secret: secret, Method: clients.MethodBasic}, time.Now())
+		proof, err := clients.Authenticate(ctx, a.live, clients.Credentials{ID: "job", Secret: secret, Method: clients.MethodBasic}, time.Now())
+		if err == nil {
+			proof.Used(time.Now())
+		}
 		return err
 	}
 	begin := func(t *testing.T) {
@@ -70,7 +73,7 @@ func TestRotationKeepsWhatIsUsed(t *testing.T) {
 		require.NoError(t, use("secret of job"))
 		require.NoError(t, rotate(a, "second", 24*time.Hour))
 	}
-	t.Run("CA-17 a rotation whose answer was lost is repeated: the secret that nobody got goes, the fleet's lives", func(t *testing.T) {
+	t.Run("CA-17 a rotation whose answer was lost is repeated: the secret that nobody got goes, the fleet's stays", func(t *testing.T) {
 		begin(t)
 		d, err := a.manager.Get(ctx, "job")
 		require.NoError(t, err)
@@ -315,7 +318,7 @@ func TestReplaceOwn(t *testing.T) {
 func TestRegistrarsBound(t *testing.T) {
 	srv := redistest.Start(t)
 	a, b, ctx := node(t, srv.URL), node(t, srv.URL), t.Context()
-	t.Run("S-43 a registrar has so many live registrations at most, by any number of nodes at once; others have their own", func(t *testing.T) {
+	t.Run("S-43 a registrar has so many registrations at most, by any number of nodes at once; others have their own", func(t *testing.T) {
 		var mu sync.Mutex
 		made, many := 0, 0
 		var wg sync.WaitGroup
@@ -354,22 +357,25 @@ func TestFirstUseIsToldSoon(t *testing.T) {
 	a, ctx := node(t, srv.URL), t.Context()
 	go a.live.Housekeep(ctx, slog.New(slog.DiscardHandler))
 	require.NoError(t, a.manager.Create(ctx, machine("job")))
-	told := func(secret string) bool {
+	stored := func(secret string) bool {
 		used, err := a.manager.Redis.LastUsed(ctx, "job", clients.HashSecret(secret))
 		return err == nil && !used.IsZero()
 	}
 	use := func(secret string) {
-		_, err := clients.Authenticate(ctx, a.live, clients.Credentials{ID: "job", Secret: secret, Method: clients.MethodBasic}, time.Now())
+		proof, err := clients.Authenticate(ctx, a.live, clients.Credentials{ID: "job", Secret: secret, Method: clients.MethodBasic}, time.Now())
+		if err == nil {
+			proof.Used(time.Now())
+		}
 		require.NoError(t, err)
 	}
-	t.Run("CA-17 a use that was not told yet is not forgotten when the client changes", func(t *testing.T) {
+	t.Run("CA-17 a use that was not stored yet is not forgotten when the client changes", func(t *testing.T) {
 		use("secret of job")
 		require.NoError(t, rotate(a, "second", time.Hour))
-		soon(t, func() bool { return told("secret of job") })
+		soon(t, func() bool { return stored("secret of job") })
 	})
 	t.Run("CA-17 which of two secrets is in use is known within seconds", func(t *testing.T) {
-		require.False(t, told("second"))
+		require.False(t, stored("second"))
 		use("second")
-		soon(t, func() bool { return told("second") })
+		soon(t, func() bool { return stored("second") })
 	})
 }

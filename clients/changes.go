@@ -15,7 +15,7 @@ type position struct{ id, nonce string }
 // changes is what a node learns from the feed.
 type changes struct {
 	at      position
-	reset   bool     // some changes cannot be told: trust nothing that is cached
+	reset   bool     // some changes are not known: trust nothing that is cached
 	changed []string // ids of clients
 	more    bool     // there may be further changes
 }

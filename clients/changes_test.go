@@ -14,7 +14,7 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
-const feed = "test:clients:{registry}:feed"
+const changeStream = "test:clients:{registry}:feed"
 
 // TestFeedAfterFailover: a primary that lost its tail gives the ids of the lost entries to other
 // changes.
@@ -24,7 +24,7 @@ func TestFeedAfterFailover(t *testing.T) {
 	srv := redistest.Start(t)
 	c, ctx := srv.Client(), t.Context()
 	add := func(to redis.Cmdable, at, client, nonce string) {
-		args := []any{"XADD", feed, at, "id", client}
+		args := []any{"XADD", changeStream, at, "id", client}
 		if nonce != "" {
 			args = append(args, "nonce", nonce)
 		}
@@ -38,7 +38,7 @@ func TestFeedAfterFailover(t *testing.T) {
 		require.NoError(t, c.FlushAll(ctx).Err())
 		other = &clients.Manager{Redis: clients.NewRedis(open(t, srv.URL)), Catalogue: catalogue(t), MaxTTL: time.Hour}
 		require.NoError(t, other.Create(ctx, machine("job")))
-		require.NoError(t, c.Del(ctx, feed).Err())
+		require.NoError(t, c.Del(ctx, changeStream).Err())
 		add(c, id(999, 0), "x", "first")
 		for seq := range 6 {
 			add(c, id(1000, seq), "x", fmt.Sprint("old", seq))
@@ -60,7 +60,7 @@ func TestFeedAfterFailover(t *testing.T) {
 		text = strings.Replace(text, `"client_id":"job"`, `"client_id":"job","client_name":"changed"`, 1)
 		_, err := c.TxPipelined(ctx, func(p redis.Pipeliner) error {
 			p.HSet(ctx, shard, "job", text)
-			p.Del(ctx, feed)
+			p.Del(ctx, changeStream)
 			write(p)
 			return nil
 		})
@@ -91,7 +91,7 @@ func TestFeedAfterFailover(t *testing.T) {
 		behind(t, func(p redis.Pipeliner) { add(p, id(1000, 9), "x", ""); add(p, id(1000, 10), "job", "") })
 		sees(t, n)
 		soon(t, func() bool {
-			last := c.XRevRangeN(ctx, feed, "+", "-", 1).Val()
+			last := c.XRevRangeN(ctx, changeStream, "+", "-", 1).Val()
 			return len(last) == 1 && last[0].Values["nonce"] != nil
 		})
 		add(c, "*", "job", "")
@@ -103,9 +103,11 @@ func TestFeedAfterFailover(t *testing.T) {
 		n, other := begin(t)
 		require.NoError(t, other.Delete(ctx, "job"))
 		soon(t, func() bool { _, err := n.live.Get(ctx, "job"); return err != nil })
-		time.Sleep(3 * clients.PollChangesEvery)
+		for range 3 {
+			require.NoError(t, n.live.ReadChanges(ctx))
+		}
 		seen := map[any]bool{}
-		list := c.XRange(ctx, feed, "-", "+").Val()
+		list := c.XRange(ctx, changeStream, "-", "+").Val()
 		for _, e := range list {
 			seen[e.Values["nonce"]] = true
 		}

@@ -12,7 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/grantor-auth/grantor/internal/address"
 	"github.com/grantor-auth/grantor/internal/jwt"
+	"github.com/grantor-auth/grantor/internal/nearest"
 	"github.com/grantor-auth/grantor/internal/printable"
 	"github.com/grantor-auth/grantor/scopes"
 )
@@ -24,30 +26,11 @@ const (
 	GrantRefreshToken      = "refresh_token"
 )
 
-// Method is a token_endpoint_auth_method (RFC 7591 §2).
-type Method string
-
-// The methods. MethodSecret is what a client with secrets and no named method may
-// use: basic or post.
-const (
-	MethodSecret Method = ""
-	MethodBasic  Method = "client_secret_basic"
-	MethodPost   Method = "client_secret_post"
-	MethodNone   Method = "none"
-	MethodJWT    Method = "private_key_jwt" // by a JWT that it, or its platform, signs (RFC 7523 §2.2)
-)
-
 // Formats of access tokens.
 const (
 	FormatOpaque = "opaque"
 	FormatJWT    = "jwt" // RFC 9068
 )
-
-// Workload names the platform's tokens that prove a client: iss and sub.
-type Workload struct {
-	Issuer  string `json:"issuer"`
-	Subject string `json:"subject"`
-}
 
 // Sight says whose access tokens a client sees when it introspects (RFC 7662 §4).
 type Sight string
@@ -62,7 +45,7 @@ const (
 // Sees says whether a client of this sight, which is an audience, sees access tokens for a resource
 // that are not its own.
 func Sees(sight Sight, audience, resource string) bool {
-	return sight == SightAny || sight == SightAudience && resource != "" && audience == resource
+	return sight == SightAny || sight == SightAudience && resource != "" && scopes.SameResource(audience, resource)
 }
 
 // Epoch stands for one uninterrupted permission of a client. It is random and
@@ -79,8 +62,16 @@ type Client struct {
 	DefaultScope scopes.Set    // what it gets when it asks for nothing; empty: invalid_scope
 	RetryWindow  time.Duration // 0: the server's; negative: none, strict rotation
 
-	Demo  bool  // its secret is printed in the README: loopback only
-	Epoch Epoch // the current one, set by the Registry
+	exchangeScope scopes.Rules // Exchange.Scope, read once
+
+	Demo    bool  // its secret is printed in the README: loopback only
+	Epoch   Epoch // the current one, set by the Registry
+	Edition Epoch // another whenever the registration is narrowed, set by the Registry; see FeedName
+
+	unnamed  bool             // the store holds another registration of the client than this node does
+	feedName string           // see FeedName; it is needed for each answer, and made once
+	networks address.Networks // AllowedNetworks, read once
+	used     *clientUse       // shared by all copies; nil: nobody asks
 }
 
 // Bounds of what a registration may hold.
@@ -107,7 +98,7 @@ func (c *Client) Check(cat *scopes.Catalogue) error {
 		bad("client_id", "%w", err)
 	}
 	if printable.Redact(c.ID) != c.ID {
-		bad("client_id", "looks like a token or a secret of Grantor: it would be redacted wherever it is told")
+		bad("client_id", "looks like a token or a secret of Grantor: it would be redacted wherever it is written")
 	}
 	if err := printable.CheckName(c.Name); err != nil {
 		bad("client_name", "%w", err)
@@ -115,6 +106,8 @@ func (c *Client) Check(cat *scopes.Catalogue) error {
 	c.checkMethod(bad)
 	c.checkGrants(bad)
 	c.checkScopes(cat, bad)
+	c.checkExchange(cat, bad)
+	c.checkRate(bad)
 	switch c.Introspect {
 	case "", SightOwn, SightAny:
 	case SightAudience:
@@ -128,28 +121,20 @@ func (c *Client) Check(cat *scopes.Catalogue) error {
 		bad("introspect", "a public client cannot introspect (RFC 7662 §2.1): give it a secret")
 	}
 	if c.Resource != "" {
-		if err := scopes.CheckResource(c.Resource); err != nil {
+		if err := cat.CheckAudience(c.Resource); err != nil {
 			bad("resource", "%w", err)
 		}
 	}
 	for _, a := range c.Audience {
-		if err := scopes.CheckResource(a); err != nil {
+		if err := cat.CheckAudience(a); err != nil {
 			bad("audience", "%w", err)
 		}
 	}
+	if err := c.Claims.Check(); err != nil {
+		bad("claims", "%w", err)
+	}
 	return errors.Join(errs...)
 }
-
-// FieldError is a mistake in one field of a registration, by its RFC 7591 name.
-type FieldError struct {
-	Field string
-	Err   error
-}
-
-func (e *FieldError) Error() string { return e.Field + ": " + e.Err.Error() }
-func (e *FieldError) Unwrap() error { return e.Err }
-
-type badFunc func(field, format string, args ...any)
 
 func (c *Client) checkMethod(bad badFunc) {
 	switch c.Method {
@@ -163,15 +148,25 @@ func (c *Client) checkMethod(bad badFunc) {
 		}
 	case MethodJWT:
 		c.checkKeys(bad)
+	case MethodTLS:
+	case MethodSelfSigned:
+		c.checkOwnCertificates(bad)
 	default:
-		bad("token_endpoint_auth_method", `must be "client_secret_basic", "client_secret_post", "private_key_jwt" or "none"`)
+		bad("token_endpoint_auth_method", `must be "client_secret_basic", "client_secret_post", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth" or "none"`)
 	}
-	if c.Method != MethodJWT && (c.JWKS != nil || c.JWKSURI != "" || c.Workload != nil || c.AssertionAlg != "" || c.LenientAudience) {
-		bad("token_endpoint_auth_method", `jwks, jwks_uri and assertion are for "private_key_jwt"`)
+	if c.Method != MethodJWT && (c.Workload != nil || c.AssertionAlg != "" || c.LenientAudience) ||
+		c.Method != MethodJWT && c.Method != MethodSelfSigned && (c.JWKS != nil || c.JWKSURI != "") {
+		bad("token_endpoint_auth_method", `jwks, jwks_uri and assertion are for "private_key_jwt"; jwks and jwks_uri for "self_signed_tls_client_auth", too`)
 	}
+	c.checkCertificateNames(bad)
 	c.checkTokens(bad)
 	if len(c.Secrets) > MaxSecrets {
-		bad("secrets", "at most %d secrets may stand side by side; there are %d", MaxSecrets, len(c.Secrets))
+		bad("secrets", "a client has at most %d secrets; there are %d", MaxSecrets, len(c.Secrets))
+	}
+	for i := range c.Secrets {
+		if c.Secrets[i].Hash == (SecretHash{}) {
+			bad("secrets", "secret %d has no hash: \"grantor secret new\" makes one", i+1)
+		}
 	}
 }
 
@@ -194,6 +189,10 @@ func (c *Client) checkKeys(bad badFunc) {
 		bad("jwks_uri", "must be an https URL (RFC 7591 §2)")
 	case c.Workload != nil && (c.Workload.Issuer == "" || c.Workload.Subject == ""):
 		bad("assertion", "needs issuer and subject, as the platform's tokens say them")
+	case c.Workload != nil:
+		if err := c.Workload.checkSVID(); err != nil {
+			bad("assertion", "%w", err)
+		}
 	}
 	if c.AssertionAlg != "" && !slices.Contains(jwt.Algorithms(), c.AssertionAlg) {
 		bad("token_endpoint_auth_signing_alg", "must be one of %s", strings.Join(jwt.Algorithms(), ", "))
@@ -204,6 +203,9 @@ func (c *Client) checkKeys(bad badFunc) {
 func (c *Client) checkTokens(bad badFunc) {
 	if c.Format != "" && c.Format != FormatOpaque && c.Format != FormatJWT {
 		bad("access_token_format", `must be "opaque" or "jwt"`)
+	}
+	if err := scopes.CheckJWTTyp(c.JWTTyp); err != nil {
+		bad("jwt_typ", "%w", err)
 	}
 	for field, alg := range map[string]string{"signing_alg": c.SigningAlg, "introspection_signed_response_alg": c.ResponseAlg} {
 		if alg != "" && alg != "ES256" && alg != "EdDSA" && alg != "RS256" {
@@ -219,9 +221,9 @@ func (c *Client) checkGrants(bad badFunc) {
 			if c.Public() {
 				bad("grant_types", "client_credentials is for confidential clients only (RFC 6749 §4.4)")
 			}
-		case GrantPassword, GrantRefreshToken:
+		case GrantPassword, GrantRefreshToken, GrantTokenExchange:
 		default:
-			bad("grant_types", `must be of "client_credentials", "password", "refresh_token"`)
+			bad("grant_types", `must be of "client_credentials", "password", "refresh_token", %q`, GrantTokenExchange)
 		}
 	}
 	if c.MayUse(GrantRefreshToken) && !c.MayUse(GrantPassword) {
@@ -232,8 +234,15 @@ func (c *Client) checkGrants(bad badFunc) {
 func (c *Client) checkScopes(cat *scopes.Catalogue, bad badFunc) {
 	c.checkBounds(cat, bad)
 	for t := range c.Scope.Exact().All() {
-		if !cat.Has(t) {
-			bad("scope", "%q is not in [scopes]", t)
+		switch {
+		case !cat.Has(t) && strings.Contains(t, "*"):
+			bad("scope", `%q is not in [scopes], and is no wildcard: a wildcard ends in ":*", as in "orders:*"`, t)
+		case !cat.Has(t):
+			bad("scope", "%q is not in [scopes]%s", t, nearest.Hint(t, slices.Collect(cat.Names().All())))
+		case t == scopes.ScopeSessions && !c.MayUse(GrantPassword):
+			bad("scope", "%q is for the tokens of users: the client needs the grant type password", t)
+		case t == scopes.ScopeIntrospect && !c.MayUse(GrantClientCredentials):
+			bad("scope", "%q is for the tokens of clients: the client needs the grant type client_credentials", t)
 		}
 	}
 	for t := range c.DefaultScope.All() {
@@ -241,7 +250,7 @@ func (c *Client) checkScopes(cat *scopes.Catalogue, bad badFunc) {
 		case scopes.IsReserved(t):
 			bad("default_scope", "%q can only be asked for by name", t)
 		case !cat.Has(t):
-			bad("default_scope", "%q is not in [scopes]", t)
+			bad("default_scope", "%q is not in [scopes]%s", t, nearest.Hint(t, slices.Collect(cat.Names().All())))
 		case !cat.Permits(c.Scope, t):
 			bad("default_scope", "%q is not within this client's scope", t)
 		}

@@ -139,13 +139,13 @@ func TestAuthenticate(t *testing.T) {
 			got, err := Authenticate(t.Context(), s, c.creds, time.Now())
 			if c.want == "" {
 				require.NoError(t, err)
-				require.Equal(t, c.creds.ID, got.ID)
+				require.Equal(t, c.creds.ID, got.Client.ID)
 				return
 			}
 			var refusal *AuthError
 			require.ErrorAs(t, err, &refusal)
 			require.Equal(t, c.want, refusal.Reason)
-			require.Nil(t, got)
+			require.Zero(t, got)
 		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/grantor-auth/grantor/internal/redisdb"
+	"github.com/grantor-auth/grantor/tokens/feed"
 )
 
 // EpochSource keeps the epochs of clients where all nodes see them; tokens.Store is one.
@@ -44,8 +45,9 @@ type Configured struct {
 	list   []*Client
 	now    atomic.Pointer[snapshot]
 
-	mu   sync.Mutex       // one refresh at a time
-	held map[string]Epoch // what the source said last
+	mu       sync.Mutex       // one refresh at a time
+	held     map[string]Epoch // what the source said last
+	editions *editions        // nil: Announce was not called
 }
 
 // snapshot is what the source said. In a Cluster one lost server takes the epochs of some clients
@@ -71,33 +73,27 @@ func NewConfigured(ctx context.Context, list []*Client, source EpochSource) (*Co
 		seen[c.ID] = true
 		s.ids = append(s.ids, c.ID)
 		own := *c
-		own.Secrets = noted(c.Secrets)
+		own.Secrets, own.used = noted(c.Secrets), new(clientUse)
 		s.list = append(s.list, &own)
 	}
 	return s, s.refresh(ctx)
 }
 
-// Run confirms the epochs until ctx ends. An error of the source is logged when it begins, not at
-// every turn.
+// Run confirms the epochs and editions until ctx ends. An error of the source is logged when it
+// begins, not at every turn.
 func (s *Configured) Run(ctx context.Context, log *slog.Logger) {
-	tick := time.NewTicker(PollEvery)
-	defer tick.Stop()
-	failing := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
+	ask := func(ctx context.Context) error {
+		err := s.refresh(ctx)
+		if err == nil {
+			s.assert(ctx, log)
 		}
-		err := s.refresh(context.WithoutCancel(ctx))
-		if err != nil && !failing {
-			log.Error("client epochs cannot be confirmed; requests are refused until they are", "error", err.Error())
-		}
-		if err == nil && failing {
-			log.Info("client epochs are confirmed again")
-		}
-		failing = err != nil
+		return err
 	}
+	poll{
+		every: PollEvery, ask: ask,
+		failed:    "client epochs not confirmed; requests are refused",
+		recovered: "client epochs are confirmed again",
+	}.run(ctx, log)
 }
 
 // Housekeep renews the lifetime of the epochs once a day until ctx ends. It is no part of Run: what
@@ -107,27 +103,17 @@ func (s *Configured) Housekeep(ctx context.Context, log *slog.Logger) {
 	for pause(ctx, next) {
 		next = keepEvery*3/4 + rand.N(keepEvery/4) // #nosec G404 -- as above
 		if err := s.source.KeepClientEpochs(context.WithoutCancel(ctx), s.ids); err != nil {
-			log.Warn("the lifetime of client epochs could not be renewed; it is tried again", "error", err.Error())
+			log.Warn("lifetime of client epochs not renewed; trying again", "error", err.Error())
 			next = keepAgain
 		}
 	}
 }
 
-// Refresh takes the epochs of this moment: a source that lost its data gets those that this node
-// knew, disabled clients too.
+// Refresh takes the epochs and editions of this moment: a source that lost its data gets the epochs
+// that this node knew, disabled clients too. Whoever reads the revocation feed calls it before this
+// node says that it knows of an end: what Get returns afterwards was asked for after the call. An
+// error: of some clients the earlier answer stands, for StaleAfter.
 func (s *Configured) Refresh(ctx context.Context) error { return s.refresh(context.WithoutCancel(ctx)) }
-
-// pause waits and reports whether ctx goes on.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
-}
 
 // refresh takes the epochs of this moment. The clock is read before the source is asked. Where only
 // some could be asked for, the others stay as they were.
@@ -135,8 +121,10 @@ func (s *Configured) refresh(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	asked := time.Now()
-	epochs, err := s.source.ClientEpochs(ctx, s.ids, s.held)
+	standings, err := s.standings(ctx)
 	partial, partly := errors.AsType[*redisdb.PartialError](err)
+	answered := func(i int) bool { return err == nil || partly && partial.Answered[i] }
+	s.editions.look(s.ids, standings, answered)
 	old := s.now.Load()
 	next := &snapshot{byID: make(map[string]confirmed, len(s.list))}
 	for i, c := range s.list {
@@ -144,20 +132,40 @@ func (s *Configured) refresh(ctx context.Context) error {
 		if old != nil {
 			before = old.byID[c.ID]
 		}
-		switch {
-		case err != nil && !(partly && partial.Answered[i]):
+		if !answered(i) {
 			next.byID[c.ID] = before
-		case before.client != nil && before.client.Epoch == epochs[i]:
-			next.byID[c.ID] = confirmed{before.client, asked}
-		default:
-			view := *c
-			view.Epoch = epochs[i]
-			view.Disabled = view.Disabled || view.Epoch == Epoch{}
-			next.byID[c.ID], s.held[c.ID] = confirmed{&view, asked}, epochs[i]
+			continue
 		}
+		now := s.editions.of(c.ID, standings[i])
+		s.held[c.ID] = now.epoch
+		if before.client == nil || before.client.current() != now {
+			before.client = c.at(now)
+		}
+		next.byID[c.ID] = confirmed{before.client, asked}
 	}
 	s.now.Store(next)
 	return err
+}
+
+// at returns the client as it stands.
+func (c *Client) at(now current) *Client {
+	view := *c
+	view.stand(now)
+	view.Disabled = view.Disabled || view.Epoch == Epoch{}
+	return &view
+}
+
+// standings asks the source. s.mu is held.
+func (s *Configured) standings(ctx context.Context) ([]feed.Standing, error) {
+	if s.editions != nil {
+		return s.editions.source.ClientStandings(ctx, s.ids, s.held)
+	}
+	epochs, err := s.source.ClientEpochs(ctx, s.ids, s.held)
+	standings := make([]feed.Standing, len(epochs))
+	for i, e := range epochs {
+		standings[i].Epoch = e
+	}
+	return standings, err
 }
 
 // changed takes the epochs anew if one of these clients has another. What cannot be asked is seen

@@ -15,6 +15,7 @@ type Credentials struct {
 	Method Method // MethodBasic, MethodPost, MethodNone or MethodJWT
 
 	Assertion string // with MethodJWT: the client_assertion; ID may be "" then
+	SVID      bool   // with MethodJWT: the client_assertion_type says that it is a JWT-SVID
 }
 
 // Errors of ReadCredentials. Their texts are for the client's developer.
@@ -70,22 +71,25 @@ func ReadCredentials(authorization []string, form url.Values) (Credentials, erro
 	return c, nil
 }
 
-// AssertionType is the only client_assertion_type (RFC 7523 §2.2).
-const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+// The values of client_assertion_type.
+const (
+	AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" // RFC 7523 §2.2
+	SVIDType      = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe" // draft-ietf-oauth-spiffe-client-auth §3.1
+)
 
 // readAssertion reads a JWT that proves the client (RFC 7521 §4.2). It is the only method of its
 // request.
 func readAssertion(authorization []string, form url.Values) (Credentials, error) {
-	text := form.Get("client_assertion")
+	text, kind := form.Get("client_assertion"), form.Get("client_assertion_type")
 	switch {
 	case len(authorization) > 0 || form.Get("client_secret") != "":
 		return Credentials{}, ambiguous("the client authenticates twice: by client_assertion and by a secret; use one (RFC 6749 §2.3)")
-	case form.Get("client_assertion_type") != AssertionType:
-		return Credentials{}, missing("client_assertion_type must be " + AssertionType + " (RFC 7523 §2.2)")
+	case kind != AssertionType && kind != SVIDType:
+		return Credentials{}, missing("client_assertion_type must be " + AssertionType + " (RFC 7523 §2.2), or " + SVIDType + " for a JWT-SVID")
 	case text == "":
 		return Credentials{}, missing("client_assertion is missing (RFC 7521 §4.2)")
 	}
-	return Credentials{ID: form.Get("client_id"), Method: MethodJWT, Assertion: text}, nil
+	return Credentials{ID: form.Get("client_id"), Method: MethodJWT, Assertion: text, SVID: kind == SVIDType}, nil
 }
 
 // parseBasic reads a Basic header whose two halves are form-encoded
@@ -105,12 +109,16 @@ func parseBasic(header string) (Credentials, error) {
 	if err != nil {
 		return Credentials{}, missing("the Basic credentials are not base64")
 	}
-	idPart, secretPart, ok := strings.Cut(string(raw[:n]), ":")
+	text := string(raw[:n])
+	id, secret, ok := strings.Cut(text, ":")
 	if !ok {
 		return Credentials{}, missing("the Basic credentials have no colon between id and secret")
 	}
-	id, err1 := url.QueryUnescape(idPart)
-	secret, err2 := url.QueryUnescape(secretPart)
+	var err1, err2 error
+	if strings.Contains(text, "%") || strings.Contains(text, "+") { // few have escapes
+		id, err1 = url.QueryUnescape(id)
+		secret, err2 = url.QueryUnescape(secret)
+	}
 	if err1 != nil || err2 != nil {
 		return Credentials{}, missing("id and secret must each be form-encoded before base64 (RFC 6749 §2.3.1): write % as %25 and + as %2B")
 	}

@@ -15,7 +15,7 @@ import (
 type Given struct {
 	Scope      string   `json:"scope,omitempty"` // rules
 	GrantTypes []string `json:"grant_types,omitempty"`
-	AuthMethod Method   `json:"token_endpoint_auth_method,omitempty"` // "": any method with a secret
+	AuthMethod Method   `json:"token_endpoint_auth_method,omitempty"` // "": any method that registration gives
 }
 
 // given returns the limit of a registration. One that an older version wrote has none: what it is

@@ -39,7 +39,8 @@ func (d *Redis) All(ctx context.Context, visit func(*Stored) error) error {
 	return nil
 }
 
-// Ending returns how many clients have no secret that lives beyond until, and the ids of some.
+// Ending returns how many clients have no secret that expires later than until, and the ids of
+// some.
 func (d *Redis) Ending(ctx context.Context, until time.Time) (int, []string, error) {
 	v, err := d.db.Eval(ctx, ending, []string{endsKey}, until.Unix(), 20)
 	if err != nil {

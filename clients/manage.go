@@ -36,13 +36,18 @@ type Manager struct {
 	Catalogue  *scopes.Catalogue
 	MaxTTL     time.Duration // the longest refresh_max_ttl that a client may have
 
-	Algorithms []string           // that this server signs JWTs with; none: it signs none
-	Issuers    []string           // of workloads that are trusted here
-	CheckURL   func(string) error // says what is wrong with a URL that this server shall fetch (docs/conformance.md S-51); nil: nothing
+	Algorithms   []string           // that this server signs JWTs with; none: it signs none
+	Issuers      []string           // of workloads that are trusted here
+	Certificates Certificates       // of clients, that this server reads
+	CheckURL     func(string) error // what is wrong with a URL to fetch (docs/evidence/conformance.md S-51); nil: nothing
+
+	// Gone removes what is stored beside a client that was deleted; nil: there is nothing. What
+	// stays behind has no effect, so its errors stop nothing.
+	Gone func(ctx context.Context, id string)
 }
 
 // ErrReadOnly: the client is one of config.toml.
-var ErrReadOnly = errors.New("this client stands in config.toml: change it there")
+var ErrReadOnly = errors.New("this client is in config.toml: change it there")
 
 // Described is a client as it is shown.
 type Described struct {
@@ -50,6 +55,11 @@ type Described struct {
 	Source    string    `json:"source"` // "config", "registry", "dynamic"
 	CreatedAt time.Time `json:"created_at,omitzero"`
 	UpdatedAt time.Time `json:"updated_at,omitzero"`
+
+	// Of Get and List: within an hour, on any node; and by which credential, as the audit trail names
+	// it. Zero: not lately, or never.
+	LastUsed       time.Time `json:"last_used,omitzero"`
+	LastCredential string    `json:"last_credential,omitempty"`
 }
 
 func describeStored(s *Stored) *Described {
@@ -88,6 +98,14 @@ func (m *Manager) describeConfigured(ctx context.Context, list ...*Client) ([]*D
 
 // Get returns a client as it is registered now, or ErrUnknown.
 func (m *Manager) Get(ctx context.Context, id string) (*Described, error) {
+	d, err := m.find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return d, m.Redis.addUses(ctx, []*Described{d})
+}
+
+func (m *Manager) find(ctx context.Context, id string) (*Described, error) {
 	if c := m.configured(id); c != nil {
 		found, err := m.describeConfigured(ctx, c)
 		if err != nil {
@@ -118,6 +136,9 @@ func (m *Manager) List(ctx context.Context, cursor string, size int) ([]*Describ
 			list = append(list, describeStored(s))
 		}
 	}
+	if err == nil {
+		err = m.Redis.addUses(ctx, list)
+	}
 	return list, next, err
 }
 
@@ -128,7 +149,7 @@ func (m *Manager) Check(r *Registration) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.Check(m.Catalogue), c.checkLifetimes(m.MaxTTL), m.checkServed(c))
+	return errors.Join(c.Check(m.Catalogue), c.checkLifetimes(m.MaxTTL), m.checkServed(c), m.Certificates.Check(r))
 }
 
 // checkServed says what of a registration this server does not do.
@@ -152,6 +173,9 @@ func (m *Manager) checkServed(c *Client) error {
 	}
 	if c.Workload != nil && !slices.Contains(m.Issuers, c.Workload.Issuer) {
 		bad("assertion", "its issuer is none of [[trusted_issuers]]")
+	}
+	if issuer := c.UntrustedIssuer(m.Issuers); issuer != "" {
+		bad("exchange", "subject_issuers: %q is none of [[trusted_issuers]]", issuer)
 	}
 	return errors.Join(errs...)
 }
@@ -222,5 +246,9 @@ func (m *Manager) Delete(ctx context.Context, id string) error {
 		return ErrReadOnly
 	}
 	defer m.changed(ctx, id)
-	return m.Redis.Delete(ctx, id)
+	err := m.Redis.Delete(ctx, id)
+	if m.Gone != nil && (!failed(err) || errors.Is(err, ErrUnknown)) {
+		m.Gone(ctx, id)
+	}
+	return err
 }

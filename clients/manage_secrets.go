@@ -32,13 +32,13 @@ func (e *InUseError) Error() string {
 		}
 		list = append(list, text+")")
 	}
-	return "a client has two live secrets at most, and both are in use: " + strings.Join(list, " and ") + "; another one would end one of them now"
+	return "a client has two valid secrets at most, and both are in use: " + strings.Join(list, " and ") + "; another one would end one of them now"
 }
 
-// RotateSecret gives a client another secret beside those that live, which end after overlap; 0: at
-// once. A repetition with the same secret changes nothing. Where two live already, one that nobody
-// ever used goes, the newest of them; where both are used it is an *InUseError, unless force lets
-// the one go that was not used for longer. A result beside an error: it was, or may have been,
+// RotateSecret gives a client another secret beside the valid ones, which expire after overlap; 0:
+// at once. A repetition with the same secret changes nothing. Where two are valid already, one that
+// nobody ever used goes, the newest of them; where both are used it is an *InUseError, unless force
+// lets the one go that was not used for longer. A result beside an error: it was, or may have been,
 // done.
 func (m *Manager) RotateSecret(ctx context.Context, id string, fresh SecretHash, overlap time.Duration, force bool) (*SecretRotation, error) {
 	now := time.Now().UTC().Truncate(time.Second)
@@ -99,7 +99,7 @@ func (m *Manager) dispensable(ctx context.Context, id string, live []Secret, for
 	return oldest, nil
 }
 
-// lastUsed is what Redis knows, and what this node has not told yet.
+// lastUsed is what Redis knows, and what this node has not stored yet.
 func (m *Manager) lastUsed(ctx context.Context, id string, h SecretHash) (time.Time, error) {
 	used, err := m.Redis.LastUsed(ctx, id, h)
 	if m.Node != nil && err == nil {

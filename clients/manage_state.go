@@ -5,6 +5,20 @@ import (
 	"fmt"
 )
 
+// Client returns a client with the epoch that it has now, or ErrUnknown. It asks the store, and
+// remembers nothing.
+func (m *Manager) Client(ctx context.Context, id string) (*Client, error) {
+	c := m.configured(id)
+	if c == nil {
+		return m.Redis.client(ctx, id)
+	}
+	epochs, err := m.Epochs.ClientEpochs(ctx, []string{id}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return c.at(current{epoch: epochs[0]}), nil
+}
+
 // SetDisabled disables or enables a client. Disabling ends its tokens for ever; who is enabled
 // again must ask for new ones.
 func (m *Manager) SetDisabled(ctx context.Context, id string, disabled bool) error {

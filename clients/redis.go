@@ -10,14 +10,16 @@ import (
 
 	"github.com/grantor-auth/grantor/internal/redisdb"
 	"github.com/grantor-auth/grantor/internal/registry"
+	"github.com/grantor-auth/grantor/tokens/feed"
 )
 
 // Redis keeps the clients that are not in config.toml. Clients are data: unlike everything that
 // tokens rest on, they have no lifetime.
 //
 // They are a registry.Records of 256 shards. A sorted set holds when the last secret of a client
-// ends, and the client change stream tells every node which client changed. All of these share a
-// slot, so that a change and its announcement are one script. When a secret was last used lies
+// ends, and the client change stream tells every node which client changed; so does the revocation
+// feed, with the names that end. All of these share a slot, so that a change and its announcement
+// are one script. When a secret was last used lies
 // beside them, with a lifetime.
 type Redis struct {
 	Again registry.Repeater // nil: what could not be confirmed is the caller's to repeat
@@ -74,13 +76,14 @@ const feedLength = 10_000
 
 // The scripts. Each may be executed twice.
 var (
-	// replace: KEYS shard, ends, feed, clients of the registrar. ARGV id, what the caller read (''
-	// for nothing), what shall stand there ('' for nothing), when the last secret ends in seconds
-	// ('' for never), a fresh nonce, whether there is a registrar, how many clients it may have (0:
-	// any number). It returns what stands there then, 0 where the registrar has too many, and tells
-	// the feed of a change. It removes before it writes: a Redis that is full takes changes then,
-	// but no new client.
-	replace = redisdb.NewScript(`
+	// replace: KEYS shard, ends, change stream, clients of the registrar, revocation feed. ARGV id,
+	// what the caller read ('' for nothing), what shall stand there ('' for nothing), when the last
+	// secret ends in seconds ('' for never), a fresh nonce, whether there is a registrar, how many
+	// clients it may have (0: any number), a nonce for the feed, the names that end. It returns
+	// what stands there then, 0 where the registrar has too many, and tells change stream and feed
+	// of a change. It removes before it writes: a Redis that is full takes changes then, but no new
+	// client.
+	replace = redisdb.NewScript(feed.AppendFunction() + `
 local held = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if held ~= ARGV[2] or held == ARGV[3] then return held end
 local most = tonumber(ARGV[7])
@@ -92,6 +95,7 @@ if ARGV[6] == '1' then
   if ARGV[3] == '' then redis.call('ZREM', KEYS[4], ARGV[1]) else redis.call('ZADD', KEYS[4], 0, ARGV[1]) end
 end
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', ` + fmt.Sprint(feedLength) + `, '*', 'id', ARGV[1], 'nonce', ARGV[5])
+append_end(KEYS[5], ARGV[8], ARGV[9], ARGV[1])
 return ARGV[3]`)
 
 	// ending: KEYS ends. ARGV until, at most.
@@ -114,7 +118,7 @@ func (d *Redis) Create(ctx context.Context, s *Stored) error {
 	if err != nil {
 		return err
 	}
-	held, err := d.replace(ctx, s, "", text)
+	held, err := d.replace(ctx, s, "", text, nil)
 	switch {
 	case failed(err):
 		return err
@@ -127,9 +131,11 @@ func (d *Redis) Create(ctx context.Context, s *Stored) error {
 }
 
 // replace puts one text in the place of another and returns what stands there then, also with
-// ErrNotConfirmed. By what it compares it may be repeated at any time, and is where it was made, or
-// may have been, and was not confirmed. A creation is not: that would undo a later deletion.
-func (d *Redis) replace(ctx context.Context, s *Stored, before, after string) (string, error) {
+// ErrNotConfirmed. In the same step it appends to the revocation feed the names that this ends, and
+// that the client changed. By what it compares it may be repeated at any time, and is where it was
+// made, or may have been, and was not confirmed. A creation is not: that would undo a later
+// deletion.
+func (d *Redis) replace(ctx context.Context, s *Stored, before, after string, ended []string) (string, error) {
 	ends, registrar := "", 0
 	if at := s.LastSecretEnds(); !at.IsZero() && after != "" {
 		ends = fmt.Sprint(at.Unix())
@@ -138,9 +144,10 @@ func (d *Redis) replace(ctx context.Context, s *Stored, before, after string) (s
 		registrar = 1
 	}
 	nonce, most := newNonce(), s.MaxOfRegistrar
-	keys := []string{d.records.Key(s.ID), endsKey, feedKey, registrarKey(s.Registrar)}
+	keys := []string{d.records.Key(s.ID), endsKey, feedKey, registrarKey(s.Registrar), feed.StreamKey}
 	run := func(ctx context.Context) (string, error) {
-		v, err := d.db.EvalDurable(ctx, replace, keys, s.ID, before, after, ends, nonce, registrar, most)
+		v, err := d.db.EvalDurable(ctx, replace, keys, s.ID, before, after, ends, nonce, registrar, most,
+			feed.Nonce(), feed.Join(ended...))
 		held, _ := v.(string)
 		return held, err
 	}
@@ -157,18 +164,18 @@ func (d *Redis) replace(ctx context.Context, s *Stored, before, after string) (s
 func (d *Redis) Change(ctx context.Context, id string, edit func(*Stored) error) (after *Stored, err error) {
 	err = d.records.Change(ctx, id, func(before string) (bool, error) {
 		s, err := readStored(id, before)
-		if err == nil {
-			err = edit(s)
-		}
 		if err != nil {
 			return true, err
 		}
-		s.UpdatedAt = time.Now()
+		ended, err := s.change(before, edit)
+		if err != nil {
+			return true, err
+		}
 		text, err := s.text()
 		if err != nil {
 			return true, err
 		}
-		held, err := d.replace(ctx, s, before, text)
+		held, err := d.replace(ctx, s, before, text, ended)
 		if failed(err) {
 			return true, err
 		}
@@ -179,6 +186,22 @@ func (d *Redis) Change(ctx context.Context, id string, edit func(*Stored) error)
 		return true, err
 	})
 	return after, ownError(err)
+}
+
+// change edits a registration whose text was before. Where that takes something from the client's
+// tokens, it draws another edition and returns the names that end.
+func (s *Stored) change(before string, edit func(*Stored) error) (ended []string, err error) {
+	old, err := readStored(s.ID, before) // edit may change what s and a copy of it share
+	if err == nil {
+		err = edit(s)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.UpdatedAt = time.Now(); s.narrower(old) {
+		s.Edition, ended = NewEpoch(), old.feedNames()
+	}
+	return ended, nil
 }
 
 // failed says whether a change was not made: ErrNotConfirmed is none.
@@ -198,22 +221,25 @@ func ownError(err error) error {
 }
 
 // Delete removes a registration; ErrUnknown where there is none, and that is confirmed like a
-// deletion: who repeats one that was not must not be told that all is well. A record that this
-// version cannot read is removed too.
+// deletion: who repeats one that was not confirmed must not read that all is well. A record that
+// this version cannot read is removed too.
 func (d *Redis) Delete(ctx context.Context, id string) error {
 	err := d.records.Change(ctx, id, func(before string) (bool, error) {
 		s, err := readStored(id, before)
-		if err != nil {
+		ended := []string{feed.Nameless} // nobody can tell the name that an unreadable record has
+		if err == nil {
+			ended = s.feedNames()
+		} else {
 			s = &Stored{Registration: Registration{ID: id}}
 		}
-		held, err := d.replace(ctx, s, before, "")
+		held, err := d.replace(ctx, s, before, "", ended)
 		if held != "" && !failed(err) {
 			return false, nil // overtaken
 		}
 		return true, err
 	})
 	if errors.Is(err, registry.ErrUnknown) {
-		_, err = d.replace(ctx, &Stored{Registration: Registration{ID: id}}, "", "")
+		_, err = d.replace(ctx, &Stored{Registration: Registration{ID: id}}, "", "", nil)
 		return errors.Join(ErrUnknown, err)
 	}
 	return ownError(err)

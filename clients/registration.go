@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/grantor-auth/grantor/claims"
 	"github.com/grantor-auth/grantor/internal/jsonobject"
 	"github.com/grantor-auth/grantor/internal/jwt"
 	"github.com/grantor-auth/grantor/scopes"
@@ -38,15 +39,37 @@ type Registration struct {
 	RetryWindow *Duration `json:"retry_window,omitempty"`   // absent: the server's; 0: none, strict rotation
 	Disabled    bool      `json:"disabled,omitempty"`
 
+	Exchange *ExchangePolicy `json:"exchange,omitempty"` // with GrantTokenExchange: what it may exchange
+
+	Claims claims.Set `json:"claims,omitzero"` // custom claims that its tokens carry, users' tokens too
+
 	Format     string `json:"access_token_format,omitempty"` // "": the server's
 	SigningAlg string `json:"signing_alg,omitempty"`         // of its JWT access tokens; "": the server's
+	JWTTyp     string `json:"jwt_typ,omitempty"`             // of its JWT access tokens; "": that of the resources
 
-	// With MethodJWT: its public keys, or where they are, or whose tokens of a platform prove it.
+	// With MethodJWT: its public keys, or where they are, or whose tokens of a platform prove it. With
+	// MethodSelfSigned: its certificates, or their keys, or where they are.
 	JWKS            *jwt.KeySet `json:"jwks,omitempty"`
 	JWKSURI         string      `json:"jwks_uri,omitempty"`
 	AssertionAlg    string      `json:"token_endpoint_auth_signing_alg,omitempty"` // the only one; "": any
 	LenientAudience bool        `json:"accept_token_endpoint_audience,omitempty"`  // as aud, for older clients
 	Workload        *Workload   `json:"assertion,omitempty"`
+
+	// With MethodTLS exactly one names the client in its certificate (RFC 8705 §2.1.2).
+	TLSSubjectDN string `json:"tls_client_auth_subject_dn,omitempty"` // RFC 4514
+	TLSSANDNS    string `json:"tls_client_auth_san_dns,omitempty"`
+	TLSSANURI    string `json:"tls_client_auth_san_uri,omitempty"`
+	TLSSANIP     string `json:"tls_client_auth_san_ip,omitempty"`
+	TLSSANEmail  string `json:"tls_client_auth_san_email,omitempty"`
+
+	CertificateBound bool `json:"tls_client_certificate_bound_access_tokens,omitempty"` // its tokens are bound to its certificate (RFC 8705 §3.4)
+
+	AllowedNetworks   []string `json:"allowed_networks,omitempty"`    // from which it may authenticate; absent: everywhere
+	RequestsPerSecond int      `json:"requests_per_second,omitempty"` // on all nodes; 0: that of [limits]; -1: no limit
+	RequestsBurst     int      `json:"requests_burst,omitempty"`      // at once; 0: RequestsPerSecond
+
+	// Only requests with a DPoP proof get a token (RFC 9449 §5.2).
+	DPoPBound bool `json:"dpop_bound_access_tokens,omitempty"`
 
 	ResponseAlg string `json:"introspection_signed_response_alg,omitempty"` // RFC 9701 §6; "": RS256, else the server's
 
@@ -124,7 +147,11 @@ func (r *Registration) Client() (*Client, error) {
 	parse("scope", err)
 	c.DefaultScope, err = scopes.Parse(r.DefaultScope)
 	parse("default_scope", err)
-	c.Secrets = noted(r.Secrets)
+	c.exchangeScope, err = r.exchangeRules()
+	parse("exchange", err)
+	c.networks, err = parseNetworks(r.AllowedNetworks)
+	parse("allowed_networks", err)
+	c.Secrets, c.used = noted(r.Secrets), new(clientUse)
 	return c, errors.Join(errs...)
 }
 
@@ -163,7 +190,7 @@ func (c *Client) Describe() Registration {
 
 // NeedsSecret says whether a new client of this registration must be given a secret.
 func (r *Registration) NeedsSecret() bool {
-	return len(r.Secrets) == 0 && r.Method != MethodNone && r.Method != MethodJWT
+	return len(r.Secrets) == 0 && r.Method.HasSecret()
 }
 
 // AsksReserved says whether a registration asks for power over Grantor itself.
@@ -176,7 +203,7 @@ func (r *Registration) AsksReserved() bool {
 	return false
 }
 
-// LastSecretEnds returns when the client's last live secret ends; zero: never, or it has none.
+// LastSecretEnds returns when the client's last valid secret expires; zero: never, or it has none.
 func (r *Registration) LastSecretEnds() (end time.Time) {
 	for _, s := range r.Secrets {
 		if s.ExpiresAt.IsZero() {

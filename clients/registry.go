@@ -23,7 +23,7 @@ type Registry interface {
 	Get(ctx context.Context, id string) (*Client, error)
 }
 
-// AuthReason says in the log why a client was refused; the client is told nothing of it.
+// AuthReason says in the log why a client was refused; the client does not learn it.
 type AuthReason string
 
 // The reasons.
@@ -33,31 +33,51 @@ const (
 	ReasonSecretExpired AuthReason = "secret_expired"
 	ReasonDisabled      AuthReason = "client_disabled"
 	ReasonMethod        AuthReason = "auth_method_not_allowed"
+	ReasonAddress       AuthReason = "address_not_allowed" // right credentials, from outside allowed_networks
+
+	ReasonNoCertificate        AuthReason = "no_certificate"
+	ReasonCertificateHeader    AuthReason = "certificate_header"             // of a trusted proxy, and not usable
+	ReasonCertificatePeer      AuthReason = "certificate_header_not_trusted" // of another peer
+	ReasonCertificateExpired   AuthReason = "certificate_expired"            // or not valid yet
+	ReasonCertificatePurpose   AuthReason = "certificate_purpose"
+	ReasonCertificateAuthority AuthReason = "certificate_authority"
+	ReasonCertificateName      AuthReason = "certificate_name"
+	ReasonCertificateUnknown   AuthReason = "certificate_unknown" // none of jwks
 )
 
 // AuthError is the error of Authenticate for a client that did not prove itself. Its
-// text is the same for every reason (docs/conformance.md CA-10).
+// text is the same for every reason (docs/evidence/conformance.md CA-10).
 type AuthError struct {
-	ID       string     // as presented
-	Reason   AuthReason // for the log
-	Public   bool       // the client has no secret: nothing was guessed
-	Sentence string     // for the client; "": the one for everybody
+	ID         string     // as presented
+	Credential string     // the one that is right, and refused all the same, see Proof; "": none is
+	Reason     AuthReason // for the log
+	Public     bool       // the client has no secret: nothing was guessed
+	Sentence   string     // for the client; "": the one for everybody
+	Err        error      // the cause, for the log; nil: the reason says it all
 }
+
+// ErrByCertificate is the error of Authenticate for a client that says who it is, and proves it by
+// a certificate: the Proof has the client, which is not proved yet, and may be disabled.
+var ErrByCertificate = errors.New("the client proves itself by a certificate")
+
+func (e *AuthError) Unwrap() error { return e.Err }
 
 func (e *AuthError) Error() string { return cmp.Or(e.Sentence, "client authentication failed") }
 
-// Authenticate returns the client that creds prove. It does the same work whether
+// Authenticate returns the proof of the client that creds prove. It does the same work whether
 // the client is unknown, disabled or has another secret, and returns an *AuthError for
 // each; other errors are the registry's.
-func Authenticate(ctx context.Context, reg Registry, creds Credentials, now time.Time) (*Client, error) {
+func Authenticate(ctx context.Context, reg Registry, creds Credentials, now time.Time) (Proof, error) {
 	c, err := reg.Get(ctx, creds.ID)
 	if err != nil && !errors.Is(err, ErrUnknown) {
-		return nil, err
+		return Proof{}, err
 	}
-	reason := c.check(HashSecret(creds.Secret), now)
+	secret, reason := c.check(HashSecret(creds.Secret), now)
 	switch {
 	case c == nil || err != nil:
 		reason = ReasonUnknown
+	case c.Method.ByCertificate() && creds.Method == MethodNone:
+		return Proof{Client: c}, ErrByCertificate
 	case !c.accepts(creds.Method), creds.Method == MethodJWT: // an assertion is proved elsewhere
 		reason = ReasonMethod
 	case c.Public() && creds.Secret == "":
@@ -68,10 +88,14 @@ func Authenticate(ctx context.Context, reg Registry, creds Credentials, now time
 	if reason == "" && c.Disabled {
 		reason = ReasonDisabled
 	}
-	if reason != "" {
-		return nil, &AuthError{ID: creds.ID, Reason: reason, Public: c != nil && c.Public()}
+	proof := Proof{Client: c}
+	if secret != nil {
+		proof.Credential, proof.used = secret.Credential(), secret.used
 	}
-	return c, nil
+	if reason != "" {
+		return Proof{}, &AuthError{ID: creds.ID, Credential: proof.Credential, Reason: reason, Public: c != nil && c.Public()}
+	}
+	return proof, nil
 }
 
 // accepts says whether the client may authenticate by method: only by the one it is

@@ -18,7 +18,8 @@ type Secret struct {
 	CreatedAt time.Time  `json:"created_at,omitzero" toml:"-"` // zero: not known
 	ExpiresAt time.Time  `json:"expires_at,omitzero"`          // zero: does not expire
 
-	used *lastUse // shared by all copies; nil: nobody asks
+	used  *lastUse // shared by all copies; nil: nobody asks
+	named string   // see Credential; it is needed for each request, and made once
 }
 
 // ID names a secret among those of its client: the first eight digits of its hash.
@@ -30,23 +31,27 @@ func (h SecretHash) id() string { return fmt.Sprintf("%x", h[:4]) }
 // coarse, and one atomic store at most a minute.
 type lastUse struct {
 	minute, stored atomic.Int64
-	first          chan struct{} // told of a first use that Redis should know soon; nil: any turn will do
+	first          chan struct{} // signals a first use that Redis should know soon; nil: any turn will do
 }
 
-func (u *lastUse) note(now time.Time) {
-	if m := now.Unix() / 60; u != nil && u.minute.Load() != m {
-		u.minute.Store(m)
-		if u.first != nil && u.stored.Load() == 0 {
-			signal(u.first)
-		}
+// note reports whether this is the first use of a minute.
+func (u *lastUse) note(now time.Time) bool {
+	m := now.Unix() / 60
+	if u == nil || u.minute.Load() == m {
+		return false
 	}
+	u.minute.Store(m)
+	if u.first != nil && u.stored.Load() == 0 {
+		signal(u.first)
+	}
+	return true
 }
 
 // noted returns copies of secrets whose uses are noted from now on.
 func noted(list []Secret) []Secret {
 	list = slices.Clone(list)
 	for i := range list {
-		list[i].used = new(lastUse)
+		list[i].used, list[i].named = new(lastUse), credentialSecret+list[i].ID()
 	}
 	return list
 }
@@ -83,7 +88,7 @@ func ParseHash(text string) (SecretHash, error) {
 }
 
 // errHash quotes nothing: what stands in the wrong place may be the secret itself.
-var errHash = errors.New(`a secret's hash is "sha256:" and 64 lower-case hexadecimal digits: "grantor secret new" prints a fresh secret and its hash, "grantor hash-secret" the hash of one that you have`)
+var errHash = errors.New(`a secret's hash is "sha256:" and 64 lower-case hexadecimal digits. "grantor secret new" makes a secret and its hash; "grantor hash-secret" hashes a secret that you have`)
 
 // String returns the form that ParseHash reads.
 func (h SecretHash) String() string { return HashPrefix + hex.EncodeToString(h[:]) }
@@ -97,27 +102,26 @@ func (h *SecretHash) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// check compares a presented secret's hash with each of the client's, live or not,
+// check compares a presented secret's hash with each of the client's, valid or expired,
 // always MaxSecrets times, so that time tells nothing (RFC 6749 §10.10). c may be nil:
-// an unknown client costs the same.
-func (c *Client) check(presented SecretHash, now time.Time) AuthReason {
+// an unknown client costs the same. It returns the secret that is equal, if there is one.
+func (c *Client) check(presented SecretHash, now time.Time) (found *Secret, reason AuthReason) {
 	var stored [MaxSecrets]Secret
 	n := 0
 	if c != nil {
 		n = copy(stored[:], c.Secrets)
 	}
-	reason := ReasonWrongSecret
+	reason = ReasonWrongSecret
 	for i := range stored {
 		equal := subtle.ConstantTimeCompare(presented[:], stored[i].Hash[:]) == 1
 		if i >= n || !equal {
 			continue
 		}
 		if end := stored[i].ExpiresAt; !end.IsZero() && !now.Before(end) {
-			reason = ReasonSecretExpired
+			found, reason = &c.Secrets[i], ReasonSecretExpired
 			continue
 		}
-		stored[i].used.note(now)
-		return ""
+		return &c.Secrets[i], ""
 	}
-	return reason
+	return found, reason
 }

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// useLog is what a node has seen of secrets and not told yet. Of a client with two secrets the
-// first use of each is told soon: by it a rotation knows which one can go.
+// useLog is what a node has seen of secrets and not stored yet. Of a client with two secrets the
+// first use of each is stored soon: by it a rotation knows which one can go.
 type useLog struct {
 	first chan struct{}
 
 	mu      sync.Mutex
-	leaving []*Client // out of the cache, with a use that was not told
+	leaving []*Client // out of the cache, with a use that was not stored
 }
 
 const (
@@ -22,7 +22,7 @@ const (
 	maxLeaving    = 1000
 )
 
-// enter is told of each client that comes into the cache.
+// enter is called for each client that comes into the cache.
 func (u *useLog) enter(c *Client) {
 	if len(c.Secrets) < MaxSecrets {
 		return
@@ -34,23 +34,20 @@ func (u *useLog) enter(c *Client) {
 	}
 }
 
-// leave is told of each client that goes, because it changed or others came.
+// leave is called for each client that goes, because it changed or others came.
 func (u *useLog) leave(c *Client) {
 	if c == nil {
 		return
 	}
-	for i := range c.Secrets {
-		if c.Secrets[i].unstored() == 0 {
-			continue
-		}
-		u.mu.Lock()
-		if len(u.leaving) < maxLeaving {
-			u.leaving = append(u.leaving, c)
-		}
-		u.mu.Unlock()
-		signal(u.first)
+	if !c.anyUnstored() {
 		return
 	}
+	u.mu.Lock()
+	if len(u.leaving) < maxLeaving {
+		u.leaving = append(u.leaving, c)
+	}
+	u.mu.Unlock()
+	signal(u.first)
 }
 
 func (u *useLog) take() []*Client {
@@ -75,14 +72,14 @@ func (u *useLog) wait(ctx context.Context) bool {
 	}
 }
 
-// Housekeep tells Redis which secrets were used, until ctx ends: some a minute, so that no node and
-// no hour has them all.
+// Housekeep tells Redis which clients, secrets and keys were used, until ctx ends: some a minute,
+// so that no node and no hour has them all.
 func (l *Cached) Housekeep(ctx context.Context, log *slog.Logger) {
 	for l.uses.wait(ctx) {
 		left := l.uses.take()
 		list := append(append(left, l.configured.List()...), l.cache.Values()...)
 		if err := l.redis.storeLastUses(context.WithoutCancel(ctx), list); err != nil {
-			log.Warn("last uses of client secrets could not be stored; it is tried again", "error", err.Error())
+			log.Warn("last uses of clients not stored; trying again", "error", err.Error())
 			for _, c := range left {
 				l.uses.leave(c)
 			}

@@ -55,3 +55,32 @@ func TestCheck(t *testing.T) {
 		require.Len(t, cfg.Registrations(), len(cfg.Clients))
 	})
 }
+
+// TestAdvice: config check says what could be safer.
+func TestAdvice(t *testing.T) {
+	check := func(more string) []string {
+		cfg, _, err := config.Parse("store = \"memory\"\ngrants.password = true\nscopes.\"orders:read\" = {}\n" +
+			"[[clients]]\nclient_id = \"app\"\ntoken_endpoint_auth_method = \"none\"\ngrant_types = [\"password\", \"refresh_token\"]\nscope = \"orders:read\"\n" + more)
+		require.NoError(t, err)
+		return cfg.Advice()
+	}
+	t.Run("DP-10 RFC 9700 §2.2 a public client with long refresh tokens and no binding: one line", func(t *testing.T) {
+		require.Len(t, check(""), 1)
+		require.Contains(t, check("")[0], `the public client "app" has refresh tokens`)
+		require.Contains(t, check("[[clients]]\nclient_id = \"tv\"\ntoken_endpoint_auth_method = \"none\"\ngrant_types = [\"password\", \"refresh_token\"]\nscope = \"orders:read\"\n")[0],
+			`the public clients "app", "tv" have`)
+	})
+	t.Run("DP-10 none where refresh tokens are bound, or short", func(t *testing.T) {
+		require.Empty(t, check("dpop_bound_access_tokens = true\n"))
+		require.Empty(t, check("refresh_ttl = \"12h\"\n"))
+	})
+	t.Run("DP-07 [dpop] is held against its bounds", func(t *testing.T) {
+		_, _, err := config.Parse("store = \"memory\"\ndpop.nonce = \"on\"\ndpop.nonce_lifetime = \"1s\"\n")
+		require.ErrorContains(t, err, `dpop.nonce: must be "off" or "required"`)
+		require.ErrorContains(t, err, `dpop.nonce_lifetime: must be "10s" to "1h"`)
+		cfg, _, err := config.Parse("store = \"memory\"\ndpop.nonce = \"required\"\n")
+		require.NoError(t, err)
+		require.Equal(t, 5*time.Minute, cfg.DPoP.Nonces())
+		require.Zero(t, config.Default().DPoP.Nonces())
+	})
+}

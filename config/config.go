@@ -1,6 +1,7 @@
 // Package config is the shape of config.toml: its keys, their defaults, and every mistake that
 // files, the environment and flags can contain, reported together with their places. It is the
-// only package that knows TOML. The field comments are the reference.
+// only package that knows TOML. The comments of config.toml explain the keys, and the fields here
+// repeat none: docs/reference/config.md is written from them.
 package config
 
 import (
@@ -25,11 +26,11 @@ func (s SecretText) String() string {
 
 // Config is what is in force after flags, environment, files and defaults.
 type Config struct {
-	Issuer         string   `toml:"issuer"`          // who issues the tokens: the URL that clients reach this server by (RFC 8414 §2); https except on loopback
-	Listen         string   `toml:"listen"`          // host:port
-	Store          string   `toml:"store"`           // "redis", or "memory": one node, lost at exit
-	TrustedProxies []string `toml:"trusted_proxies"` // addresses and networks whose X-Forwarded-For is trusted
-	Include        []string `toml:"include"`         // more files, relative to this one; wildcards allowed
+	Issuer         string   `toml:"issuer"`
+	Listen         string   `toml:"listen"`
+	Store          string   `toml:"store"`
+	TrustedProxies []string `toml:"trusted_proxies"`
+	Include        []string `toml:"include"`
 
 	TLS    TLS    `toml:"tls"`
 	Server Server `toml:"server"`
@@ -37,20 +38,25 @@ type Config struct {
 	Tokens Tokens `toml:"tokens"`
 	Keys   Keys   `toml:"keys"`
 
-	Scopes  map[string]ScopeEntry  `toml:"scopes"`  // every scope that exists
-	Clients []clients.Registration `toml:"clients"` // who may ask
+	Scopes  map[string]ScopeEntry  `toml:"scopes"`
+	Clients []clients.Registration `toml:"clients"`
 	Issuers []TrustedIssuer        `toml:"trusted_issuers"`
 
 	Grants Grants `toml:"grants"`
 	Users  Users  `toml:"users"`
+	Hooks  Hooks  `toml:"hooks"`
 
 	Limits  Limits          `toml:"limits"`
+	DPoP    DPoP            `toml:"dpop"`
+	Feed    Feed            `toml:"feed"`
 	Log     Log             `toml:"log"`
 	Audit   Audit           `toml:"audit"`
 	Metrics MetricsListener `toml:"metrics"`
 	Tracing Tracing         `toml:"tracing"`
 	Admin   Admin           `toml:"admin"`
 	CORS    CORS            `toml:"cors"`
+
+	Metadata Metadata `toml:"metadata"`
 
 	Trial bool     `toml:"-"` // --trial
 	Files []string `toml:"-"` // read, in order
@@ -69,64 +75,59 @@ type Config struct {
 	broken    bool // the syntax of a file is wrong, or there is none
 }
 
-// TLS says how connections are protected.
-type TLS struct {
-	Mode     string `toml:"mode"`      // "files": Grantor serves TLS; "proxy": a proxy does; required off loopback
-	CertFile string `toml:"cert_file"` // PEM
-	KeyFile  string `toml:"key_file"`  // PEM
-}
-
 // Server says how the process stops.
 type Server struct {
-	ShutdownDelay   time.Duration `toml:"shutdown_delay"`   // unready, but serving, so that balancers turn away first
-	ShutdownTimeout time.Duration `toml:"shutdown_timeout"` // then requests in flight may end
-	HTTP1           bool          `toml:"http1"`            // plain requests of the public listener are read by http1, the others by net/http
+	ShutdownDelay   time.Duration `toml:"shutdown_delay"`
+	ShutdownTimeout time.Duration `toml:"shutdown_timeout"`
+	HTTP1           bool          `toml:"http1"`
 }
 
 // Redis says how Redis is reached, which stores the tokens.
 type Redis struct {
-	Mode             string        `toml:"mode"`   // "single", "sentinel", "cluster"
-	URL              SecretText    `toml:"url"`    // single: redis://host:port/db, rediss://…, unix:///path; it may hold a password
-	Addrs            []string      `toml:"addrs"`  // sentinel, cluster: host:port
-	Master           string        `toml:"master"` // sentinel: the primary's name
+	Mode             string        `toml:"mode"`
+	URL              SecretText    `toml:"url"`
+	Addrs            []string      `toml:"addrs"`
+	Master           string        `toml:"master"`
 	Username         string        `toml:"username"`
 	Password         SecretText    `toml:"password"`
 	SentinelUsername string        `toml:"sentinel_username"`
 	SentinelPassword SecretText    `toml:"sentinel_password"`
 	TLS              bool          `toml:"tls"`
-	CAFile           string        `toml:"ca_file"`   // PEM; "": the system's
-	CertFile         string        `toml:"cert_file"` // PEM, shown to a Redis that asks for it; with key_file
+	CAFile           string        `toml:"ca_file"`
+	CertFile         string        `toml:"cert_file"`
 	KeyFile          string        `toml:"key_file"`
 	DB               int           `toml:"db"`
-	Prefix           string        `toml:"prefix"`        // before every key; no braces
-	Timeout          time.Duration `toml:"timeout"`       // of one command
-	WaitReplicas     int           `toml:"wait_replicas"` // replicas that must confirm a revocation, where there ever were any; 0: never wait
-	WaitMissing      string        `toml:"wait_missing"`  // "refuse", "degrade": what a write is that fewer confirm
+	Prefix           string        `toml:"prefix"`
+	Timeout          time.Duration `toml:"timeout"`
+	WaitReplicas     int           `toml:"wait_replicas"`
+	WaitMissing      string        `toml:"wait_missing"`
 	WaitTimeout      time.Duration `toml:"wait_timeout"`
 }
 
 // Tokens says how long tokens and sessions last, and their format.
 type Tokens struct {
 	AccessTTL     time.Duration `toml:"access_ttl"`
-	RefreshTTL    time.Duration `toml:"refresh_ttl"`         // idle: counted from the last use
-	RefreshMaxTTL time.Duration `toml:"refresh_max_ttl"`     // absolute: counted from the login
-	AccessFormat  string        `toml:"access_token_format"` // "opaque", or "jwt" (RFC 9068)
-	SigningAlg    string        `toml:"signing_alg"`         // of JWT access tokens: "ES256", "EdDSA", "RS256"
-	RetryWindow   string        `toml:"retry_window"`        // how long a repeated refresh gets the same answer; "": min(30s, access_ttl / 4); "0s": never
-	NotBefore     time.Time     `toml:"not_before"`          // nothing older is active: set after restoring a backup
+	RefreshTTL    time.Duration `toml:"refresh_ttl"`
+	RefreshMaxTTL time.Duration `toml:"refresh_max_ttl"`
+	AccessFormat  string        `toml:"access_token_format"`
+	SigningAlg    string        `toml:"signing_alg"`
+	RetryWindow   string        `toml:"retry_window"`
+	NotBefore     time.Time     `toml:"not_before"`
+	AudienceNames []string      `toml:"audience_names"`
 }
 
 // Keys says how the signing keys of JWT access tokens are kept.
 type Keys struct {
-	EncryptionKey SecretText    `toml:"encryption_key"`           // wraps them in Redis: 32 random characters at least
-	Previous      []SecretText  `toml:"previous_encryption_keys"` // earlier ones
+	EncryptionKey SecretText    `toml:"encryption_key"`
+	Previous      []SecretText  `toml:"previous_encryption_keys"`
 	RotateEvery   time.Duration `toml:"rotate_every"`
 }
 
-// TrustedIssuer is a platform whose JWTs authenticate clients (workload identity).
+// TrustedIssuer is a platform whose JWTs authenticate clients (workload identity); Issuer may be a
+// trust domain of SPIFFE.
 type TrustedIssuer struct {
 	Issuer    string `toml:"issuer"`
-	JWKSURI   string `toml:"jwks_uri"` // "": discovery
+	JWKSURI   string `toml:"jwks_uri"`
 	CAFile    string `toml:"ca_file"`
 	TokenFile string `toml:"token_file"`
 }
@@ -134,93 +135,99 @@ type TrustedIssuer struct {
 // ScopeEntry is one entry of [scopes].
 type ScopeEntry struct {
 	Description string   `toml:"description"`
-	Resource    string   `toml:"resource"` // the audience of tokens with this scope (RFC 8707)
+	Resource    string   `toml:"resource"`
+	JWTTyp      string   `toml:"jwt_typ"`
 	Implies     []string `toml:"implies"`
+	Claims      []string `toml:"claims"`
 }
 
 // Grants enables grants that are off by default.
 type Grants struct {
-	Password bool `toml:"password"` // RFC 9700 §2.4 says MUST NOT; first-party apps that need it opt in here and per client
+	Password bool `toml:"password"`
 }
 
-// Users says who may use the password grant.
-type Users struct {
-	Source string      `toml:"source"` // "config", "redis", "sql", "http"
-	Scope  string      `toml:"scope"`  // the most that a token may carry of a user without a scope of their own; "": nothing
-	SQL    SQLSource   `toml:"sql"`
-	HTTP   HTTPSource  `toml:"http"`
-	Config []UserEntry `toml:"config"`
+// Hooks are questions that Grantor asks an application.
+type Hooks struct {
+	Claims ClaimsHook `toml:"claims"`
 }
 
-// SQLSource reads the table of an existing application; nothing is ever written to it.
-type SQLSource struct {
-	Driver  string     `toml:"driver"` // "postgres", "mysql", "sqlite"
-	DSN     SecretText `toml:"dsn"`
-	Query   string     `toml:"query"`   // finds by login name; one parameter, columns id, username, password
-	Recheck string     `toml:"recheck"` // finds by id, at each refresh
-}
-
-// HTTPSource asks an application over HTTP.
-type HTTPSource struct {
-	URL    string     `toml:"url"`    // POST {username, password} → 200 {sub, username, scope} or 401
-	Secret SecretText `toml:"secret"` // signs the request
-}
-
-// UserEntry is one entry of [[users.config]].
-type UserEntry struct {
-	ID           string `toml:"id"` // immutable: the token's sub
-	Username     string `toml:"username"`
-	PasswordHash string `toml:"password_hash"` // argon2id, bcrypt, and what Django writes
-	Scope        string `toml:"scope"`
-	Disabled     bool   `toml:"disabled"`
+// ClaimsHook is asked for claims of each token that is issued.
+type ClaimsHook struct {
+	URL     string        `toml:"url"`
+	Secret  SecretText    `toml:"secret"`
+	Timeout time.Duration `toml:"timeout"`
 }
 
 // Limits are rate limits and lockout. -1 is off.
 type Limits struct {
-	PasswordFailures           int           `toml:"password_failures"`             // of one user within the window: then refused without hashing
-	PasswordFailuresPerAddress int           `toml:"password_failures_per_address"` // of one address within the window: then 429
+	PasswordFailures           int           `toml:"password_failures"`
+	PasswordFailuresPerAddress int           `toml:"password_failures_per_address"`
 	Window                     time.Duration `toml:"window"`
-	ClientFailures             int           `toml:"client_failures"`        // wrong credentials of one client from one address, a minute; right ones always pass
-	RequestsPerSecond          int           `toml:"requests_per_second"`    // of one client; of a public one at each address
-	IPv6Prefix                 int           `toml:"ipv6_prefix"`            // addresses of IPv6 with so many bits in common count as one
-	AssertionMaxTTL            time.Duration `toml:"assertion_max_ttl"`      // how far ahead the exp of a client's own assertion may lie
-	Registrations              int           `toml:"registrations"`          // clients that one client may have registered (RFC 7591)
-	RegistrationsPerHour       int           `toml:"registrations_per_hour"` // of one client
+	ClientFailures             int           `toml:"client_failures"`
+	RequestsPerSecond          int           `toml:"requests_per_second"`
+	SessionsPerUser            int           `toml:"sessions_per_user"`
+	IPv6Prefix                 int           `toml:"ipv6_prefix"`
+	AssertionMaxTTL            time.Duration `toml:"assertion_max_ttl"`
+	Registrations              int           `toml:"registrations"`
+	RegistrationsPerHour       int           `toml:"registrations_per_hour"`
+}
+
+// Feed is the revocation feed, by which verifiers check tokens by themselves.
+type Feed struct {
+	Lease time.Duration `toml:"lease"`
 }
 
 // Log says what is logged to standard error.
 type Log struct {
-	Level  string `toml:"level"`  // "debug", "info", "warn", "error"
-	Format string `toml:"format"` // "auto": text on a terminal, else json; "text"; "json"
+	Level  string `toml:"level"`
+	Format string `toml:"format"`
 }
 
 // Audit says where the trail of security events goes.
 type Audit struct {
-	Output string `toml:"output"` // "stdout", a file's path, "redis": a stream, or "": nowhere
+	Output string `toml:"output"`
 }
 
 // MetricsListener is the operator's listener.
 type MetricsListener struct {
-	Listen string   `toml:"listen"` // host:port of /metrics; "": off
-	Hosts  []string `toml:"hosts"`  // names that it is asked for by, beside addresses, localhost and the name in listen
-	PProf  bool     `toml:"pprof"`  // /debug/pprof beside it
+	Listen string   `toml:"listen"`
+	Hosts  []string `toml:"hosts"`
+	PProf  bool     `toml:"pprof"`
+
+	PerClient []string `toml:"per_client"`
 }
 
 // Tracing says where spans go.
 type Tracing struct {
-	Endpoint string `toml:"otlp_endpoint"` // URL that takes OTLP over HTTP; "": off
+	Endpoint string `toml:"otlp_endpoint"`
 }
 
 // Admin is the listener of registration (RFC 7591) and of the admin API.
 type Admin struct {
-	Listen string `toml:"listen"` // host:port; "": off; never the public one
-	URL    string `toml:"url"`    // as clients reach it; "": the address in listen
+	Listen  string  `toml:"listen"`
+	URL     string  `toml:"url"`
+	Console Console `toml:"console"`
+}
+
+// Console is the console in the browser, on the admin listener.
+type Console struct {
+	Enabled    bool          `toml:"enabled"`
+	UserHeader string        `toml:"user_header"`
+	Proxies    []string      `toml:"proxies"`
+	Idle       time.Duration `toml:"idle_timeout"`
+	Max        time.Duration `toml:"max_session"`
 }
 
 // CORS says which web pages may call Grantor from a browser.
 type CORS struct {
-	Origins []string `toml:"origins"` // "https://app.example.com"
-	Headers []string `toml:"headers"` // that pages may send, beyond those always allowed
+	Origins []string `toml:"origins"`
+	Headers []string `toml:"headers"`
+}
+
+// Metadata is what the operator adds to the server's metadata (RFC 8414 §2).
+type Metadata struct {
+	Preset string         `toml:"preset"`
+	Extra  map[string]any `toml:"extra"`
 }
 
 // Default returns the values of absent keys.
@@ -236,10 +243,14 @@ func Default() *Config {
 			AccessFormat: clients.FormatOpaque, SigningAlg: "ES256"},
 		Keys:  Keys{RotateEvery: 90 * 24 * time.Hour},
 		Users: Users{Source: "config"},
-		Limits: Limits{PasswordFailures: 5, PasswordFailuresPerAddress: 100, Window: 15 * time.Minute, AssertionMaxTTL: 5 * time.Minute, ClientFailures: 20, RequestsPerSecond: -1, IPv6Prefix: 64,
+		Hooks: Hooks{Claims: ClaimsHook{Timeout: 2 * time.Second}},
+		Limits: Limits{PasswordFailures: 5, PasswordFailuresPerAddress: 100, Window: 15 * time.Minute, AssertionMaxTTL: 5 * time.Minute, ClientFailures: 20, RequestsPerSecond: -1, SessionsPerUser: 50, IPv6Prefix: 64,
 			Registrations: 1000, RegistrationsPerHour: 600},
+		DPoP:  DPoP{Nonce: NonceOff, NonceLifetime: 5 * time.Minute},
+		Feed:  Feed{Lease: time.Second},
 		Log:   Log{Level: "info", Format: "auto"},
 		Audit: Audit{Output: "stdout"},
+		Admin: Admin{Console: Console{Idle: 30 * time.Minute, Max: 12 * time.Hour}},
 	}
 }
 
@@ -268,29 +279,4 @@ func (c *Config) LongestSession() time.Duration {
 		longest = max(longest, time.Duration(cl.MaxTTL))
 	}
 	return longest
-}
-
-// DemoUsers returns the ids of users with the published demo password.
-func (c *Config) DemoUsers() map[string]bool {
-	found := map[string]bool{}
-	for _, u := range c.users {
-		if u.PasswordHash == demoUserHash {
-			found[u.ID] = true
-		}
-	}
-	return found
-}
-
-// Demo says whether a client or user of the shipped config.toml is there, with a published
-// secret.
-func (c *Config) Demo() bool {
-	if len(c.DemoUsers()) > 0 {
-		return true
-	}
-	for _, cl := range c.clients {
-		if cl.Demo {
-			return true
-		}
-	}
-	return false
 }

@@ -16,3 +16,28 @@ const (
 	demoMachineHash = "sha256:71bf4abd665ce9f5bbe56971fe54b508fce3b351326628ebfae4aee97d522444"
 	demoAPIHash     = "sha256:6d6e821ee4814284d9392218e08230d473316043815fdc3a29b932d1fd365556"
 )
+
+// DemoUsers returns the ids of users with the published demo password.
+func (c *Config) DemoUsers() map[string]bool {
+	found := map[string]bool{}
+	for _, u := range c.users {
+		if u.PasswordHash == demoUserHash {
+			found[u.ID] = true
+		}
+	}
+	return found
+}
+
+// Demo says whether a client or user of the shipped config.toml is there, with a published
+// secret.
+func (c *Config) Demo() bool {
+	if len(c.DemoUsers()) > 0 {
+		return true
+	}
+	for _, cl := range c.clients {
+		if cl.Demo {
+			return true
+		}
+	}
+	return false
+}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/grantor-auth/grantor/internal/nearest"
 )
 
 const variablePrefix = "GRANTOR_"
@@ -96,7 +98,7 @@ func (d *decoder) environment(environ []string) {
 		v, ok := known[name]
 		if !ok {
 			text := "no key has this variable"
-			if n := nearest(name, names); n != "" {
+			if n := nearest.Name(name, names); n != "" {
 				text += "; did you mean " + n + "?"
 			}
 			d.problems = append(d.problems, Problem{Key: name, Text: text, of: keyOf(name)})

@@ -1,9 +1,12 @@
 package config
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/grantor-auth/grantor/scopes"
 )
 
 // Options is where a Config comes from, the strongest last: defaults, the file, Environ, Listen.
@@ -73,6 +76,17 @@ func (c *Config) Check() (warnings []string, err error) {
 		return nil, slices.Clone(c.problems)
 	}
 	return c.warnings, nil
+}
+
+// Copy returns the values of a Config, unchecked, for a program to change: its scopes, clients and
+// users can be replaced without changing c.
+func (c *Config) Copy() *Config {
+	n := *c
+	n.Scopes, n.Clients, n.Users.Config = maps.Clone(c.Scopes), slices.Clone(c.Clients), slices.Clone(c.Users.Config)
+	n.Metadata.Extra = maps.Clone(c.Metadata.Extra)
+	n.catalogue, n.clients, n.users, n.userScope = nil, nil, nil, scopes.Rules{}
+	n.problems, n.warnings, n.checked, n.where = nil, nil, false, nil
+	return &n
 }
 
 // check validates the values, and keeps in the Config where they stand and what is wrong.

@@ -36,6 +36,11 @@ func mistakes(t *testing.T, text string, environ ...string) string {
 	return strings.ReplaceAll(err.Error(), filepath.Dir(name)+"/", "")
 }
 
+// networked is a client with allowed_networks.
+func networked(list string) string {
+	return "[[clients]]\nclient_id = \"c\"\nallowed_networks = " + list + "\ntoken_endpoint_auth_method = \"none\"\n"
+}
+
 func TestMistakes(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"an unknown key, with the nearest": {minimal + "lisen = \"x\"\n",
@@ -57,13 +62,48 @@ func TestMistakes(t *testing.T) {
 			`config.toml:2:1: listen: off loopback needs [tls] mode = "files", or "proxy"`},
 		"memory off loopback": {minimal + "listen = \":8080\"\ntls.mode = \"proxy\"\n",
 			`config.toml:1:1: store: "memory" loses every token at exit`},
-		"redis without a URL":                                  {"store = \"redis\"\n", `redis.url: store = "redis" requires url`},
-		"certificates without mode":                            {minimal + "[tls]\ncert_file = \"x\"\n", `tls.mode: cert_file and key_file are used with mode = "files" only`},
-		"mode files without certificates":                      {minimal + "[tls]\nmode = \"files\"\n", `config.toml:3:1: tls.mode: "files" needs cert_file and key_file`},
-		"braces in the prefix":                                 {minimal + "[redis]\nprefix = \"{x}\"\n", `config.toml:3:1: redis.prefix: must not contain braces`},
-		"a life of a year":                                     {minimal + "[tokens]\naccess_ttl = \"365d\"\n", "config.toml:3:1: tokens.access_ttl: must be whole seconds between 1s and 24h"},
-		"a trusted proxy that is no address":                   {minimal + "trusted_proxies = [\"10.0.0.0/8\", \"lb\"]\n", "config.toml:2:1: trusted_proxies[1]: must be an address or a network"},
-		"a limit of zero":                                      {minimal + "[limits]\nclient_failures = 0\n", "config.toml:3:1: limits.client_failures: must be 1 or more, or -1 for no limit"},
+		"redis without a URL":                {"store = \"redis\"\n", `redis.url: store = "redis" requires url`},
+		"certificates without mode":          {minimal + "[tls]\ncert_file = \"x\"\n", `tls.mode: cert_file and key_file are used with mode = "files" only`},
+		"mode files without certificates":    {minimal + "[tls]\nmode = \"files\"\n", `config.toml:3:1: tls.mode: "files" needs cert_file and key_file`},
+		"braces in the prefix":               {minimal + "[redis]\nprefix = \"{x}\"\n", `config.toml:3:1: redis.prefix: must not contain braces`},
+		"a life of a year":                   {minimal + "[tokens]\naccess_ttl = \"365d\"\n", "config.toml:3:1: tokens.access_ttl: must be whole seconds between 1s and 24h"},
+		"a trusted proxy that is no address": {minimal + "trusted_proxies = [\"10.0.0.0/8\", \"lb\"]\n", "config.toml:2:1: trusted_proxies[1]: must be an address or a network"},
+		"a limit of zero":                    {minimal + "[limits]\nclient_failures = 0\n", "config.toml:3:1: limits.client_failures: must be 1 or more, or -1 for no limit"},
+		"a lease that is too short":          {minimal + "[feed]\nlease = \"100ms\"\n", `config.toml:3:1: feed.lease: must be "250ms" to "60s"`},
+		"a lease that is too long":           {minimal + "[feed]\nlease = \"2m\"\n", `config.toml:3:1: feed.lease: must be "250ms" to "60s"`},
+		"a network of a client with host bits": {minimal + networked("[\"10.0.0.7/8\"]"),
+			`config.toml:4:1: clients[0].allowed_networks: "10.0.0.7/8" has bits behind its prefix: the network is 10.0.0.0/8`},
+		"a client that no client can be": {minimal + "[metrics]\nper_client = [\"a\", \"\"]\n",
+			`config.toml:3:1: metrics.per_client[1]: a client id has 1 to 255 characters`},
+		"a client that is counted twice": {minimal + "[metrics]\nper_client = [\"a\", \"a\"]\n",
+			`config.toml:3:1: metrics.per_client[1]: "a" is named twice`},
+		"more series than a scrape should carry": {minimal + "[metrics]\nper_client = [" + strings.Repeat("\"a\",", 101) + "]\n",
+			`config.toml:3:1: metrics.per_client: names 101 clients, at most 100: each has series of its own`},
+		"a rate below none": {minimal + networked("[\"10.0.0.0/8\"]") + "requests_per_second = -2\n",
+			`config.toml:6:1: clients[0].requests_per_second: -2 must be 1 to 1000000; -1: no limit; 0: that of [limits]`},
+		"a rate that is no whole number": {minimal + networked("[\"10.0.0.0/8\"]") + "requests_per_second = 0.5\n",
+			`config.toml:6:1: clients[0].requests_per_second: must be a whole number, not`},
+		"a burst without a rate": {minimal + networked("[\"10.0.0.0/8\"]") + "requests_burst = 5\n",
+			`config.toml:6:1: clients[0].requests_burst: needs requests_per_second, the limit that it belongs to`},
+		"a burst below zero": {minimal + networked("[\"10.0.0.0/8\"]") + "requests_per_second = 5\nrequests_burst = -1\n",
+			`config.toml:7:1: clients[0].requests_burst: -1 must be 1 to 1000000; 0: as many as requests_per_second`},
+		"an empty list of networks": {minimal + networked("[]"),
+			`config.toml:4:1: clients[0].allowed_networks: the list is empty: name a network, or leave the member out`},
+		"RFC 7519 §4.1 a client's claim with a registered name": {minimal + "[[clients]]\nclient_id = \"c\"\nclaims = { sub = \"u\" }\nsecrets = [{ hash = \"" + goodHash + "\" }]\n",
+			`config.toml:4:1: clients[0].claims: claim "sub": the name has a meaning by RFC 7519 §4.1, and verifiers rely on it; choose another, such as "app_sub"`},
+		"claims above 2 kB": {minimal + "[[clients]]\nclient_id = \"c\"\nclaims = { a = \"" + strings.Repeat("x", 2100) + "\" }\nsecrets = [{ hash = \"" + goodHash + "\" }]\n",
+			`config.toml:4:1: clients[0].claims: the claims are 2108 bytes of JSON, and a token carries at most 2048`},
+		"claims that are no table":              {minimal + "[[clients]]\nclient_id = \"c\"\nclaims = [\"a\"]\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].claims: must be a table, not a list`},
+		"a claim that is no number":             {minimal + "[[clients]]\nclient_id = \"c\"\nclaims = { a = nan }\nsecrets = [{ hash = \"" + goodHash + "\" }]\n", `config.toml:4:1: clients[0].claims: `},
+		"a user's claim of Grantor's":           {minimal + "[[users.config]]\nid = \"u\"\nusername = \"u\"\npassword_hash = \"x\"\nclaims = { sid = \"s\" }\n", `config.toml:6:1: users.config[0].claims: claim "sid": the name has a meaning by Grantor`},
+		"a scope that names a registered claim": {minimal + "[scopes]\na = { claims = [\"role\", \"Email\"] }\n", `config.toml:3:7: scopes.a.claims[1]: claim "Email": the name has a meaning by OpenID Connect Core §5.1`},
+		"a scope that names a claim twice":      {minimal + "[scopes]\na = { claims = [\"role\", \"role\"] }\n", `config.toml:3:7: scopes.a.claims: names "role" twice`},
+		"a column that can be no claim": {minimal + "grants.password = true\n[users]\nsource = \"sql\"\n[users.sql]\ndriver = \"postgres\"\ndsn = \"x\"\nquery = \"SELECT $1\"\nrecheck = \"SELECT $1\"\nclaims_columns = [\"sub\"]\n",
+			`config.toml:10:1: users.sql.claims_columns: claim "sub": the name has a meaning by RFC 7519 §4.1`},
+		"a hook off loopback without TLS":                      {minimal + "[hooks.claims]\nurl = \"http://app.example.com\"\nsecret = \"" + strings.Repeat("s", 32) + "\"\n", `config.toml:3:1: hooks.claims.url: must be https, or http on loopback: whoever answers decides what tokens say`},
+		"a hook without a secret":                              {minimal + "[hooks.claims]\nurl = \"https://app.example.com\"\n", `hooks.claims.secret: must have at least 32 bytes: it signs the requests`},
+		"a hook's secret without a hook":                       {minimal + "[hooks.claims]\nsecret = \"s\"\n", `config.toml:3:1: hooks.claims.secret: is used only with url`},
+		"a hook that is waited for long":                       {minimal + "[hooks.claims]\ntimeout = \"1m\"\n", `config.toml:3:1: hooks.claims.timeout: must be "100ms" to "10s": every login and refresh waits for the answer`},
 		"a scope that is none":                                 {minimal + "[scopes]\n\"a b\" = {}\n", `config.toml:3:1: scopes.a b: malformed scope`},
 		"a reserved scope":                                     {minimal + "[scopes]\n\"grantor:x\" = {}\n", `config.toml:3:1: scopes.grantor:x: names that begin with "grantor:" are built in`},
 		"an implied scope that is none":                        {minimal + "[scopes]\na = { implies = [\"b\"] }\n", `config.toml:3:7: scopes.a.implies: implies "b", which is not a scope of this table`},
@@ -91,15 +131,24 @@ func TestMistakes(t *testing.T) {
 		"a name of the metrics listener with a port":                 {minimal + "[metrics]\nhosts = [\"grantor-1:9090\"]\n", `config.toml:3:1: metrics.hosts[0]: must be a name such as "grantor-1"`},
 		"an admin URL in clear":                                      {minimal + "[admin]\nurl = \"http://admin.example.com\"\n", "config.toml:3:1: admin.url: must begin with https:// off loopback"},
 		"an admin URL with a slash at its end":                       {minimal + "[admin]\nurl = \"https://admin.example.com/\"\n", "config.toml:3:1: admin.url: must be a URL without query, fragment and final slash"},
+		"no session for a user":                                      {minimal + "[limits]\nsessions_per_user = 0\n", "config.toml:3:1: limits.sessions_per_user: must be 1 to 1000, or -1 for no limit"},
+		"more sessions of a user than a script should look at":       {minimal + "[limits]\nsessions_per_user = 1001\n", "config.toml:3:1: limits.sessions_per_user: must be 1 to 1000, or -1 for no limit"},
+		"sessions of users, for a client without users":              {minimal + "[[clients]]\nclient_id = \"m\"\ngrant_types = [\"client_credentials\"]\nscope = \"grantor:sessions\"\nsecrets = [{ hash = \"sha256:" + strings.Repeat("0", 64) + "\" }]\n", "\"grantor:sessions\" is for the tokens of users: the client needs the grant type password"},
 		"an IPv6 prefix that is nobody's":                            {minimal + "[limits]\nipv6_prefix = 16\n", "config.toml:3:1: limits.ipv6_prefix: must be 32 to 128"},
 		"a header of pages that is none":                             {minimal + "[cors]\nheaders = [\"X-A\", \"*\"]\n", `config.toml:3:1: cors.headers[1]: must be the name of a header`},
-		"CJ-05 assertions that live for ever":                        {minimal + "[limits]\nassertion_max_ttl = \"30d\"\n", "config.toml:3:1: limits.assertion_max_ttl: must be between 1m and 24h"},
+		"SV-03 a trust domain without its bundle endpoint":           {minimal + "[[trusted_issuers]]\nissuer = \"spiffe://example.org\"\n", "config.toml:2:3: trusted_issuers[0].jwks_uri: is missing: a trust domain needs the URL of its bundle endpoint"},
+		"SV-03 a workload in place of a trust domain":                {minimal + "[[trusted_issuers]]\nissuer = \"spiffe://example.org/a\"\njwks_uri = \"https://b\"\n", "config.toml:3:1: trusted_issuers[0].issuer: must be the trust domain alone"},
+		"SV-03 a bundle endpoint without TLS":                        {minimal + "[[trusted_issuers]]\nissuer = \"spiffe://example.org\"\njwks_uri = \"http://b\"\n", "config.toml:4:1: trusted_issuers[0].jwks_uri: must be an absolute URL"},
+		"SV-04 a workload of another trust domain":                   {minimal + svidClient("spiffe://example.com/billing"), `clients[0].assertion: subject must be a SPIFFE ID below the issuer, as in "spiffe://example.org/billing": it names no workload of this trust domain`},
+		"SV-04 a trust domain in place of a workload":                {minimal + svidClient("spiffe://example.org"), "it names no workload of this trust domain"},
+		"SV-04 a subject that is no SPIFFE ID":                       {minimal + svidClient("system:serviceaccount:shop:billing"), "a SPIFFE ID begins with spiffe://"},
+		"CJ-05 assertions that are valid for too long":               {minimal + "[limits]\nassertion_max_ttl = \"30d\"\n", "config.toml:3:1: limits.assertion_max_ttl: must be between 1m and 24h"},
 		"an include that is not there":                               {minimal + "include = [\"none.toml\"]\n", `config.toml:2:1: include[0]: there is no file `},
 		"RT-17 an idle life beyond the absolute one":                 {minimal + "[tokens]\nrefresh_ttl = \"91d\"\n", "config.toml:3:1: tokens.refresh_ttl: refresh_ttl must be 1s or more, and at most refresh_max_ttl"},
 		"a retry window beyond a quarter of the access token's life": {minimal + "[tokens]\nretry_window = \"5m\"\n", "config.toml:3:1: tokens.retry_window: retry_window must be between 0s and a quarter of access_ttl, here 3m45s"},
 		"a user without a usable hash":                               {minimal + "[[users.config]]\nid = \"u\"\nusername = \"a\"\npassword_hash = \"hunter2\"\n", "config.toml:5:1: users.config[0].password_hash: "},
-		"a scope of users that does not exist":                       {minimal + "[scopes]\n\"orders:read\" = {}\n[users]\nscope = \"order:read\"\n", `config.toml:5:1: users.scope: "order:read" stands for no scope of [scopes]`},
-		"a user's wildcard for nothing":                              {minimal + "[scopes]\n\"orders:read\" = {}\n[[users.config]]\nid = \"u\"\nusername = \"u\"\npassword_hash = \"" + demoUserHash + "\"\nscope = \"orders:read order:*\"\n", `config.toml:8:1: users.config[0].scope: "order:*" stands for no scope of [scopes]`},
+		"a scope of users that does not exist":                       {minimal + "[scopes]\n\"orders:read\" = {}\n[users]\nscope = \"order:read\"\n", `config.toml:5:1: users.scope: no scope of [scopes] matches "order:read"`},
+		"a user's wildcard for nothing":                              {minimal + "[scopes]\n\"orders:read\" = {}\n[[users.config]]\nid = \"u\"\nusername = \"u\"\npassword_hash = \"" + demoUserHash + "\"\nscope = \"orders:read order:*\"\n", `config.toml:8:1: users.config[0].scope: no scope of [scopes] matches "order:*"`},
 		"a user with power over Grantor":                             {minimal + "[users]\nscope = \"grantor:admin\"\n", "config.toml:3:1: users.scope: scopes that begin with"},
 		"sql without its queries":                                    {minimal + "grants.password = true\n[users]\nsource = \"sql\"\n", "users.sql.query: is required with source = \"sql\""},
 		"http without a URL":                                         {minimal + "grants.password = true\n[users]\nsource = \"http\"\n", "users.http: "},
@@ -209,7 +258,7 @@ func TestEnvironment(t *testing.T) {
 		"GRANTOR_LISTEN=0.0.0.0:1":                        "off loopback needs",
 	} {
 		name, _, _ := strings.Cut(variable, "=")
-		t.Run("a bad "+name+" is told at its name, not at a line of the file", func(t *testing.T) {
+		t.Run("a bad "+name+" is reported at its name, not at a line of the file", func(t *testing.T) {
 			text := innocent
 			if want == "" { // what does not fit to it stands in the file
 				text, want = innocent+"[audit]\noutput = \"redis\"\n", "needs store = \"redis\""
@@ -256,7 +305,7 @@ func TestInclude(t *testing.T) {
 		require.Equal(t, []string{"one", "two", "three"}, ids)
 		require.Len(t, c.Files, 3)
 	})
-	t.Run("a mistake is told in its own file", func(t *testing.T) {
+	t.Run("a mistake is reported in its own file", func(t *testing.T) {
 		put("conf.d/20.toml", client("three")+"scope = \"nope\"\n")
 		_, _, err := Load(Options{Path: main})
 		require.ErrorContains(t, err, "conf.d/20.toml:4:1: clients[2].scope: ")
@@ -302,7 +351,7 @@ func TestShippedFile(t *testing.T) {
 		text, err := os.ReadFile(shipped)
 		require.NoError(t, err)
 		for _, typ := range []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[TLS](), reflect.TypeFor[Server](), reflect.TypeFor[Redis](),
-			reflect.TypeFor[Tokens](), reflect.TypeFor[ScopeEntry](), reflect.TypeFor[clients.Registration](), reflect.TypeFor[clients.Secret](), reflect.TypeFor[Grants](), reflect.TypeFor[Users](), reflect.TypeFor[SQLSource](), reflect.TypeFor[HTTPSource](), reflect.TypeFor[UserEntry](), reflect.TypeFor[Limits](), reflect.TypeFor[Log](),
+			reflect.TypeFor[Tokens](), reflect.TypeFor[ScopeEntry](), reflect.TypeFor[clients.Registration](), reflect.TypeFor[clients.Secret](), reflect.TypeFor[Grants](), reflect.TypeFor[Users](), reflect.TypeFor[SQLSource](), reflect.TypeFor[HTTPSource](), reflect.TypeFor[UserEntry](), reflect.TypeFor[Hooks](), reflect.TypeFor[ClaimsHook](), reflect.TypeFor[Limits](), reflect.TypeFor[Feed](), reflect.TypeFor[Log](),
 			reflect.TypeFor[Audit](), reflect.TypeFor[MetricsListener](), reflect.TypeFor[Tracing](), reflect.TypeFor[Admin](), reflect.TypeFor[CORS]()} {
 			for _, key := range keysOf(typ) {
 				require.Contains(t, string(text), strings.TrimSuffix(key, "_file"))
@@ -316,6 +365,8 @@ func TestShippedFile(t *testing.T) {
 		require.Equal(t, want.Server, c.Server)
 		require.Equal(t, want.Tokens, c.Tokens)
 		require.Equal(t, want.Limits, c.Limits)
+		require.Equal(t, want.Feed, c.Feed)
+		require.Equal(t, want.Hooks, c.Hooks)
 		require.Equal(t, want.Log, c.Log)
 		c.Redis.Addrs = nil
 		require.Equal(t, want.Redis, c.Redis)
@@ -451,4 +502,10 @@ func TestExposedSecrets(t *testing.T) {
 	require.Empty(t, warned(secret, 0o640))
 	require.Empty(t, warned(secret, 0o644, "GRANTOR_REDIS__PASSWORD=x"))
 	require.Empty(t, warned("redis.url = \"redis://r\"\n", 0o644))
+}
+
+// svidClient is a client that JWT-SVIDs of a subject prove.
+func svidClient(subject string) string {
+	return "[[trusted_issuers]]\nissuer = \"spiffe://example.org\"\njwks_uri = \"https://bundle.example.org\"\n[[clients]]\nclient_id = \"c\"\n" +
+		"token_endpoint_auth_method = \"private_key_jwt\"\nassertion = { issuer = \"spiffe://example.org\", subject = \"" + subject + "\" }\n"
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/grantor-auth/grantor/claims"
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/internal/jwt"
 )
@@ -44,14 +45,26 @@ func (c *Config) show(b *strings.Builder, v reflect.Value, path string) {
 			c.show(b, field, key)
 		case reflect.Map:
 			fmt.Fprintf(b, "\n[%s]\n", key)
-			for _, k := range sortedKeys(c.Scopes) {
-				fmt.Fprintf(b, "%s = %s\n", strconv.Quote(k), inline(field.MapIndex(reflect.ValueOf(k))))
-			}
+			showMap(b, field)
 		case reflect.Slice:
 			for j := range field.Len() {
 				fmt.Fprintf(b, "\n[[%s]]\n", key)
 				showEntry(b, field.Index(j))
 			}
+		}
+	}
+}
+
+// showMap writes a table whose keys are free: [scopes] or [metadata.extra].
+func showMap(b *strings.Builder, v reflect.Value) {
+	switch m := v.Interface().(type) {
+	case map[string]ScopeEntry:
+		for _, k := range sortedKeys(m) {
+			fmt.Fprintf(b, "%s = %s\n", strconv.Quote(k), inline(reflect.ValueOf(m[k])))
+		}
+	case map[string]any:
+		for _, k := range sortedKeys(m) {
+			fmt.Fprintf(b, "%s = %s\n", strconv.Quote(k), tomlValue(m[k]))
 		}
 	}
 }
@@ -107,7 +120,9 @@ func literal(v reflect.Value, tag string) string {
 		return "[" + strings.Join(quoted, ", ") + "]"
 	case *jwt.KeySet:
 		return fmt.Sprintf("%q", fmt.Sprintf("[%d keys]", x.Len()))
-	case *clients.Workload:
+	case claims.Set:
+		return inlineClaims(x)
+	case *clients.Workload, *clients.ExchangePolicy:
 		return inline(v.Elem())
 	case clients.Duration:
 		return strconv.Quote(x.String())
@@ -121,6 +136,38 @@ func literal(v reflect.Value, tag string) string {
 		return strconv.Quote(v.String())
 	}
 	return fmt.Sprint(v.Interface())
+}
+
+// inlineClaims writes claims as an inline table.
+func inlineClaims(s claims.Set) string {
+	var parts []string
+	values := s.Map()
+	for _, name := range sortedKeys(values) {
+		parts = append(parts, strconv.Quote(name)+" = "+tomlValue(values[name]))
+	}
+	return "{ " + strings.Join(parts, ", ") + " }"
+}
+
+// tomlValue writes a value of a claim, or of [metadata.extra].
+func tomlValue(value any) string {
+	var parts []string
+	switch v := value.(type) {
+	case string:
+		return strconv.Quote(v)
+	case []any:
+		for _, element := range v {
+			parts = append(parts, tomlValue(element))
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case map[string]any:
+		for _, name := range sortedKeys(v) {
+			parts = append(parts, strconv.Quote(name)+" = "+tomlValue(v[name]))
+		}
+		return "{ " + strings.Join(parts, ", ") + " }"
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return fmt.Sprint(value)
 }
 
 func (c *Config) origins(key string) string {

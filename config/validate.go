@@ -10,17 +10,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/grantor-auth/grantor/claims"
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/internal/loopback"
 	"github.com/grantor-auth/grantor/scopes"
 )
-
-// demoSecrets are the hashes of the secrets that the README prints. A client with one of them is
-// a demo client under any name.
-var demoSecrets = []string{
-	demoMachineHash,
-	demoAPIHash,
-}
 
 // validate holds the whole against the rules, and returns what is allowed but worth a warning.
 func (d *decoder) validate() (warnings []string) {
@@ -30,7 +24,7 @@ func (d *decoder) validate() (warnings []string) {
 	d.choice("log.format", d.cfg.Log.Format, "auto", "text", "json")
 	d.choice("store", d.cfg.Store, StoreRedis, StoreMemory)
 	d.redis()
-	d.lives()
+	d.lifetimes()
 	for i, p := range d.cfg.TrustedProxies {
 		_, err1 := netip.ParseAddr(p)
 		_, err2 := netip.ParsePrefix(p)
@@ -45,13 +39,26 @@ func (d *decoder) validate() (warnings []string) {
 			d.bad(key, "must be 1 or more, or -1 for no limit")
 		}
 	}
+	if n := d.cfg.Limits.SessionsPerUser; n < -1 || n == 0 || n > maxSessionsPerUser {
+		d.bad("limits.sessions_per_user", "must be 1 to %d, or -1 for no limit", maxSessionsPerUser)
+	}
 	if n := d.cfg.Limits.IPv6Prefix; n < 32 || n > 128 {
 		d.bad("limits.ipv6_prefix", "must be 32 to 128; 64 is the smallest network that a provider gives to one customer")
+	}
+	if l := d.cfg.Feed.Lease; l < 250*time.Millisecond || l > time.Minute {
+		d.bad("feed.lease", `must be "250ms" to "60s": verifiers ask four times in it, and a revocation takes as long at the worst`)
+	}
+	d.choice("dpop.nonce", d.cfg.DPoP.Nonce, NonceOff, NonceRequired)
+	if l := d.cfg.DPoP.NonceLifetime; l < 10*time.Second || l > time.Hour {
+		d.bad("dpop.nonce_lifetime", `must be "10s" to "1h"`)
 	}
 	d.scopes()
 	d.registrations()
 	d.users()
+	d.hooks()
+	d.metadata()
 	d.signing()
+	d.clientCertificates()
 	d.operator()
 	d.demo()
 	return append(warnings, d.warnings()...)
@@ -89,7 +96,7 @@ const (
 // maxAhead is what the clocks of an operator and a server may differ by.
 const maxAhead = time.Minute
 
-func (d *decoder) lives() {
+func (d *decoder) lifetimes() {
 	check := func(key string, v time.Duration) {
 		if v < minAccessTTL || v > maxAccessTTL || v%time.Second != 0 {
 			d.bad(key, "must be whole seconds between 1s and 24h: a stolen access token works until it expires (RFC 9700 §2.2.1)")
@@ -127,9 +134,14 @@ func (d *decoder) lives() {
 func (d *decoder) scopes() {
 	table := make(map[string]scopes.Scope, len(d.cfg.Scopes))
 	for name, s := range d.cfg.Scopes {
-		table[name] = scopes.Scope{Description: s.Description, Resource: s.Resource, Implies: s.Implies}
+		table[name] = scopes.Scope{Description: s.Description, Resource: s.Resource, JWTTyp: s.JWTTyp, Implies: s.Implies, Claims: s.Claims}
+		for i, claim := range s.Claims {
+			if err := claims.CheckName(claim); err != nil {
+				d.bad(fmt.Sprintf("%s[%d]", join(join("scopes", name), "claims"), i), "%s", err)
+			}
+		}
 	}
-	cat, err := scopes.NewCatalogue(table)
+	cat, err := scopes.NewCatalogue(table, d.audienceNames()...)
 	for _, e := range flatten(err) {
 		if entry, ok := errors.AsType[*scopes.EntryError](e); ok {
 			d.bad(join(join("scopes", entry.Scope), entry.Field), "%s", entry.Err)
@@ -137,14 +149,24 @@ func (d *decoder) scopes() {
 		}
 	}
 	if err != nil { // what refers to scopes is held against those that are sound
-		cat, _ = scopes.NewCatalogue(table)
+		cat, _ = scopes.NewCatalogue(table, d.cfg.Tokens.AudienceNames...)
 	}
 	d.cfg.catalogue = cat
 	for name, s := range table {
-		if s.Resource != "" && s.Resource == d.cfg.Issuer+adminAudience {
+		if s.Resource != "" && scopes.SameResource(s.Resource, d.cfg.Issuer+adminAudience) {
 			d.bad(join(join("scopes", name), "resource"), "is reserved for the audience of grantor:… scopes (RFC 9700 §2.3): give this API another resource")
 		}
 	}
+}
+
+// audienceNames returns what may be an audience beside URIs.
+func (d *decoder) audienceNames() []string {
+	for i, name := range d.cfg.Tokens.AudienceNames {
+		if err := scopes.CheckAudienceName(name); err != nil {
+			d.bad(fmt.Sprintf("tokens.audience_names[%d]", i), "%s", err)
+		}
+	}
+	return d.cfg.Tokens.AudienceNames
 }
 
 // leaveOut takes what is wrong out of a table of scopes.
@@ -152,7 +174,9 @@ func leaveOut(table map[string]scopes.Scope, wrong *scopes.EntryError) {
 	s := table[wrong.Scope]
 	switch wrong.Field {
 	case "resource":
-		s.Resource = ""
+		s.Resource, s.JWTTyp = "", ""
+	case "jwt_typ":
+		s.JWTTyp = ""
 	case "implies":
 		s.Implies = nil
 	default:
@@ -184,112 +208,6 @@ func flatten(err error) []error {
 	return list
 }
 
-// registrations turns the entries of [[clients]] into clients. What is wrong with a key that
-// could not be read was said already.
-func (d *decoder) registrations() {
-	seen := map[string]int{}
-	for i := range d.cfg.Clients {
-		in := &d.cfg.Clients[i]
-		key := fmt.Sprintf("clients[%d]", i)
-		unread := d.unreadBelow(key)
-		if first, twice := seen[in.ID]; twice {
-			d.bad(key+".client_id", "is also the id of clients[%d]: every client needs its own", first)
-		}
-		seen[in.ID] = i
-		c, err := in.Client()
-		for _, f := range fieldErrors(err) {
-			unread = append(unread, f.Field)
-			if f.Field != "retry_window" { // refreshTTLs says it
-				d.bad(key+"."+f.Field, "%s", f.Err)
-			}
-		}
-		if slices.Contains(unread, "scope") {
-			unread = append(unread, "default_scope")
-		}
-		d.secretHashes(key, in.Secrets, unread)
-		for _, f := range fieldErrors(c.Check(d.cfg.catalogue)) {
-			if !slices.Contains(unread, f.Field) {
-				d.bad(key+"."+f.Field, "%s", f.Err)
-			}
-		}
-		d.addClient(c)
-	}
-}
-
-// secretHashes refuses secrets without a hash: no text is such a secret.
-func (d *decoder) secretHashes(client string, list []clients.Secret, unread []string) {
-	for i, s := range list {
-		field := fmt.Sprintf("secrets[%d].hash", i)
-		_, stated := d.where[client+"."+field]
-		if s.Hash == (clients.SecretHash{}) && !stated && !slices.Contains(unread, field) {
-			_, err := clients.ParseHash("")
-			d.bad(client+"."+field, "%s", err)
-		}
-	}
-}
-
-// addClient keeps a client, and what an operator should know of it.
-func (d *decoder) addClient(c *clients.Client) {
-	for _, passed := range c.JWKS.PassedOver() {
-		d.passed = append(d.passed, fmt.Sprintf("client %q: jwks: passed over: %s", c.ID, passed))
-	}
-	c.Demo = slices.ContainsFunc(c.Secrets, func(s clients.Secret) bool {
-		return slices.Contains(demoSecrets, s.Hash.String())
-	})
-	d.cfg.clients = append(d.cfg.clients, c)
-}
-
-// unreadBelow returns the members of an entry whose text could not be read.
-func (d *decoder) unreadBelow(entry string) (members []string) {
-	for _, key := range d.unread {
-		if member, below := strings.CutPrefix(key, entry+"."); below {
-			members = append(members, member)
-		}
-	}
-	return members
-}
-
-// fieldErrors takes joined errors of a registration apart.
-func fieldErrors(err error) (list []*clients.FieldError) {
-	for _, e := range flatten(err) {
-		if f, ok := errors.AsType[*clients.FieldError](e); ok {
-			list = append(list, f)
-		}
-	}
-	return list
-}
-
-// demo refuses the shipped secrets wherever anyone else could use them, and where the
-// configuration says that a proxy stands in front.
-func (d *decoder) demo() {
-	u, err := url.Parse(d.cfg.Issuer)
-	alone := d.cfg.TLS.Mode != "proxy" && len(d.cfg.TrustedProxies) == 0
-	if err != nil || alone && onLoopback(d.cfg.Listen) && loopback.Host(u.Hostname()) || d.cfg.Trial {
-		return
-	}
-	for i, u := range d.cfg.users {
-		if u.PasswordHash == demoUserHash {
-			d.bad(fmt.Sprintf("users.config[%d].password_hash", i), "is the hash of the published demo password. With a proxy in front, or a listener or issuer off loopback, make another: grantor hash-password")
-		}
-	}
-	for i, c := range d.cfg.clients {
-		if c.Demo {
-			d.bad(fmt.Sprintf("clients[%d].secrets", i), "has the published demo secret. With a proxy in front, or a listener or issuer off loopback, make another: grantor secret new")
-		}
-	}
-}
-
-// wideClients warns of clients that may ask for more at once than one token carries.
-func (d *decoder) wideClients() (list []string) {
-	for _, c := range d.cfg.clients {
-		all := d.cfg.catalogue.Expand(d.cfg.catalogue.Names().Filter(c.Scope.Allows))
-		if err := cmp.Or(all.CheckBounds(), clients.CheckAudience(d.cfg.catalogue.Audience(all))); err != nil {
-			list = append(list, fmt.Sprintf("client %q: one token cannot carry all scopes that it may request: %s", c.ID, err))
-		}
-	}
-	return list
-}
-
 // warnings are said at each start.
 func (d *decoder) warnings() (list []string) {
 	if d.cfg.Admin.Listen != "" && (d.cfg.Limits.Registrations == -1 || d.cfg.Limits.RegistrationsPerHour == -1) {
@@ -306,7 +224,8 @@ func (d *decoder) warnings() (list []string) {
 	if d.cfg.catalogue == nil {
 		return list
 	}
-	list = append(list, d.wideClients()...)
+	list = append(append(list, d.wideClients()...), d.unknownPerClient()...)
+	list = append(list, d.exchangeWarnings()...)
 	list = append(list, d.passed...)
 	for _, c := range d.cfg.clients {
 		if c.Resource != "" && (c.Introspect == "" || c.Introspect == clients.SightOwn) {
@@ -316,20 +235,6 @@ func (d *decoder) warnings() (list []string) {
 	if d.cfg.Store != StoreRedis { // there a registered client may: serve looks
 		for _, u := range d.cfg.Unseen() {
 			list = append(list, fmt.Sprintf("scope %q: no client can introspect its tokens; give a resource server introspect = \"any\", or \"audience\" with this scope's resource", u.Name))
-		}
-	}
-	return list
-}
-
-// Unseen is a scope whose tokens no client of config.toml can introspect.
-type Unseen struct{ Name, Resource string }
-
-// Unseen returns the scopes whose tokens no client of config.toml can introspect.
-func (c *Config) Unseen() (list []Unseen) {
-	for name := range c.catalogue.Names().All() {
-		s, _ := c.catalogue.Get(name)
-		if !slices.ContainsFunc(c.clients, func(cl *clients.Client) bool { return clients.Sees(cl.Introspect, cl.Resource, s.Resource) }) {
-			list = append(list, Unseen{name, s.Resource})
 		}
 	}
 	return list

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/internal/loopback"
+	"github.com/grantor-auth/grantor/internal/spiffe"
 )
 
 // minEncryptionKey is the shortest encryption_key, in characters.
@@ -46,12 +48,7 @@ func (d *decoder) issuers() {
 	var known []string
 	for i, t := range d.cfg.Issuers {
 		key := fmt.Sprintf("trusted_issuers[%d]", i)
-		for field, text := range map[string]string{"issuer": t.Issuer, "jwks_uri": t.JWKSURI} {
-			u, err := url.Parse(text)
-			if (text != "" || field == "issuer") && (err != nil || u.Host == "" || !loopback.Secure(u)) {
-				d.bad(key+"."+field, "must be an absolute URL that begins with https://, or with http:// on loopback")
-			}
-		}
+		d.trustedIssuer(key, t)
 		if slices.Contains(known, t.Issuer) {
 			d.bad(key+".issuer", "is the issuer of an earlier entry as well")
 		}
@@ -61,7 +58,36 @@ func (d *decoder) issuers() {
 		if c.Workload != nil && !slices.Contains(known, c.Workload.Issuer) {
 			d.bad(fmt.Sprintf("clients[%d].assertion", i), "has an issuer that is not in [[trusted_issuers]]")
 		}
+		if issuer := c.UntrustedIssuer(known); issuer != "" {
+			d.bad(fmt.Sprintf("clients[%d].exchange", i), "subject_issuers: %q is not in [[trusted_issuers]]", issuer)
+		}
 	}
+}
+
+// trustedIssuer checks where an issuer is. A trust domain of SPIFFE is a name, and its keys are at
+// its bundle endpoint.
+func (d *decoder) trustedIssuer(key string, t TrustedIssuer) {
+	url := func(field, text string) {
+		if !absolute(text) {
+			d.bad(key+"."+field, "must be an absolute URL that begins with https://, or with http:// on loopback")
+		}
+	}
+	switch domain := strings.HasPrefix(t.Issuer, spiffe.Scheme); {
+	case domain && !spiffe.IsTrustDomain(t.Issuer):
+		d.bad(key+".issuer", `must be the trust domain alone, as in "spiffe://example.org"`)
+	case domain && t.JWKSURI == "":
+		d.bad(key+".jwks_uri", "is missing: a trust domain needs the URL of its bundle endpoint (SPIFFE Federation §5)")
+	case !domain:
+		url("issuer", t.Issuer)
+	}
+	if t.JWKSURI != "" {
+		url("jwks_uri", t.JWKSURI)
+	}
+}
+
+func absolute(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Host != "" && loopback.Secure(u)
 }
 
 // SigningAlgorithms returns every alg that JWT access tokens have here, the server's first.

@@ -17,11 +17,13 @@ func (d *decoder) operator() {
 	d.listenAddress("metrics.listen", c.Metrics.Listen)
 	d.listenAddress("admin.listen", c.Admin.Listen)
 	d.adminURL()
+	d.console()
 	for i, host := range c.Metrics.Hosts {
 		if host == "" || strings.ContainsAny(host, "/:[]@ *") {
 			d.bad(fmt.Sprintf("metrics.hosts[%d]", i), `must be a name such as "grantor-1", without scheme, port and wildcard`)
 		}
 	}
+	d.perClient()
 	if c.Metrics.PProf && c.Metrics.Listen == "" {
 		d.clash([]string{"metrics.pprof", "metrics.listen"}, "needs [metrics] listen: pprof is served on that listener only")
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/grantor-auth/grantor/clients"
@@ -70,7 +71,7 @@ func (d *decoder) users() {
 		d.directory(u)
 	}
 	for i, entry := range u.Config {
-		person := users.ConfigUser{ID: entry.ID, Username: entry.Username, PasswordHash: entry.PasswordHash, Disabled: entry.Disabled}
+		person := users.ConfigUser{ID: entry.ID, Username: entry.Username, PasswordHash: entry.PasswordHash, Claims: entry.Claims, Disabled: entry.Disabled}
 		if entry.Scope != "" {
 			rules, err := scopes.ParseRules(entry.Scope)
 			if err == nil && users.CheckScope(rules) == nil { // NewConfigDirectory reports the rest
@@ -114,8 +115,12 @@ func (d *decoder) directory(u Users) {
 			}
 		}
 		if u.SQL.Query != "" && u.SQL.Recheck != "" {
-			if _, err := users.NewSQL(nil, users.SQLConfig{Dialect: users.Dialect(u.SQL.Driver), Query: u.SQL.Query, Recheck: u.SQL.Recheck}); err != nil {
-				d.bad("users.sql.query", "%s", err)
+			if _, err := users.NewSQL(nil, users.SQLConfig{Dialect: users.Dialect(u.SQL.Driver), Query: u.SQL.Query, Recheck: u.SQL.Recheck, ClaimColumns: u.SQL.Claims}); err != nil {
+				key := "users.sql.query"
+				if strings.HasPrefix(err.Error(), "claims_columns: ") {
+					key = "users.sql.claims_columns"
+				}
+				d.bad(key, "%s", strings.TrimPrefix(err.Error(), "claims_columns: "))
 			}
 		}
 	case "http":
@@ -124,6 +129,9 @@ func (d *decoder) directory(u Users) {
 		}
 	}
 }
+
+// maxSessionsPerUser is the highest maximum: a login beyond it looks at all sessions of the user.
+const maxSessionsPerUser = 1000
 
 // passwordWarnings are about the password grant.
 func (d *decoder) passwordWarnings() (list []string) {
@@ -142,6 +150,9 @@ func (d *decoder) passwordWarnings() (list []string) {
 	}
 	if d.cfg.Grants.Password && d.cfg.Limits.PasswordFailures == -1 {
 		list = append(list, "limits.password_failures is off: nothing limits attempts to guess passwords")
+	}
+	if d.cfg.Grants.Password && d.cfg.Limits.SessionsPerUser == -1 {
+		list = append(list, "limits.sessions_per_user is off: each login of a user takes space in Redis for as long as refresh_ttl says")
 	}
 	for _, p := range d.cfg.users {
 		if d.cfg.Grants.Password && d.cfg.catalogue != nil {

@@ -20,9 +20,9 @@ import (
 	"github.com/grantor-auth/grantor/users"
 )
 
-// TestACL runs every store under the ACL line of docs/redis.md, and nothing beyond it.
+// TestACL runs every store under the ACL line of docs/operate/redis.md, and nothing beyond it.
 func TestACL(t *testing.T) {
-	line := regexp.MustCompile(`(?m)^ACL SETUSER .*$`).FindString(read(t, "../docs/redis.md"))
+	line := regexp.MustCompile(`(?m)^ACL SETUSER .*$`).FindString(read(t, "../docs/operate/redis.md"))
 	require.NotEmpty(t, line)
 	srv := redistest.Start(t)
 	var args []any
@@ -41,10 +41,12 @@ func TestACL(t *testing.T) {
 		node := func(t *testing.T) func() tokens.Store { return func() tokens.Store { return tokens.NewRedis(open(t)) } }
 		storetest.Run(t, node)
 		storetest.RunSessions(t, node)
-		storetest.RunServedByMany(t, func(t *testing.T) func() tokens.Store {
+		empty := func(t *testing.T) func() tokens.Store {
 			require.NoError(t, srv.Client().FlushAll(t.Context()).Err())
 			return node(t)
-		})
+		}
+		storetest.RunFeed(t, empty)
+		storetest.RunServedByMany(t, empty)
 	})
 	t.Run("health, clients, users, counters, keys and the trail", func(t *testing.T) {
 		db, ctx := open(t), t.Context()

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,14 +55,30 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-// TestRunbooks: every alert names a place in the documents that exists.
-func TestRunbooks(t *testing.T) {
-	for _, m := range regexp.MustCompile(`runbook: "docs/([a-z]+\.md)(?:#([a-z-]+))?"`).FindAllStringSubmatch(read(t, "prometheus/alerts.yml"), -1) {
-		page := read(t, "../docs/"+m[1])
-		if m[2] != "" {
-			require.Regexp(t, `(?im)^#+ `+regexp.MustCompile("-").ReplaceAllString(m[2], " ")+`$`, page, m[0])
-		}
+// TestMTLSRecipes: every recipe takes away what a client sends under the name of the header. nginx
+// and HAProxy are played by TestMTLSBehindProxies.
+func TestMTLSRecipes(t *testing.T) {
+	var envoy map[string]any
+	require.NoError(t, yaml.Unmarshal([]byte(read(t, "mtls/envoy.yaml")), &envoy))
+	for name, strips := range map[string]string{"envoy.yaml": "SANITIZE_SET", "nginx.conf": "proxy_set_header X-Client-Cert", "haproxy.cfg": "del-header ^client-cert"} {
+		require.Contains(t, read(t, "mtls/"+name), strips, name)
 	}
+}
+
+// TestRunbooks: every alert has a section of the runbooks under its name, and names it; no section
+// is about an alert that is not there.
+func TestRunbooks(t *testing.T) {
+	const page = "docs/operate/runbooks.md"
+	var alerts, sections []string
+	for _, m := range regexp.MustCompile(`(?m)^ +- alert: (\w+)\n(?: {8}.*\n)*? {8}annotations: .*runbook: "([^"]+)"`).FindAllStringSubmatch(read(t, "prometheus/alerts.yml"), -1) {
+		alerts = append(alerts, m[1])
+		require.Equal(t, page+"#"+strings.ToLower(m[1]), m[2])
+	}
+	for _, m := range regexp.MustCompile(`(?m)^### (Grantor\w+)$`).FindAllStringSubmatch(read(t, "../"+page), -1) {
+		sections = append(sections, m[1])
+	}
+	require.Len(t, alerts, strings.Count(read(t, "prometheus/alerts.yml"), "- alert:"))
+	require.ElementsMatch(t, alerts, sections)
 }
 
 func TestKubernetes(t *testing.T) {
@@ -129,12 +147,14 @@ func checkConfig(t *testing.T, text string) {
 func TestMetricNames(t *testing.T) {
 	name := regexp.MustCompile(`grantor_[a-z_]+`)
 	known := map[string]bool{}
-	for _, n := range name.FindAllString(read(t, "../internal/metrics/metrics.go")+read(t, "../node/metrics.go"), -1) {
-		known[n] = true
+	for _, file := range []string{"../internal/metrics/metrics.go", "../node/metrics.go", "../node/feed.go"} {
+		for _, n := range name.FindAllString(read(t, file), -1) {
+			known[n] = true
+		}
 	}
 	require.Greater(t, len(known), 20)
 	suffix := regexp.MustCompile(`_(bucket|sum|count)$`)
-	for _, file := range []string{"grafana/grantor.json", "prometheus/alerts.yml", "../docs/operations.md", "../docs/redis.md"} {
+	for _, file := range []string{"grafana/grantor.json", "prometheus/alerts.yml", "../docs/operate/runbooks.md", "../docs/operate/redis.md", "../docs/operate/deploy.md"} {
 		for _, n := range name.FindAllString(read(t, file), -1) {
 			require.True(t, known[n] || known[suffix.ReplaceAllString(n, "")], "%s: %s is no metric", file, n)
 		}
@@ -154,17 +174,27 @@ func TestSystemd(t *testing.T) {
 		require.Contains(t, unit, "useradd --system")
 		require.Contains(t, unit, "-m 0640 -o root -g grantor tls.crt tls.key /etc/grantor/tls/")
 	})
+	t.Run("what the gate's unit calls is a call", func(t *testing.T) {
+		call := regexp.MustCompile(`(?s)ExecStart=/usr/local/bin/grantor (.*?[^\\])\n`).FindStringSubmatch(read(t, "gate/grantor-gate.service"))
+		require.NotNil(t, call)
+		args := strings.Fields(strings.NewReplacer("\\\n", "", "%d/secret", t.TempDir()+"/none").Replace(call[1]))
+		out, err := exec.Command("go", append([]string{"run", ".."}, args...)...).CombinedOutput()
+		require.Error(t, err)
+		require.Contains(t, string(out), "--client-secret-file: open", "nothing but the secret is missing")
+	})
 	t.Run("systemd-analyze is content", func(t *testing.T) {
 		tool, err := exec.LookPath("systemd-analyze")
 		if err != nil {
 			t.Skip("systemd-analyze is not on PATH")
 		}
-		name := t.TempDir() + "/grantor.service"
-		text := regexp.MustCompile(`/usr/local/bin/grantor`).ReplaceAllString(unit, "/bin/true")
-		require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
-		out, err := exec.Command(tool, "verify", "--man=no", name).CombinedOutput()
-		require.NoError(t, err, string(out))
-		require.NotContains(t, string(out), "grantor.service:", string(out))
+		for _, source := range []string{"systemd/grantor.service", "gate/grantor-gate.service"} {
+			name := filepath.Join(t.TempDir(), filepath.Base(source))
+			text := regexp.MustCompile(`/usr/local/bin/grantor`).ReplaceAllString(read(t, source), "/bin/true")
+			require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+			out, err := exec.Command(tool, "verify", "--man=no", name).CombinedOutput()
+			require.NoError(t, err, string(out))
+			require.NotContains(t, string(out), filepath.Base(source)+":", string(out))
+		}
 	})
 }
 
@@ -173,7 +203,7 @@ func TestComposeNames(t *testing.T) {
 	var compose struct{ Services map[string]any }
 	require.NoError(t, yaml.Unmarshal([]byte(read(t, "../docker-compose.yml")), &compose))
 	said := 0
-	for _, file := range []string{"../docker-compose.yml", "compose/config.toml", "compose/nginx.conf", "../README.md", "../docs/operations.md", "../docs/redis.md", "../docs/backup.md"} {
+	for _, file := range []string{"../docker-compose.yml", "compose/config.toml", "compose/nginx.conf", "../README.md", "../docs/operate/runbooks.md", "../docs/operate/deploy.md", "../docs/operate/redis.md", "../docs/operate/backup.md"} {
 		for _, m := range regexp.MustCompile(`docker compose (?:run|exec|restart|logs|kill)((?: -[-a-z]+)*) ([a-z0-9-]+)`).FindAllStringSubmatch(read(t, file), -1) {
 			require.Contains(t, compose.Services, m[2], "%s: %s", file, m[0])
 			said++

@@ -3,7 +3,6 @@ package grantortest
 import (
 	"context"
 	"errors"
-	"net/http"
 
 	"github.com/grantor-auth/grantor/middleware"
 )
@@ -12,28 +11,28 @@ import (
 // the test. Token and the other methods of Server go on.
 func (s *Server) Fail(status int) {
 	s.t.Helper()
-	if status < 100 || status > 999 {
-		s.t.Fatalf("grantortest: %d is no status of HTTP", status)
+	s.must(s.inner.Fail(status, 0))
+}
+
+// FailNext is Fail for the next n requests.
+func (s *Server) FailNext(n, status int) {
+	s.t.Helper()
+	if n < 1 {
+		s.t.Fatalf("grantortest: FailNext(%d, …) lets no request fail: n must be 1 or more", n)
 	}
-	s.status.Store(int64(status))
+	s.must(s.inner.Fail(status, n))
 }
 
 // Recover ends Fail.
-func (s *Server) Recover() { s.status.Store(0) }
-
-func fail(w http.ResponseWriter, status int) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(`{"error":"temporarily_unavailable","error_description":"grantortest: Fail"}`))
-}
+func (s *Server) Recover() { s.inner.Recover() }
 
 // Verifier checks tokens without HTTP, for tests of routes behind package middleware. Fail makes it
 // fail. Give the guard the server's clock: middleware.Config{Verifier: srv.Verifier(), Now:
 // srv.Now}.
 func (s *Server) Verifier() middleware.Verifier {
-	inner := s.node.Verifier()
+	inner := s.inner.Node().Verifier()
 	return middleware.VerifierFunc(func(ctx context.Context, token string) (*middleware.Token, error) {
-		if s.status.Load() != 0 {
+		if s.inner.Failing() {
 			return nil, errors.New("grantortest: Fail")
 		}
 		return inner.Verify(ctx, token)

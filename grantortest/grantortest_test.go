@@ -141,3 +141,26 @@ func TestCatalogue(t *testing.T) {
 	srv.Advance(61 * time.Second)
 	require.Equal(t, 401, status(api, token))
 }
+
+func TestIssue(t *testing.T) {
+	srv := grantortest.New(t)
+	issued := srv.Issue(grantortest.Want{Scopes: []string{"orders:read"}, Subject: "u-1", Client: "till", Lifetime: time.Minute,
+		Audience: []string{"https://orders.example.com"}, JWT: true})
+	require.Equal(t, 60, issued.ExpiresIn)
+	token, err := srv.Verifier().Verify(t.Context(), issued.AccessToken)
+	require.NoError(t, err)
+	require.Equal(t, "u-1", token.Subject)
+	require.Equal(t, "till", token.ClientID)
+	require.Equal(t, []string{"https://orders.example.com"}, token.Audience)
+	srv.Revoke(issued.RefreshToken)
+	require.Equal(t, 401, status(overHTTP(t, srv), issued.AccessToken), "RFC 7009 §2.1 the session has ended")
+}
+
+func TestFailNext(t *testing.T) {
+	srv := grantortest.New(t)
+	api, token := overHTTP(t, srv), srv.Token("orders:read")
+	require.Equal(t, 200, status(api, token))
+	srv.FailNext(1, 503)
+	require.Equal(t, 503, status(api, token))
+	require.Equal(t, 200, status(api, token))
+}

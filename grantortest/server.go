@@ -3,15 +3,12 @@ package grantortest
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/internal/testserver"
 	"github.com/grantor-auth/grantor/node"
 )
 
@@ -44,89 +41,55 @@ type Server struct {
 	API    Identity // a resource server that may introspect every token (RFC 7662)
 	App    Identity // a public app with the password grant and refresh tokens
 
-	t       testing.TB
-	options Options
-	http    *httptest.Server
-	node    *node.Node
-	handler http.Handler
-	status  atomic.Int64 // that every request is answered with; 0: none
-	ahead   atomic.Int64 // of the real time, in nanoseconds
-	users   userTable
-
-	mu      sync.Mutex
-	scopes  map[string]config.ScopeEntry
-	clients []registered
-	secrets map[string]Identity // by client id
+	t     testing.TB
+	inner *testserver.Server
 }
 
 // New starts a Server that ends with the test.
 func New(t testing.TB, options ...Options) *Server {
 	t.Helper()
-	s := &Server{t: t, scopes: map[string]config.ScopeEntry{}, secrets: map[string]Identity{}}
+	var o Options
 	if len(options) > 1 {
 		t.Fatal("grantortest: New takes one Options")
 	}
-	for _, o := range options {
-		s.options = o
+	if len(options) == 1 {
+		o = options[0]
 	}
-	maps.Copy(s.scopes, s.options.Scopes)
-	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
-	t.Cleanup(s.http.Close)
-	s.URL, s.Issuer = s.http.URL, s.http.URL
-	s.registerOwn()
-	s.open()
+	s := &Server{t: t}
+	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.inner.ServeHTTP(w, r) }))
+	t.Cleanup(listener.Close)
+	s.URL, s.Issuer = listener.URL, listener.URL
+	s.open(o)
+	t.Cleanup(func() { listener.Close(); s.inner.Close() }) // no request may outlast the node
 	return s
 }
 
 // open starts the node. Its endpoints answer before New returns.
-func (s *Server) open() {
+func (s *Server) open(o Options) {
 	s.t.Helper()
-	log := s.options.Log
+	log := o.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	n, err := node.Open(context.Background(), s.config(), node.Options{Log: log, Version: "grantortest", Clock: s.Now})
-	if err != nil {
-		s.t.Fatalf("grantortest: the server does not start: %v", err)
-	}
-	s.node, s.handler = n, n.Handler()
-	s.t.Cleanup(func() { s.http.Close(); n.Close() }) // no request may outlast the node
+	var err error
+	s.inner, err = testserver.Open(context.Background(), testserver.Options{
+		URL: s.URL, Base: quiet, Scopes: o.Scopes, Audience: o.Audience, Configure: o.Configure,
+		Node: node.Options{Log: log, Version: "grantortest"}})
+	s.must(err)
+	s.API, s.App = Identity(s.inner.API), Identity(s.inner.App)
 }
 
-// config is what a config.toml would say.
-func (s *Server) config() *config.Config {
+// quiet is the default configuration without an audit trail.
+func quiet() *config.Config {
 	c := config.Default()
-	c.Issuer, c.Store, c.Audit.Output = s.Issuer, config.StoreMemory, ""
-	c.Server.ShutdownTimeout = time.Second // how long an earlier configuration outlasts a new scope
-	c.Keys.RotateEvery = 0                 // a clock that jumps would outrun the rotation
-	c.Grants.Password = true
-	c.Users = s.users.source(s.URL)
-	c.Scopes = maps.Clone(s.scopes)
-	for _, r := range s.clients {
-		c.Clients = append(c.Clients, r.entry(s.scopes, s.options.Audience))
-	}
-	if s.options.Configure != nil {
-		s.options.Configure(c)
-	}
+	c.Audit.Output = ""
 	return c
 }
 
-// reload puts the scopes and clients of this moment in force.
-func (s *Server) reload() {
+// must ends the test where err is set.
+func (s *Server) must(err error) {
 	s.t.Helper()
-	if err := s.node.Reload(context.Background(), s.config()); err != nil {
-		s.t.Fatalf("grantortest: the server refuses this configuration: %v", err)
-	}
-}
-
-// serve answers as Fail says, or else as Grantor does.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	switch status := int(s.status.Load()); {
-	case r.URL.Path == usersPath:
-		s.answerUser(w, r)
-	case status != 0:
-		fail(w, status)
-	default:
-		s.handler.ServeHTTP(w, r)
+	if err != nil {
+		s.t.Fatalf("grantortest: %v", err)
 	}
 }

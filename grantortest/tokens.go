@@ -1,28 +1,22 @@
 package grantortest
 
 import (
-	"encoding/json"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
-	"strings"
+	"time"
 
-	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/internal/testserver"
 )
 
 // Token returns an opaque access token of a machine with these scopes.
 func (s *Server) Token(scopes ...string) string {
 	s.t.Helper()
-	s.declare(scopes)
-	return s.issue(machineID, url.Values{"grant_type": {clients.GrantClientCredentials}}, scopes).AccessToken
+	return s.Issue(Want{Scopes: scopes}).AccessToken
 }
 
 // JWT returns a JWT access token of a machine with these scopes (RFC 9068), for an API that
 // verifies with the key set.
 func (s *Server) JWT(scopes ...string) string {
 	s.t.Helper()
-	s.declare(scopes)
-	return s.issue(signedID, url.Values{"grant_type": {clients.GrantClientCredentials}}, scopes).AccessToken
+	return s.Issue(Want{Scopes: scopes, JWT: true}).AccessToken
 }
 
 // UserToken returns an opaque access token of a user with these scopes, after a login by password.
@@ -35,81 +29,63 @@ func (s *Server) UserToken(sub string, scopes ...string) string {
 // Issued is what a login answers (RFC 6749 §5.1).
 type Issued struct {
 	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"` // "Bearer", or "DPoP" where it is bound to a key
 	RefreshToken string `json:"refresh_token"`
 	Scope        string `json:"scope"`
 	ExpiresIn    int    `json:"expires_in"` // seconds
 }
 
+// SetClaims sets the custom claims of a user, who is added where there is none. The next login and
+// the next refresh take them.
+func (s *Server) SetClaims(sub string, claims map[string]any) {
+	s.t.Helper()
+	s.must(s.inner.SetClaims(sub, claims))
+}
+
 // Login is UserToken with the refresh token of the session, which App may use.
 func (s *Server) Login(sub string, scopes ...string) Issued {
 	s.t.Helper()
-	s.declare(scopes)
-	name, password := s.users.known(sub)
-	return s.issue(appID, url.Values{"grant_type": {clients.GrantPassword}, "username": {name}, "password": {password}}, scopes)
+	return s.Issue(Want{Scopes: scopes, Subject: sub})
+}
+
+// Want describes a token. Scopes are required; the zero value of every other field is the server's
+// own choice.
+type Want struct {
+	Scopes   []string
+	Subject  string        // a user's sub: the user logs in; "": the token is a machine's
+	Client   string        // the id of the client that it is issued to, which is made where it is not there
+	Lifetime time.Duration // whole seconds
+	Audience []string
+	JWT      bool // RFC 9068; else opaque
+
+	Claims map[string]any // custom claims: a user keeps them for later tokens; nil: those that the user has
+
+	Key *Key // to which the token is bound (RFC 9449); nil: the token is a bearer token
+}
+
+// Issue returns the token that is wanted, with the refresh token of a user's session.
+func (s *Server) Issue(want Want) Issued {
+	s.t.Helper()
+	inner := testserver.Want{Scopes: want.Scopes, Subject: want.Subject, Client: want.Client, Lifetime: want.Lifetime,
+		Audience: want.Audience, JWT: want.JWT, Claims: want.Claims}
+	if want.Key != nil {
+		inner.Prove = want.Key.forToken
+	}
+	got, err := s.inner.Token(inner)
+	s.must(err)
+	return Issued{AccessToken: got.AccessToken, TokenType: got.TokenType, RefreshToken: got.RefreshToken, Scope: got.Scope, ExpiresIn: got.ExpiresIn}
 }
 
 // Revoke ends a token that is active (RFC 7009). Of a refresh token the session ends.
 func (s *Server) Revoke(token string) {
 	s.t.Helper()
-	client := s.clientOf(token)
-	if res := s.post("/oauth2/revoke", client, url.Values{"token": {token}}); res.Code != http.StatusOK {
-		s.t.Fatalf("grantortest: the token cannot be revoked: %s", res.Body)
-	}
+	s.must(s.inner.Revoke(token))
 }
 
 // Expire lets one access token end, as it would at the end of its lifetime: introspection calls it
 // inactive. Other tokens stay. A JWT that an API verifies itself ends by the API's clock alone: see
-// Advance.
+// Advance. With middleware.JWTConfig.Follow the API refuses it within the lease, as after Revoke.
 func (s *Server) Expire(token string) {
 	s.t.Helper()
-	s.Revoke(token) // nothing outside the server can tell the two apart (RFC 7662 §2.2)
-}
-
-// issue asks the token endpoint for one client.
-func (s *Server) issue(client string, form url.Values, scopes []string) (issued Issued) {
-	s.t.Helper()
-	form.Set("scope", strings.Join(scopes, " "))
-	res := s.post("/oauth2/token", s.identity(client), form)
-	if res.Code != http.StatusOK {
-		s.t.Fatalf("grantortest: no token for %v: %d %s", scopes, res.Code, res.Body)
-	}
-	if err := json.Unmarshal(res.Body.Bytes(), &issued); err != nil {
-		s.t.Fatalf("grantortest: the answer of the token endpoint: %v", err)
-	}
-	return issued
-}
-
-// clientOf returns the credentials of the client that a token was issued to.
-func (s *Server) clientOf(token string) Identity {
-	s.t.Helper()
-	var found struct {
-		Active   bool   `json:"active"`
-		ClientID string `json:"client_id"`
-	}
-	res := s.post("/oauth2/introspect", s.API, url.Values{"token": {token}})
-	if err := json.Unmarshal(res.Body.Bytes(), &found); err != nil || res.Code != http.StatusOK || !found.Active {
-		s.t.Fatalf("grantortest: this is no active token of this server: %d %s", res.Code, res.Body)
-	}
-	return s.identity(found.ClientID)
-}
-
-func (s *Server) identity(client string) Identity {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.secrets[client]
-}
-
-// post asks an endpoint in this process: no listener takes part, and Fail does not apply.
-func (s *Server) post(path string, client Identity, form url.Values) *httptest.ResponseRecorder {
-	if client.Secret == "" {
-		form.Set("client_id", client.ID)
-	}
-	r := httptest.NewRequest(http.MethodPost, s.URL+path, strings.NewReader(form.Encode()))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if client.Secret != "" {
-		r.SetBasicAuth(client.ID, client.Secret)
-	}
-	w := httptest.NewRecorder()
-	s.handler.ServeHTTP(w, r)
-	return w
+	s.must(s.inner.Expire(token))
 }

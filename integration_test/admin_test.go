@@ -132,7 +132,7 @@ func TestAdminClients(t *testing.T) {
 			within(t, func() bool { return o.issue(t, "switched", secret) == "" })
 			turn(false)
 			fresh := o.issued(t, "switched", secret)
-			require.Equal(t, dead, o.introspect(t, o.p, token).body, "%s: an old token lives again", name)
+			require.Equal(t, dead, o.introspect(t, o.p, token).body, "%s: an old token is active again", name)
 			require.Equal(t, true, o.introspect(t, o.p, fresh).json["active"])
 		}
 	})
@@ -253,8 +253,9 @@ func TestAdminClientsRefused(t *testing.T) {
 		"RFC 6749 §4.4 a public machine":     {"token_endpoint_auth_method": "none", "secrets": []string{}, "grant_types": []string{"client_credentials"}},
 		"RFC 6749 §4.4.3 refresh of its own": {"grant_types": []string{"client_credentials", "refresh_token"}},
 		"three secrets":                      {"secrets": []members{{"hash": hash}, {"hash": hash}, {"hash": hash}}},
+		"a secret without its hash":          {"secrets": []members{{"hash": hash}, {}}},
 		"a method that does not exist":       {"token_endpoint_auth_method": "client_secret_jwt"},
-		"a token that lives too long":        {"access_ttl": "25h"},
+		"a token that is valid for too long": {"access_ttl": "25h"},
 		"keys without private_key_jwt":       {"jwks_uri": "https://keys.example.com"},
 		"S-51 keys from this machine":        {"token_endpoint_auth_method": "private_key_jwt", "secrets": []string{}, "jwks_uri": "https://127.0.0.1/keys"},
 		"a workload of nobody we trust":      {"token_endpoint_auth_method": "private_key_jwt", "secrets": []string{}, "assertion": members{"issuer": "https://x.example.com", "subject": "y"}},
@@ -337,7 +338,7 @@ func (o desk) logged(t *testing.T, name, password string) reply {
 	return r
 }
 
-// over demands that a log-in has ended: its access token and its refresh token.
+// over demands that a login has ended: its access token and its refresh token.
 func (o desk) over(t *testing.T, session reply) {
 	t.Helper()
 	require.Equal(t, dead, o.introspect(t, o.p, session.text("access_token")).body)
@@ -360,6 +361,20 @@ func TestAdminUsers(t *testing.T) {
 		require.Equal(t, "invalid_grant", login(t, o.p, "Grace", "a password of hers").json["error"])
 		o.refused(t, 404, "invalid_request", "GET", userPath("u-9"), nil)
 		o.refused(t, 404, "invalid_request", "GET", "/admin/v1/users?username=Grace", nil)
+	})
+	t.Run("a new name: sub and sessions stay; a name that is taken and a scope that does not exist change nothing", func(t *testing.T) {
+		sub, other := o.user(t, "ada"), o.user(t, "bob")
+		session := o.logged(t, "ada", adaPassword)
+		o.refused(t, 409, "invalid_request", "PATCH", userPath(sub), members{"username": "bob"})
+		o.refused(t, 400, "invalid_request", "PATCH", userPath(sub), members{"username": "a\u200bb"})
+		wrong := o.does(t, 400, "PATCH", userPath(sub), members{"username": "ada.l", "scope": "order:read"})
+		require.Contains(t, wrong.text("error_description"), "did you mean 'orders:read'?")
+		require.Equal(t, "ada.l", o.does(t, 200, "PATCH", userPath(sub), members{"username": "ada.l"}).json["username"])
+		require.Equal(t, true, o.introspect(t, o.p, session.text("access_token")).json["active"])
+		o.logged(t, "ada.l", adaPassword)
+		require.Equal(t, "invalid_grant", login(t, o.p, "ada", adaPassword).json["error"])
+		o.does(t, 204, "DELETE", userPath(sub), nil)
+		o.does(t, 204, "DELETE", userPath(other), nil)
 	})
 	t.Run("a new password ends every session, and the old one is none", func(t *testing.T) {
 		sub := o.user(t, "ada")
@@ -398,7 +413,7 @@ func TestAdminUsers(t *testing.T) {
 		o.over(t, session)
 		o.logged(t, "lin", adaPassword)
 	})
-	t.Run("created disabled: no log-in", func(t *testing.T) {
+	t.Run("created disabled: no login", func(t *testing.T) {
 		o.does(t, 201, "POST", "/admin/v1/users", members{"username": "later", "password_hash": adaHash(), "disabled": true})
 		require.Equal(t, "invalid_grant", login(t, o.p, "later", adaPassword).json["error"])
 	})
@@ -506,7 +521,7 @@ func TestAdminUsersRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { o.refused(t, 400, "invalid_request", "POST", "/admin/v1/users", body) })
 	}
-	for name, body := range map[string]members{"another id": {"sub": "x"}, "another name": {"username": "bob"}} {
+	for name, body := range map[string]members{"another id": {"sub": "x"}} {
 		t.Run(name, func(t *testing.T) { o.refused(t, 400, "invalid_request", "PATCH", userPath(sub), body) })
 	}
 	for _, query := range []string{"limit=0", "limit=1001", "cursor=zz", "cursor=0.zz", "cursor=40.0", "cursor=0.99999999999999999999", "username=" + strings.Repeat("x", 257), "username=%00"} {

@@ -55,15 +55,15 @@ func TestComesBack(t *testing.T) {
 	ways := map[string]func(t *testing.T, c *configured, p *process) *process{
 		"reload": func(t *testing.T, _ *configured, p *process) *process {
 			t.Helper()
-			before := strings.Count(p.log.String(), "is in force")
-			require.NoError(t, p.cmd.Process.Signal(hangup))
-			within(t, func() bool { return strings.Count(p.log.String(), "is in force") > before })
+			before := strings.Count(p.Log.String(), "is in force")
+			require.NoError(t, p.Cmd.Process.Signal(hangup))
+			within(t, func() bool { return strings.Count(p.Log.String(), "is in force") > before })
 			return p
 		},
 		"restart": func(t *testing.T, c *configured, p *process) *process {
 			t.Helper()
-			require.NoError(t, p.cmd.Process.Kill())
-			<-p.dead
+			require.NoError(t, p.Cmd.Process.Kill())
+			<-p.Done
 			return c.serve(t)
 		},
 	}
@@ -96,7 +96,7 @@ func TestComesBack(t *testing.T) {
 					require.Equal(t, "invalid_grant", refresh(t, p, "app", session.text("refresh_token")).json["error"])
 					fresh, other := c.token(t, p), login(t, p, "ada", adaPassword)
 					p = again(t, c, p)
-					require.Equal(t, true, c.introspect(t, p, fresh).json["active"], "what was given since lives on")
+					require.Equal(t, true, c.introspect(t, p, fresh).json["active"], "what was given since stays active")
 					require.Equal(t, 200, refresh(t, p, "app", other.text("refresh_token")).status)
 				})
 			}

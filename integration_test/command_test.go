@@ -91,7 +91,7 @@ func TestClientCommandKeys(t *testing.T) {
 }
 
 func TestUnseenTokens(t *testing.T) {
-	const scopes = "\"lonely:read\" = { resource = \"https://lonely.example.com\" }\n"
+	const scopes = "\"lonely:read\" = { resource = \"https://lonely.example.com\" }\n\"never:read\" = { resource = \"https://never.example.com\" }\n"
 	s := redistest.Start(t)
 	d := withUsers(t, redisStore(s), redisUsers)
 	text, err := os.ReadFile(d.config)
@@ -99,7 +99,7 @@ func TestUnseenTokens(t *testing.T) {
 	require.NoError(t, os.WriteFile(d.config, []byte(strings.Replace(string(text), "[scopes]\n", "[scopes]\n"+scopes, 1)), 0o600))
 	warns := func(why string) {
 		p := d.serve(t)
-		require.Eventually(t, func() bool { return strings.Contains(p.log.String(), "lonely") }, 20*time.Second, 20*time.Millisecond, why)
+		require.Eventually(t, func() bool { return strings.Contains(p.Log.String(), "lonely") }, 20*time.Second, 20*time.Millisecond, why)
 	}
 	require.Contains(t, d.must(t, "", "config", "check"), "no client of config.toml can introspect")
 	warns("nobody sees them")
@@ -108,8 +108,8 @@ func TestUnseenTokens(t *testing.T) {
 	warns("the API does not see them yet")
 	require.NotContains(t, d.must(t, "", "client", "update", "lonely-api", "--introspect", "audience"), "warning")
 	p := d.serve(t)
-	time.Sleep(2 * time.Second) // the look comes with the start
-	require.NotContains(t, p.log.String(), "lonely", "a registered client sees them")
+	within(t, func() bool { return strings.Contains(p.Log.String(), "never.example.com") }) // which is logged behind the other
+	require.NotContains(t, p.Log.String(), "lonely", "a registered client sees them")
 	require.NotContains(t, d.must(t, "", "client", "create", "--id", "other-api", "--resource", "https://other.example.com", "--introspect", "audience"), "warning")
 }
 
@@ -118,9 +118,41 @@ func TestRotationInTheTrail(t *testing.T) {
 		s := redistest.Start(t)
 		d := withUsers(t, redisStore(s)+"audit.output = \"stdout\"\n"+jwtFormat, redisUsers)
 		p := d.serve(t)
-		time.Sleep(3 * time.Second) // the node leads
+		within(t, func() bool { return len(s.Client().Keys(t.Context(), "*keys:{signing}:leader").Val()) == 1 }) // the node leads
 		d.must(t, "", "keys", "rotate", "--compromised", "--yes")
-		require.Eventually(t, func() bool { return strings.Contains(p.out.String(), `"event":"keys_rotated"`) }, 20*time.Second, 50*time.Millisecond)
-		require.Equal(t, 1, strings.Count(p.out.String(), `"event":"keys_rotated"`))
+		require.Eventually(t, func() bool { return strings.Contains(p.Out.String(), `"event":"keys_rotated"`) }, 20*time.Second, 50*time.Millisecond)
+		require.Equal(t, 1, strings.Count(p.Out.String(), `"event":"keys_rotated"`))
 	})
+}
+
+func TestClientNetworksByCommand(t *testing.T) {
+	d := operated(t, redistest.Start(t), "")
+	p := d.serve(t)
+	secret := d.client(t, "office", "orders:read", "--allowed-network", "192.0.2.0/24", "--allowed-network", "2001:db8::/32")
+	status := func() int {
+		return post(t, p.URL+"/oauth2/token", "office", secret, credentials("orders:read")).status
+	}
+	require.Contains(t, d.must(t, "", "client", "show", "office"), "192.0.2.0/24")
+	require.Equal(t, 401, status())
+	within(t, func() bool { return strings.Contains(p.Out.String(), `"reason":"address_not_allowed"`) })
+	require.NotContains(t, d.must(t, "", "client", "show", "office"), "last_used", "who is refused does not use the client")
+	d.must(t, "", "client", "update", "office", "--allowed-network", "127.0.0.0/8")
+	within(t, func() bool { return status() == 200 })
+	require.Contains(t, p.Out.String(), `"credential":"secret:`)
+	d.must(t, "", "client", "update", "office", "--allowed-network", "192.0.2.1")
+	within(t, func() bool { return status() == 401 })
+	d.must(t, "", "client", "update", "office", "--allowed-network", "")
+	within(t, func() bool { return status() == 200 })
+	require.NotContains(t, d.must(t, "", "client", "show", "office"), "allowed_networks")
+	for says, args := range map[string][]string{
+		"the network is 10.0.0.0/8":      {"--allowed-network", "10.0.0.9/8"},
+		"leave the zone out":             {"--allowed-network", "fe80::1%eth0"},
+		"must be 1 to 1000000":           {"--requests-per-second", "-2"},
+		"needs requests_per_second":      {"--requests-burst", "5"},
+		"invalid argument \"often\" for": {"--requests-per-second", "often"},
+	} {
+		out, code := d.command(t, "", append([]string{"client", "update", "office"}, args...)...)
+		require.Equal(t, 2, code, out)
+		require.Contains(t, out, says)
+	}
 }

@@ -133,7 +133,9 @@ func TestCommandsInTheTrail(t *testing.T) {
 		"stream": {trailed(t, s, "redis"), func() []audit.Event { return streamTrail(t, s) }},
 	}
 	for where, p := range places {
-		for _, c := range append(steps(t), step{args: []string{"keys", "rotate", "--compromised", "--yes"}, event: audit.KeysRotated, detail: "asked for: the present keys are withdrawn"}) {
+		require.NoError(t, s.Client().Del(t.Context(), "grantor:feed:{registry}:enabled").Err())
+		list := append([]step{{args: []string{"feed", "enable", "--yes"}, event: audit.FeedEnabled}}, steps(t)...)
+		for _, c := range append(list, step{args: []string{"keys", "rotate", "--compromised", "--yes"}, event: audit.KeysRotated, detail: "asked for: the present keys are withdrawn"}) {
 			t.Run("S-33 a command leaves its event in the "+where+": "+strings.Join(c.args[:2], " ")+" "+c.client, func(t *testing.T) {
 				before := p.read()
 				p.must(t, c.stdin+"\n", c.args...)
@@ -174,7 +176,7 @@ func TestCommandsInTheTrail(t *testing.T) {
 		d.must(t, "", "keys", "rotate", "--yes")
 		before := len(read())
 		for code, list := range map[int][][]string{
-			0: {{"client", "apply", "-f", file}, {"client", "list"}, {"client", "show", "kept"}, {"client", "export"}, {"user", "list"}, {"keys", "list"}, {"keys", "rotate", "--yes"}},
+			0: {{"client", "apply", "-f", file}, {"client", "list"}, {"client", "show", "kept"}, {"client", "export"}, {"user", "list"}, {"keys", "list"}, {"keys", "rotate", "--yes"}, {"feed", "enable"}},
 			1: {{"client", "update", "nobody", "--name", "x"}, {"client", "disable", "nobody", "--yes"}, {"client", "delete", "nobody", "--yes"}, {"client", "revoke-tokens", "nobody", "--yes"},
 				{"user", "disable", "nobody", "--yes"}, {"user", "enable", "nobody"}, {"user", "delete", "nobody", "--yes"}, {"user", "logout", "nobody", "--all", "--yes"},
 				{"user", "enable", "--sub", "nobody"}, {"user", "disable", "--sub", "nobody", "--yes"}, {"user", "logout", "nobody", "--session", "x"}},

@@ -4,65 +4,16 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"slices"
 	"sort"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/grantor-auth/grantor/internal/postgrestest"
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
-	"github.com/grantor-auth/grantor/users"
-	"github.com/grantor-auth/grantor/users/database"
 )
-
-// startPostgres starts a PostgreSQL server on a socket in a folder of its own, and returns the
-// folder.
-func startPostgres(t *testing.T) string {
-	t.Helper()
-	bin := postgresFolder(t)
-	dir, err := os.MkdirTemp("", "grantor-pg") // t.TempDir is closed to other users, and its path too long for a socket
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	attr := postgresUser(t, dir)
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", dir+"/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-	initdb.SysProcAttr, initdb.Dir = attr, dir
-	out, err := initdb.CombinedOutput()
-	require.NoError(t, err, string(out))
-	server := exec.Command(filepath.Join(bin, "postgres"), "-D", dir+"/data", "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off")
-	server.SysProcAttr, server.Dir = attr, dir
-	require.NoError(t, server.Start())
-	t.Cleanup(func() {
-		_ = server.Process.Signal(syscall.SIGINT) // fast shutdown
-		_ = server.Wait()
-	})
-	db, err := database.Open(users.Postgres, "host="+dir+" user=postgres dbname=postgres sslmode=disable")
-	require.NoError(t, err)
-	defer db.Close()
-	require.Eventually(t, func() bool { return db.PingContext(t.Context()) == nil }, 30*time.Second, 20*time.Millisecond)
-	return dir
-}
-
-func postgresFolder(t *testing.T) string {
-	t.Helper()
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	require.NoError(t, err)
-	if path, err := exec.LookPath("initdb"); err == nil {
-		found = append(found, path)
-	}
-	if len(found) > 0 {
-		return filepath.Dir(slices.Max(found))
-	}
-	if os.Getenv("GRANTOR_TEST_REQUIRE_POSTGRES") == "1" {
-		t.Fatal("PostgreSQL is not installed and GRANTOR_TEST_REQUIRE_POSTGRES=1")
-	}
-	t.Skip("PostgreSQL is not installed")
-	return ""
-}
 
 // django runs the program of package users that makes and changes users by Django itself.
 func django(t *testing.T, args ...string) []string {
@@ -87,15 +38,15 @@ func django(t *testing.T, args ...string) []string {
 const djangoPassword = "p\u00e4ssw\u00f6rd \u2603 e\u0301"
 
 func TestDjango(t *testing.T) {
-	socket := startPostgres(t)
-	names := django(t, socket, "create")
+	server := postgrestest.Start(t)
+	names := django(t, server.Folder, "create")
 	require.Contains(t, names, "pbkdf2_sha256")
 	directory := `[users]
 source = "sql"
 scope = "orders:read"
 [users.sql]
 driver = "postgres"
-dsn = "host=` + socket + ` user=postgres dbname=postgres sslmode=disable"
+dsn = "` + server.DSN + `"
 query = "SELECT id, username, password FROM auth_user WHERE username = $1 AND is_active"
 recheck = "SELECT id, username, password FROM auth_user WHERE id::text = $1 AND is_active"
 `
@@ -121,13 +72,13 @@ recheck = "SELECT id, username, password FROM auth_user WHERE id::text = $1 AND 
 		require.Equal(t, dead, d.introspect(t, p, logins[name].text("access_token")).body)
 	}
 	require.GreaterOrEqual(t, len(names), 2)
-	t.Run("RT-18 SB-08 a password changed in Django ends the family at its next refresh", func(t *testing.T) {
-		django(t, socket, "password", names[0], "another good password")
+	t.Run("RT-18 SB-08 a password changed in Django ends the session at its next refresh", func(t *testing.T) {
+		django(t, server.Folder, "password", names[0], "another good password")
 		ends(t, names[0])
 		require.Equal(t, 200, login(t, p, names[0], "another good password").status)
 	})
 	t.Run("PW-10 V-09 is_active taken away in Django ends it too", func(t *testing.T) {
-		django(t, socket, "deactivate", names[1])
+		django(t, server.Folder, "deactivate", names[1])
 		ends(t, names[1])
 		require.Equal(t, 400, login(t, p, names[1], djangoPassword).status)
 	})

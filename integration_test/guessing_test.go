@@ -23,7 +23,7 @@ func guessers(count int) string {
 	return b.String()
 }
 
-// at sends log-ins at one moment, by turns to the nodes, and counts the answers by status and
+// at sends logins at one moment, by turns to the nodes, and counts the answers by status and
 // error.
 func at(t *testing.T, count int, name func(i int) string, password string, nodes ...*process) map[string]int {
 	t.Helper()
@@ -65,12 +65,12 @@ func TestLogInsAtOneMoment(t *testing.T) {
 	a, b := d.serve(t), d.serve(t)
 	everybody := func(i int) string { return fmt.Sprintf("user-%d", i) }
 	one := func(int) string { return "user-0" }
-	t.Run("V-03 S-11 12 right log-ins of one user at one moment", func(t *testing.T) {
+	t.Run("V-03 S-11 12 right logins of one user at one moment", func(t *testing.T) {
 		got := at(t, 12, one, adaPassword, a)
 		require.Equal(t, 12, got["200"]+got["503 temporarily_unavailable"], got)
 		require.Positive(t, got["200"])
 	})
-	t.Run("V-03 S-13 400 right log-ins in two bursts from one address that may fail 20 times", func(t *testing.T) {
+	t.Run("V-03 S-13 400 right logins in two bursts from one address that may fail 20 times", func(t *testing.T) {
 		for range 2 {
 			got := at(t, 200, everybody, adaPassword, a, b)
 			require.Equal(t, 200, got["200"]+got["503 temporarily_unavailable"], got)
@@ -79,7 +79,7 @@ func TestLogInsAtOneMoment(t *testing.T) {
 		}
 	})
 	t.Run("nobody was locked out", func(t *testing.T) {
-		require.NotContains(t, a.out.String()+b.out.String(), "user_locked_out")
+		require.NotContains(t, a.Out.String()+b.Out.String(), "user_locked_out")
 	})
 	t.Run("V-11 S-12 400 wrong guesses for one user over two nodes: five are compared, and the right one then is wrong", func(t *testing.T) {
 		stranger := func(int) string { return "user-7" }

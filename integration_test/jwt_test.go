@@ -3,6 +3,7 @@ package integration_test
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"net/url"
 	"os"
@@ -122,7 +123,17 @@ except jwt.InvalidAudienceError:
 	t.Run("V-24 a compromised key is refused on all nodes within seconds, and new tokens work", func(t *testing.T) {
 		token := d.token(t, a)
 		require.Contains(t, d.must(t, "", "keys", "list"), "current")
+		at := d.poll(t, a, "").text("position")
+		header, err := base64.RawURLEncoding.DecodeString(token[:strings.IndexByte(token, '.')])
+		require.NoError(t, err)
+		var named struct {
+			KeyID string `json:"kid"`
+		}
+		require.NoError(t, json.Unmarshal(header, &named))
 		d.must(t, "", "keys", "rotate", "--compromised", "--yes")
+		told := d.poll(t, b, at).json["ended"]
+		require.Contains(t, told, named.KeyID, "verifiers that follow need not wait for the JWKS")
+		require.Contains(t, told, "?")
 		for _, p := range []*process{a, b} {
 			require.Eventually(t, func() bool { return d.introspect(t, p, token).body == dead }, 10*time.Second, 50*time.Millisecond)
 		}

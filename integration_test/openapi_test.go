@@ -23,6 +23,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/internal/clientcert/certtest"
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
@@ -163,12 +164,26 @@ func withoutNothing(body []byte) []byte {
 	if json.Unmarshal(body, &o) != nil {
 		return body
 	}
-	maps.DeleteFunc(o, func(_ string, v any) bool { return v == nil || v == "" })
+	leaveOutNothing(o)
 	text, err := json.Marshal(o)
 	if err != nil {
 		return body
 	}
 	return text
+}
+
+func leaveOutNothing(value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		maps.DeleteFunc(v, func(_ string, inner any) bool { return inner == nil || inner == "" })
+		for _, inner := range v {
+			leaveOutNothing(inner)
+		}
+	case []any:
+		for _, inner := range v {
+			leaveOutNothing(inner)
+		}
+	}
 }
 
 // resolve follows $ref and joins allOf.
@@ -295,7 +310,9 @@ func TestOpenAPI(t *testing.T) {
 		}
 		require.ElementsMatch(t, names, slices.Collect(maps.Keys(doc.Components.Schemas["ClientMembers"].Properties)))
 	})
-	o := openDeskOn(t, redistest.Start(t), "limits.registrations = -1\nlimits.registrations_per_hour = -1\n") // the search registers hundreds
+	o := openDeskOn(t, redistest.Start(t), "limits.registrations = -1\nlimits.registrations_per_hour = -1\n"+ // the search registers hundreds
+		"trusted_proxies = [\"127.0.0.2\"]\ntls.mode = \"proxy\"\ntls.client_cert_header = \"Client-Cert\"\nkeys.encryption_key = \"the key of a test, 32 characters or more\"\n"+
+		fmt.Sprintf("tls.client_ca_file = %q\n", certtest.NewCA(t).File(t))) // examples are a client with a certificate, and signing keys
 	base := o.p.where("The admin API")
 	require.JSONEq(t, string(doc.text), o.does(t, 200, "GET", "/admin/v1/openapi.json", nil).body, "the document is the one that is served")
 	t.Run("each path answers the methods that the document names, and 405 to the others", func(t *testing.T) { doc.probe(t, base) })
@@ -316,7 +333,9 @@ func TestOpenAPI(t *testing.T) {
 			"id":      {"billing-job", "orders-api", "job-1", own.text("client_id"), "machine", "nobody", "a/b {c}+", "é"},
 			"sub":     {"u-1", sub, "job-1", "nobody", "a/b {c}+", "é"},
 			"secret":  {"00000000", "x", "9f86d081"},
+			"key":     {"x", "2bZ8kQ0xqk7rW1vYp3nT5u"},
 			"session": {session, "0bXQ3nJ5kF8sT1vYzR6mWc", "x"},
+			"address": {"127.0.0.1", "2001:db8::1", "x"},
 		}
 		tokens := map[string][]string{"admin": {o.token, weak, half, own.text("registration_access_token")}, "registrar": {o.token, weak},
 			"registration": {own.text("registration_access_token"), own.text("client_id")}}
@@ -366,7 +385,7 @@ func (d *document) probe(t *testing.T, base string) {
 func (d *document) play(t *testing.T, o desk, base string) {
 	own := o.does(t, 201, "POST", "/oauth2/register", members{"scope": "orders:read"})
 	played := 0
-	for _, name := range []string{"registerClient", "replaceRegistration", "createClient", "changeClient", "rotateSecret", "createUser", "changeUser"} {
+	for _, name := range []string{"registerClient", "replaceRegistration", "createClient", "createKey", "changeClient", "rotateSecret", "createUser", "changeUser", "explainToken", "revokeToken", "rotateSigningKeys"} {
 		for path, methods := range d.Paths {
 			for method, op := range methods {
 				if op.OperationID != name {

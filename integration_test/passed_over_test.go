@@ -30,7 +30,7 @@ func TestPassedOverKeys(t *testing.T) {
 		require.Len(t, shown, 1)
 		require.Equal(t, "s", shown[0].(members)["kid"])
 		within(t, func() bool {
-			return strings.Count(o.p.log.String(), "registered keys that cannot be used are passed over") == 1
+			return strings.Count(o.p.Log.String(), "registered keys that cannot be used are passed over") == 1
 		})
 	})
 	t.Run("RFC 7517 §5 alone it does, with the reason", func(t *testing.T) {

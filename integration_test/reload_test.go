@@ -44,8 +44,8 @@ func TestWatchedFiles(t *testing.T) {
 			case <-stop:
 				return
 			case <-time.After(20 * time.Millisecond):
-				_ = os.WriteFile(filepath.Join(folder, "busy.log"), []byte(fmt.Sprint(i)), 0o600)
-				_ = os.WriteFile(filepath.Join(extra, "busy.log"), []byte(fmt.Sprint(i)), 0o600)
+				_ = os.WriteFile(filepath.Join(folder, "busy.Log"), []byte(fmt.Sprint(i)), 0o600)
+				_ = os.WriteFile(filepath.Join(extra, "busy.Log"), []byte(fmt.Sprint(i)), 0o600)
 			}
 		}
 	}()
@@ -70,7 +70,7 @@ func TestWatchedFiles(t *testing.T) {
 	t.Run("S-62 what a broken file names is watched too", func(t *testing.T) {
 		name := filepath.Join(t.TempDir(), "secret")
 		replace(t, d.config, string(text)+"[redis]\npassword_file = \""+name+"\"\n")
-		within(t, func() bool { return strings.Contains(p.log.String(), "redis.password_file: the file cannot be read") })
+		within(t, func() bool { return strings.Contains(p.Log.String(), "redis.password_file: the file cannot be read") })
 		before := p.reloaded()
 		replace(t, name, "\xef\xbb\xbfpassword\n")
 		within(t, func() bool { return p.reloaded() > before })
@@ -112,7 +112,7 @@ func TestAuditFileIsRotated(t *testing.T) {
 		require.NoError(t, os.Rename(trail, trail+".1"))
 		d.token(t, p)
 		within(t, func() bool { return events(trail+".1") == 2 })
-		require.NoError(t, p.cmd.Process.Signal(hangup))
+		require.NoError(t, p.Cmd.Process.Signal(hangup))
 		within(t, func() bool { return events(trail) == 0 })
 		d.token(t, p)
 		within(t, func() bool { return events(trail) == 1 })
@@ -126,12 +126,12 @@ func TestAuditFileIsRotated(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, strings.HasPrefix(string(text), "{"), "no hole")
 	})
-	t.Run("S-32 a folder that is gone: told, and events go on to the old file", func(t *testing.T) {
+	t.Run("S-32 a folder that is gone: logged, and events go on to the old file", func(t *testing.T) {
 		require.NoError(t, os.Rename(filepath.Dir(trail), filepath.Dir(trail)+"-aside"))
 		aside := filepath.Join(filepath.Dir(trail)+"-aside", "audit.log")
 		t.Cleanup(func() { _ = os.Rename(filepath.Dir(aside), filepath.Dir(trail)) })
-		require.NoError(t, p.cmd.Process.Signal(hangup))
-		within(t, func() bool { return strings.Contains(p.log.String(), "the audit file cannot be opened again") })
+		require.NoError(t, p.Cmd.Process.Signal(hangup))
+		within(t, func() bool { return strings.Contains(p.Log.String(), "cannot reopen the audit file") })
 		before := events(aside)
 		d.token(t, p)
 		within(t, func() bool { return events(aside) == before+1 })
@@ -149,9 +149,9 @@ func TestReloadWhileRedisIsAway(t *testing.T) {
 	require.NoError(t, err)
 	s.Stop()
 	replace(t, d.config, strings.Replace(string(text), "client_id = \"machine\"\n", "client_id = \"machine\"\ndisabled = true\n", 1))
-	within(t, func() bool { return strings.Contains(p.log.String(), "could not be put in force") })
+	within(t, func() bool { return strings.Contains(p.Log.String(), "cannot be applied") })
 	s.Restart()
-	within(t, func() bool { return strings.Contains(p.log.String(), "is in force") })
+	within(t, func() bool { return strings.Contains(p.Log.String(), "is in force") })
 	require.Equal(t, 401, post(t, p.URL+"/oauth2/token", "machine", d.machine, clientCredentials).status)
 }
 
@@ -167,8 +167,8 @@ func TestStopInAReload(t *testing.T) {
 	replace(t, d.config, string(text))
 	time.Sleep(time.Second) // it is read, and waits whether the client comes back
 	require.Equal(t, 0, p.stop(os.Interrupt))
-	require.NotContains(t, p.log.String(), `"level":"ERROR"`)
-	require.NotContains(t, p.out.String(), "config_reload_failed")
+	require.NotContains(t, p.Log.String(), `"level":"ERROR"`)
+	require.NotContains(t, p.Out.String(), "config_reload_failed")
 }
 
 // TestCommandsBesideABrokenFile: a mistake in the file does not stop the operator.

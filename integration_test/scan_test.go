@@ -47,7 +47,7 @@ func (e *evidence) text(text string) {
 
 // tokenLike finds tokens, secrets and JWTs, whole or cut: more than eight characters behind their
 // mark. (A jti may begin with eyJ by chance.)
-var tokenLike = regexp.MustCompile(`(?:gat|grt|gcs|grg)_[0-9A-Za-z]{9,}|eyJhbGci[0-9A-Za-z_-]{4,}`)
+var tokenLike = regexp.MustCompile(`(?:gat|grt|gcs|grg|gak)_[0-9A-Za-z]{9,}|eyJhbGci[0-9A-Za-z_-]{4,}`)
 
 // printed are lines that show a demo secret on purpose: the ones to paste.
 var printed = regexp.MustCompile(`(?m)^  (?:TOKEN=|REFRESH=|GRANTOR_CLIENT_ID=|curl ).*$`)
@@ -59,10 +59,10 @@ func (e *evidence) clean(out io.Writer) bool {
 	defer e.mu.Unlock()
 	texts := append([]string{}, e.more...)
 	for _, p := range e.processes {
-		if p.cmd.Args[0] != "" && !strings.Contains(p.cmd.Args[0], "grantor-program") {
+		if p.Cmd.Args[0] != "" && !strings.Contains(p.Cmd.Args[0], "grantor-program") {
 			continue // an example's own output
 		}
-		texts = append(texts, printed.ReplaceAllString(p.out.String(), ""), p.log.String())
+		texts = append(texts, printed.ReplaceAllString(p.Out.String(), ""), p.Log.String())
 	}
 	hits, size := 0, 0
 	for _, text := range texts {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -127,8 +128,8 @@ func TestStart(t *testing.T) {
 	})
 	t.Run("S-67 --trial off loopback makes fresh secrets and prints them once", func(t *testing.T) {
 		p := run(t, built(t, module), nil, "--trial", "--listen", "0.0.0.0:0")
-		require.Eventually(t, func() bool { return strings.Contains(p.out.String(), "demo-machine:gcs_") }, 5*time.Second, time.Millisecond)
-		require.NotContains(t, p.out.String(), "gcs_KllMi3")
+		require.Eventually(t, func() bool { return strings.Contains(p.Out.String(), "demo-machine:gcs_") }, 5*time.Second, time.Millisecond)
+		require.NotContains(t, p.Out.String(), "gcs_KllMi3")
 	})
 	t.Run("S-26 a Redis that evicts is refused", func(t *testing.T) {
 		s := redistest.Start(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
@@ -174,9 +175,10 @@ func TestGracefulStop(t *testing.T) {
 		p := d.serve(t)
 		failed := make(chan error, 1)
 		stop := make(chan struct{})
+		var answered atomic.Int64
 		go func() {
 			defer close(failed)
-			for {
+			for ; ; answered.Add(1) {
 				select {
 				case <-stop:
 					return
@@ -200,7 +202,7 @@ func TestGracefulStop(t *testing.T) {
 				}
 			}
 		}()
-		time.Sleep(100 * time.Millisecond) // let load run
+		require.Eventually(t, func() bool { return answered.Load() >= 20 }, 10*time.Second, time.Millisecond)
 		require.Zero(t, p.stop(termination))
 		close(stop)
 		require.NoError(t, <-failed)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/grantor-auth/grantor/internal/processtest"
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
@@ -49,15 +50,15 @@ func (p *process) alive(t *testing.T) {
 	require.NoError(t, res.Body.Close())
 	require.Equal(t, http.StatusOK, res.StatusCode)
 	select {
-	case <-p.dead:
-		t.Fatalf("the process ended: %s", p.cmd.ProcessState)
+	case <-p.Done:
+		t.Fatalf("the process ended: %s", p.Cmd.ProcessState)
 	default:
 	}
 }
 
 // reloaded counts how often a process read its configuration again.
 func (p *process) reloaded() int {
-	return strings.Count(p.log.String(), "the configuration was read again and is in force")
+	return strings.Count(p.Log.String(), "the configuration was read again and is in force")
 }
 
 func TestPeersHangUp(t *testing.T) {
@@ -74,7 +75,7 @@ func TestPeersHangUp(t *testing.T) {
 			hangUp(t, p.URL)
 			p.alive(t)
 			for i := range 3 {
-				require.NoError(t, p.cmd.Process.Signal(hangup))
+				require.NoError(t, p.Cmd.Process.Signal(hangup))
 				within(t, func() bool { return p.reloaded() > i })
 				p.alive(t)
 			}
@@ -138,7 +139,7 @@ func TestPeersHangUp(t *testing.T) {
 	t.Run("S-62 a signal to reload while the server waits for Redis, or of a trial, does not kill", func(t *testing.T) {
 		line := freeAddr(t)
 		d := deploy(t, "redis.url = \"redis://"+line+"\"\n")
-		log := &buffer{}
+		log := &processtest.Text{}
 		c := exec.Command(built(t, module), "serve", "--config", d.config)
 		c.Stderr = log
 		require.NoError(t, c.Start())
@@ -148,7 +149,7 @@ func TestPeersHangUp(t *testing.T) {
 		within(t, func() bool { return strings.Contains(log.String(), "waiting for redis") })
 		require.NoError(t, c.Process.Signal(hangup))
 		trial := run(t, built(t, module), nil, "--trial", "--listen", "127.0.0.1:0")
-		require.NoError(t, trial.cmd.Process.Signal(hangup))
+		require.NoError(t, trial.Cmd.Process.Signal(hangup))
 		require.Never(t, func() bool {
 			select {
 			case <-ended:
@@ -163,7 +164,7 @@ func TestPeersHangUp(t *testing.T) {
 		r, w, err := os.Pipe()
 		require.NoError(t, err)
 		require.NoError(t, r.Close())
-		said := &buffer{}
+		said := &processtest.Text{}
 		c := exec.Command(built(t, module), "completion", "bash")
 		c.Stdout, c.Stderr = w, said
 		require.Error(t, c.Run())

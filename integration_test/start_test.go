@@ -3,26 +3,23 @@
 package integration_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/internal/processtest"
 	"github.com/grantor-auth/grantor/tokens"
 )
 
@@ -37,9 +34,8 @@ var built = func() func(t *testing.T, pkg string) string {
 		if name, ok := done[pkg]; ok {
 			return name
 		}
-		name := filepath.Join(buildDir, filepath.Base(pkg)+"-program")
-		out, err := exec.Command("go", "build", "-o", name, pkg).CombinedOutput()
-		require.NoError(t, err, string(out))
+		name, err := processtest.Build(buildDir, pkg)
+		require.NoError(t, err)
 		done[pkg] = name
 		return name
 	}
@@ -64,89 +60,27 @@ const module = "github.com/grantor-auth/grantor"
 
 // process is a running program of ours.
 type process struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	URL  string
-	out  *buffer // stdout
-	log  *buffer // stderr
-	dead chan struct{}
+	*processtest.Process
+	t *testing.T
 }
-
-type buffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
-var listening = regexp.MustCompile(`listens on (https?://[0-9a-f.:\[\]]+)`)
 
 // run starts a program and waits until it says where it listens.
 func run(t *testing.T, program string, environ []string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(program, args...), out: &buffer{}, log: &buffer{}, dead: make(chan struct{})}
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, environ...)
+	p := &process{&processtest.Process{Cmd: exec.Command(program, args...)}, t}
+	p.Cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, environ...)
 	if off := os.Getenv("GRANTOR_TEST_HTTP1"); off != "" { // "false": the whole suite with net/http alone
-		p.cmd.Env = append(p.cmd.Env, "GRANTOR_SERVER__HTTP1="+off)
+		p.Cmd.Env = append(p.Cmd.Env, "GRANTOR_SERVER__HTTP1="+off)
 	}
-	p.cmd.Dir = t.TempDir()
-	p.cmd.Stderr = p.log
+	p.Cmd.Dir = t.TempDir()
 	seen.watch(p)
-	stdout, err := p.cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, p.cmd.Start())
-	found := make(chan string, 1)
-	var read sync.WaitGroup
-	read.Go(func() {
-		lines := bufio.NewScanner(stdout)
-		for lines.Scan() {
-			fmt.Fprintln(p.out, lines.Text())
-			if m := listening.FindStringSubmatch(lines.Text()); m != nil {
-				found <- m[1]
-			}
-		}
-	})
-	go func() {
-		read.Wait()
-		_ = p.cmd.Wait()
-		close(p.dead)
-	}()
-	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill()
-		<-p.dead
-		if t.Failed() {
-			t.Logf("%s said:\n%s%s", filepath.Base(program), p.out, p.log)
-		}
-	})
-	select {
-	case p.URL = <-found:
-	case <-p.dead:
-		t.Fatalf("%s ended: %s", program, p.log)
-	case <-time.After(30 * time.Second):
-		t.Fatalf("%s does not say where it listens: %s", program, p.log)
-	}
+	p.Start(t)
 	return p
 }
 
 func (p *process) stop(sig os.Signal) int {
 	p.t.Helper()
-	require.NoError(p.t, p.cmd.Process.Signal(sig))
-	select {
-	case <-p.dead:
-	case <-time.After(20 * time.Second):
-		p.t.Fatal("the process does not end")
-	}
-	return p.cmd.ProcessState.ExitCode()
+	return p.Stop(p.t, sig)
 }
 
 // deployment is a configuration with a machine, a resource server and a stranger.
@@ -206,7 +140,8 @@ func post(t *testing.T, where, id, secret string, form url.Values) reply {
 	return r
 }
 
-func tryPost(ctx context.Context, where, id, secret string, form url.Values) (r reply, err error) {
+// tryPost is post for any goroutine, with more headers, such as "DPoP: …".
+func tryPost(ctx context.Context, where, id, secret string, form url.Values, headers ...string) (r reply, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, where, strings.NewReader(form.Encode()))
 	if err != nil {
 		return r, err
@@ -214,6 +149,10 @@ func tryPost(ctx context.Context, where, id, secret string, form url.Values) (r 
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if id != "" {
 		req.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret))
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Add(name, value)
 	}
 	seen.secret(secret, form.Get("password"), form.Get("client_assertion"))
 	res, err := http.DefaultClient.Do(req)

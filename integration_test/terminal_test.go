@@ -100,10 +100,10 @@ func TestTexts(t *testing.T) {
 				require.NotZero(t, code, args)
 				require.NotContains(t, out, typed[4:], args)
 			}
-			require.NotContains(t, p.out.String()+p.log.String(), typed[4:])
+			require.NotContains(t, p.Out.String()+p.Log.String(), typed[4:])
 		}
-		require.Contains(t, p.out.String(), "gcs_[redacted]", "the trail says that there was one")
-		require.Contains(t, p.log.String(), "gcs_[redacted]", "the log likewise")
+		require.Contains(t, p.Out.String(), "gcs_[redacted]", "the trail says that there was one")
+		p.Logs(t, "gcs_[redacted]") // likewise
 	})
 }
 

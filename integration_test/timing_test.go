@@ -67,7 +67,7 @@ func TestLockedUsersAreNotTold(t *testing.T) {
 				}
 			}
 		}
-		require.Contains(t, p.log.String(), `"reason":"user_locked"`)
+		p.Logs(t, `"reason":"user_locked"`)
 	})
 	t.Run("S-02 S-03 and one time", func(t *testing.T) {
 		equalTimes(t, "wrong", map[string]func(i int) reply{

@@ -27,7 +27,7 @@ func (o desk) unconfirmed(t *testing.T, detail, method, path string, body any) r
 	t.Helper()
 	count := func() int {
 		n := 0
-		for line := range strings.Lines(o.p.out.String()) {
+		for line := range strings.Lines(o.p.Out.String()) {
 			if strings.Contains(line, `"detail":"`+detail) && strings.Contains(line, `"reason":"not_confirmed"`) {
 				n++
 			}

@@ -117,9 +117,9 @@ func TestTwoNodes(t *testing.T) {
 				now = pair[strings.LastIndex(pair, " ")+1:]
 			}
 		}
-		require.Len(t, d.sessions(t), 1, "one family alive")
+		require.Len(t, d.sessions(t), 1, "one session alive")
 	})
-	t.Run("RT-12 RT-13 a token replayed after its successor was used, on the other node, ends the family", func(t *testing.T) {
+	t.Run("RT-12 RT-13 a token replayed after its successor was used, on the other node, ends the session", func(t *testing.T) {
 		first := login(t, a, "ada", adaPassword)
 		second := refresh(t, a, "app", first.text("refresh_token"))
 		third := refresh(t, b, "app", second.text("refresh_token"))
@@ -174,9 +174,9 @@ func TestTwoNodes(t *testing.T) {
 	})
 	t.Run("S-30 no secret in the logs", func(t *testing.T) {
 		for _, p := range []*process{a, b} {
-			require.NotContains(t, p.log.String(), adaPassword)
-			require.NotContains(t, p.log.String(), "grt_")
-			require.NotContains(t, p.log.String(), "gat_")
+			require.NotContains(t, p.Log.String(), adaPassword)
+			require.NotContains(t, p.Log.String(), "grt_")
+			require.NotContains(t, p.Log.String(), "gat_")
 		}
 	})
 }
@@ -279,7 +279,7 @@ func TestLostAnswer(t *testing.T) {
 }
 
 func TestRotationSurvivesRestarts(t *testing.T) {
-	t.Run("RT-20 V-02 rotate, restart Grantor and Redis: the used token is refused and ends the family", func(t *testing.T) {
+	t.Run("RT-20 V-02 rotate, restart Grantor and Redis: the used token is refused and ends the session", func(t *testing.T) {
 		s := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 		d := withUsers(t, redisStore(s), configUsers())
 		p := d.serve(t)
@@ -369,7 +369,7 @@ func TestUserCommands(t *testing.T) {
 			require.Equal(t, 400, wrong().status)
 		}
 		require.Equal(t, 400, login(t, p, "ada", second).status, "locked")
-		require.Eventually(t, func() bool { return strings.Contains(p.log.String(), `"reason":"user_locked","sub":"u-1"`) }, 5*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return strings.Contains(p.Log.String(), `"reason":"user_locked","sub":"u-1"`) }, 5*time.Second, 10*time.Millisecond)
 		d.must(t, first+"\n", "user", "set-password", "--sub", "u-1", "--password-stdin")
 		enter(first)
 	})
@@ -445,7 +445,7 @@ except InvalidGrantError:
 }
 
 func TestPasswordsDoNotStarveMachines(t *testing.T) {
-	t.Run("S-16 S-17 200 log-ins at once: answered or 503 within a second or so, machines go on", func(t *testing.T) {
+	t.Run("S-16 S-17 200 logins at once: answered or 503 within a second or so, machines go on", func(t *testing.T) {
 		d := withUsers(t, memoryStore+"limits.password_failures = -1\nlimits.password_failures_per_address = -1\n", configUsers())
 		p := d.serve(t)
 		var wg sync.WaitGroup

@@ -13,7 +13,7 @@ func TestHeader(t *testing.T) {
 	text := string(appendHeader(nil, "ES256", "at+jwt", "k"))
 	require.Equal(t, `{"alg":"ES256","typ":"at+jwt","kid":"k"}`, text)
 	read := func(header string) (jws.Header, bool) {
-		return readHeader(b64.EncodeToString([]byte(header)) + ".e30.AAAA")
+		return readHeader(b64.EncodeToString([]byte(header))+".e30.AAAA", []string{"at+jwt", "JWT"})
 	}
 	h, ok := read(text)
 	require.True(t, ok)
@@ -30,7 +30,10 @@ func TestHeader(t *testing.T) {
 			require.False(t, ok, "a space at %d: Sign writes none", i)
 		}
 	}
-	for _, header := range []string{`{"typ":"at+jwt","alg":"ES256","kid":"k"}`, `{"alg":"ES256","typ":"at+jwt","kid":"k","x":1}`,
+	h, ok = read(`{"alg":"ES256","typ":"JWT","kid":"k"}`)
+	require.True(t, ok, "another of the types")
+	require.Equal(t, "jwt", h.Type)
+	for _, header := range []string{`{"alg":"ES256","typ":"jwt","kid":"k"}`, `{"alg":"ES256","typ":"token-introspection+jwt","kid":"k"}`, `{"typ":"at+jwt","alg":"ES256","kid":"k"}`, `{"alg":"ES256","typ":"at+jwt","kid":"k","x":1}`,
 		`{"alg":"ES256","typ":"AT+JWT","kid":"k"}`, `{"alg":"ES256","typ":"application/at+jwt","kid":"k"}`,
 		`{"alg":"\u0045S256","typ":"at+jwt","kid":"k"}`} {
 		_, ok := read(header)

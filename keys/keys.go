@@ -1,16 +1,17 @@
 // Package keys owns the signing keys of JWT access tokens (RFC 9068): it makes them, says which key
 // signs and when, and publishes them to verifiers (RFC 7517).
 //
-//	ring, err := keys.Open(ctx, keys.Config{Store: keys.NewRedis(db, wrap), Algorithms: …, MaxTokenTTL: …})
+//	config := keys.Config{Store: keys.NewRedis(db, wrap), Algorithms: …, MaxTokenTTL: …}
+//	ring, err := keys.Open(ctx, config)
 //	go ring.Run(ctx)                                // follows the store, rotates on schedule
 //	token, err := ring.Sign(keys.ES256, "at+jwt", claims)
-//	claims, err := ring.Verify(token, "at+jwt")     // ErrNotOurs: no key of ours, or none that counts now
+//	claims, err := ring.Verify(token, "at+jwt")     // ErrNotOurs: by no key that counts now
 //	body, etag := ring.JWKS()
 //
 // The times of a key are absolute and written down when it is made. So nothing needs to happen at
 // the moment of a rotation, and all nodes switch together. The states of a key:
 //
-//	next     published, not used yet, for PublishAhead at least: every verifier's copy of the JWKS has it
+//	next     published, not used yet, for PublishAhead at least: by then every verifier has it
 //	current  signs
 //	retired  signs no more; published and accepted until the last token that it signed has expired
 //	gone     not published, not accepted

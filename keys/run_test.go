@@ -286,7 +286,7 @@ func TestRotationUnderLoad(t *testing.T) {
 }
 
 func TestRotationIsTold(t *testing.T) {
-	t.Run("S-33 each rotation is told once, by the leader alone, whoever asked for it", func(t *testing.T) {
+	t.Run("S-33 each rotation is reported once, by the leader alone, whoever asked for it", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var mu sync.Mutex
 			var list []keys.Activation

@@ -46,8 +46,8 @@ func (r *Ring) Claims(token string, types ...string) (claims []byte, err error) 
 
 // keyOf returns the key that a token names.
 func (r *Ring) keyOf(token string, types []string) (*signer, error) {
-	header, ok := readHeader(token)
-	if !ok || !slices.Contains(types, header.Type) {
+	header, ok := readHeader(token, types)
+	if !ok {
 		return nil, ErrNotOurs
 	}
 	return r.find(header)
@@ -56,8 +56,9 @@ func (r *Ring) keyOf(token string, types []string) (*signer, error) {
 // maxHeader is longer than any encoded header of Sign.
 const maxHeader = 512
 
-// readHeader reads a token's header, and refuses every token that Sign does not write.
-func readHeader(token string) (h jws.Header, ok bool) {
+// readHeader reads a token's header, and refuses every token that Sign does not write with one of
+// the types.
+func readHeader(token string, types []string) (h jws.Header, ok bool) {
 	if len(token) > MaxBytes || strings.IndexByte(token, '.') > maxHeader {
 		return h, false
 	}
@@ -65,9 +66,14 @@ func readHeader(token string) (h jws.Header, ok bool) {
 	if err != nil || !jws.Canonical(t.Payload) || !jws.Canonical(t.Signature) {
 		return h, false
 	}
-	var text, encoded [maxHeader]byte
-	want := b64.AppendEncode(encoded[:0], appendHeader(text[:0], t.Header.Algorithm, t.Header.Type, t.Header.KeyID))
-	return t.Header, string(want) == t.Protected
+	for _, typ := range types {
+		var text, encoded [maxHeader]byte
+		want := b64.AppendEncode(encoded[:0], appendHeader(text[:0], t.Header.Algorithm, typ, t.Header.KeyID))
+		if string(want) == t.Protected {
+			return t.Header, true
+		}
+	}
+	return t.Header, false
 }
 
 // find returns the key of a header. An unknown key may be a new one that this node has not read

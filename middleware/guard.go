@@ -1,10 +1,8 @@
 package middleware
 
 import (
-	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -12,38 +10,66 @@ import (
 	"github.com/grantor-auth/grantor/scopes"
 )
 
-// authenticate returns the verified token of a request, or the refusal to answer with.
-func (g *Guard) authenticate(r *http.Request) (*Token, *refusal) {
-	text, refused := g.bearer(r)
+// authenticate returns a context with the verified token of a request, or the refusal to answer
+// with. The token may be that of other requests too: it is only read.
+func (g *Guard) authenticate(r *http.Request) (*carrier, *refusal) {
+	cred, refused := g.credentials(r)
 	if refused != nil {
 		return nil, refused
 	}
-	token, err := g.cfg.Verifier.Verify(r.Context(), text)
-	switch {
-	case errors.Is(err, ErrInvalidToken):
-		return nil, invalid("the token is unknown, expired or revoked")
-	case err != nil:
-		g.cfg.Log.ErrorContext(r.Context(), "a token could not be verified", "error", err.Error())
-		return nil, &refusal{status: http.StatusServiceUnavailable, code: codeUnavailable, retryAfter: 1,
-			description: "tokens cannot be verified at the moment; try again"}
-	case token == nil || !token.liveAt(g.cfg.Now()):
-		return nil, invalid("the token is unknown, expired or revoked")
-	case g.cfg.Audience != "" && !slices.Contains(token.Audience, g.cfg.Audience):
-		return nil, invalid("the token is meant for another resource")
+	c := g.carry(r)
+	if refused = g.verify(c, cred); refused != nil {
+		refused.dpop = refused.dpop || cred.dpop
+		return nil, refused
 	}
-	return token.own(), nil
+	return c, nil
 }
 
-// own returns a copy for one request. A verifier that remembers gives all requests the same Token,
-// and a handler may change what it gets from TokenFrom.
-func (t *Token) own() *Token {
-	mine := *t
-	mine.Audience = slices.Clone(t.Audience)
-	return &mine
+// verify takes the token of the credentials into c, or returns why not.
+func (g *Guard) verify(c *carrier, cred credentials) *refusal {
+	token, err := g.cfg.Verifier.Verify(verifying{c}, cred.token)
+	if err == nil {
+		token, err = FromAllowedNetwork(c, token) // whoever made the verifier
+	}
+	switch {
+	case errors.Is(err, ErrNetworkNotAllowed):
+		g.cfg.Log.WarnContext(c.request.Context(), "an API key was refused for where it came from", "error", err.Error())
+		return invalid("the token is unknown, expired or revoked")
+	case errors.Is(err, ErrInvalidToken):
+		return invalid("the token is unknown, expired or revoked")
+	case err != nil:
+		g.cfg.Log.ErrorContext(c.request.Context(), "a token could not be verified", "error", err.Error())
+		return &refusal{status: http.StatusServiceUnavailable, code: codeUnavailable, retryAfter: 1,
+			description: "tokens cannot be verified at the moment; try again"}
+	case token == nil || !token.liveAt(g.cfg.Now()):
+		return invalid("the token is unknown, expired or revoked")
+	case g.cfg.Audience != "" && !token.HasAudience(g.cfg.Audience):
+		return elsewhere(token)
+	}
+	if refused := g.checkHolder(c, cred, token); refused != nil {
+		return refused
+	}
+	c.verified = token
+	return nil
+}
+
+// pass sets the headers of an answer to a request that may pass.
+func (c *carrier) pass(h http.Header) {
+	h.Set("Cache-Control", "private") // RFC 6750 §5.3; the handler may set its own
+	if c.nonce != "" {
+		h.Set(headerNonce, c.nonce) // RFC 9449 §8.2
+	}
 }
 
 func invalid(description string) *refusal {
 	return &refusal{status: http.StatusUnauthorized, code: codeInvalidToken, description: description}
+}
+
+// elsewhere refuses a good token of another audience.
+func elsewhere(t *Token) *refusal {
+	refused := invalid("the token is meant for another resource")
+	refused.dpop = t.Confirmation.hasKey()
+	return refused
 }
 
 // liveAt holds the token's own times against now, whatever the verifier said.
@@ -83,7 +109,7 @@ func (g *Guard) check(t *Token, q requirement) *refusal {
 	if met == q.scopes.Len() || q.any && met > 0 {
 		return nil
 	}
-	return &refusal{status: http.StatusForbidden, code: codeInsufficientScope, scope: q.scopes.String(),
+	return &refusal{status: http.StatusForbidden, code: codeInsufficientScope, scope: q.scopes.String(), dpop: t.Confirmation.hasKey(),
 		description: "the token has not the scope that this needs"}
 }
 
@@ -95,30 +121,30 @@ func (g *Guard) Handler(next http.Handler, allOf ...string) http.Handler {
 		q = need(allOf, false)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		t, refused := g.authenticate(r)
+		carried, refused := g.authenticate(r)
 		if refused == nil && len(allOf) > 0 {
-			refused = g.check(t, q)
+			refused = g.check(carried.verified, q)
 		}
 		if refused != nil {
 			g.refuse(w, refused)
 			return
 		}
-		w.Header().Set("Cache-Control", "private") // RFC 6750 §5.3; next may set its own
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextKey{}, t)))
+		carried.pass(w.Header())
+		next.ServeHTTP(w, r.WithContext(carried))
 	})
 }
 
-// Authenticate is the Gin handler that verifies the bearer token: TokenFrom finds it in the
+// Authenticate is the Gin handler that verifies the access token: TokenFrom finds it in the
 // request's context afterwards.
 func (g *Guard) Authenticate() gin.HandlerFunc {
 	return func(c *gin.Context) {
-		t, refused := g.authenticate(c.Request)
+		carried, refused := g.authenticate(c.Request)
 		if refused != nil {
 			g.abort(c, refused)
 			return
 		}
-		c.Header("Cache-Control", "private")
-		c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), contextKey{}, t))
+		carried.pass(c.Writer.Header())
+		c.Request = c.Request.WithContext(carried)
 	}
 }
 
@@ -132,7 +158,7 @@ func (g *Guard) RequireAny(scope ...string) gin.HandlerFunc { return g.require(n
 
 func (g *Guard) require(q requirement) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		t := TokenFrom(c.Request.Context())
+		t := tokenIn(c.Request.Context())
 		if t == nil {
 			g.forgotten(c)
 			return
@@ -146,20 +172,22 @@ func (g *Guard) require(q requirement) gin.HandlerFunc {
 // forgotten answers where Authenticate did not come before: a mistake of the program, which no
 // token can cure. It fails closed, and loudly.
 func (g *Guard) forgotten(c *gin.Context) {
-	g.cfg.Log.ErrorContext(c.Request.Context(), "route has no Authenticate before its requirement", "route", c.FullPath(), "method", c.Request.Method,
+	g.cfg.Log.ErrorContext(c.Request.Context(), "route has no Authenticate before its requirement",
+		"route", c.FullPath(), "method", c.Request.Method,
 		"remedy", "put guard.Authenticate() before RequireAll, RequireAny and RequireAudience")
-	g.abort(c, &refusal{status: http.StatusInternalServerError, code: codeServerError, description: "this route is set up wrongly; the log of the API says how"})
+	g.abort(c, &refusal{status: http.StatusInternalServerError, code: codeServerError,
+		description: "this route is set up wrongly; the log of the API says how"})
 }
 
 // RequireAudience is the Gin handler that demands an audience beside Config.Audience.
 func (g *Guard) RequireAudience(audience string) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		t := TokenFrom(c.Request.Context())
+		t := tokenIn(c.Request.Context())
 		switch {
 		case t == nil:
 			g.forgotten(c)
-		case !slices.Contains(t.Audience, audience):
-			g.abort(c, invalid("the token is meant for another resource"))
+		case !t.HasAudience(audience):
+			g.abort(c, elsewhere(t))
 		}
 	}
 }

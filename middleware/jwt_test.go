@@ -157,11 +157,12 @@ func TestJWT(t *testing.T) {
 	})
 	now := time.Now().Unix()
 	good := map[string]map[string]any{
-		"AT-03 aud is a list that names us":  {"aud": []string{"https://x", api}},
-		"AT-06 no scope at all":              {"scope": nil},
-		"AT-16 nbf ahead within the leeway":  {"nbf": now + 30},
-		"AT-16 iat ahead within the leeway":  {"iat": now + 30},
-		"further claims that mean something": {"auth_time": now, "acr": "x", "groups": []string{"a"}},
+		"AT-03 aud is a list that names us":   {"aud": []string{"https://x", api}},
+		"AT-03 RI-07 aud spells us otherwise": {"aud": "HTTPS" + strings.TrimPrefix(api, "https") + ":443/"},
+		"AT-06 no scope at all":               {"scope": nil},
+		"AT-16 nbf ahead within the leeway":   {"nbf": now + 30},
+		"AT-16 iat ahead within the leeway":   {"iat": now + 30},
+		"further claims that mean something":  {"auth_time": now, "acr": "x", "groups": []string{"a"}},
 	}
 	for name, change := range good {
 		t.Run(name+": 200", func(t *testing.T) {
@@ -172,7 +173,8 @@ func TestJWT(t *testing.T) {
 	bad := map[string]map[string]any{
 		"AT-03 BR-20 another audience":      {"aud": "https://invoices.example.com"},
 		"AT-03 no audience":                 {"aud": nil},
-		"AT-03 an audience with a slash":    {"aud": api + "/"},
+		"AT-03 RI-07 a path below us":       {"aud": api + "/x"},
+		"AT-03 RI-07 another port":          {"aud": api + ":8443"},
 		"RFC 9068 §4 another issuer":        {"iss": "https://evil.example.com"},
 		"RFC 9068 §4 no issuer":             {"iss": nil},
 		"AT-16 exp - 61 s":                  {"exp": now - 61},

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grantor-auth/grantor/scopes"
+	"github.com/grantor-auth/grantor/tokens/feed"
 )
 
 const api = "https://orders.example.com"
@@ -465,7 +466,7 @@ func TestCache(t *testing.T) {
 		for i := range 10_000 {
 			c.put(c.key("", "", string(rune(i))), &Token{ExpiresAt: now.Add(time.Hour)}, now)
 		}
-		require.Len(t, c.entries.entries, 100)
+		require.Len(t, c.entries.shards[0].entries, 100)
 	})
 }
 
@@ -490,19 +491,28 @@ func TestImports(t *testing.T) {
 	})
 }
 
-// FuzzParseBearer: accepted is what the grammar of RFC 6750 §2.1 accepts, and nothing else.
-func FuzzParseBearer(f *testing.F) {
+// FuzzParseAuthorization: accepted is what the grammar of RFC 6750 §2.1 accepts, and nothing else.
+func FuzzParseAuthorization(f *testing.F) {
 	f.Add("Bearer abc")
 	f.Add("bearer  x=")
-	grammar := regexp.MustCompile(`^[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*) *$`)
+	f.Add("dpop x")
+	grammar := regexp.MustCompile(`^([Bb][Ee][Aa][Rr][Ee][Rr]|[Dd][Pp][Oo][Pp]) +([A-Za-z0-9._~+/-]+=*) *$`)
 	f.Fuzz(func(t *testing.T, value string) {
-		token, ok, refused := parseBearer(value)
+		cred, ok, refused := parseAuthorization(value)
 		m := grammar.FindStringSubmatch(value)
-		require.Equal(t, m != nil && len(m[1]) <= MaxTokenBytes, ok && refused == nil)
+		require.Equal(t, m != nil && len(m[2]) <= MaxTokenBytes, ok && refused == nil)
 		if ok && refused == nil {
-			require.Equal(t, m[1], token)
+			require.Equal(t, credentials{m[2], strings.EqualFold(m[1], "DPoP")}, cred)
 		} else {
-			require.Empty(t, token)
+			require.Empty(t, cred.token)
 		}
 	})
+}
+
+// TestFeedNames: what the package repeats of tokens/feed, which it cannot import, since that links
+// Redis.
+func TestFeedNames(t *testing.T) {
+	require.Equal(t, feed.Retention, retention)
+	require.Equal(t, feed.OtherRules, otherRules)
+	require.Equal(t, feed.Nameless, nameless)
 }

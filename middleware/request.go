@@ -10,61 +10,83 @@ import (
 // need room for it too, of which many have 8 kB.
 const MaxTokenBytes = 16 << 10
 
-// bearer returns the token of a request (RFC 6750 §2). A refusal is nil-token and an error.
-func (g *Guard) bearer(r *http.Request) (string, *refusal) {
-	header, why, refused := fromHeader(r.Header)
+// credentials is a token, and how it was sent.
+type credentials struct {
+	token string
+	dpop  bool // Authorization: DPoP (RFC 9449 §7.1)
+}
+
+// credentials returns the token of a request (RFC 6750 §2), which is not empty, or a refusal.
+func (g *Guard) credentials(r *http.Request) (none credentials, refused *refusal) {
+	header, why, refused := g.fromHeaders(r.Header)
 	if refused != nil {
-		return "", refused
+		return none, refused
 	}
 	form, refused := g.fromForm(r)
 	if refused != nil {
-		return "", refused
+		return none, refused
 	}
 	inQuery := hasParameter(r.URL.RawQuery)
 	switch {
-	case header != "" && (form != "" || inQuery), form != "" && inQuery:
-		return "", malformed("the token is sent in more than one way; send it in the Authorization header (RFC 6750 2)")
-	case header != "":
+	case header.token != "" && (form != "" || inQuery), form != "" && inQuery:
+		return none, malformed("the token is sent in more than one way; send it in the Authorization header (RFC 6750 2)")
+	case header.token != "":
 		return header, nil
 	case form != "":
-		return form, nil
+		return credentials{token: form}, nil
 	}
 	if inQuery {
 		why = "a token in the query is not read (RFC 9700 4.3.2)"
 	}
-	return "", &refusal{status: http.StatusUnauthorized, description: why + "; send the header Authorization: Bearer, one space, the token (RFC 6750 2.1)"}
+	want := "Bearer, one space, the token (RFC 6750 2.1)"
+	if g.cfg.DPoP.Required {
+		want = "DPoP, one space, the token (RFC 9449 7.1)"
+	}
+	return none, &refusal{status: http.StatusUnauthorized, description: why + "; send the header Authorization: " + want}
 }
 
-// fromHeader reads Authorization: Bearer. Another scheme counts as no credentials; why says so.
-func fromHeader(h http.Header) (token, why string, refused *refusal) {
+// fromHeaders reads the headers that may hold a token here.
+func (g *Guard) fromHeaders(h http.Header) (cred credentials, why string, refused *refusal) {
+	if g.cfg.APIKeyHeaders {
+		if key, refused := fromKeyHeaders(h); key != "" || refused != nil {
+			return credentials{token: key}, "", refused
+		}
+	}
+	return fromHeader(h)
+}
+
+// fromHeader reads Authorization: Bearer or DPoP. Another scheme counts as no credentials; why says
+// so.
+func fromHeader(h http.Header) (cred credentials, why string, refused *refusal) {
 	values := h.Values("Authorization")
 	if len(values) == 0 {
-		return "", "no access token came", nil
+		return cred, "no access token came", nil
 	}
 	if len(values) > 1 {
-		return "", "", malformed("there is more than one Authorization header")
+		return cred, "", malformed("there is more than one Authorization header")
 	}
-	token, ok, refused := parseBearer(values[0])
+	cred, ok, refused := parseAuthorization(values[0])
 	if !ok {
-		return "", "the Authorization header has another scheme than Bearer", nil
+		return cred, "the Authorization header has another scheme than Bearer", nil
 	}
-	return token, "", refused
+	return cred, "", refused
 }
 
-// parseBearer takes a header value apart. ok is false for another scheme.
-func parseBearer(value string) (token string, ok bool, refused *refusal) {
+// parseAuthorization takes a header value apart. ok is false for another scheme.
+func parseAuthorization(value string) (cred credentials, ok bool, refused *refusal) {
 	scheme, rest, _ := strings.Cut(value, " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", false, nil
+	cred.dpop = strings.EqualFold(scheme, "DPoP")
+	if !cred.dpop && !strings.EqualFold(scheme, "Bearer") {
+		return credentials{}, false, nil
 	}
-	token = strings.Trim(rest, " ")
-	if len(token) > MaxTokenBytes {
-		return "", true, malformed("the token is longer than 16 kB")
+	cred.token = strings.Trim(rest, " ")
+	if len(cred.token) > MaxTokenBytes {
+		return credentials{}, true, malformed("the token is longer than 16 kB")
 	}
-	if !isB64Token(token) {
-		return "", true, malformed("the Authorization header must be: Bearer, one space, the token (RFC 6750 2.1)")
+	if !isB64Token(cred.token) {
+		return credentials{}, true, malformed("the Authorization header must be: Bearer, one space, the token (RFC 6750 2.1)")
 	}
-	return token, true, nil
+	return cred, true, nil
 }
 
 // isB64Token is the grammar of RFC 6750 §2.1: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" /
@@ -75,13 +97,20 @@ func isB64Token(text string) bool {
 		return false
 	}
 	for i := range len(body) {
-		c := body[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~+/", c) >= 0) {
+		if !inB64Token[body[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+// inB64Token are the bytes of a b64token before its "=": a table, for a JWT has hundreds.
+var inB64Token = func() (t [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/") {
+		t[c] = true
+	}
+	return t
+}()
 
 // fromForm reads access_token of a form body where that is switched on (RFC 6750 §2.2): one media
 // type, never for GET.

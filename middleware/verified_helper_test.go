@@ -3,6 +3,7 @@ package middleware
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -13,6 +14,15 @@ import (
 
 // newOffline is an issuer that has a URL and nothing else.
 func newOffline() *httptest.Server { return &httptest.Server{URL: "https://as.example.com"} }
+
+// all is what a cache holds.
+func (b *bounded[V]) all() map[cacheKey]boundedEntry[V] {
+	found := map[cacheKey]boundedEntry[V]{}
+	for i := range b.shards {
+		maps.Copy(found, b.shards[i].entries)
+	}
+	return found
+}
 
 // slowNetwork says after a second that every token is active.
 type slowNetwork struct{ asked atomic.Int32 }

@@ -68,7 +68,7 @@ func offline(t testing.TB, change ...func(*JWTConfig)) (*JWT, *issuer, *publishe
 	return v, a, p
 }
 
-func (v *JWT) remembered() int { return len(v.verified.entries) }
+func (v *JWT) remembered() int { return len(v.verified.all()) }
 
 func TestJWTIsVerifiedOnce(t *testing.T) {
 	t.Run("a token that was verified is remembered until its exp, and not a moment longer", func(t *testing.T) {
@@ -142,7 +142,7 @@ func TestJWTIsVerifiedOnce(t *testing.T) {
 		token := a.token(t, nil)
 		_, err := v.Verify(t.Context(), token)
 		require.NoError(t, err)
-		for k, e := range v.verified.entries {
+		for k, e := range v.verified.all() {
 			kept := fmt.Sprintf("%s %+v %+v", k[:], e.value.token, e.value.proof)
 			for _, part := range strings.Split(token, ".") {
 				require.NotContains(t, kept, part)
@@ -241,7 +241,7 @@ func TestJWTFlood(t *testing.T) {
 		for i := range 10 {
 			_, err := v.Verify(t.Context(), a.token(t, map[string]any{"jti": fmt.Sprint(i), "x": strings.Repeat("x", 9000)}))
 			require.NoError(t, err)
-			require.LessOrEqual(t, v.verified.weight, 20)
+			require.LessOrEqual(t, v.verified.shards[0].weight, 20)
 		}
 		require.Less(t, v.remembered(), 10)
 	})

@@ -5,7 +5,8 @@ package node
 import "syscall"
 
 // maxConnections is how many connections a listener holds: four of five file descriptors, so that
-// the rest, Redis above all, has some left. More wait to be accepted (docs/conformance.md S-43).
+// the rest, Redis above all, has some left. More wait to be accepted (docs/evidence/conformance.md
+// S-43).
 func maxConnections() int {
 	var r syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {

@@ -25,7 +25,7 @@ func (r *resources) watchSecrets(ctx context.Context, cur *current) {
 		for _, id := range ids {
 			if !logged[id] {
 				logged[id] = true
-				r.log.Warn("a client's last secret expires within 14 days or has expired", "client_id", id)
+				r.log.Warn("a client's last secret expired or expires within 14 days", "client_id", id)
 			}
 		}
 		select {

@@ -17,6 +17,7 @@ import (
 // Addrs are the addresses of the open listeners.
 type Addrs struct {
 	Public  net.Addr
+	MTLS    net.Addr // nil: [tls] mtls_listen is not set
 	Admin   net.Addr // nil: [admin] listen is not set
 	Metrics net.Addr // nil: [metrics] listen is not set
 }
@@ -39,7 +40,7 @@ func (n *Node) listen(cfg *config.Config) (list listeners, at Addrs, err error) 
 		}
 	}()
 	certificate, ofMetrics := n.certificates(cfg)
-	open := func(addr string, h http.Handler, certificate certificateFunc, http1 bool) (net.Addr, error) {
+	open := func(addr string, h http.Handler, how server.FrontConfig) (net.Addr, error) {
 		if addr == "" {
 			return nil, nil //nolint:nilnil // not wanted
 		}
@@ -47,18 +48,23 @@ func (n *Node) listen(cfg *config.Config) (list listeners, at Addrs, err error) 
 		if err != nil {
 			return nil, err
 		}
-		front := server.NewFront(h, server.FrontConfig{
-			Certificate: certificate, MaxConnections: maxConnections(), HTTP1: http1, Log: n.resources.log})
-		list = append(list, listener{opened, front})
+		how.MaxConnections, how.Log = maxConnections(), n.resources.log
+		list = append(list, listener{opened, server.NewFront(h, how)})
 		return opened.Addr(), nil
 	}
-	if at.Public, err = open(cfg.Listen, n.Handler(), certificate, cfg.Server.HTTP1); err != nil {
+	public := server.FrontConfig{Certificate: certificate, HTTP1: cfg.Server.HTTP1, ClientCertificates: cfg.TLS.AsksForCertificates()}
+	if at.Public, err = open(cfg.Listen, n.Handler(), public); err != nil {
 		return list, at, err
 	}
-	if at.Admin, err = open(cfg.Admin.Listen, n.AdminHandler(), certificate, false); err != nil { // it has streams and profiles
+	public.ClientCertificates = true
+	if at.MTLS, err = open(cfg.TLS.MTLSListen, n.Handler(), public); err != nil {
 		return list, at, err
 	}
-	at.Metrics, err = open(cfg.Metrics.Listen, n.MetricsHandler(), ofMetrics, false)
+	operators := server.FrontConfig{Certificate: certificate, ClientCertificates: cfg.TLS.Certificates().Read} // without HTTP1: there are streams
+	if at.Admin, err = open(cfg.Admin.Listen, n.AdminHandler(), operators); err != nil {
+		return list, at, err
+	}
+	at.Metrics, err = open(cfg.Metrics.Listen, n.MetricsHandler(), server.FrontConfig{Certificate: ofMetrics})
 	return list, at, err
 }
 

@@ -19,11 +19,14 @@ func (r *resources) observe(cur *current) {
 		func() float64 { return float64(cur.expiring.Load()) })
 	m.Gauge("grantor_registry_feed_up", "1: this node reads all changes of clients as they happen.",
 		func() float64 { return truth(cur.now.Load().following() == nil) })
+	r.observeFeed(cur)
 	if r.stores.db != nil {
 		r.observeWrites()
 		r.observeReplicas()
 		r.observeConnections()
 		r.observeRegistry(cur)
+		m.Gauge("grantor_request_rates_shared", "1: requests of clients with a limit are counted on all nodes together; 0: the last count could not be shared.",
+			func() float64 { return truth(r.rates.Shared()) })
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,7 @@ type Node struct {
 	resources *resources
 	current   *current
 	reloads   reloads
+	console   http.Handler // nil: it is not enabled
 	ran       atomic.Bool
 	close     func()
 }
@@ -66,6 +68,11 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{options: o, resources: r, current: newCurrent(first)}
+	if n.console, err = n.openConsole(cfg); err != nil {
+		first.stop()
+		r.close()
+		return nil, err
+	}
 	n.close = sync.OnceFunc(n.shut)
 	r.observe(n.current)
 	r.key.OnLoss(n.current.restore)
@@ -77,9 +84,20 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Node, error) {
 // health. It serves by the configuration in force at each request.
 func (n *Node) Handler() http.Handler { return n.current }
 
-// AdminHandler returns registration (RFC 7591) and the admin API. Never mount it where the public
-// can reach it.
-func (n *Node) AdminHandler() http.Handler { return http.HandlerFunc(n.current.admin) }
+// AdminHandler returns registration (RFC 7591), the admin API, and the console where it is enabled.
+// Never mount it where the public can reach it.
+func (n *Node) AdminHandler() http.Handler {
+	if n.console == nil {
+		return http.HandlerFunc(n.current.admin)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/console" || strings.HasPrefix(r.URL.Path, "/console/") {
+			n.console.ServeHTTP(w, r)
+			return
+		}
+		n.current.admin(w, r)
+	})
+}
 
 // MetricsHandler returns /metrics, health, and where [metrics] pprof is set /debug/pprof. It asks
 // for no credentials.

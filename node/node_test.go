@@ -22,7 +22,12 @@ import (
 // parsed is a configuration with the demo's machine, and more.
 func parsed(t *testing.T, more string) *config.Config {
 	t.Helper()
-	return text(t, more+`
+	return text(t, textOf(more))
+}
+
+// textOf is the text of that configuration.
+func textOf(more string) string {
+	return more + `
 store = "memory"
 audit.output = ""
 scopes."orders:read" = {}
@@ -32,7 +37,7 @@ grant_types = ["client_credentials"]
 scope = "orders:read"
 default_scope = "orders:read"
 secrets = [{ hash = "sha256:71bf4abd665ce9f5bbe56971fe54b508fce3b351326628ebfae4aee97d522444" }]
-`)
+`
 }
 
 // issue asks a server for a token, and returns the status.
@@ -55,10 +60,8 @@ func issue(t *testing.T, at string) int {
 func settled(t *testing.T, before int) {
 	t.Helper()
 	http.DefaultClient.CloseIdleConnections()
-	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(deadline); {
-		time.Sleep(10 * time.Millisecond)
-	}
-	require.LessOrEqual(t, runtime.NumGoroutine(), before, "goroutines that nobody ended")
+	// Eventually asks in a goroutine of its own.
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, 5*time.Second, 10*time.Millisecond, "goroutines that nobody ended")
 }
 
 func TestHandlerServesWithoutRun(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -13,7 +14,7 @@ import (
 
 // ErrDemoSecrets: a configuration with the public secrets of the demo cannot be put in force by
 // Reload. Listeners, issuer and proxies that the new configuration does not show may be in force.
-var ErrDemoSecrets = errors.New("the secrets of the demo are public: they work only in a process that was started with them; make others (grantor secret new, grantor hash-password), or restart")
+var ErrDemoSecrets = errors.New("the secrets of the demo are public: a running Grantor does not take them in. Make others (grantor secret new, grantor hash-password), or restart")
 
 var errClosed = errors.New("node: closed")
 
@@ -83,6 +84,7 @@ func (n *Node) putInForce(ctx context.Context, cfg *config.Config) error {
 		n.resources.log.Warn("these keys take effect at the next start", "keys", strings.Join(kept, ", "))
 	}
 	n.current.set(next, cfg.Server.ShutdownTimeout)
+	n.resources.roster.inForce(context.WithoutCancel(ctx))
 	return nil
 }
 
@@ -115,12 +117,14 @@ func keepUntilRestart(old, next *config.Config) (keys []string) {
 		{"redis", old.Redis, next.Redis, func() { next.Redis = old.Redis }},
 		{"server.http1", old.Server.HTTP1, next.Server.HTTP1, func() { next.Server.HTTP1 = old.Server.HTTP1 }},
 		{"tls.mode", old.TLS.Mode, next.TLS.Mode, func() { next.TLS = old.TLS }},
+		{"tls.client_ca_file, tls.request_client_certs or tls.mtls_listen", asking(old.TLS), asking(next.TLS), func() { keepAsking(&next.TLS, old.TLS) }},
 		{"admin", old.Admin, next.Admin, func() { next.Admin = old.Admin }},
 		{"metrics", old.Metrics, next.Metrics, func() { next.Metrics = old.Metrics }},
 		{"audit.output", old.Audit, next.Audit, func() { next.Audit = old.Audit }},
 		{"tracing.otlp_endpoint", old.Tracing, next.Tracing, func() { next.Tracing = old.Tracing }},
 		{"keys", old.Keys, next.Keys, func() { next.Keys = old.Keys }},
 		{"tokens.signing_alg", old.SigningAlgorithms(), next.SigningAlgorithms(), func() {}},
+		{"feed", old.Feed, next.Feed, func() { next.Feed = old.Feed }},
 		{"log", old.Log, next.Log, func() { next.Log = old.Log }},
 	} {
 		if !reflect.DeepEqual(k.old, k.next) {
@@ -129,4 +133,15 @@ func keepUntilRestart(old, next *config.Config) (keys []string) {
 		}
 	}
 	return keys
+}
+
+// asking is what a listener cannot learn while it serves: whether to ask clients for certificates.
+func asking(t config.TLS) [2]string {
+	return [2]string{t.MTLSListen, strconv.FormatBool(t.AsksForCertificates())}
+}
+
+// keepAsking lets the listeners of a next configuration ask as those that serve.
+func keepAsking(next *config.TLS, old config.TLS) {
+	next.MTLSListen, next.MTLSURL = old.MTLSListen, old.MTLSURL
+	next.ClientCAFile, next.RequestClientCerts = old.ClientCAFile, old.RequestClientCerts
 }

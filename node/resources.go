@@ -12,11 +12,15 @@ import (
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/internal/audit"
 	"github.com/grantor-auth/grantor/internal/background"
+	"github.com/grantor-auth/grantor/internal/console"
 	"github.com/grantor-auth/grantor/internal/metrics"
 	"github.com/grantor-auth/grantor/internal/parts"
+	"github.com/grantor-auth/grantor/internal/presence"
+	"github.com/grantor-auth/grantor/internal/ratelimit"
 	"github.com/grantor-auth/grantor/internal/redisdb"
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/tokens/feed"
 	"github.com/grantor-auth/grantor/users"
 )
 
@@ -36,22 +40,34 @@ type resources struct {
 	tracer      trace.Tracer // nil: none
 	slots       *users.Slots
 	key         *tokens.KeyHolder
+	keyUses     *tokens.KeyUses // of API keys; nil with the memory store
 	roster      *roster
-	keys        *keys.Ring  // nil: no JWTs here
-	algs        []string    // that keys signs with
-	evicts      atomic.Bool // Redis would drop keys when its memory is full
+	rates       *ratelimit.Limiter // outlasts a reload, or each would give every client a burst
+	feed        *feed.Reader
+	keys        *keys.Ring         // nil: no JWTs here
+	keyManager  *parts.SigningKeys // of keys in Redis; nil: not here
+	algs        []string           // that keys signs with
+	evicts      atomic.Bool        // Redis would drop keys when its memory is full
 	closers     []func()
+
+	recent  *audit.Recent          // the latest events of this node, for the console; nil: not kept
+	samples *console.Samples       // counts of the last hour, likewise
+	self    string                 // the id of this run in the list of nodes
+	listens atomic.Pointer[string] // where the public endpoints are
 }
 
 // openResources opens one after the other. A later step may use what an earlier step opened.
 func openResources(ctx context.Context, cfg *config.Config, o Options) (*resources, error) {
-	r := &resources{log: o.Log, version: o.Version, stdout: o.Stdout, clock: o.Clock, metrics: metrics.New(o.Version), slots: users.NewSlots(0)}
+	r := &resources{log: o.Log, version: o.Version, stdout: o.Stdout, clock: o.Clock, metrics: metrics.New(o.Version), self: presence.NewID(), slots: users.NewSlots(0)}
+	r.metrics.CountClients(cfg.Metrics.PerClient)
 	r.background = background.New(r.log, r.metrics.Background)
 	for _, open := range []func(context.Context, *config.Config) error{
 		r.openStores,
 		r.openPulse,
+		r.openRates,
 		r.openTrail,
 		r.openServerKey,
+		r.openFeed,
 		r.openSigningKeys, // after the trail, which records a rotation
 		r.openTracer,
 	} {
@@ -86,8 +102,22 @@ func (r *resources) openPulse(ctx context.Context, _ *config.Config) error {
 	r.beat = redisdb.NewBeat(r.stores.db)
 	r.stores.redis.WithPulse(r.beat)
 	_ = r.beat.Once(ctx) // before the first request; Run repeats it
+	r.keyUses = r.stores.redis.APIKeys().KeyUses()
+	r.background.Go("API keys: last use", func(ctx context.Context) { r.keyUses.Run(ctx, r.log) })
 	r.background.Go("pulse", r.beat.Run)
 	return nil
+}
+
+// openRates begins to count requests of clients, with the other nodes where there can be any.
+func (r *resources) openRates(_ context.Context, _ *config.Config) (err error) {
+	var exchanger ratelimit.Exchanger
+	if r.stores.db != nil {
+		exchanger = ratelimit.NewRedis(r.stores.db)
+	}
+	if r.rates, err = ratelimit.New(exchanger); err == nil {
+		r.background.Go("request rates", func(ctx context.Context) { r.rates.Run(ctx, r.log) })
+	}
+	return err
 }
 
 func (r *resources) openTrail(_ context.Context, cfg *config.Config) error {
@@ -98,6 +128,10 @@ func (r *resources) openTrail(_ context.Context, cfg *config.Config) error {
 	r.reopenTrail = t.Reopen
 	if t.Sink == nil {
 		return nil
+	}
+	if cfg.Admin.Console.Enabled && cfg.Audit.Output != "redis" {
+		r.recent = &audit.Recent{}
+		t.Keep(r.recent)
 	}
 	t.RunIn(r.background.Go)
 	r.trail = audit.New(t.Sink, r.log, r.metrics.Audited)
@@ -121,6 +155,8 @@ func (r *resources) openSigningKeys(ctx context.Context, cfg *config.Config) err
 	k.Log, k.Rotated = r.log, r.recordRotation
 	if r.stores.db == nil {
 		k.Now = r.clock // Redis says the time with the keys
+	} else {
+		r.keyManager = &parts.SigningKeys{Config: *k, Feed: feed.NewRedis(r.stores.db)}
 	}
 	if r.keys, err = keys.Open(ctx, *k); err != nil {
 		return err

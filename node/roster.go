@@ -3,19 +3,24 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/tokens/feed"
 )
 
-// roster tells the store which clients and users of the configuration this node serves. A client or
-// user that was disabled or taken out, and comes back, comes back without the tokens and sessions
-// from before.
+// roster tells the store which clients and users of the configuration this node serves, and under
+// which rules. A client or user that was disabled or taken out, and comes back, comes back without
+// the tokens and sessions from before. Of rules that a node takes out of force nobody can tell what
+// they gave to whom: the revocation feed has feed.OtherRules then.
 type roster struct {
 	store tokens.Store
 	codec *tokens.Codec
@@ -24,6 +29,9 @@ type roster struct {
 	mu   sync.Mutex
 	now  []tokens.ServedName
 	late bool // the beginning could not be noted
+
+	otherRules bool // the configuration that begins has other rules than one that nodes served
+	untold     bool // so has the one in force, and the feed does not say so yet
 }
 
 func (s *roster) run(ctx context.Context) {
@@ -36,10 +44,10 @@ func (s *roster) run(ctx context.Context) {
 		case <-tick.C:
 		}
 		s.mu.Lock()
-		err := s.again(ctx)
+		err := errors.Join(s.again(ctx), s.tell(ctx))
 		s.mu.Unlock()
 		if err != nil {
-			s.log.Debug("what is served could not be stored; it is tried again", "error", err.Error())
+			s.log.Debug("names in the configuration not stored; trying again", "error", err.Error())
 		}
 	}
 }
@@ -74,7 +82,13 @@ func (s *roster) begin(ctx context.Context, cfg *config.Config) (undo func(), er
 	if err = s.settled(err); err != nil && !late {
 		return undo, err
 	}
+	if err := s.compareRules(ctx, gone); err != nil {
+		return undo, err
+	}
 	for _, n := range back {
+		if n.IsRules() && ids[n] == (known{}) {
+			continue
+		}
 		if err := s.settled(s.end(ctx, ids[n])); err != nil {
 			return undo, err
 		}
@@ -93,17 +107,52 @@ func (s *roster) begin(ctx context.Context, cfg *config.Config) (undo func(), er
 		err = s.settled(s.store.Serving(ctx, names))
 	}
 	if errors.Is(err, tokens.ErrOnlyReads) { // nothing had to end, so it may serve those who only read
-		s.log.Warn("what this node serves cannot be noted; it is tried again", "error", err.Error())
+		s.log.Warn("names in the configuration not stored yet; trying again", "error", err.Error())
 		return undo, nil
 	}
 	return undo, err
+}
+
+// compareRules says in the feed that other rules begin, if nodes served other ones until now. It is
+// said once more by inForce: until then this node answers by the rules from before.
+func (s *roster) compareRules(ctx context.Context, gone []tokens.ServedName) error {
+	other := slices.ContainsFunc(gone, tokens.ServedName.IsRules)
+	s.mu.Lock()
+	s.otherRules = other
+	s.mu.Unlock()
+	if !other {
+		return nil
+	}
+	s.log.Info("scopes or not_before changed; verifiers ask about each token again")
+	return s.settled(s.store.Feed().Append(ctx, feed.End{Names: []string{feed.OtherRules}}))
+}
+
+// inForce is told that the configuration that began serves now.
+func (s *roster) inForce(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.untold = s.untold || s.otherRules
+	s.otherRules = false
+	if err := s.tell(ctx); err != nil {
+		s.log.Warn("changed scopes not appended to the revocation feed; trying again", "error", err.Error())
+	}
+}
+
+// tell says in the feed that other rules are in force, until that is confirmed. s.mu is held.
+func (s *roster) tell(ctx context.Context) error {
+	if !s.untold {
+		return nil
+	}
+	err := s.store.Feed().Append(ctx, feed.End{Names: []string{feed.OtherRules}})
+	s.untold = err != nil
+	return err
 }
 
 // settled tells of an end that too few replicas have confirmed; the node asks for it again by
 // itself.
 func (s *roster) settled(err error) error {
 	if errors.Is(err, clients.ErrNotConfirmed) {
-		s.log.Warn("too few replicas have confirmed that tokens of a client or user of the configuration have ended", "error", err.Error())
+		s.log.Warn("revocation after a configuration change: too few replicas confirmed it", "error", err.Error())
 		return nil
 	}
 	return err
@@ -125,6 +174,17 @@ func (s *roster) end(ctx context.Context, who known) error {
 	return s.store.RenewClient(ctx, who.id, clients.NewEpoch())
 }
 
+// rulesOf returns what holds for every token: the scopes that there are, what each implies, and
+// from when on tokens count.
+func rulesOf(cfg *config.Config) string {
+	var text strings.Builder
+	fmt.Fprintln(&text, cfg.Tokens.NotBefore.Unix())
+	for name := range cfg.Catalogue().Names().All() {
+		fmt.Fprintln(&text, name, cfg.Catalogue().Expand(scopes.MustParse(name)))
+	}
+	return text.String()
+}
+
 // namesOf returns the names that a configuration serves, and whose names there are, also of those
 // that it disables.
 func namesOf(cfg *config.Config) (names []tokens.ServedName, ids map[tokens.ServedName]known) {
@@ -134,6 +194,7 @@ func namesOf(cfg *config.Config) (names []tokens.ServedName, ids map[tokens.Serv
 			names = append(names, n)
 		}
 	}
+	names = append(names, tokens.RulesName(rulesOf(cfg)))
 	for _, c := range cfg.Registrations() {
 		add(tokens.ClientName(c.ID), known{id: c.ID}, c.Disabled)
 	}

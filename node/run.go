@@ -22,6 +22,7 @@ func (n *Node) Run(ctx context.Context) error {
 		return err
 	}
 	n.resources.observeReader(list[0].front)
+	n.resources.listens.Store(new(at.Public.String()))
 	if n.options.Listening != nil {
 		n.options.Listening(at)
 	}

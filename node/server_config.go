@@ -8,6 +8,7 @@ import (
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/internal/apikeys"
 	"github.com/grantor-auth/grantor/internal/lockout"
 	"github.com/grantor-auth/grantor/internal/parts"
 	"github.com/grantor-auth/grantor/keys"
@@ -23,10 +24,13 @@ func (r *resources) serverConfig(in *instance, registry clients.Registry) server
 		Issuer: cfg.Issuer, Clients: registry, Catalogue: cfg.Catalogue(), Store: r.stores.tokens, Key: r.key,
 		AccessTTL: cfg.Tokens.AccessTTL, NotBefore: cfg.Tokens.NotBefore,
 		RefreshTTL: cfg.Tokens.RefreshTTL, RefreshMaxTTL: cfg.Tokens.RefreshMaxTTL, MaxSessionTTL: cfg.LongestSession(),
-		UserScope: cfg.UserScope(), RetryWindow: cfg.RetryWindow(), PublicClients: r.mayHavePublicClients(cfg),
-		RequestsPerSecond: cfg.Limits.RequestsPerSecond, TrustedProxies: cfg.TrustedProxies, IPv6Prefix: cfg.Limits.IPv6Prefix,
+		SessionsPerUser: cfg.Limits.SessionsPerUser, UserScope: cfg.UserScope(), RetryWindow: cfg.RetryWindow(), PublicClients: r.mayHavePublicClients(cfg),
+		TokenExchange:     r.mayExchangeTokens(cfg),
+		RequestsPerSecond: cfg.Limits.RequestsPerSecond, Rates: r.rates, TrustedProxies: cfg.TrustedProxies, IPv6Prefix: cfg.Limits.IPv6Prefix,
 		AdminURL: cfg.Admin.URL, AdminHosts: []string{hostOf(cfg.Admin.Listen)},
-		Metrics: r.metrics, Audit: r.trail, Tracer: r.tracer, Log: r.log,
+		Preset: cfg.Metadata.Preset, Extra: cfg.Metadata.Extra,
+		Certificates: in.ofClients, Authorities: in.authorities, MTLSURL: cfg.TLS.MTLSURL,
+		DPoPNonces: cfg.DPoP.Nonces(), Feed: in.feed, Metrics: r.metrics, Audit: r.trail, Tracer: r.tracer, Log: r.log,
 	}
 	r.limit(&sc, cfg.Limits)
 	if r.keys != nil {
@@ -43,6 +47,12 @@ func (r *resources) serverConfig(in *instance, registry clients.Registry) server
 // public.
 func (r *resources) mayHavePublicClients(cfg *config.Config) bool {
 	return r.stores.db != nil && cfg.Grants.Password || slices.ContainsFunc(cfg.Registrations(), (*clients.Client).Public)
+}
+
+// mayExchangeTokens says whether some client may have the grant of RFC 8693: one of the file has
+// it, or any registered client may be given it.
+func (r *resources) mayExchangeTokens(cfg *config.Config) bool {
+	return r.stores.db != nil || slices.ContainsFunc(cfg.Registrations(), func(c *clients.Client) bool { return c.MayUse(clients.GrantTokenExchange) })
 }
 
 // limit bounds guesses and registrations.
@@ -75,6 +85,11 @@ func (r *resources) manage(sc *server.Config, in *instance) {
 	registry := clients.NewRedis(r.stores.db)
 	sc.Manager = parts.Manager(in.cfg, registry, r.stores.tokens)
 	sc.Manager.Node = in.live
+	sc.APIKeys = apikeys.New(sc.Manager, r.stores.redis, r.key.Codec())
+	sc.KeyUses = r.keyUses
+	if r.keyManager != nil {
+		sc.SigningKeys = r.keyManager
+	}
 	if in.cfg.Grants.Password && in.cfg.Users.Source == "redis" {
 		sc.UserDirectory = users.NewRedis(r.stores.db)
 	}
@@ -82,7 +97,7 @@ func (r *resources) manage(sc *server.Config, in *instance) {
 	if !ok {
 		return
 	}
-	registry.Again = pending
+	registry.Again, sc.APIKeys.Again = pending, pending
 	if sc.UserDirectory != nil {
 		sc.UserDirectory.Again = pending
 	}

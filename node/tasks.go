@@ -19,6 +19,7 @@ func (n *Node) startTasks() {
 		return
 	}
 	r.background.Go("server key", r.key.Run)
+	r.background.Go("list of nodes", n.bePresent)
 	r.background.Go("redis policy", (&redisWatch{resources: r, warned: r.stores.warned}).run)
 	r.background.Go("scopes that no client sees", (&unseenWatch{resources: r, current: n.current}).run)
 	r.background.Go("redis clock", r.stores.db.RunClock)

@@ -35,7 +35,8 @@ func (w *unseenWatch) run(ctx context.Context) {
 				looked = in
 			}
 			for _, s := range left {
-				w.resources.log.Warn("no client can introspect the tokens of a scope: give a resource server introspect = \"any\", or \"audience\" with this resource", "scope", s.Name, "resource", s.Resource)
+				w.resources.log.Warn("no client can introspect the tokens of a scope",
+					"cure", `give a resource server introspect = "any", or "audience" with this resource`, "scope", s.Name, "resource", s.Resource)
 			}
 		}
 		select {

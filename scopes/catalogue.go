@@ -1,19 +1,20 @@
 package scopes
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
-	"strings"
 )
 
 // Scope is what a deployment says of one scope token.
 type Scope struct {
 	Description string   // for people; shown by the metadata of clients and tools
-	Resource    string   // the audience of tokens with this scope: an absolute URI without a fragment (RFC 8707 §2); "" is none
+	Resource    string   // the audience of tokens with this scope, byte for byte: see Catalogue.CheckAudience; "" is none
 	Implies     []string // scopes that this one contains, transitively
+	JWTTyp      string   // typ of JWTs for the resource: TypAccess, TypJWT; "" leaves it to the resource's other scopes
+	Claims      []string // custom claims that only tokens with this scope carry, or with another that names them too
 }
 
 // Catalogue holds every scope that exists. It is immutable; the zero value and nil know
@@ -21,18 +22,27 @@ type Scope struct {
 type Catalogue struct {
 	scopes  map[string]Scope
 	implied map[string]Set // per token: itself and all that it implies
+	tied    map[string]Set // per claim: the scopes that name it
+	names   []string       // that an aud may be beside URIs
+	plain   []string       // resources whose JWTs have TypJWT
 }
 
-// NewCatalogue checks and closes a table of scopes. The error joins all that is
-// wrong: a malformed or reserved name, a wildcard, an implied scope that does not
-// exist or is reserved, a resource that is no absolute URI without a fragment. A
-// circle of implications makes its scopes equal and is no error.
-func NewCatalogue(table map[string]Scope) (*Catalogue, error) {
-	c := &Catalogue{scopes: maps.Clone(table), implied: make(map[string]Set, len(table))}
+// NewCatalogue checks and closes a table of scopes. names are audiences that are no URIs and may
+// be resources all the same (RFC 7519 §4.1.3). The error joins all that is wrong: a malformed or
+// reserved name, a wildcard, an implied scope that does not exist or is reserved, a resource that
+// is neither an absolute URI without a fragment nor one of names. A circle of implications makes
+// its scopes equal and is no error.
+func NewCatalogue(table map[string]Scope, names ...string) (*Catalogue, error) {
+	c := &Catalogue{scopes: maps.Clone(table), implied: make(map[string]Set, len(table)), names: names}
 	var errs []error
+	first := firstOf{map[string]string{}, map[string]string{}}
 	for _, name := range slices.Sorted(maps.Keys(table)) {
 		c.implied[name] = c.closure(name)
-		errs = append(errs, c.check(name, table[name]))
+		errs = append(errs, c.check(name, table[name], first))
+		c.tie(name)
+		if s := table[name]; s.JWTTyp == TypJWT {
+			c.plain = AddResource(c.plain, s.Resource)
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -40,56 +50,59 @@ func NewCatalogue(table map[string]Scope) (*Catalogue, error) {
 	return c, nil
 }
 
+// tie notes the claims that a scope names.
+func (c *Catalogue) tie(name string) {
+	for _, claim := range c.scopes[name].Claims {
+		if c.tied == nil {
+			c.tied = map[string]Set{}
+		}
+		c.tied[claim] = c.tied[claim].Union(fromValid([]string{name}, ""))
+	}
+}
+
 // EntryError is a mistake in one entry of a catalogue.
 type EntryError struct {
 	Scope string // the entry's name
-	Field string // "", "implies" or "resource"
+	Field string // "", "implies", "resource", "jwt_typ" or "claims"
 	Err   error
 }
 
 func (e *EntryError) Error() string { return fmt.Sprintf("scope %q: %v", e.Scope, e.Err) }
 func (e *EntryError) Unwrap() error { return e.Err }
 
-func (c *Catalogue) check(name string, s Scope) error {
+func (c *Catalogue) check(name string, s Scope, first firstOf) error {
 	var errs []error
 	bad := func(field string, err error) { errs = append(errs, &EntryError{name, field, err}) }
 	switch err := CheckToken(name); {
 	case err != nil:
 		bad("", err)
-	case strings.Contains(name, "*"):
-		bad("", errors.New("a wildcard is no scope; it may stand in a client's scope only"))
+	case IsWildcard(name) || name == "*":
+		bad("", errors.New("a wildcard is no scope: it is allowed only in the scope of a client or a user"))
 	case IsReserved(name):
 		bad("", fmt.Errorf("names that begin with %q are built in", Reserved))
 	}
 	if s.Resource != "" {
-		if err := CheckResource(s.Resource); err != nil {
+		if err := cmp.Or(c.CheckAudience(s.Resource), c.checkOneSpelling(name, s.Resource, first)); err != nil {
 			bad("resource", err)
 		}
+	}
+	if err := c.checkTyp(name, s, first); err != nil {
+		bad("jwt_typ", err)
 	}
 	for _, i := range s.Implies {
 		if _, ok := c.scopes[i]; !ok {
 			bad("implies", fmt.Errorf("implies %q, which is not a scope of this table", i))
 		}
 	}
+	for i, claim := range s.Claims {
+		if slices.Contains(s.Claims[:i], claim) {
+			bad("claims", fmt.Errorf("names %q twice", claim))
+		}
+	}
 	if err := c.implied[name].CheckBounds(); err != nil {
 		bad("implies", fmt.Errorf("with all that it implies no token can carry it: %w", err))
 	}
 	return errors.Join(errs...)
-}
-
-// CheckResource says whether text can name a resource server: an absolute URI
-// without a fragment (RFC 8707 §2).
-func CheckResource(text string) error {
-	u, err := url.Parse(text)
-	if err != nil || !u.IsAbs() || (u.Host == "" && u.Opaque == "") || strings.Contains(text, "#") {
-		return errors.New(`a resource is an absolute URI without a fragment, as in "https://orders.example.com"`)
-	}
-	for i := range len(text) {
-		if text[i] <= 0x20 || text[i] >= 0x7f || text[i] == '"' || text[i] == '\\' {
-			return errors.New("a resource holds printable ASCII without spaces, quotes or backslashes")
-		}
-	}
-	return nil
 }
 
 func (c *Catalogue) closure(name string) Set {
@@ -107,7 +120,8 @@ func (c *Catalogue) closure(name string) Set {
 
 // Has says whether a scope token exists.
 func (c *Catalogue) Has(token string) bool {
-	if token == ScopeClients || token == ScopeAdmin {
+	switch token {
+	case ScopeClients, ScopeAdmin, ScopeSessions, ScopeIntrospect:
 		return true
 	}
 	if c == nil {
@@ -193,6 +207,19 @@ func (c *Catalogue) Unknown(rules Rules) []string {
 		}
 	}
 	return list
+}
+
+// TiesClaims says whether some scope names custom claims.
+func (c *Catalogue) TiesClaims() bool { return c != nil && len(c.tied) > 0 }
+
+// Releases says whether a token with granted may carry a custom claim: no scope names the claim, or
+// the token has one that does.
+func (c *Catalogue) Releases(granted Set, claim string) bool {
+	if c == nil {
+		return true
+	}
+	by, tied := c.tied[claim]
+	return !tied || !by.Intersect(granted).IsEmpty()
 }
 
 // Any says whether the rules permit any scope of the catalogue, the reserved ones aside.

@@ -14,23 +14,37 @@ const Reserved = "grantor:"
 const (
 	ScopeClients = "grantor:clients" // may register clients (RFC 7591)
 	ScopeAdmin   = "grantor:admin"   // may use the admin API
+
+	// ScopeIntrospect may introspect what the token's client sees (RFC 7662 §2.1). It is for tokens of
+	// clients alone.
+	ScopeIntrospect = "grantor:introspect"
+
+	// ScopeSessions may list and end the sessions of the token's own user. It is for users' tokens
+	// alone, and the user's own scope need not have it: it is power over oneself.
+	ScopeSessions = "grantor:sessions"
 )
 
 // IsReserved says whether a scope token belongs to Grantor itself.
 func IsReserved(token string) bool { return strings.HasPrefix(token, Reserved) }
 
+// IsWildcard says whether rules take a token for a wildcard: it ends in ":*", so the '*' is a whole
+// segment, and the last one. Any other '*' is a character like the others, as in the scopes
+// "rabbitmq.read:*/*" and "system/*.read" (RFC 6749 §3.3).
+func IsWildcard(token string) bool { return strings.HasSuffix(token, ":*") }
+
 // Rules say which scopes a client or a user may be given: exact tokens, and
 // wildcards that end in ":*" and stand for every token that continues after
 // the colon. "orders:*" allows "orders:read" and "orders:items:read", and neither
 // "orders" nor "orders-archive:read". Wildcards live in configuration only; a
-// granted scope is always literal. The zero value allows nothing.
+// granted scope is always literal, and a '*' in it matches nothing but itself.
+// The zero value allows nothing.
 type Rules struct {
 	exact    Set
 	prefixes []string // each ends in ':'
 }
 
 // ParseRules reads rules in the form of a scope value. It returns an error that
-// wraps ErrSyntax; a '*' anywhere but as a whole last segment is one.
+// wraps ErrSyntax: for "*" alone too, and for a wildcard with another '*' before it.
 func ParseRules(text string) (Rules, error) {
 	set, err := Parse(text)
 	if err != nil {
@@ -41,15 +55,15 @@ func ParseRules(text string) (Rules, error) {
 		prefix, wild := strings.CutSuffix(t, ":*")
 		switch {
 		case !strings.Contains(t, "*"):
-		case !wild || prefix == "" || strings.Contains(prefix, "*"):
-			return Rules{}, fmt.Errorf(`%w: a wildcard is written at the end, after a name and a colon, as in "orders:*"`, ErrSyntax)
+		case t == "*" || wild && (prefix == "" || strings.Contains(prefix, "*")):
+			return Rules{}, fmt.Errorf(`%w: a wildcard is written at the end, after a name and a colon, as in "orders:*", and no other "*" is before it`, ErrSyntax)
 		case IsReserved(prefix + ":"):
 			return Rules{}, fmt.Errorf("%w: scopes that begin with %q are allowed one by one, never by a wildcard", ErrSyntax, Reserved)
-		default:
+		case wild:
 			r.prefixes = append(r.prefixes, prefix+":")
 		}
 	}
-	r.exact = set.Filter(func(t string) bool { return !strings.HasSuffix(t, ":*") })
+	r.exact = set.Filter(func(t string) bool { return !IsWildcard(t) })
 	return r, nil
 }
 
@@ -66,6 +80,19 @@ func (r Rules) Allows(token string) bool {
 	}
 	return slices.ContainsFunc(r.prefixes, func(p string) bool {
 		return len(token) > len(p) && strings.HasPrefix(token, p)
+	})
+}
+
+// Within says whether other allows all that r allows, now and in any catalogue. It knows nothing of
+// scopes that imply others: false may be too strict.
+func (r Rules) Within(other Rules) bool {
+	for t := range r.exact.All() {
+		if !other.Allows(t) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(r.prefixes, func(p string) bool {
+		return !slices.ContainsFunc(other.prefixes, func(q string) bool { return strings.HasPrefix(p, q) })
 	})
 }
 

@@ -65,24 +65,6 @@ func TestSetOperations(t *testing.T) {
 	require.True(t, back.Equal(ab))
 }
 
-func TestRules(t *testing.T) {
-	r, err := ParseRules("plain orders:*")
-	require.NoError(t, err)
-	for token, want := range map[string]bool{"plain": true, "orders:read": true, "orders:a:b": true, "orders": false, "orders:": false,
-		"orders-archive:read": false, "plain:x": false, "grantor:admin": false} {
-		require.Equal(t, want, r.Allows(token), token)
-	}
-	require.Equal(t, "orders:* plain", r.String())
-	for _, bad := range []string{"*", ":*", "a*", "a:*:b", "a:*b", "**:*", "grantor:*"} {
-		_, err := ParseRules(bad)
-		require.ErrorIs(t, err, ErrSyntax, bad)
-	}
-	named, err := ParseRules("grantor:admin")
-	require.NoError(t, err)
-	require.True(t, named.Allows("grantor:admin"))
-	require.False(t, named.Allows("grantor:clients"))
-}
-
 func TestCatalogue(t *testing.T) {
 	c, err := NewCatalogue(map[string]Scope{
 		"read": {Resource: "https://a.example"}, "write": {Resource: "https://a.example", Implies: []string{"read"}},

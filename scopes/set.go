@@ -17,8 +17,8 @@ import (
 	"strings"
 )
 
-// Bounds of one scope value, so that a hostile request costs little (docs/conformance.md SC-08).
-// They hold for requests, for configuration, and for what a token carries with all that its
+// Bounds of one scope value, so that a hostile request costs little (docs/evidence/conformance.md
+// SC-08). They hold for requests, for configuration, and for what a token carries with all that its
 // scopes imply.
 const (
 	MaxTokens = 100  // scope tokens in one value

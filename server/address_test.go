@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/grantor-auth/grantor/internal/address"
 	"github.com/grantor-auth/grantor/internal/lockout"
 )
 
@@ -106,7 +107,7 @@ func TestNetworks(t *testing.T) {
 		{"2001:db8:1:2:3:4:5:6", 128, "2001:db8:1:2:3:4:5:6/128", "2001:db8:1::/48"},
 		{"", 64, "unknown", ""},
 	} {
-		a, _ := parseHop(c.address)
+		a, _ := address.ParseHop(c.address)
 		x := &exchange{address: a, ipv6Prefix: c.bits}
 		require.Equal(t, c.network, x.network(), c.address)
 		require.Equal(t, c.coarse, x.coarseNetwork(), c.address)
@@ -136,8 +137,8 @@ func TestWarningsOfForwarding(t *testing.T) {
 		f.call(t, "GET", "/healthz", "", "X-Forwarded-For: 203.0.113.7, unknown")
 		f.call(t, "GET", "/healthz", "", "X-Real-Ip: 203.0.113.7")
 	}
-	require.Equal(t, 1, strings.Count(f.log.String(), "has an entry that is no address"))
-	require.Equal(t, 1, strings.Count(f.log.String(), "sends X-Real-IP or Forwarded, which are not read"))
+	require.Equal(t, 1, strings.Count(f.log.String(), "sends an invalid address in X-Forwarded-For"))
+	require.Equal(t, 1, strings.Count(f.log.String(), "sends X-Real-IP or Forwarded; both are ignored"))
 	require.NotContains(t, f.log.String(), `"203.0.113.7, unknown"`)
 
 	f = start(t)

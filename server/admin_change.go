@@ -7,7 +7,6 @@ import (
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/internal/audit"
 	"github.com/grantor-auth/grantor/internal/metrics"
-	"github.com/grantor-auth/grantor/middleware"
 )
 
 // change is what an operator's program, or a client with its registration token, asked for.
@@ -26,6 +25,11 @@ func (s *Server) changed(x *exchange, c change, err error) error {
 		return s.notChanged(c, err)
 	}
 	s.recordChange(x, c, unconfirmed)
+	return answerChange(x, c, unconfirmed, err)
+}
+
+// answerChange answers a change that was made.
+func answerChange(x *exchange, c change, unconfirmed bool, err error) error {
 	switch {
 	case unconfirmed:
 		return notConfirmed(c.answer, err)
@@ -52,13 +56,14 @@ func (s *Server) notChanged(c change, err error) error {
 type secretShown interface{ showsSecret() bool }
 
 func (s *Server) recordChange(x *exchange, c change, unconfirmed bool) {
+	s.recordOperation(x, audit.Change(c.event, c.client, c.detail, unconfirmed))
+}
+
+// recordOperation writes to the audit trail what an operator's program did.
+func (s *Server) recordOperation(x *exchange, e audit.Event) {
 	if s.cfg.Audit == nil {
 		return
 	}
-	e := audit.Change(c.event, c.client, c.detail, unconfirmed)
-	e.RequestID, e.Peer = x.id, x.clientIP()
-	if t := middleware.TokenFrom(x.gin.Request.Context()); t != nil {
-		e.Actor = t.ClientID
-	}
+	e.RequestID, e.Peer, e.Actor = x.id, x.clientIP(), x.actor()
 	s.cfg.Audit.Record(x, e)
 }

@@ -20,9 +20,12 @@ func (s *Server) listClients(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	list, next, err := s.cfg.Manager.List(x, cursor, size)
-	if errors.Is(err, clients.ErrCursor) {
+	list, next, err := s.cfg.Manager.Search(x, x.gin.Query("search"), cursor, size)
+	switch {
+	case errors.Is(err, clients.ErrCursor):
 		return refusal(codeInvalidRequest, "cursor must be the next_cursor of an earlier answer")
+	case errors.Is(err, clients.ErrSearch):
+		return refusal(codeInvalidRequest, "search: %s", err)
 	}
 	if err != nil {
 		return adminError(err)
@@ -124,6 +127,9 @@ func (s *Server) changeClient(x *exchange) error {
 		}
 		if len(body.Secrets) > 0 { // encoding/json would decode a new secret over the expiry of the old one
 			st.Secrets = body.Secrets
+		}
+		if len(st.AllowedNetworks) == 0 {
+			st.AllowedNetworks = nil // an empty list goes back to the default
 		}
 		if body.Workload != nil {
 			st.Workload = body.Workload

@@ -49,9 +49,12 @@ func misdirected(key string) string {
 // isProbe says whether a path is for balancers, which send any Host.
 func isProbe(path string) bool { return path == "/healthz" || path == "/readyz" }
 
+// KnownAdminHost is KnownHost for the admin listener.
+func (s *Server) KnownAdminHost(host string) bool { return KnownHost(host, s.adminHosts) }
+
 // guardHost is GuardHost for the admin listener, in the one voice that answers there.
 func (s *Server) guardHost(c *gin.Context) {
-	if !KnownHost(c.Request.Host, s.adminHosts) && !isProbe(c.Request.URL.Path) {
+	if !s.KnownAdminHost(c.Request.Host) && !isProbe(c.Request.URL.Path) {
 		s.refuse(exchangeFrom(c.Request.Context()), &Error{Code: codeInvalidRequest, Status: http.StatusMisdirectedRequest,
 			Reason: "host_unknown", Description: misdirected("[admin] url")})
 		c.Abort()

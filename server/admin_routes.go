@@ -31,7 +31,8 @@ func (s *Server) adminRoutes() (*gin.Engine, error) {
 		return g, nil
 	}
 	guard, err := middleware.New(middleware.Config{Verifier: s.Verifier(), Audience: s.cfg.Issuer + AdminAudience,
-		Realm: "grantor", Log: s.log, Now: s.now})
+		Realm: "grantor", Log: s.log, Now: s.now, ClientCertificate: s.leafOf,
+		DPoP: middleware.DPoP{URL: s.cfg.AdminURL, Used: usedProofs{s.cfg.Store}}})
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +42,12 @@ func (s *Server) adminRoutes() (*gin.Engine, error) {
 	g.PUT(pathRegister+"/:id", s.do("register", jsonBody, s.registrationToken, s.replaceRegistration))
 	g.DELETE(pathRegister+"/:id", s.do("register", s.registrationToken, s.deleteRegistration))
 
-	admin := g.Group("/admin/v1", mark("admin"), guard.Authenticate(), guard.RequireAll(ScopeAdmin))
+	s.adminAPI(g.Group("/admin/v1", mark("admin"), guard.Authenticate(), guard.RequireAll(ScopeAdmin)))
+	return g, nil
+}
+
+// adminAPI is the table of the admin API's endpoints.
+func (s *Server) adminAPI(admin *gin.RouterGroup) {
 	get(admin, "/clients", s.do("admin", s.listClients))
 	admin.POST("/clients", s.do("admin", jsonBody, s.createClient))
 	get(admin, "/clients/:id", s.do("admin", s.showClient))
@@ -50,9 +56,27 @@ func (s *Server) adminRoutes() (*gin.Engine, error) {
 	admin.POST("/clients/:id/disable", s.do("admin", s.disableClient))
 	admin.POST("/clients/:id/enable", s.do("admin", s.enableClient))
 	admin.POST("/clients/:id/revoke-tokens", s.do("admin", s.revokeClientTokens))
+	get(admin, "/clients/:id/lockout", s.do("admin", s.showClientLockout))
+	admin.DELETE("/clients/:id/lockout", s.do("admin", s.unlockClient))
 	get(admin, "/clients/:id/secrets", s.do("admin", s.listSecrets))
 	admin.POST("/clients/:id/secrets", s.do("admin", jsonBody, s.rotateSecret))
 	admin.DELETE("/clients/:id/secrets/:secret", s.do("admin", s.revokeSecret))
+	get(admin, "/clients/:id/keys", s.do("admin", s.managedKeys, s.listKeys))
+	admin.POST("/clients/:id/keys", s.do("admin", s.managedKeys, jsonBody, s.createKey))
+	admin.DELETE("/clients/:id/keys", s.do("admin", s.managedKeys, s.revokeKeys))
+	get(admin, "/clients/:id/keys/:key", s.do("admin", s.managedKeys, s.showKey))
+	admin.DELETE("/clients/:id/keys/:key", s.do("admin", s.managedKeys, s.revokeKey))
+
+	get(admin, "/scopes", s.do("admin", s.listScopes))
+	get(admin, "/signing-keys", s.do("admin", s.managedSigningKeys, s.listSigningKeys))
+	admin.POST("/signing-keys/rotate", s.do("admin", s.managedSigningKeys, jsonBody, s.rotateSigningKeys))
+
+	admin.POST("/tokens/explain", s.do("admin", jsonBody, s.explainToken))
+	admin.POST("/tokens/revoke", s.do("admin", jsonBody, s.revokeAnyToken))
+	get(admin, "/lockouts", s.do("admin", s.listLocked))
+	admin.DELETE("/lockouts/:address", s.do("admin", s.unlockAddress))
+	get(admin, "/users/:sub/lockout", s.do("admin", s.showLockout))
+	admin.DELETE("/users/:sub/lockout", s.do("admin", s.unlockUser))
 
 	get(admin, "/users/:sub/sessions", s.do("admin", s.listSessions))
 	admin.DELETE("/users/:sub/sessions", s.do("admin", s.endSessions))
@@ -62,7 +86,6 @@ func (s *Server) adminRoutes() (*gin.Engine, error) {
 	get(admin, "/users/:sub", s.do("admin", s.managedUsers, s.showUser))
 	admin.PATCH("/users/:sub", s.do("admin", s.managedUsers, jsonBody, s.changeUser))
 	admin.DELETE("/users/:sub", s.do("admin", s.managedUsers, s.deleteUser))
-	return g, nil
 }
 
 // unescapeIDs reads ids out of the path by RFC 3986 §2.1. Gin itself reads a plus beside a %2F as a

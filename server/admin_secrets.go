@@ -11,10 +11,11 @@ import (
 
 // shownSecret is a secret in an answer: never its text.
 type shownSecret struct {
-	ID        string    `json:"id"`
-	CreatedAt time.Time `json:"created_at,omitzero"`
-	LastUsed  time.Time `json:"last_used,omitzero"` // within an hour
-	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	ID         string    `json:"id"`
+	Credential string    `json:"credential"` // as the audit trail names it
+	CreatedAt  time.Time `json:"created_at,omitzero"`
+	LastUsed   time.Time `json:"last_used,omitzero"` // within an hour
+	ExpiresAt  time.Time `json:"expires_at,omitzero"`
 }
 
 func (s *Server) listSecrets(x *exchange) error {
@@ -28,9 +29,16 @@ func (s *Server) listSecrets(x *exchange) error {
 		if err != nil {
 			return err
 		}
-		list = append(list, shownSecret{e.ID(), e.CreatedAt, used, e.ExpiresAt})
+		list = append(list, shownSecret{e.ID(), e.Credential(), e.CreatedAt, used, e.ExpiresAt})
 	}
-	writeJSON(x, http.StatusOK, map[string]any{"secrets": list})
+	keys, err := s.cfg.Manager.Redis.KeyUses(x, &d.Registration)
+	if err != nil {
+		return err
+	}
+	writeJSON(x, http.StatusOK, struct {
+		Secrets []shownSecret    `json:"secrets"`
+		Keys    []clients.KeyUse `json:"keys,omitempty"`
+	}{list, keys})
 	return nil
 }
 

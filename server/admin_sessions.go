@@ -12,6 +12,7 @@ import (
 type shownSession struct {
 	Session  string    `json:"session"`
 	ClientID string    `json:"client_id"`
+	Device   string    `json:"device_name,omitempty"`
 	Created  time.Time `json:"created"`
 	LastUsed time.Time `json:"last_used"`
 	Expires  time.Time `json:"expires"`
@@ -26,7 +27,7 @@ func (s *Server) listSessions(x *exchange) error {
 	}
 	list := []shownSession{}
 	for _, f := range found {
-		list = append(list, shownSession{f.ID.String(), f.ClientID,
+		list = append(list, shownSession{f.ID.String(), f.ClientID, f.Device,
 			f.Created.UTC(), f.LastUsed.UTC(), f.Expires.UTC(), f.Address, f.Scope})
 	}
 	writeJSON(x, http.StatusOK, map[string]any{"sessions": list})

@@ -1,25 +1,38 @@
 package server
 
 import (
+	"github.com/grantor-auth/grantor/claims"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/users"
 )
 
 // userBody is what may be said of a user. Absent members change nothing.
 type userBody struct {
-	Sub          string  `json:"sub"`
-	Username     string  `json:"username"`
-	Password     string  `json:"password"`
-	PasswordHash string  `json:"password_hash"`
-	Scope        *string `json:"scope"`
-	Disabled     *bool   `json:"disabled"`
+	Sub          string      `json:"sub"`
+	Username     string      `json:"username"`
+	Password     string      `json:"password"`
+	PasswordHash string      `json:"password_hash"`
+	Scope        *string     `json:"scope"`
+	Claims       *claims.Set `json:"claims"` // all of them: {} removes them
+	Disabled     *bool       `json:"disabled"`
+}
+
+// checkClaims says whether tokens may say the claims of the body.
+func (b *userBody) checkClaims() error {
+	if b.Claims == nil {
+		return nil
+	}
+	if err := b.Claims.Check(); err != nil {
+		return refusal(codeInvalidRequest, "claims: %s", err)
+	}
+	return nil
 }
 
 // hash returns the hash of the password that the body names, "" where it names none.
 func (b *userBody) hash() (string, error) {
 	switch {
 	case b.Password != "" && b.PasswordHash != "":
-		return "", refusal(codeInvalidRequest, "password stands beside password_hash; send one")
+		return "", refusal(codeInvalidRequest, "password and password_hash exclude each other: send one of them")
 	case b.PasswordHash != "":
 		if err := users.CheckHash(b.PasswordHash); err != nil {
 			return "", refusal(codeInvalidRequest, "password_hash: %s", err)

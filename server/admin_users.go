@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/grantor-auth/grantor/claims"
 	"github.com/grantor-auth/grantor/internal/audit"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/users"
@@ -22,15 +23,16 @@ func (s *Server) managedUsers(*exchange) error {
 
 // shownUser is a user in an answer: without hash or password.
 type shownUser struct {
-	Sub      string  `json:"sub"`
-	Username string  `json:"username"`
-	Scope    *string `json:"scope,omitempty"` // absent: [users] scope
-	Disabled bool    `json:"disabled"`
-	Warning  string  `json:"warning,omitempty"` // of an answer to a change: the user can do nothing
+	Sub      string     `json:"sub"`
+	Username string     `json:"username"`
+	Scope    *string    `json:"scope,omitempty"` // absent: [users] scope
+	Claims   claims.Set `json:"claims,omitzero"`
+	Disabled bool       `json:"disabled"`
+	Warning  string     `json:"warning,omitempty"` // of an answer to a change: the user can do nothing
 }
 
 func showUser(u *users.User) shownUser {
-	shown := shownUser{Sub: u.ID, Username: u.Username, Disabled: u.Disabled}
+	shown := shownUser{Sub: u.ID, Username: u.Username, Claims: u.Claims, Disabled: u.Disabled}
 	if u.Scope != nil {
 		shown.Scope = new(u.Scope.String())
 	}
@@ -106,8 +108,15 @@ func (s *Server) createUser(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	added, err := s.cfg.UserDirectory.Add(x, users.NewUser{ID: b.Sub, Username: b.Username, PasswordHash: hash,
-		Scope: rules, Disabled: b.Disabled != nil && *b.Disabled})
+	if err := b.checkClaims(); err != nil {
+		return err
+	}
+	n := users.NewUser{ID: b.Sub, Username: b.Username, PasswordHash: hash, Scope: rules,
+		Disabled: b.Disabled != nil && *b.Disabled}
+	if b.Claims != nil {
+		n.Claims = *b.Claims
+	}
+	added, err := s.cfg.UserDirectory.Add(x, n)
 	if added == nil {
 		return adminError(err)
 	}
@@ -131,8 +140,8 @@ func (s *Server) changeUser(x *exchange) error {
 	if err := x.decode(&b); err != nil {
 		return err
 	}
-	if b.Sub != "" || b.Username != "" {
-		return refusal(codeInvalidRequest, "sub and username cannot be changed")
+	if b.Sub != "" {
+		return refusal(codeInvalidRequest, "sub cannot be changed")
 	}
 	hash, err := b.hash()
 	if err != nil {
@@ -142,8 +151,11 @@ func (s *Server) changeUser(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	if err := b.checkClaims(); err != nil {
+		return err
+	}
 	id := x.gin.Param("sub")
-	edited, err := s.editUser(x, id, hash, rules, b.Disabled)
+	edited, err := s.editUser(x, id, hash, rules, &b)
 	c := change{audit.UserChanged, "", audit.Changed + " " + s.codec.Tag(id).String(), http.StatusOK, nil}
 	if err != nil && !errors.Is(err, users.ErrNotConfirmed) {
 		if edited {
@@ -164,9 +176,9 @@ func (s *Server) changeUser(x *exchange) error {
 // demands it, also when an earlier step was not confirmed. It reports whether something was, or may
 // have been, changed.
 func (s *Server) editUser(
-	x *exchange, id, hash string, rules *scopes.Rules, disabled *bool,
+	x *exchange, id, hash string, rules *scopes.Rules, b *userBody,
 ) (edited bool, err error) {
-	ends := false
+	ends, disabled := false, b.Disabled
 	if _, err := s.cfg.UserDirectory.ByID(x, id); err != nil {
 		return false, err
 	}
@@ -175,14 +187,19 @@ func (s *Server) editUser(
 		if !wanted || err != nil {
 			return
 		}
-		edited, ends = true, ends || ending
-		if e := do(); errors.Is(e, users.ErrNotConfirmed) {
-			unconfirmed = e
+		failed := do()
+		edited, ends = edited || !errors.Is(failed, users.ErrExists), ends || ending
+		if errors.Is(failed, users.ErrNotConfirmed) {
+			unconfirmed = failed
 		} else {
-			err = e
+			err = failed
 		}
 	}
+	step(b.Username != "", false, func() error { return s.cfg.UserDirectory.Rename(x, id, b.Username) })
 	step(rules != nil, false, func() error { return s.cfg.UserDirectory.SetScope(x, id, rules) })
+	step(b.Claims != nil, false, func() error {
+		return s.cfg.UserDirectory.ChangeClaims(x, id, func(claims.Set) claims.Set { return *b.Claims })
+	})
 	step(hash != "", true, func() error { return s.cfg.UserDirectory.SetPassword(x, id, hash) })
 	step(disabled != nil && *disabled, true, func() error { return s.cfg.UserDirectory.Disable(x, id) })
 	step(disabled != nil && !*disabled, false, func() error { return s.cfg.UserDirectory.Enable(x, id) })

@@ -17,7 +17,7 @@ func (s *Server) refuse(x *exchange, err error) {
 	e := asError(err)
 	x.reason = e.Reason
 	if x.reason == "" {
-		x.reason = e.Code
+		x.reason = Reason(e.Code)
 	}
 	s.recordRefusal(x, e)
 	x.cause = e.Err
@@ -35,6 +35,10 @@ func (s *Server) refuse(x *exchange, err error) {
 	}
 	if e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int((e.retryAfter()+time.Second-1)/time.Second)))
+	}
+	if e.Page && wantsPage(x) {
+		writePage(x, status, e)
+		return
 	}
 	writeJSON(x, status, e.body())
 }

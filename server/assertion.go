@@ -31,36 +31,48 @@ func (s *Server) findAssertion(ctx context.Context, id string) (assertions.Regis
 	return r, nil
 }
 
-// authenticate returns the client that a request's credentials prove.
-func (s *Server) authenticate(x *exchange, creds clients.Credentials) (*clients.Client, error) {
-	if creds.Method != clients.MethodJWT {
+// authenticate returns the proof of the client that a request's credentials prove.
+func (s *Server) authenticate(x *exchange, creds clients.Credentials) (clients.Proof, error) {
+	switch creds.Method {
+	case clients.MethodJWT:
+	case clients.MethodNone:
+		return s.authenticateByName(x, creds)
+	default:
 		return clients.Authenticate(x, s.cfg.Clients, creds, s.now())
 	}
-	c, err := s.proveByAssertion(x, creds)
+	proof, err := s.proveByAssertion(x, creds)
 	if refused, ok := errors.AsType[*assertions.Rejection](err); ok {
 		if clients.CheckID(refused.ID) == nil {
 			x.claimed = refused.ID
 		}
-		return nil, &clients.AuthError{ID: refused.ID, Reason: clients.AuthReason(refused.Reason),
+		return clients.Proof{}, &clients.AuthError{ID: refused.ID, Reason: clients.AuthReason(refused.Reason),
 			Sentence: refused.Sentence}
 	}
 	if errors.Is(err, errNoAssertions) {
-		return nil, &clients.AuthError{ID: creds.ID, Reason: clients.ReasonMethod}
+		return clients.Proof{}, &clients.AuthError{ID: creds.ID, Reason: clients.ReasonMethod}
 	}
-	return c, err
+	return proof, err
 }
 
 // errNoAssertions: nobody authenticates by assertion here.
 var errNoAssertions = errors.New("assertions are not served")
 
 // proveByAssertion returns the client that a JWT proves (RFC 7523 §2.2).
-func (s *Server) proveByAssertion(ctx context.Context, creds clients.Credentials) (*clients.Client, error) {
+func (s *Server) proveByAssertion(ctx context.Context, creds clients.Credentials) (clients.Proof, error) {
 	if s.cfg.Assertions == nil {
-		return nil, errNoAssertions
+		return clients.Proof{}, errNoAssertions
 	}
-	id, err := s.cfg.Assertions.Verify(ctx, creds.Assertion, creds.ID, s.findAssertion)
+	verify := s.cfg.Assertions.Verify
+	if creds.SVID {
+		verify = s.cfg.Assertions.VerifySVID
+	}
+	proved, err := verify(ctx, creds.Assertion, creds.ID, s.findAssertion)
 	if err != nil {
-		return nil, err
+		return clients.Proof{}, err
 	}
-	return s.cfg.Clients.Get(ctx, id)
+	c, err := s.cfg.Clients.Get(ctx, proved.ID)
+	if err != nil {
+		return clients.Proof{}, err
+	}
+	return clients.ByAssertion(c, proved.Credential), nil
 }

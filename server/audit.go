@@ -11,7 +11,7 @@ func (s *Server) recordEvent(x *exchange, e audit.Event) {
 	if s.cfg.Audit == nil {
 		return
 	}
-	e.RequestID, e.Peer = x.id, x.clientIP()
+	e.RequestID, e.Peer, e.Credential, e.Key = x.id, x.clientIP(), x.credential, x.shown.JKT()
 	if x.client != nil {
 		e.Actor, e.Client = x.client.ID, x.client.ID
 	}
@@ -22,12 +22,15 @@ func (s *Server) recordEvent(x *exchange, e audit.Event) {
 func (s *Server) recordIssue(x *exchange, scope string) {
 	s.cfg.Metrics.Issued(x.grant, x.format())
 	e := audit.Event{Event: audit.TokenIssued, Grant: x.grant, Scope: scope, Token: x.issued.Name(),
-		Reason: x.note}
+		Reason: string(x.note)}
 	if x.grant == clients.GrantRefreshToken {
 		e.Event = audit.TokenRefreshed
 	}
 	if x.issued.Kind == tokens.UserAccess {
 		e.Subject, e.Session = x.issued.Tag.String(), x.issued.Session.String()
+	}
+	if x.from != nil {
+		x.exchangedEvent(&e)
 	}
 	s.recordEvent(x, e)
 }
@@ -35,11 +38,12 @@ func (s *Server) recordIssue(x *exchange, scope string) {
 // recordRefusal counts a refusal of any endpoint, and writes those of token requests and of client
 // authentication to the audit trail.
 func (s *Server) recordRefusal(x *exchange, e *Error) {
-	s.cfg.Metrics.Refused(x.endpoint, e.Code, x.reason)
+	s.cfg.Metrics.Refused(x.endpoint, e.Code, string(x.reason))
+	s.cfg.Metrics.ClientRefused(x.clientID(), x.endpoint, string(x.reason))
 	if s.cfg.Audit == nil {
 		return
 	}
-	event := audit.Event{Event: audit.TokenRefused, Grant: x.grant, Reason: x.reason, Client: x.claimed}
+	event := audit.Event{Event: audit.TokenRefused, Grant: x.grant, Reason: string(x.reason), Client: x.claimed}
 	switch {
 	case x.reason == "user_locked" || x.reason == "address_locked":
 		event.Event = audit.UserLockedOut
@@ -48,7 +52,7 @@ func (s *Server) recordRefusal(x *exchange, e *Error) {
 		}
 	case x.reason == "client_failures":
 		event.Event = audit.ClientLockedOut
-	case x.reason == string(tokens.ReasonReuse), x.reason == string(tokens.ReasonLostRotation):
+	case x.reason == Reason(tokens.ReasonReuse), x.reason == Reason(tokens.ReasonLostRotation):
 		return // reportRefusedRefresh recorded it
 	case x.endpoint != "token" && e.Code != codeInvalidClient:
 		return

@@ -124,7 +124,7 @@ func TestAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates too")
 	}
-	budget := map[string]float64{"issue": 32, "introspect": 18, "garbage": 14, "revoke": 14, "refresh": 50} // parameters and answer are the request's own
+	budget := map[string]float64{"issue": 32, "introspect": 17, "garbage": 13, "revoke": 13, "refresh": 48} // parameters and answer are the request's own
 	for name, send := range sends(t, hot(t)) {
 		require.Equal(t, 200, send().status, name)
 		time.Sleep(time.Millisecond)

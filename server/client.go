@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"net/http"
 
 	"github.com/grantor-auth/grantor/clients"
 )
@@ -10,29 +9,53 @@ import (
 // authenticateClient finds out who asks: one place for token, introspection and
 // revocation (RFC 6749 §2.3, §3.2.1).
 func (s *Server) authenticateClient(x *exchange) error {
-	creds, err := clients.ReadCredentials(x.gin.Request.Header.Values("Authorization"), x.form)
+	if err := s.proveClient(x); err != nil {
+		return err
+	}
+	err := s.limitRate(x, x.client)
+	if err != nil {
+		x.claimed, x.client = x.client.ID, nil
+	}
+	return err
+}
+
+// proveClient is authenticateClient for polls of the revocation feed, which
+// requests_per_second does not count: verifiers must not use up what their API introspects
+// with, and how long polls are held bounds them.
+func (s *Server) proveClient(x *exchange) error {
+	creds, err := clients.ReadCredentials(x.gin.Request.Header["Authorization"], x.form)
 	if err != nil {
 		return err
 	}
 	if clients.CheckID(creds.ID) == nil {
 		x.claimed = creds.ID
 	}
-	client, err := s.authenticate(x, creds)
-	if err == nil && client.Demo && !s.straight(x.gin.Request) {
-		err = &clients.AuthError{ID: creds.ID, Reason: reasonDemo}
+	proof, err := s.authenticate(x, creds)
+	if err == nil {
+		err = s.clientMayAsk(x, proof)
 	}
 	if refused, ok := errors.AsType[*clients.AuthError](err); ok {
+		x.credential = refused.Credential
 		return s.clientRefused(x, refused)
 	}
 	if err != nil {
 		return err
 	}
-	if wait := s.rates.take(client, x); wait > 0 {
-		return &Error{Code: codeUnavailable, Status: http.StatusTooManyRequests, RetryAfter: wait,
-			Reason:      "requests_per_second",
-			Description: "this client asks more often than it may; wait as long as Retry-After says"}
+	proof.Used(s.now())
+	x.client, x.credential = proof.Client, proof.Credential
+	return nil
+}
+
+// clientMayAsk refuses a client that proved itself, where it may not. It is refused like a wrong
+// secret, and counted like one: nobody learns from the answer that a stolen secret is right.
+func (s *Server) clientMayAsk(x *exchange, proof clients.Proof) error {
+	c := proof.Client
+	switch {
+	case c.Demo && !s.straight(x.gin.Request):
+		return &clients.AuthError{ID: c.ID, Credential: proof.Credential, Reason: reasonDemo}
+	case !c.AllowsAddress(x.surely()):
+		return &clients.AuthError{ID: c.ID, Credential: proof.Credential, Reason: clients.ReasonAddress, Public: c.Public()}
 	}
-	x.client = client
 	return nil
 }
 

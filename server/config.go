@@ -7,14 +7,19 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/grantor-auth/grantor/claims"
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/internal/apikeys"
 	"github.com/grantor-auth/grantor/internal/assertions"
 	"github.com/grantor-auth/grantor/internal/audit"
+	"github.com/grantor-auth/grantor/internal/clientcert"
 	"github.com/grantor-auth/grantor/internal/lockout"
 	"github.com/grantor-auth/grantor/internal/metrics"
+	"github.com/grantor-auth/grantor/internal/ratelimit"
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/tokens/feed"
 	"github.com/grantor-auth/grantor/users"
 )
 
@@ -37,6 +42,9 @@ type Config struct {
 	// RefreshTTL is how long a session lasts unused, RefreshMaxTTL how long at most; 0: 30 and 90
 	// days. MaxSessionTTL is the longest maximum of all clients.
 	RefreshTTL, RefreshMaxTTL, MaxSessionTTL time.Duration
+	// SessionsPerUser is how many sessions a user may have: a login beyond it ends the least recently
+	// used. 0 or less: any number.
+	SessionsPerUser int
 	// RetryWindow is how long a repeated refresh gets the same answer. 0: a quarter of the access
 	// token's lifetime, and 30 seconds at most. Negative: never.
 	RetryWindow time.Duration
@@ -52,12 +60,21 @@ type Config struct {
 	// PublicClients says that some client has no secret: the metadata lists "none".
 	PublicClients bool
 
+	// TokenExchange serves the grant of RFC 8693 to the clients that have it.
+	TokenExchange bool
+
 	// ClientFailures refuses further wrong credentials from one address. Right credentials always
 	// pass. nil: no limit.
 	ClientFailures FailureLimit
-	// RequestsPerSecond bounds the requests of each client on this node; of a public client, at
-	// each address. 0 or less: no limit.
+	// RequestsPerSecond bounds the requests of each client without a limit of its own on this node;
+	// of a public client, at each address. 0 or less: no limit.
 	RequestsPerSecond int
+	// Rates counts requests against limits. A program with several nodes shares them by it, and runs
+	// it. nil: each node counts alone.
+	Rates *ratelimit.Limiter
+
+	// ClaimsHook is asked for claims of each token that is issued; nil: nobody is.
+	ClaimsHook ClaimsHook
 
 	// Keys sign and verify JWT access tokens (RFC 9068) and introspection responses (RFC 9701);
 	// nil: there are none.
@@ -67,18 +84,45 @@ type Config struct {
 	Algorithms []string            // every alg that Keys signs with, for the metadata
 	Assertions *assertions.Checker // of clients that prove themselves by JWTs (RFC 7523); nil: nobody does
 
+	// Certificates reads the certificates of clients (RFC 8705); nil: no client proves itself by one,
+	// and no token is bound to one. Authorities vouch for those of tls_client_auth; nil: nobody does.
+	// MTLSURL is where the endpoints are served that ask for certificates, in the form of Issuer; "":
+	// at Issuer.
+	Certificates *clientcert.Source
+	Authorities  *clientcert.Authorities
+	MTLSURL      string
+
 	// Manager changes the registry, and UserDirectory the users in Redis, by the admin listener;
 	// nil: not here.
 	Manager       *clients.Manager
 	UserDirectory *users.Redis
+	// APIKeys makes and revokes API keys by the admin listener; nil: not here. KeyUses notes when
+	// keys were last used; nil: nobody asks.
+	APIKeys     *apikeys.Manager
+	KeyUses     *tokens.KeyUses
+	SigningKeys KeyManager // rotates Keys by the admin listener; nil: not here
 	// Registrations is how many clients one client may have registered (RFC 7591); 0 or less: any
 	// number. RegistrationRate counts a registration, or returns how long to wait; nil: no limit.
 	Registrations    int
 	RegistrationRate func(ctx context.Context, registrar string) (wait time.Duration, err error)
 
+	// Feed is the revocation feed, as far as Clients has come; nil: the endpoint is not served. Its
+	// Reader must run.
+	Feed *feed.View
+
+	// DPoPNonces is how long a nonce for DPoP proofs is good for, at least; 0: proofs need none
+	// (RFC 9449 §8).
+	DPoPNonces time.Duration
+
 	Metrics *metrics.Metrics // counts; nil: none
 	Audit   *audit.Trail     // the trail of security events; nil: none
 	Tracer  trace.Tracer     // spans of requests and of the store's operations; nil: none
+
+	// Preset adds members to the metadata that some clients demand: "mcp" those of the Model Context
+	// Protocol, with an authorization endpoint that refuses every request. "": none. Extra are further
+	// members (RFC 8414 §2), as encoding/json reads them: none that Grantor writes itself.
+	Preset string
+	Extra  map[string]any
 
 	TrustedProxies []string // addresses and CIDRs whose X-Forwarded-For is believed; nil: none
 	// AdminURL is the URL of the admin listener for clients; "": the address at which a request
@@ -89,6 +133,12 @@ type Config struct {
 
 	IPv6Prefix int          // addresses of IPv6 with so many bits in common count as one; 0: 64
 	Log        *slog.Logger // nil: slog.Default()
+}
+
+// ClaimsHook gives claims for a token that is about to be issued. *hook.Claims is one. After an
+// error no token is issued, and the answer is 503.
+type ClaimsHook interface {
+	Claims(ctx context.Context, q claims.Question) (claims.Set, error)
 }
 
 // FailureLimit counts failed authentications. Methods may be called by any number of goroutines.

@@ -59,8 +59,8 @@ func plainField(name string, values []string) bool {
 	return false
 }
 
-// peerUsers remembers whose the connections to this machine are. To find it out takes a walk through
-// all connections of the machine: milliseconds where there are many.
+// peerUsers remembers whose the connections to this machine are. To find it out takes a walk
+// through all connections of the machine: milliseconds where there are many.
 type peerUsers struct {
 	*lru.Cache[[2]string, peerUser]
 }

@@ -63,11 +63,11 @@ func (e engine) issue(x *exchange) (issuedTokens, error) {
 	if err != nil {
 		return issuedTokens{}, fromLibrary(err)
 	}
-	return issuedTokens{info.GetAccess(), info.GetRefresh(), info.GetScope(), info.GetAccessExpiresIn()}, nil
+	return issuedTokens{access: info.GetAccess(), refresh: info.GetRefresh(), scope: info.GetScope(), ttl: info.GetAccessExpiresIn()}, nil
 }
 
-// fromLibrary turns the library's own refusals into ours. Our errors pass through it as they are, and
-// so do faults of directory and store, whatever sentinel they wrap: they are no refusals.
+// fromLibrary turns the library's own refusals into ours. Our errors pass through it as they are,
+// and so do faults of directory and store, whatever sentinel they wrap: they are no refusals.
 func fromLibrary(err error) error {
 	switch {
 	case faultOf(err) != nil:

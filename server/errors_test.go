@@ -144,7 +144,7 @@ func TestAsError(t *testing.T) {
 		t.Run("ER-06 "+reason, func(t *testing.T) {
 			for _, err := range list {
 				e := asError(err)
-				require.Equal(t, reason, e.Reason, err)
+				require.Equal(t, Reason(reason), e.Reason, err)
 				require.Equal(t, 503, e.Status, err)
 				require.Equal(t, codeUnavailable, e.Code, err)
 				require.Positive(t, e.RetryAfter)

@@ -9,6 +9,9 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/internal/address"
+	"github.com/grantor-auth/grantor/internal/clientcert"
+	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
 )
@@ -28,29 +31,41 @@ type exchange struct {
 	id     string          // X-Request-Id
 	form   url.Values      // set by formBody
 	body   []byte          // set by jsonBody
-	client *clients.Client // set by authenticateClient and by nothing else
+	client *clients.Client // set by authenticateClient and authenticateIntrospector, and by nothing else
 
 	address    netip.Addr // of the client; not valid: nobody knows
+	hidden     bool       // address is a proxy's: the proxy did not say whose request it passed on
 	ipv6Prefix int        // see network
 
 	began    time.Time
 	endSpan  func()          // nil: it has none
 	endpoint string          // which of routes.go, for metrics
 	grant    string          // grant_type of a token request
-	issued   tokens.Token    // set by generator.Token
+	issued   tokens.Token    // set by generator.Token, or mintFrom
+	from     *activeToken    // that issued was exchanged from; nil: it was not exchanged
 	audience []string        // set by decideScope
 	record   *tokens.Record  // of issued; set by mint
 	session  *pendingSession // set by checkPassword
+	asking   activeToken     // set by authenticateUser and authenticateIntrospector
+	wanted   string          // the scope that a token in the Authorization header needs, for challenges
 	left     time.Duration   // of the access token, where it is less than its full life
-	reason   string          // why it was refused, for the log
+	reason   Reason          // why it was refused, for the log
 	cause    error           // what went wrong, for the log; nil: nothing did
 	site     string          // where it panicked; "": nowhere
-	note     string          // what is unusual about what was issued, for the trail
+	note     Reason          // what is unusual about what was issued, for the trail
+	inactive tokens.Token    // what an introspection found inactive, for the log; of no Kind: nothing that is ours
 	locked   string          // the id of the user who is locked; "": nobody, or nobody knows whose name it is
 
-	stored            *clients.Stored // set by registrationToken
-	registrationToken string          // as presented, likewise
-	claimed           string          // the client that a request says it comes from, where that is printable
+	stored            *clients.Stored       // set by registrationToken
+	registrationToken string                // as presented, likewise
+	uncounted         bool                  // overload counts it no more
+	quiet             bool                  // its failure was logged elsewhere
+	shown             tokens.Confirmation   // what the request proved that its tokens are bound to
+	proof             tokens.Proof          // of the key in shown; zero: none
+	scheme            string                // under which an access token came; see challenge
+	certificate       *clientcert.Presented // see certificateOf; nil: not read yet
+	credential        string                // that proved the client, or was right and is refused; "": none
+	claimed           string                // the client that a request says it comes from, where that is printable
 }
 
 // format names the form of the access token that was issued.
@@ -59,6 +74,22 @@ func (x *exchange) format() string {
 		return clients.FormatJWT
 	}
 	return clients.FormatOpaque
+}
+
+// clientID is the client that proved itself, or that the request says it comes from; "": nobody.
+func (x *exchange) clientID() string {
+	if x.client != nil {
+		return x.client.ID
+	}
+	return x.claimed
+}
+
+// surely is the client's address where it decides who is let in; not valid: nobody knows.
+func (x *exchange) surely() netip.Addr {
+	if x.hidden {
+		return netip.Addr{}
+	}
+	return x.address
 }
 
 type exchangeKey struct{}
@@ -92,6 +123,10 @@ type pendingSession struct {
 	user    *users.User
 	epoch   tokens.Epoch // read before the directory was asked for the last time
 	refresh tokens.Token // of no Kind where the client gets none
+
+	device string     // the device's name, "" where the app did not say
+	apart  scopes.Set // granted to the session, and not in its first access token; see ofLogin
+	scope  scopes.Set // granted to the session: set by decideScope
 }
 
 // clientIP is the address that a request comes from, as logs and the audit trail show it.
@@ -110,11 +145,7 @@ func (x *exchange) network() string {
 	if x.address.Is4() || !x.address.IsValid() {
 		return x.clientIP()
 	}
-	network, err := x.address.Prefix(x.ipv6Prefix)
-	if err != nil {
-		return x.clientIP()
-	}
-	return network.String()
+	return address.Counted(x.address, x.ipv6Prefix)
 }
 
 // coarseNetwork tells a user's devices apart without following the user: sessions show it, and
@@ -136,4 +167,5 @@ type issuedTokens struct {
 	access, refresh string        // refresh: "" where the client gets none
 	scope           string        // of access
 	ttl             time.Duration // of access, from the second of its iat
+	kind            string        // issued_token_type of a token exchange; "": it is none
 }

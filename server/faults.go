@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/grantor-auth/grantor/claims"
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/internal/assertions"
 	"github.com/grantor-auth/grantor/internal/jwt"
@@ -25,6 +26,12 @@ func faultOf(err error) *Error {
 	case is(users.ErrRecord):
 		return unavailable(err, "directory_answer_invalid",
 			"nothing was done: the directory of users gave no usable answer; try again")
+	case is(claims.ErrAnswer):
+		return unavailable(err, "claims_invalid",
+			"nothing was done: the claims of this token cannot be used; the log of the server says why")
+	case is(claims.ErrUnavailable):
+		return unavailable(err, "claims_hook_unavailable",
+			"nothing was done: the application that gives the claims of this token does not answer; try again")
 	case is(users.ErrUnavailable) && (outside || !inStore): // the directory in Redis fails as the store does
 		return unavailable(err, "directory_unavailable",
 			"nothing was done: the directory of users does not answer; try again")
@@ -35,7 +42,7 @@ func faultOf(err error) *Error {
 	}
 	if is(assertions.ErrKeysUnavailable, jwt.ErrCrowded) {
 		return unavailable(err, "keys_unavailable",
-			"the keys that this client's assertions are signed by cannot be fetched; try again")
+			"the keys that the JWT of this request is signed by cannot be fetched; try again")
 	}
 	if fault != nil && !is(clients.ErrStale, keys.ErrUnconfirmed) {
 		return storeFaultOf(err)

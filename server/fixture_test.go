@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/grantor-auth/grantor/internal/lockout"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/tokens/feed"
 )
 
 const (
@@ -35,7 +37,17 @@ type fixture struct {
 	registry *clients.Configured
 	clients  []*clients.Client
 	log      *lines
+	feed     *feed.Reader
 }
+
+// fixtureLease makes tests of polls short.
+const fixtureLease = 400 * time.Millisecond
+
+// staticRegistry has no registered clients.
+type staticRegistry struct{ *clients.Configured }
+
+func (staticRegistry) Changed([]string) {}
+func (staticRegistry) ChangedAll()      {}
 
 // lines is a log that can be read while it is written.
 type lines struct {
@@ -59,7 +71,28 @@ func (l *lines) String() string {
 type flakyStore struct {
 	*tokens.Memory
 	broken error
+	stream *flakyStream
 }
+
+// flakyStream is a stream that can be made to fail.
+type flakyStream struct {
+	feed.Stream
+	broken  atomic.Pointer[error]
+	foreign atomic.Bool // not enabled
+}
+
+func (f *flakyStream) Read(ctx context.Context, after feed.Position, most int) (*feed.Page, error) {
+	if err := f.broken.Load(); err != nil {
+		return nil, *err
+	}
+	page, err := f.Stream.Read(ctx, after, most)
+	if f.foreign.Load() {
+		page.Enabled = false
+	}
+	return page, err
+}
+
+func (f *flakyStore) Feed() feed.Stream { return f.stream }
 
 func (f *flakyStore) Issue(ctx context.Context, t tokens.Token, r *tokens.Record) error {
 	if f.broken != nil {
@@ -145,6 +178,7 @@ func start(t *testing.T, change ...func(*Config)) *fixture {
 	t.Helper()
 	f := &fixture{log: &lines{}, clients: testClients()}
 	f.store = &flakyStore{Memory: tokens.NewMemory(0)}
+	f.store.stream = &flakyStream{Stream: f.store.Memory.Feed()}
 	t.Cleanup(func() { require.NoError(t, f.store.Close()) })
 	for _, c := range f.clients {
 		require.NoError(t, c.Check(testCatalogue()), c.ID)
@@ -156,6 +190,9 @@ func start(t *testing.T, change ...func(*Config)) *fixture {
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	go f.registry.Run(ctx, log)
+	f.feed, err = feed.NewReader(f.store.Feed(), fixtureLease, log)
+	require.NoError(t, err)
+	go f.feed.Run(ctx)
 
 	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.server.ServeHTTP(w, r) }))
 	f.Server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
@@ -163,7 +200,7 @@ func start(t *testing.T, change ...func(*Config)) *fixture {
 	f.Server.Start()
 	t.Cleanup(f.Server.Close)
 	cfg := Config{Issuer: f.URL, Clients: f.registry, Catalogue: testCatalogue(), Store: f.store, Log: log,
-		ClientFailures: lockout.NewRateLimit(lockout.NewMemory(), "client", 10_000, time.Minute), PublicClients: true}
+		ClientFailures: lockout.NewRateLimit(lockout.NewMemory(), "client", 10_000, time.Minute), PublicClients: true, Feed: f.feed.View(staticRegistry{f.registry})}
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -205,6 +242,7 @@ func (f *fixture) call(t *testing.T, method, path, body string, headers ...strin
 	if strings.HasPrefix(res.Header.Get("Content-Type"), "application/json") {
 		require.NoError(t, json.Unmarshal(text, &r.json), r.body)
 	}
+	f.described(t, req, body, res, text)
 	return r
 }
 

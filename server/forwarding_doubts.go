@@ -50,13 +50,13 @@ func (d *doubted) warn(log *slog.Logger, x *exchange, peer netip.Addr, why doubt
 
 // adviceFor returns what is wrong and what the operator can do.
 func adviceFor(why doubt, peer netip.Addr, shown string) (message, hint string) {
-	const notTrustedMessage = "X-Forwarded-For is not believed: the peer is not in trusted_proxies"
+	const notTrustedMessage = "X-Forwarded-For ignored: the peer is not in trusted_proxies"
 	switch {
 	case why == notReadable:
-		return "X-Forwarded-For of a trusted proxy has an entry that is no address",
+		return "a trusted proxy sends an invalid address in X-Forwarded-For",
 			"let the proxy append the address of its peer"
 	case why == otherHeaders:
-		return "a trusted proxy sends X-Real-IP or Forwarded, which are not read",
+		return "a trusted proxy sends X-Real-IP or Forwarded; both are ignored",
 			"let the proxy append to X-Forwarded-For"
 	case !peer.IsValid():
 		return notTrustedMessage, "let the proxy connect by TCP"

@@ -4,29 +4,44 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
+	"github.com/grantor-auth/grantor/claims"
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/internal/jsonobject"
 	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/tokens/feed"
 )
 
 // active is the answer for an active token (RFC 7662 §2.2).
 type active struct {
 	scope, clientID, username, tokenType string
 	exp, iat, nbf                        int64
-	sub, subType                         string // "client" or "user": never mixed up (RFC 9700 §4.15)
-	aud                                  []string
+	sub, subType                         string   // "client" or "user": never mixed up (RFC 9700 §4.15)
+	aud, networks                        []string // networks: see Record.Networks
 	iss, jti                             string
+	names                                feedNames     // of access tokens alone
+	position                             feed.Position // up to which the feed was applied before; "": not asked for
+	claims                               claims.Set    // custom ones, of access tokens alone
+	bound                                tokens.Confirmation
+	record                               *tokens.Record // of access tokens alone: who acts
 }
 
 func (a *active) object(o jsonobject.Object) []byte {
 	o = o.Truth("active", true).TextOr("scope", a.scope).Text("client_id", a.clientID)
 	o = o.TextOr("username", a.username)
-	o = o.Text("token_type", a.tokenType).Number("exp", a.exp).Number("iat", a.iat).Number("nbf", a.nbf)
+	o = o.Text("token_type", a.tokenType)
+	if a.exp != 0 { // an API key may have no end
+		o = o.Number("exp", a.exp)
+	}
+	o = o.Number("iat", a.iat).Number("nbf", a.nbf)
 	o = o.Text("sub", a.sub).Text("sub_type", a.subType).List("aud", a.aud)
-	return o.Text("iss", a.iss).Text("jti", a.jti).Close()
+	o = a.names.members(o.List("allowed_networks", a.networks).Text("iss", a.iss).Text("jti", a.jti))
+	o = a.bound.Member(o)
+	if a.record != nil {
+		o = actorMember(o, a.record)
+	}
+	return a.claims.AppendMembers(o.TextOr("position", string(a.position))).Close()
 }
 
 // inactive is the whole answer for every other text (RFC 7662 §2.2).
@@ -42,25 +57,47 @@ func (s *Server) introspect(x *exchange) error {
 	if err == nil && p.token.Kind == tokens.Refresh {
 		return s.introspectRefresh(x, p.token)
 	}
+	if err == nil && x.asking.client != nil && p.token.Name() == x.asking.token.Name() {
+		return aboutItself()
+	}
+	position, unknown := s.appliedPosition(x) // before the record is read
+	if unknown != nil {
+		return unknown
+	}
 	found, err := s.lookUp(x, p, err)
 	switch {
-	case errors.Is(err, errInactive), err == nil && !maySee(x.client, found.record):
-		s.cfg.Metrics.Introspected(false)
-		return s.answerIntrospection(x, inactive())
+	case errors.Is(err, errInactive):
+		return s.notActive(x, p.token, err)
 	case err != nil:
 		return err
 	}
-	s.cfg.Metrics.Introspected(true)
+	hidden := whyHidden(x.client, found.record)
+	if hidden == "" {
+		hidden = whyWithheld(x, found.record)
+	}
+	if hidden != "" {
+		return s.notActive(x, p.token, hidden)
+	}
+	s.cfg.Metrics.Introspected(true, "")
+	s.noteUse(found)
 	r := found.record
 	answer := active{
-		scope: r.Scope, clientID: r.ClientID, tokenType: "Bearer",
-		exp: r.ExpiresAt().Unix(), iat: r.IssuedAt.Unix(), nbf: r.IssuedAt.Unix(),
-		sub: r.ClientID, subType: "client", aud: r.Audience, iss: s.cfg.Issuer, jti: found.token.Name(),
+		scope: r.Scope, clientID: r.ClientID, tokenType: tokenType(r.Confirmation), bound: r.Confirmation,
+		exp: unixOrNone(r.ExpiresAt()), iat: r.IssuedAt.Unix(), nbf: r.IssuedAt.Unix(), networks: r.Networks,
+		username: r.Username, aud: r.Audience, iss: s.cfg.Issuer, jti: found.token.Name(), record: r,
+		names: s.names(found), position: position, claims: claims.Trusted(r.Claims),
 	}
-	if r.Subject != "" {
-		answer.sub, answer.subType, answer.username = r.Subject, "user", r.Username
-	}
+	answer.sub, answer.subType = r.Sub()
 	return s.answerIntrospection(x, answer.object(newAnswer()))
+}
+
+// tokenType is how a token is presented (RFC 9449 §5, RFC 6750). A token that is bound to a
+// certificate alone is a bearer token by its scheme (RFC 8705 §3).
+func tokenType(c tokens.Confirmation) string {
+	if c.HasKey() {
+		return "DPoP"
+	}
+	return "Bearer"
 }
 
 // introspectRefresh shows a refresh token to its own client alone. A resource server that reads
@@ -70,110 +107,144 @@ func (s *Server) introspectRefresh(x *exchange, t tokens.Token) error {
 	if err != nil && !errors.Is(err, tokens.ErrNotFound) {
 		return err
 	}
-	if err != nil || !s.mayBeRefreshed(f, t, x.client) {
-		s.cfg.Metrics.Introspected(false)
-		return s.answerIntrospection(x, inactive())
+	if why := s.whyNotRefreshed(f, t, x.client, err); why != "" {
+		return s.notActive(x, t, why)
 	}
-	s.cfg.Metrics.Introspected(true)
+	s.cfg.Metrics.Introspected(true, "")
 	ends := s.endOf(f, x.client)
 	answer := active{scope: f.Scope, clientID: f.ClientID, tokenType: "refresh_token", username: f.Username,
 		exp: ends.Unix(), iat: f.LastUsed.Unix(), nbf: f.Created.Unix(), sub: f.Subject, subType: "user", aud: f.Audience,
-		iss: s.cfg.Issuer, jti: t.ID().String()}
+		iss: s.cfg.Issuer, jti: t.ID().String(), bound: f.Confirmation}
 	return s.answerIntrospection(x, answer.object(newAnswer()))
 }
 
-// mayBeRefreshed says whether a refresh token is the present one of its session, and the client's
-// own.
-func (s *Server) mayBeRefreshed(f *tokens.Session, t tokens.Token, c *clients.Client) bool {
-	return f.ClientID == c.ID && f.ClientEpoch == c.Epoch && f.Generation == t.Generation &&
-		!f.Created.Before(s.cfg.NotBefore) && c.MayUse(clients.GrantRefreshToken) &&
-		s.now().Before(s.endOf(f, c))
+// whyNotRefreshed is why a refresh token cannot be used; "": it is the present one of its session,
+// and the client's own. err is the error of a session that is not there.
+func (s *Server) whyNotRefreshed(f *tokens.Session, t tokens.Token, c *clients.Client, err error) inactiveReason {
+	switch {
+	case err != nil:
+		return s.whyGone(presented{token: t}, err)
+	case f.ClientID != c.ID:
+		return inactiveOthers
+	case f.ClientEpoch != c.Epoch:
+		return inactiveClientRevoked
+	case f.Generation > t.Generation:
+		return inactiveUsed
+	case f.Generation < t.Generation:
+		return inactiveLost
+	case f.Created.Before(s.cfg.NotBefore):
+		return inactiveNotBefore
+	case !c.MayUse(clients.GrantRefreshToken):
+		return inactiveGrant
+	case !s.now().Before(s.endOf(f, c)):
+		return inactiveExpired
+	}
+	return ""
 }
-
-// errInactive: the token is not active, whatever the reason. It is an answer and not a fault.
-var errInactive = errors.New("inactive")
 
 // activeToken is an active access token.
 type activeToken struct {
 	token  tokens.Token
-	record *tokens.Record // its scope is what still holds
+	record *tokens.Record  // its scope is what still holds
+	client *clients.Client // to which it was issued
+
+	rest []*clients.Client // of an exchanged token: on whom else it rests
 }
 
 // lookUp finds the active access token that identify made out, by all the state that it rests on
-// (docs/conformance.md IN-24). It returns errInactive, or the error of a store or registry that
-// could not answer.
+// (docs/evidence/conformance.md IN-24). It returns errInactive, or the error of a store or registry
+// that could not answer.
 func (s *Server) lookUp(ctx context.Context, p presented, err error) (activeToken, error) {
-	if errors.Is(err, tokens.ErrNotOurs) || err == nil && p.token.Kind == tokens.Refresh {
-		return activeToken{}, errInactive
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, tokens.ErrNotOurs):
+		return activeToken{}, inactiveNotOurs
+	case err == nil && p.token.Kind == tokens.Refresh:
+		return activeToken{}, inactiveNotAccess
+	case err != nil:
 		return activeToken{}, err
 	}
 	r, err := s.cfg.Store.Load(ctx, p.token)
-	if errors.Is(err, tokens.ErrNotFound) || errors.Is(err, tokens.ErrRecord) && s.isForged(p) {
-		return activeToken{}, errInactive
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, tokens.ErrNotFound):
+		return activeToken{}, s.whyGone(p, err)
+	case errors.Is(err, tokens.ErrRecord) && s.isForged(p):
+		return activeToken{}, inactiveNotOurs
+	case err != nil:
 		return activeToken{}, err
-	}
-	// The store may keep a record some milliseconds longer than it is good for.
-	if r.IssuedAt.Before(s.cfg.NotBefore) || !s.now().Before(r.ExpiresAt()) {
-		return activeToken{}, errInactive
+	case r.IssuedAt.Before(s.cfg.NotBefore):
+		return activeToken{}, inactiveNotBefore
+	case r.Expired(s.now()): // the store may keep it some milliseconds longer
+		return activeToken{}, inactiveExpired
 	}
 	if err := s.prove(p, r); err != nil {
 		return activeToken{}, err
 	}
-	if err := s.clientStillGrants(ctx, r); err != nil {
+	c, err := s.clientStillGrants(ctx, r, grantOf(p.token, r))
+	if err != nil {
 		return activeToken{}, err
 	}
-	return activeToken{p.token, r}, nil
+	if p.token.Kind == tokens.ClientKey {
+		if err := s.claimKey(r, c); err != nil {
+			return activeToken{}, err
+		}
+	}
+	found := activeToken{token: p.token, record: r, client: c}
+	if r.Exchange != nil {
+		err = s.chainStillGrants(ctx, &found)
+	}
+	return found, err
 }
 
-// clientStillGrants holds a record against the client's present registration: enabled, of the same
-// epoch, with the grant type. Scopes that the client may no longer have are taken out; errInactive
-// where none is left.
-func (s *Server) clientStillGrants(ctx context.Context, r *tokens.Record) error {
-	c, err := s.cfg.Clients.Get(ctx, r.ClientID)
-	if errors.Is(err, clients.ErrUnknown) {
-		return errInactive
-	}
-	if err != nil {
-		return err
-	}
-	if c.Disabled || c.Epoch != r.ClientEpoch || !c.MayUse(grantOf(r)) {
-		return errInactive
+// clientStillGrants returns the client of a record. It holds the record against the client's
+// present registration: enabled, of the same epoch, with the grant type; "": an API key has none.
+// Scopes that the client may no longer have are taken out; errInactive where none is left.
+func (s *Server) clientStillGrants(ctx context.Context, r *tokens.Record, grant string) (*clients.Client, error) {
+	c, err := s.enabledClient(ctx, r.ClientID, r.ClientEpoch)
+	switch {
+	case err != nil:
+		return nil, err
+	case grant != "" && !c.MayUse(grant):
+		return nil, inactiveGrant
 	}
 	had, err := scopes.ParseGranted(r.Scope)
 	if err != nil {
-		return fmt.Errorf("%w: scope: %v", tokens.ErrRecord, err) //nolint:errorlint // not the request's
+		return nil, fmt.Errorf("%w: scope: %v", tokens.ErrRecord, err) //nolint:errorlint // not the request's
 	}
 	still := had.Filter(func(t string) bool {
 		return s.cfg.Catalogue.Has(t) && s.cfg.Catalogue.Permits(c.Scope, t)
 	})
 	if still.IsEmpty() && !had.IsEmpty() {
-		return errInactive
+		return nil, inactiveScope
 	}
 	r.Scope = still.String()
-	return nil
+	s.tieClaims(r, still)
+	return c, nil
 }
 
-func grantOf(r *tokens.Record) string {
-	if r.Subject != "" {
+// enabledClient returns a client that is enabled and has an epoch.
+func (s *Server) enabledClient(ctx context.Context, id string, epoch clients.Epoch) (*clients.Client, error) {
+	c, err := s.cfg.Clients.Get(ctx, id)
+	switch {
+	case errors.Is(err, clients.ErrUnknown):
+		return nil, inactiveClient
+	case err != nil:
+		return nil, err
+	case c.Disabled:
+		return nil, inactiveDisabled
+	case c.Epoch != epoch:
+		return nil, inactiveClientRevoked
+	}
+	return c, nil
+}
+
+func grantOf(t tokens.Token, r *tokens.Record) string {
+	switch {
+	case r.Exchange != nil:
+		return clients.GrantTokenExchange
+	case t.Kind == tokens.ClientKey:
+		return ""
+	case r.Subject != "":
 		return clients.GrantPassword
 	}
 	return clients.GrantClientCredentials
-}
-
-// maySee says whether a caller may see an access token (RFC 7662 §2.2, §4). A token without an aud
-// is seen by its own client, and by clients with introspect = "any".
-func maySee(caller *clients.Client, r *tokens.Record) bool {
-	switch {
-	case caller == nil:
-		return false
-	case caller.ID == r.ClientID, caller.Introspect == clients.SightAny:
-		return true
-	case caller.Introspect == clients.SightAudience:
-		return caller.Resource != "" && slices.Contains(r.Audience, caller.Resource)
-	}
-	return false
 }

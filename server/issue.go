@@ -9,8 +9,12 @@ import (
 // mint mints the tokens of a request that was granted: the first of a session after a login, else
 // one of the client itself. storeMinted stores them.
 func (s *Server) mint(x *exchange, scope string, ttl time.Duration) (access, refresh string, err error) {
+	custom, err := s.claimsOf(x, x.user(), scope)
+	if err != nil {
+		return "", "", err
+	}
 	issued := s.now().Truncate(time.Second)
-	x.record = &tokens.Record{Scope: scope, Audience: x.audience, IssuedAt: issued, TTL: ttl}
+	x.record = &tokens.Record{Scope: scope, Audience: x.audience, Claims: custom, IssuedAt: issued, TTL: ttl, Confirmation: x.shown}
 	if x.session != nil {
 		return s.mintSession(x)
 	}
@@ -24,5 +28,5 @@ func (s *Server) storeMinted(x *exchange) error {
 	if x.session != nil {
 		return s.storeSession(x)
 	}
-	return s.cfg.Store.Issue(x, x.issued, x.record)
+	return s.storeIssued(x)
 }

@@ -5,19 +5,37 @@ import (
 	"slices"
 	"time"
 
+	"github.com/grantor-auth/grantor/claims"
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/internal/jsonobject"
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/middleware"
+	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/tokens"
 )
 
 // Types of the JWTs that this server signs. They keep access tokens and introspection responses
 // apart (RFC 9068 §2.1, RFC 9701 §5, RFC 8725 §3.11).
 const (
-	typeAccess        = "at+jwt"
+	typeAccess        = scopes.TypAccess
 	typeIntrospection = "token-introspection+jwt"
 )
+
+// accessTypes are the types that an access token may have. Claims and keys keep those of the second
+// apart from other JWTs: this server signs nothing else with it.
+func accessTypes() []string { return []string{typeAccess, scopes.TypJWT} }
+
+// typFor returns the typ of a client's JWT: the client's own, else "JWT" where every API of the
+// audience wants it (deviation from RFC 9068 §2.1).
+func (s *Server) typFor(c *clients.Client, audience []string) string {
+	switch {
+	case c.JWTTyp != "":
+		return c.JWTTyp
+	case s.cfg.Catalogue.WantsTypJWT(audience):
+		return scopes.TypJWT
+	}
+	return typeAccess
+}
 
 // wantsJWT says whether a client's access tokens are JWTs.
 func (s *Server) wantsJWT(c *clients.Client) bool {
@@ -44,6 +62,7 @@ func (s *Server) signsWith(alg keys.Algorithm) bool {
 // accessClaims are the claims of an access token (RFC 9068 §2.2).
 type accessClaims struct {
 	subject, subjectType, jti string
+	names                     feedNames
 	record                    *tokens.Record // scope, audience and times
 }
 
@@ -54,7 +73,9 @@ func (s *Server) sign(c *clients.Client, a *accessClaims) (string, error) {
 	b = appendAudience(b, r.Audience, s.cfg.Issuer)
 	b = b.Number("exp", issued+int64(r.TTL/time.Second)).Number("nbf", issued).Number("iat", issued)
 	b = b.Text("jti", a.jti).Text("client_id", c.ID).TextOr("scope", r.Scope).Text("sub_type", a.subjectType)
-	text, err := s.cfg.Keys.Sign(s.algFor(c), typeAccess, b.Close())
+	b = r.Confirmation.Member(a.names.members(b))
+	b = claims.Trusted(r.Claims).AppendMembers(actorMember(b, r))
+	text, err := s.cfg.Keys.Sign(s.algFor(c), s.typFor(c, r.Audience), b.Close())
 	if errors.Is(err, keys.ErrTooLong) {
 		return "", refusal(codeInvalidScope,
 			"a JWT with these scopes and resources is longer than 16 kB, which no API takes; "+

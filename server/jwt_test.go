@@ -91,7 +91,7 @@ func TestJWTAccessTokens(t *testing.T) {
 		require.Equal(t, ordersResource, c["aud"], "RI-04")
 		require.Equal(t, "orders:read", c["scope"], "RI-06")
 	})
-	t.Run("AT-09 §2.2 a user's token: sub is the user; refreshed, it is another, and its family is hidden", func(t *testing.T) {
+	t.Run("AT-09 §2.2 a user's token: sub is the user; refreshed, it is another, and its session is hidden", func(t *testing.T) {
 		first := f.post(t, tokP, "", "grant_type=password&client_id=mobile&username=ada&password="+url.QueryEscape(adaPassword))
 		require.Equal(t, 200, first.status, first.body)
 		_, c := parts(t, first.text("access_token"))
@@ -106,7 +106,7 @@ func TestJWTAccessTokens(t *testing.T) {
 		require.Equal(t, second.text("access_token"), again.text("access_token"), "RT-19 a retry gets the same answer")
 		require.Equal(t, true, f.inspect(t, second.text("access_token")).json["active"])
 		require.Equal(t, 200, f.post(t, revP, "", "client_id=mobile&token="+second.text("refresh_token")).status)
-		require.Equal(t, dead, f.inspect(t, first.text("access_token")).body, "AT-20 the family takes its JWTs with it")
+		require.Equal(t, dead, f.inspect(t, first.text("access_token")).body, "AT-20 the session takes its JWTs with it")
 		require.Equal(t, dead, f.inspect(t, second.text("access_token")).body)
 	})
 	t.Run("AT-20 two tokens of one second are different; revoking one leaves the other", func(t *testing.T) {
@@ -211,7 +211,7 @@ func TestJWTAttacks(t *testing.T) {
 		})
 	}
 	require.Zero(t, fetched.Load(), "S-49 nothing is fetched")
-	require.Equal(t, true, f.inspect(t, token).json["active"], "and the genuine one lives")
+	require.Equal(t, true, f.inspect(t, token).json["active"], "and the genuine one stays active")
 }
 
 func TestSignedIntrospection(t *testing.T) {
@@ -281,7 +281,7 @@ func (s signing) ask(t *testing.T, assertion, more string) reply {
 	return s.f.post(t, tokP, "", "grant_type=client_credentials&client_assertion_type="+url.QueryEscape(clients.AssertionType)+"&client_assertion="+url.QueryEscape(assertion)+more)
 }
 
-func startSigning(t *testing.T) signing {
+func startSigning(t *testing.T, change ...func(*Config)) signing {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
@@ -290,6 +290,9 @@ func startSigning(t *testing.T) signing {
 	set, err := jwt.ParseKeySet(text)
 	require.NoError(t, err)
 	f := start(t, func(c *Config) {
+		for _, f := range change {
+			f(c)
+		}
 		c.Assertions, err = assertions.New(assertions.Config{Issuer: c.Issuer, TokenEndpoint: c.Issuer + PathToken, Once: c.Store.Once})
 		require.NoError(t, err)
 		t.Cleanup(c.Assertions.Close)

@@ -40,10 +40,14 @@ func NewHTTP(
 
 // FrontConfig says how a listener is served.
 type FrontConfig struct {
-	Certificate    func(*tls.ClientHelloInfo) (*tls.Certificate, error) // nil: plain HTTP
-	MaxConnections int                                                  // open at once; 0: no bound
-	HTTP1          bool                                                 // http1 reads plain requests
-	Log            *slog.Logger
+	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error) // nil: plain HTTP
+	// ClientCertificates asks clients for certificates, and takes any and none: whoever reads
+	// Request.TLS judges them (RFC 8705 §2.2 has certificates that no authority made).
+	ClientCertificates bool
+	MaxConnections     int  // open at once; 0: no bound
+	MaxHeaderBytes     int  // of a request; 0: MaxHeaderBytes, the constant
+	HTTP1              bool // http1 reads plain requests
+	Log                *slog.Logger
 }
 
 // Front serves a listener until Shutdown, which waits for requests under way, or Close, which does
@@ -57,6 +61,12 @@ type Front struct {
 // NewFront returns what serves h.
 func NewFront(h http.Handler, cfg FrontConfig) *Front {
 	f := &Front{http: NewHTTP(h, cfg.Certificate, cfg.Log), cfg: cfg}
+	if cfg.MaxHeaderBytes > 0 {
+		f.http.MaxHeaderBytes = cfg.MaxHeaderBytes
+	}
+	if cfg.ClientCertificates && f.http.TLSConfig != nil {
+		f.http.TLSConfig.ClientAuth = tls.RequestClientCert
+	}
 	if cfg.HTTP1 {
 		f.plain = http1.New(f.http, http1.Config{MaxConnections: cfg.MaxConnections, Log: cfg.Log})
 	}
@@ -113,6 +123,12 @@ func carry(ctx context.Context, load any) bool { return http1.Carry(ctx, load) }
 
 // carried returns what carry attached, or nil.
 func carried(ctx context.Context) any { return http1.Carried(ctx) }
+
+// isWhole says whether http1 has already read a body to its end.
+func isWhole(body io.Reader) bool {
+	_, ok := body.(*http1.Body)
+	return ok
+}
 
 // wholeBody returns the text of a body that http1 has already read to its end.
 func wholeBody(body io.Reader) (string, bool) {

@@ -36,7 +36,7 @@ func (l *loginLimit) forUser(a *users.Attempt) error {
 	if l.reserved == nil {
 		return nil
 	}
-	verdict, left, err := l.reserved.ForUser(l.x, lockout.Target{Key: a.Key(), Password: a.Generation()})
+	verdict, left, err := l.reserved.ForUser(l.x, lockout.Target{Key: a.Key(), Password: a.Generation(), Subject: a.Subject()})
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (l *loginLimit) identified(a *users.Attempt, id string) error {
 	if l.reserved == nil || !a.Late() {
 		return nil
 	}
-	verdict, err := l.reserved.Identified(l.x, lockout.Target{Key: users.KeyOf(id)})
+	verdict, err := l.reserved.Identified(l.x, lockout.Target{Key: users.KeyOf(id), Subject: id})
 	if err != nil {
 		return errors.Join(err, l.giveBack())
 	}
@@ -88,11 +88,11 @@ func (l *loginLimit) refused(a *users.Attempt, err error) error {
 	if !ok {
 		return errors.Join(err, l.giveBack())
 	}
-	reason := string(refusal.Reason)
+	reason := Reason(refusal.Reason)
 	if l.reserved != nil && a.Late() {
 		target := lockout.Target{Key: "nobody:" + a.Key()} // an unknown name takes as long as a user's
 		if refusal.Subject != "" {
-			target.Key = users.KeyOf(refusal.Subject)
+			target.Key, target.Subject = users.KeyOf(refusal.Subject), refusal.Subject
 		}
 		verdict, err := l.reserved.Identified(l.x, target)
 		if err != nil {
@@ -107,7 +107,7 @@ func (l *loginLimit) refused(a *users.Attempt, err error) error {
 
 // failed counts the login as a failure. If it cannot be counted it is not answered either: the
 // attacker would have tried a password for nothing.
-func (l *loginLimit) failed(reason string) error {
+func (l *loginLimit) failed(reason Reason) error {
 	if l.reserved != nil {
 		if err := l.reserved.Failed(l.x); err != nil {
 			return err
@@ -133,7 +133,7 @@ func (l *loginLimit) succeeded() error {
 }
 
 // errWrongPassword is the one answer to unknown names, wrong passwords, locked and disabled users.
-func (s *Server) errWrongPassword(reason string) error {
-	s.cfg.Metrics.LoginFailed(reason)
+func (s *Server) errWrongPassword(reason Reason) error {
+	s.cfg.Metrics.LoginFailed(string(reason))
 	return &Error{Code: codeInvalidGrant, Description: users.ErrRefused.Error(), Reason: reason}
 }

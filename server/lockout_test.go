@@ -293,7 +293,7 @@ func (c *tally) Kept(ctx contextT, s lockout.Subject) (int, error) {
 }
 
 func TestHangingDirectoryLeavesRoom(t *testing.T) {
-	t.Run("S-20 requests that wait for the directory take half of the token endpoint's places, log-ins a quarter, and machines go on", func(t *testing.T) {
+	t.Run("S-20 requests that wait for the directory take half of the token endpoint's places, logins a quarter, and machines go on", func(t *testing.T) {
 		hang := make(chan struct{})
 		p := newPeople(t)
 		f, _ := startPeople(t, func(c *Config) { c.Users = p })
@@ -333,7 +333,7 @@ func TestHangingDirectoryLeavesRoom(t *testing.T) {
 				}
 			})
 		}
-		require.Eventually(t, func() bool { return bad.Load() >= 12 }, 10*time.Second, time.Millisecond, "log-ins have a bound of their own")
+		require.Eventually(t, func() bool { return bad.Load() >= 12 }, 10*time.Second, time.Millisecond, "logins have a bound of their own")
 		require.Equal(t, 200, f.post(t, tokP, app, ask).status)
 		close(hang)
 		logins.Wait()

@@ -37,7 +37,8 @@ func (m *measuredStore) begin(ctx context.Context, name string) (context.Context
 }
 
 func (o operation) end(err error) {
-	if _, refused := errors.AsType[*tokens.GrantError](err); refused || errors.Is(err, tokens.ErrNotFound) {
+	if _, refused := errors.AsType[*tokens.GrantError](err); refused || errors.Is(err, tokens.ErrNotFound) ||
+		errors.Is(err, tokens.ErrProofUsed) {
 		err = nil
 	}
 	o.m.metrics.Stored(o.name, time.Since(o.began), outcomeOf(err))
@@ -54,6 +55,14 @@ func (o operation) end(err error) {
 func (m *measuredStore) Issue(ctx context.Context, t tokens.Token, r *tokens.Record) error {
 	ctx, o := m.begin(ctx, "issue")
 	err := m.Store.Issue(ctx, t, r)
+	o.end(err)
+	return err
+}
+
+// IssueOnce implements tokens.Store.
+func (m *measuredStore) IssueOnce(ctx context.Context, t tokens.Token, r *tokens.Record, p tokens.Proof) error {
+	ctx, o := m.begin(ctx, "issue")
+	err := m.Store.IssueOnce(ctx, t, r, p)
 	o.end(err)
 	return err
 }
@@ -75,11 +84,11 @@ func (m *measuredStore) Revoke(ctx context.Context, t tokens.Token, clientID str
 }
 
 // StartSession implements tokens.Store.
-func (m *measuredStore) StartSession(ctx context.Context, l *tokens.SessionStart) error {
+func (m *measuredStore) StartSession(ctx context.Context, l *tokens.SessionStart) ([]tokens.SessionID, error) {
 	ctx, o := m.begin(ctx, "login")
-	err := m.Store.StartSession(ctx, l)
+	beyond, err := m.Store.StartSession(ctx, l)
 	o.end(err)
-	return err
+	return beyond, err
 }
 
 // Session implements tokens.Store.

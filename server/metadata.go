@@ -1,14 +1,14 @@
 package server
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"net/http"
+	"fmt"
 	"slices"
 
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/internal/dpop"
 	"github.com/grantor-auth/grantor/internal/jwt"
+	"github.com/grantor-auth/grantor/internal/metadata"
 )
 
 // metadata answers RFC 8414 §3. response_types_supported is left out: §2 requires it, §3.2
@@ -18,27 +18,35 @@ func (s *Server) metadata(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(text)
-	etag := `"` + hex.EncodeToString(sum[:8]) + `"`
-	h := x.gin.Writer.Header()
-	h.Del("Pragma")
-	h.Set("Cache-Control", "public, max-age=300")
-	h.Set("ETag", etag)
-	if x.gin.GetHeader("If-None-Match") == etag {
-		x.gin.Writer.WriteHeader(http.StatusNotModified)
-		x.gin.Writer.WriteHeaderNow()
-		return nil
+	text = append(append(text[:len(text)-1], s.extra...), '}')
+	return writeCacheable(x, text, tagOf(text))
+}
+
+// endpoints are those that clients and users call.
+type endpoints struct {
+	TokenEndpoint         string `json:"token_endpoint"`
+	IntrospectionEndpoint string `json:"introspection_endpoint"`
+	RevocationEndpoint    string `json:"revocation_endpoint"`
+	RevocationFeed        string `json:"revocation_feed_endpoint,omitempty"` // POST, see docs/explain/live.md
+	Sessions              string `json:"sessions_endpoint,omitempty"`        // a user's own, see docs/guides/my-devices.md
+}
+
+// endpointsAt are the endpoints below a URL.
+func (s *Server) endpointsAt(base string) endpoints {
+	e := endpoints{TokenEndpoint: base + PathToken, IntrospectionEndpoint: base + pathIntrospect, RevocationEndpoint: base + pathRevoke}
+	if s.cfg.Feed != nil {
+		e.RevocationFeed = base + pathFeed
 	}
-	writeJSON(x, http.StatusOK, json.RawMessage(text))
-	return nil
+	if s.cfg.Users != nil {
+		e.Sessions = base + pathSessions
+	}
+	return e
 }
 
 // document says exactly what works, and no empty array (RFC 8414 §3.2).
 type document struct {
-	Issuer                   string           `json:"issuer"`
-	TokenEndpoint            string           `json:"token_endpoint"`
-	IntrospectionEndpoint    string           `json:"introspection_endpoint"`
-	RevocationEndpoint       string           `json:"revocation_endpoint"`
+	Issuer string `json:"issuer"`
+	endpoints
 	GrantTypes               []string         `json:"grant_types_supported"`
 	Scopes                   []string         `json:"scopes_supported,omitempty"`
 	TokenAuthMethods         []clients.Method `json:"token_endpoint_auth_methods_supported"`
@@ -50,15 +58,44 @@ type document struct {
 	IntrospectionAuthAlgs []string `json:"introspection_endpoint_auth_signing_alg_values_supported,omitempty"`
 	RevocationAuthAlgs    []string `json:"revocation_endpoint_auth_signing_alg_values_supported,omitempty"`
 	IntrospectionAlgs     []string `json:"introspection_signing_alg_values_supported,omitempty"` // RFC 9701 §7
+	// CertificateBound and Aliases are those of RFC 8705 §3.3 and §5.
+	CertificateBound bool       `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+	Aliases          *endpoints `json:"mtls_endpoint_aliases,omitempty"`
 	// IDTokenAlgs are the algs of JWT access tokens. There are no ID tokens, but verifiers by
 	// OpenID Connect Discovery §3 take a document without this member for RS256 alone.
 	IDTokenAlgs []string `json:"id_token_signing_alg_values_supported,omitempty"`
+	DPoPAlgs    []string `json:"dpop_signing_alg_values_supported"` // RFC 9449 §5.1
+
+	// Of the preset "mcp" alone (deviation): its clients demand them, and nobody can log in there.
+	AuthorizationEndpoint string   `json:"authorization_endpoint,omitempty"`
+	ResponseTypes         []string `json:"response_types_supported,omitempty"`
+	CodeChallengeMethods  []string `json:"code_challenge_methods_supported,omitempty"`
 }
+
+// bearerToken and boundToken are how metadata says that the introspection endpoint takes access
+// tokens (RFC 8414 §2, RFC 6750 §6.1.1, RFC 9449 §12.1).
+const (
+	bearerToken clients.Method = schemeBearer
+	boundToken  clients.Method = schemeDPoP
+)
+
+// methodSVID is how metadata says that clients may show JWT-SVIDs
+// (draft-ietf-oauth-spiffe-client-auth §4). They are registered with private_key_jwt.
+const methodSVID clients.Method = "spiffe_jwt"
 
 func (s *Server) document() document {
 	secret := []clients.Method{clients.MethodBasic, clients.MethodPost}
 	if s.cfg.Assertions != nil {
 		secret = append(secret, clients.MethodJWT)
+		if s.cfg.Assertions.TrustsDomain() {
+			secret = append(secret, methodSVID)
+		}
+	}
+	if s.cfg.Certificates != nil {
+		if s.cfg.Authorities != nil {
+			secret = append(secret, clients.MethodTLS)
+		}
+		secret = append(secret, clients.MethodSelfSigned)
 	}
 	methods := secret
 	if s.cfg.PublicClients {
@@ -66,13 +103,12 @@ func (s *Server) document() document {
 	}
 	d := document{
 		Issuer:                   s.cfg.Issuer,
-		TokenEndpoint:            s.cfg.Issuer + PathToken,
-		IntrospectionEndpoint:    s.cfg.Issuer + pathIntrospect,
-		RevocationEndpoint:       s.cfg.Issuer + pathRevoke,
+		endpoints:                s.endpointsAt(s.cfg.Issuer),
 		GrantTypes:               s.grantTypes,
 		TokenAuthMethods:         methods,
-		IntrospectionAuthMethods: secret,
+		IntrospectionAuthMethods: append(slices.Clone(secret), bearerToken, boundToken),
 		RevocationAuthMethods:    methods,
+		DPoPAlgs:                 dpop.Algorithms(),
 	}
 	if s.cfg.Assertions != nil {
 		d.TokenAuthAlgs = jwt.Algorithms()
@@ -81,8 +117,53 @@ func (s *Server) document() document {
 	if s.cfg.Keys != nil {
 		d.JWKS, d.IntrospectionAlgs, d.IDTokenAlgs = s.cfg.Issuer+pathJWKS, s.cfg.Algorithms, s.cfg.Algorithms
 	}
+	if s.cfg.Certificates != nil {
+		d.CertificateBound = true
+		if s.cfg.MTLSURL != "" {
+			aliases := s.endpointsAt(s.cfg.MTLSURL)
+			d.Aliases = &aliases
+		}
+	}
+	if s.cfg.Preset == metadata.PresetMCP {
+		d.AuthorizationEndpoint = s.cfg.Issuer + PathAuthorize
+		d.ResponseTypes, d.CodeChallengeMethods = []string{"code"}, []string{"S256"}
+	}
 	for t := range s.cfg.Catalogue.Names().All() {
 		d.Scopes = append(d.Scopes, t)
 	}
 	return d
+}
+
+// checkMetadata looks at what is added to the metadata. Values are read as encoding/json reads
+// them, whatever types a program gave.
+func (cfg *Config) checkMetadata() error {
+	if err := metadata.CheckPreset(cfg.Preset); err != nil {
+		return fmt.Errorf("server: Preset %w", err)
+	}
+	text, err := json.Marshal(cfg.Extra)
+	if err != nil {
+		return fmt.Errorf("server: Extra: %w", err)
+	}
+	var plain map[string]any
+	if err := json.Unmarshal(text, &plain); err != nil {
+		return fmt.Errorf("server: Extra: %w", err)
+	}
+	for name, value := range plain {
+		if err := metadata.Check(cfg.Preset, name, value); err != nil {
+			return fmt.Errorf("server: Extra: %s %w", name, err)
+		}
+	}
+	return nil
+}
+
+// extraMembers writes members as they stand behind others: with a comma first.
+func extraMembers(extra map[string]any) ([]byte, error) {
+	if len(extra) == 0 {
+		return nil, nil
+	}
+	text, err := json.Marshal(extra)
+	if err != nil {
+		return nil, err
+	}
+	return append([]byte{','}, text[1:len(text)-1]...), nil
 }

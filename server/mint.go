@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/tokens"
@@ -14,22 +15,31 @@ func (s *Server) mintClient(c *clients.Client, r *tokens.Record) (string, tokens
 		return text, t, nil
 	}
 	jti, t := s.codec.NewClientJTI()
-	text, err := s.sign(c, &accessClaims{subject: c.ID, subjectType: "client", jti: jti, record: r})
+	text, err := s.sign(c, &accessClaims{subject: c.ID, subjectType: "client", jti: jti,
+		names: namesOfClient(c), record: r})
 	return text, t, err
 }
 
-// mintUser mints an access token of a user's session.
+// mintUser mints an access token of a user's session. epoch is the user's.
 func (s *Server) mintUser(
-	c *clients.Client, tag tokens.Tag, session tokens.SessionID, subject string, r *tokens.Record,
+	c *clients.Client, tag tokens.Tag, session tokens.SessionID, epoch tokens.Epoch, subject string, r *tokens.Record,
 ) (string, tokens.Token, error) {
 	if !s.wantsJWT(c) {
 		text, t := s.codec.NewUserAccess(tag, session)
 		return text, t, nil
 	}
+	if epoch == (tokens.Epoch{}) {
+		return "", tokens.Token{}, errNoUserEpoch
+	}
 	jti, t := s.codec.NewUserJTI(tag, session)
-	text, err := s.sign(c, &accessClaims{subject: subject, subjectType: "user", jti: jti, record: r})
+	text, err := s.sign(c, &accessClaims{subject: subject, subjectType: "user", jti: jti,
+		names: namesOfUser(c, session, epoch), record: r})
 	return text, t, err
 }
+
+// errNoUserEpoch: a JWT without its user's name in the revocation feed would outlive a log-out at
+// verifiers that follow.
+var errNoUserEpoch = errors.New("a user's JWT without the user's epoch")
 
 // parse takes a text apart. A well-formed token of another key may come from a node that found
 // another key in a store that lost its data: the keys are compared before the answer is

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/internal/ratelimit"
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/tokens"
 )
@@ -34,6 +35,11 @@ func (cfg *Config) check() error {
 	if err := CheckIssuer(cfg.Issuer); err != nil {
 		return fmt.Errorf("server: Issuer %w", err)
 	}
+	if cfg.MTLSURL != "" {
+		if err := CheckIssuer(cfg.MTLSURL); err != nil {
+			return fmt.Errorf("server: MTLSURL %w", err)
+		}
+	}
 	switch {
 	case cfg.Clients == nil:
 		return errors.New("server: Clients is missing")
@@ -42,7 +48,7 @@ func (cfg *Config) check() error {
 	case cfg.Store == nil:
 		return errors.New("server: Store is missing")
 	}
-	return nil
+	return cfg.checkMetadata()
 }
 
 // setDefaults fills in what the zero value of a field stands for.
@@ -75,38 +81,57 @@ func (cfg *Config) openKey(ctx context.Context) (err error) {
 
 // assemble makes the server of a configuration that was checked.
 func assemble(cfg Config) (s *Server, err error) {
+	if cfg.Rates == nil {
+		if cfg.Rates, err = ratelimit.New(nil); err != nil {
+			return nil, err
+		}
+	}
 	u, err := url.Parse(cfg.Issuer)
 	if err != nil {
 		return nil, err
 	}
 	s = &Server{cfg: cfg, log: cfg.Log, path: u.Path, key: cfg.Key, codec: cfg.Key.Codec(),
 		grantTypes: grantTypesOf(cfg), adminHosts: adminHostNames(cfg), fixed: newFixedHeaders(),
-		overload: &overload{maximum: maxUnderway}}
-	s.prints.codec = s.codec
+		overload: &overload{maximum: maxUnderway}, drained: make(chan struct{})}
+	if s.proofs, err = newProofs(&cfg, s.codec, s.now); err != nil {
+		return nil, err
+	}
+	s.prints.codec, s.inactiveLines = s.codec, newInactiveLines()
+	countInactive(cfg.Metrics)
 	if s.proxies, err = parseProxies(cfg.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("server: TrustedProxies: %w", err)
+	}
+	if s.extra, err = extraMembers(cfg.Extra); err != nil {
+		return nil, err
 	}
 	if s.sessions, err = newSessionCache(); err != nil {
 		return nil, err
 	}
-	if s.peers, err = newPeerUsers(); err != nil {
+	if s.unrecorded, err = newUnrecorded(); err != nil {
 		return nil, err
 	}
-	if s.rates, err = newRateLimits(cfg.RequestsPerSecond); err != nil {
+	if s.peers, err = newPeerUsers(); err != nil {
 		return nil, err
 	}
 	s.issue = newEngine(s).issue
 	if s.public, err = quietly(s.routes); err != nil {
 		return nil, err
 	}
-	s.admin, err = quietly(s.adminRoutes)
+	if s.admin, err = quietly(s.adminRoutes); err != nil {
+		return nil, err
+	}
+	s.operator, err = quietly(s.operatorRoutes)
 	return s, err
 }
 
 // grantTypesOf returns the grant types that are enabled: without a directory no user can log in.
 func grantTypesOf(cfg Config) []string {
-	if cfg.Users == nil {
-		return []string{clients.GrantClientCredentials}
+	served := []string{clients.GrantClientCredentials}
+	if cfg.Users != nil {
+		served = append(served, clients.GrantPassword, clients.GrantRefreshToken)
 	}
-	return []string{clients.GrantClientCredentials, clients.GrantPassword, clients.GrantRefreshToken}
+	if cfg.TokenExchange {
+		served = append(served, clients.GrantTokenExchange)
+	}
+	return served
 }

@@ -32,7 +32,7 @@ func (o *overload) capacity(endpoint string) int64 {
 		return o.maximum / 4
 	case "token":
 		return o.maximum / 2
-	case "revoke":
+	case "revoke", "sessions":
 		return o.maximum * 3 / 4
 	case "health": // an overloaded node works: nobody must restart it
 		return math.MaxInt64
@@ -49,6 +49,14 @@ func (o *overload) enter(endpoint string) error {
 }
 
 func (o *overload) leave() { o.requests.Add(-1) }
+
+// leaveOverload counts a request out, once: at its end, or where it begins to wait at no cost.
+func (s *Server) leaveOverload(x *exchange) {
+	if !x.uncounted {
+		x.uncounted = true
+		s.overload.leave()
+	}
+}
 
 // enterRefresh counts in a refresh that asks the user directory; leaveRefresh must follow it. A
 // directory that hangs takes half of the token endpoint's capacity, and logins take a quarter:

@@ -34,7 +34,7 @@ func TestLoginPlaces(t *testing.T) {
 		s.leaveLogin(network)
 		return false
 	}
-	t.Run("S-20 log-ins of one address, or of some, leave places for those of another", func(t *testing.T) {
+	t.Run("S-20 logins of one address, or of some, leave places for those of another", func(t *testing.T) {
 		for _, strangers := range []int{1, 4, 20} {
 			s := &overload{maximum: maxUnderway}
 			for i := range 2000 {

@@ -16,6 +16,10 @@ func (s *Server) checkPassword(x *exchange, username, password string) (string, 
 	if err != nil {
 		return "", refusal(codeInvalidRequest, "%s", err)
 	}
+	device, err := deviceName(x.form)
+	if err != nil {
+		return "", err
+	}
 	defer s.overload.leaveLogin(x.network())
 	if err := s.overload.enterLogin(x.network()); err != nil {
 		return "", err
@@ -37,6 +41,7 @@ func (s *Server) checkPassword(x *exchange, username, password string) (string, 
 	if err := limit.succeeded(); err != nil {
 		return "", err
 	}
+	x.session.device = device
 	return user.ID, nil
 }
 

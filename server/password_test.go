@@ -77,7 +77,7 @@ func startPeople(t *testing.T, change ...func(*Config)) (*fixture, *people) {
 // reload takes changed registrations into use.
 func (f *fixture) reload(t *testing.T) {
 	t.Helper()
-	f.server.cfg.Clients = keptFresh{f}
+	f.server.cfg.Clients = f.keptFresh()
 }
 
 func (f *fixture) clientNamed(id string) *clients.Client {
@@ -85,11 +85,18 @@ func (f *fixture) clientNamed(id string) *clients.Client {
 	return f.clients[i]
 }
 
+func (f *fixture) keptFresh() keptFresh {
+	return keptFresh{func() []*clients.Client { return f.clients }, f.store}
+}
+
 // keptFresh confirms a registry before each use, so that tests need no goroutine for it.
-type keptFresh struct{ f *fixture }
+type keptFresh struct {
+	list   func() []*clients.Client
+	epochs clients.EpochSource
+}
 
 func (k keptFresh) Get(ctx contextT, id string) (*clients.Client, error) {
-	fresh, err := clients.NewConfigured(ctx, k.f.clients, k.f.store)
+	fresh, err := clients.NewConfigured(ctx, k.list(), k.epochs)
 	if err != nil {
 		return nil, err
 	}
@@ -267,7 +274,7 @@ func TestGuessing(t *testing.T) {
 		refused(t, f.post(t, tokP, "", form+url.QueryEscape(adaPassword), "X-Forwarded-For: 198.51.100.9"), 400, codeInvalidGrant)
 		require.Equal(t, 200, f.post(t, tokP, "", form+url.QueryEscape(adaPassword), home).status)
 	})
-	t.Run("S-14 the counter's store away: no log-in, 503; machines go on", func(t *testing.T) {
+	t.Run("S-14 the counter's store away: no login, 503; machines go on", func(t *testing.T) {
 		f, _ := startPeople(t, func(c *Config) { c.Lockout = lockout.New(brokenCounter{}, 5, 100, time.Minute) })
 		refused(t, f.login(t, ""), 503, codeUnavailable)
 		require.Equal(t, 200, f.post(t, tokP, app, ask).status)
@@ -344,7 +351,7 @@ func TestRefresh(t *testing.T) {
 		}
 		require.Equal(t, 200, f.refresh(t, r0).status)
 	})
-	t.Run("RT-12 RT-13 RT-14 RFC 9700 §4.14.2 reuse ends the family and its access tokens", func(t *testing.T) {
+	t.Run("RT-12 RT-13 RT-14 RFC 9700 §4.14.2 reuse ends the session and its access tokens", func(t *testing.T) {
 		f, _ := startPeople(t)
 		a0, r0 := f.loggedIn(t, "")
 		first := f.refresh(t, r0)
@@ -526,7 +533,7 @@ func TestUserTokens(t *testing.T) {
 		require.Equal(t, dead, f.inspect(t, access).body)
 		refused(t, f.refresh(t, r0), 400, codeInvalidGrant)
 	})
-	t.Run("RV-12 RFC 7009 §2.1 revoking the access token leaves the refresh token alive", func(t *testing.T) {
+	t.Run("RV-12 V-27 RFC 7009 §2.1 revoking the access token leaves the refresh token alive", func(t *testing.T) {
 		access, r0 := f.loggedIn(t, "")
 		require.Equal(t, 200, f.post(t, revP, "", "client_id=mobile&token="+access).status)
 		require.Equal(t, dead, f.inspect(t, access).body)
@@ -549,7 +556,7 @@ func TestUserTokens(t *testing.T) {
 		require.Equal(t, dead, f.inspect(t, access).body)
 		refused(t, f.refresh(t, r0), 400, codeInvalidGrant)
 	})
-	t.Run("IN-24 V-07 not_before ends families too", func(t *testing.T) {
+	t.Run("IN-24 V-07 not_before ends sessions too", func(t *testing.T) {
 		_, r0 := f.loggedIn(t, "")
 		f.server.cfg.NotBefore = time.Now().Add(time.Hour)
 		refused(t, f.refresh(t, r0), 400, codeInvalidGrant)

@@ -1,56 +1,40 @@
 package server
 
 import (
-	"sync"
+	"net/http"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-	"golang.org/x/time/rate"
-
 	"github.com/grantor-auth/grantor/clients"
+	"github.com/grantor-auth/grantor/internal/ratelimit"
 )
 
-// rateLimits bounds the requests of each authenticated client on this node. A client with a secret
-// has one limit. A public client has one at each address: anybody can ask in its name, and uses up
-// their own limit alone.
-type rateLimits struct {
-	perSecond int
-	limiters  sync.Map                          // client id → *rate.Limiter: as many as there are registered clients
-	public    *lru.Cache[string, *rate.Limiter] // by client id and network
+// limitRate counts a request of a client that proved itself against its limit. It is refused
+// otherwise than by the lockout of wrong credentials: the client is known, and nothing was guessed.
+func (s *Server) limitRate(x *exchange, c *clients.Client) error {
+	wait := s.takeRequest(x, c)
+	if wait == 0 {
+		return nil
+	}
+	return &Error{Code: codeUnavailable, Status: http.StatusTooManyRequests, RetryAfter: wait,
+		Reason:      "requests_per_second",
+		Description: "this client asks more often than it may; wait as long as Retry-After says"}
 }
 
-// maxPublicLimits is how many addresses of public clients are remembered. A forgotten address
-// begins anew.
-const maxPublicLimits = 1 << 14
-
-func newRateLimits(perSecond int) (*rateLimits, error) {
-	public, err := lru.New[string, *rate.Limiter](maxPublicLimits)
-	return &rateLimits{perSecond: perSecond, public: public}, err
-}
-
-// take counts one request and returns how long the client has to wait; 0: it may go on.
-func (l *rateLimits) take(c *clients.Client, x *exchange) time.Duration {
-	if l.perSecond <= 0 || l.of(c, x).Allow() {
+// takeRequest returns how long the client has to wait; 0: the request may go on. A client with a
+// limit of its own has it on all nodes together, others the configuration's on each node. A public
+// client has its limit at each address: anybody can ask in its name, and uses up their own alone.
+func (s *Server) takeRequest(x *exchange, c *clients.Client) time.Duration {
+	limit, own := ratelimit.Limit{PerSecond: s.cfg.RequestsPerSecond}, c.RequestsPerSecond != 0
+	if own {
+		limit = ratelimit.Limit{PerSecond: c.RequestsPerSecond, Burst: c.RequestsBurst}
+	}
+	switch {
+	case limit.PerSecond <= 0:
 		return 0
+	case c.Public():
+		return s.cfg.Rates.TakeStranger(c.ID+"\x00"+x.network(), limit)
+	case own:
+		return s.cfg.Rates.TakeShared(c.ID, limit)
 	}
-	return time.Second
-}
-
-func (l *rateLimits) of(c *clients.Client, x *exchange) *rate.Limiter {
-	if c.Public() {
-		key := c.ID + "\x00" + x.network()
-		if found, ok := l.public.Get(key); ok {
-			return found
-		}
-		fresh := rate.NewLimiter(rate.Limit(l.perSecond), l.perSecond)
-		if found, ok, _ := l.public.PeekOrAdd(key, fresh); ok {
-			return found
-		}
-		return fresh
-	}
-	v, ok := l.limiters.Load(c.ID)
-	if !ok {
-		v, _ = l.limiters.LoadOrStore(c.ID, rate.NewLimiter(rate.Limit(l.perSecond), l.perSecond))
-	}
-	return v.(*rate.Limiter)
+	return s.cfg.Rates.Take(c.ID, limit)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"strconv"
 
 	"github.com/grantor-auth/grantor/internal/jsonobject"
 	"github.com/grantor-auth/grantor/keys"
@@ -16,6 +17,7 @@ import (
 type presented struct {
 	token tokens.Token
 	jwt   string
+	exp   int64 // of a JWT, as its text says; 0: it says none
 }
 
 // identify finds out which token a text names: an opaque one by its MAC, a JWT by its form, key and
@@ -26,12 +28,12 @@ func (s *Server) identify(ctx context.Context, text string) (presented, error) {
 	if err == nil || s.cfg.Keys == nil || len(text) < 4 || text[:2] != "ey" {
 		return presented{token: t}, err
 	}
-	claims, err := s.cfg.Keys.Claims(text, typeAccess)
+	claims, err := s.cfg.Keys.Claims(text, accessTypes()...)
 	if err != nil {
 		return presented{}, notOurs(err)
 	}
-	t, err = s.tokenOf(claims)
-	return presented{t, text}, err
+	t, exp, err := s.tokenOf(claims)
+	return presented{t, text, exp}, err
 }
 
 // read is identify for those who look up no record: a JWT is proved by its signature.
@@ -46,30 +48,35 @@ func (s *Server) read(ctx context.Context, text string) (tokens.Token, error) {
 	return p.token, nil
 }
 
-// tokenOf finds the token of a JWT's claims.
-func (s *Server) tokenOf(claims []byte) (tokens.Token, error) {
+// tokenOf finds the token of a JWT's claims, and its exp.
+func (s *Server) tokenOf(claims []byte) (t tokens.Token, exp int64, err error) {
 	c, err := jsonobject.Read(claims)
 	if err != nil {
-		return tokens.Token{}, tokens.ErrNotOurs
+		return tokens.Token{}, 0, tokens.ErrNotOurs
 	}
 	var text [4]string
 	for i, name := range []string{"iss", "jti", "sub_type", "sub"} {
 		if text[i], err = c.Text(name); err != nil {
-			return tokens.Token{}, tokens.ErrNotOurs
+			return tokens.Token{}, 0, tokens.ErrNotOurs
 		}
 	}
 	issuer, jti, subject := text[0], text[1], text[3]
 	if issuer != s.cfg.Issuer {
-		return tokens.Token{}, tokens.ErrNotOurs
+		return tokens.Token{}, 0, tokens.ErrNotOurs
 	}
 	if text[2] != "user" {
 		subject = ""
 	}
-	return s.codec.ParseJTI(jti, subject)
+	if value, ok := c.Get("exp"); ok {
+		exp, _ = strconv.ParseInt(string(value), 10, 64) // Grantor writes whole seconds
+	}
+	t, err = s.codec.ParseJTI(jti, subject)
+	return t, exp, err
 }
 
 // prove demands that a JWT is the one that was minted, by the digest in its record, and returns
-// errInactive for another. Records of older versions have no digest: there the signature decides.
+// inactiveNotOurs for another. Records of older versions have no digest: there the signature
+// decides.
 func (s *Server) prove(p presented, r *tokens.Record) error {
 	switch {
 	case p.jwt == "":
@@ -78,10 +85,10 @@ func (s *Server) prove(p presented, r *tokens.Record) error {
 		if err := s.checkSignature(p.jwt); !errors.Is(err, tokens.ErrNotOurs) {
 			return err
 		}
-		return errInactive
+		return inactiveNotOurs
 	}
 	if digest := tokens.DigestOf(p.jwt); subtle.ConstantTimeCompare(digest[:], r.JWTDigest[:]) != 1 {
-		return errInactive
+		return inactiveNotOurs
 	}
 	return nil
 }
@@ -94,7 +101,7 @@ func (s *Server) isForged(p presented) bool {
 
 // checkSignature returns tokens.ErrNotOurs for a JWT that no key of ours has signed.
 func (s *Server) checkSignature(jwt string) error {
-	_, err := s.cfg.Keys.Verify(jwt, typeAccess)
+	_, err := s.cfg.Keys.Verify(jwt, accessTypes()...)
 	return notOurs(err)
 }
 

@@ -65,7 +65,7 @@ func (s *Server) permitRefresh(x *exchange, r *refreshRequest) error {
 }
 
 // mayRefresh judges all that the store does not: client, not_before, user, scope and audience, in
-// this order. It changes nothing.
+// this order. The claims come last: nobody is asked for them in vain. It changes nothing.
 func (s *Server) mayRefresh(x *exchange, r *refreshRequest) error {
 	switch {
 	case r.session.ClientID != x.client.ID:
@@ -73,11 +73,16 @@ func (s *Server) mayRefresh(x *exchange, r *refreshRequest) error {
 	case r.session.Created.Before(s.cfg.NotBefore):
 		return &tokens.GrantError{Reason: tokens.ReasonEnded}
 	}
+	s.showBound(x, r.session.Confirmation)
 	user, err := s.recheckUser(x, r.session)
 	if err != nil {
 		return err
 	}
-	return s.refreshScope(x, r, user)
+	if err := s.refreshScope(x, r, user); err != nil {
+		return err
+	}
+	r.claims, err = s.claimsOf(x, user, r.scope.String())
+	return err
 }
 
 // Reasons of the user directory that end a session.
@@ -136,7 +141,7 @@ func (s *Server) rotate(x *exchange, r *refreshRequest) (issuedTokens, error) {
 	if rotated.AccessTTL > 0 {
 		ttl = min(ttl, rotated.AccessTTL)
 	}
-	return issuedTokens{minted.Access, minted.Refresh, minted.Scope, ttl}, nil
+	return issuedTokens{access: minted.Access, refresh: minted.Refresh, scope: minted.Scope, ttl: ttl}, nil
 }
 
 // mintPair mints the pair that a successful rotation gives out, and says what the script needs.
@@ -147,15 +152,17 @@ func (s *Server) mintPair(x *exchange, r *refreshRequest) (refreshAnswer, *token
 	rotation := &tokens.Rotation{
 		Old: r.old, ClientID: x.client.ID, ClientEpoch: x.client.Epoch,
 		IdleTTL: s.idleTTL(x.client), RetryWindow: s.retryWindow(x.client),
-		Record: &tokens.Record{Scope: minted.Scope, Audience: r.audience, IssuedAt: issued,
-			TTL: max(min(s.accessTTL(x.client), left), 0)},
-		RequestHash: hashRequest(r.asked, x.form["resource"]),
-		Address:     x.coarseNetwork(), Outage: s.outages.last(),
+		Record: &tokens.Record{Scope: minted.Scope, Audience: r.audience, Claims: r.claims, IssuedAt: issued,
+			TTL: max(min(s.accessTTL(x.client), left), 0), Confirmation: x.shown},
+		Shown: x.shown, Bind: x.client.Public(),
+		Proof:       x.proof,
+		RequestHash: hashRequest(r.asked, x.form["resource"], x.shown),
+		Address:     x.coarseNetwork(), Outage: s.lastOutage(),
 	}
 	minted.Refresh, rotation.New = s.codec.NewRefresh(r.old.Tag, r.old.Session, r.old.Generation+1)
 	var err error
 	minted.Access, rotation.Access, err = s.mintUser(
-		x.client, r.old.Tag, r.old.Session, r.session.Subject, rotation.Record)
+		x.client, r.old.Tag, r.old.Session, r.session.UserEpoch, r.session.Subject, rotation.Record)
 	if err != nil {
 		return refreshAnswer{}, nil, err
 	}

@@ -17,6 +17,9 @@ func (s *Server) refreshScope(x *exchange, r *refreshRequest, u *users.User) err
 		return fmt.Errorf("%w: scope", tokens.ErrRecord)
 	}
 	asked, err := askedOf(original, r.asked)
+	if err == nil {
+		asked, err = standsAlone(asked)
+	}
 	if err != nil {
 		return err
 	}
@@ -33,10 +36,14 @@ func (s *Server) refreshScope(x *exchange, r *refreshRequest, u *users.User) err
 	if err != nil {
 		return err
 	}
+	if isOwnSessions(r.scope) { // an audience of its own, of every session that was granted it
+		return nil
+	}
 	return r.keepAudience(x.form["resource"])
 }
 
 // askedOf returns the scopes that a refresh asks for: a part of the original ones, or all of them.
+// What must stand alone is in no token with others: who names no scope gets the others.
 func askedOf(original scopes.Set, text string) (scopes.Set, error) {
 	asked, err := askedScope(text)
 	if err != nil {
@@ -50,14 +57,15 @@ func askedOf(original scopes.Set, text string) (scopes.Set, error) {
 		}
 	}
 	if asked.IsEmpty() {
-		return original, nil
+		together, _ := takeApart(original)
+		return together, nil
 	}
 	return asked, nil
 }
 
 // keepAudience keeps the audience to the resources that the session was granted (RFC 8707 §2.2).
 func (r *refreshRequest) keepAudience(resources []string) error {
-	foreign := func(resource string) bool { return !slices.Contains(r.session.Audience, resource) }
+	foreign := func(resource string) bool { return !scopes.Names(r.session.Audience, resource) }
 	if slices.ContainsFunc(resources, foreign) {
 		return refusal(codeInvalidTarget,
 			"a refresh cannot ask for a resource that the login was not granted (RFC 8707 §2.2)")

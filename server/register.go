@@ -84,15 +84,15 @@ func (s *Server) register(x *exchange) error {
 	if err := s.mayRegister(x, opener.ID); err != nil {
 		return err
 	}
-	secret, token := tokens.NewSecret(), tokens.NewRegistrationToken()
+	token := tokens.NewRegistrationToken()
 	st := &clients.Stored{Dynamic: true, Registrar: opener.ID, MaxOfRegistrar: s.cfg.Registrations,
 		Token: clients.HashSecret(token)}
 	m.into(&st.Registration)
 	st.ID = clients.NewID()
-	st.Secrets = freshSecret(secret)
+	secret := secretFor(&st.Registration)
+	s.warnOfUnusedKeys(x, st.ID, st.JWKS)
 	err = s.cfg.Manager.Create(x, st)
-	answer := describe(base, &st.Registration, st.CreatedAt, token)
-	answer.ClientSecret, answer.SecretEnds = secret, new(int64(0))
+	answer := describe(base, &st.Registration, st.CreatedAt, token).with(secret)
 	c := change{audit.ClientChanged, st.ID, "registered", http.StatusCreated, answer}
 	return s.changed(x, c, err)
 }
@@ -105,10 +105,32 @@ func describe(base string, r *clients.Registration, created time.Time, token str
 	return answer
 }
 
+// with shows a fresh secret; "": there is none (RFC 7591 §3.2.1).
+func (r *registrationAnswer) with(secret string) *registrationAnswer {
+	if secret != "" {
+		r.ClientSecret, r.SecretEnds = secret, new(int64(0))
+	}
+	return r
+}
+
+// secretFor gives a registration the secret that its method needs, and returns it; "": no new one.
+// A client with keys or certificates has no secret, and loses those that it had.
+func secretFor(r *clients.Registration) string {
+	if !r.Method.HasSecret() {
+		r.Secrets = nil
+	}
+	if !r.NeedsSecret() {
+		return ""
+	}
+	secret := tokens.NewSecret()
+	r.Secrets = freshSecret(secret)
+	return secret
+}
+
 // errRegistrationToken refuses a registration access token, with its challenge (RFC 6750 §3).
 func errRegistrationToken(x *exchange) *Error {
 	x.gin.Header("WWW-Authenticate", `Bearer realm="grantor", error="invalid_token"`)
-	return &Error{Code: "invalid_token", Status: http.StatusUnauthorized, Reason: "registration_token",
+	return &Error{Code: codeInvalidToken, Status: http.StatusUnauthorized, Reason: "registration_token",
 		Description: "the registration access token is not that of this client"}
 }
 
@@ -152,7 +174,8 @@ func (s *Server) readRegistration(x *exchange) error {
 	return nil
 }
 
-// replaceRegistration answers RFC 7592 §2.2: what the body leaves out goes.
+// replaceRegistration answers RFC 7592 §2.2: what the body leaves out goes. A client that goes from
+// keys to a secret is shown the new secret.
 func (s *Server) replaceRegistration(x *exchange) error {
 	m, err := readMetadata(x.body, true)
 	if err != nil {
@@ -169,15 +192,22 @@ func (s *Server) replaceRegistration(x *exchange) error {
 	if m.ClientSecret != "" && !slices.ContainsFunc(x.stored.Secrets, isThis) {
 		return refusal(codeInvalidRequest, "client_secret must be the one that was issued (RFC 7592 §2.2)")
 	}
-	d, err := s.cfg.Manager.ReplaceOwn(x, x.stored.ID, x.stored.Token, m.into)
+	s.warnOfUnusedKeys(x, x.stored.ID, m.JWKS)
+	secret := ""
+	d, err := s.cfg.Manager.ReplaceOwn(x, x.stored.ID, x.stored.Token, func(r *clients.Registration) {
+		m.into(r)
+		secret = secretFor(r)
+	})
 	if errors.Is(err, clients.ErrUnknown) {
 		return errRegistrationToken(x) // deleted, disabled or given another token meanwhile
 	}
 	c := change{event: audit.ClientChanged, client: x.stored.ID, detail: "replaced by its own token",
 		status: http.StatusOK}
+	now := &m.Registration
 	if d != nil {
-		c.answer = describe(base, &d.Registration, x.stored.CreatedAt, x.registrationToken)
+		now = &d.Registration
 	}
+	c.answer = describe(base, now, x.stored.CreatedAt, x.registrationToken).with(secret)
 	return s.changed(x, c, err)
 }
 

@@ -14,8 +14,9 @@ import (
 // ownMembers are what a client may say of itself (RFC 7591 §2). Whatever gives power beyond
 // ordinary scopes is missing on purpose. Unknown members are ignored, as §2 demands.
 func ownMembers() []string {
-	return []string{"client_name", "token_endpoint_auth_method", "grant_types", "scope", "client_uri", "contacts",
-		"software_id", "software_version"}
+	return append(clients.CertificateNames(), "client_name", "token_endpoint_auth_method", "token_endpoint_auth_signing_alg", "jwks", "jwks_uri",
+		"grant_types", "scope", "client_uri", "contacts", "software_id", "software_version",
+		"tls_client_certificate_bound_access_tokens", "dpop_bound_access_tokens")
 }
 
 // clientMetadata is a body: ownMembers, and in an update (RFC 7592 §2.2) the client that it names.
@@ -30,11 +31,15 @@ func readMetadata(body []byte, update bool) (*clientMetadata, error) {
 	if json.Unmarshal(body, &all) != nil || all == nil {
 		return nil, refusal(codeInvalidMetadata, "the body must be a JSON object (RFC 7591 §3.1)")
 	}
+	if err := checkKeySet(all); err != nil {
+		return nil, err
+	}
 	m, err := knownMetadata(all)
 	if err != nil || jsonobject.NullInList(body) {
 		return nil, refusal(codeInvalidMetadata, "a member has the wrong type (RFC 7591 §2)")
 	}
-	refused := []string{"introspect", "resource", "audience", "secrets", "default_scope", "software_statement"}
+	refused := []string{"introspect", "resource", "audience", "secrets", "default_scope", "software_statement",
+		"allowed_networks", "requests_per_second", "requests_burst", "claims", "exchange"}
 	if update {
 		refused = append(refused, "registration_access_token", "registration_client_uri",
 			"client_secret_expires_at", "client_id_issued_at")
@@ -68,10 +73,13 @@ func (m *clientMetadata) check() error {
 	switch m.Method {
 	case "":
 		m.Method = clients.MethodBasic // RFC 7591 §2
-	case clients.MethodBasic, clients.MethodPost:
+	case clients.MethodBasic, clients.MethodPost, clients.MethodJWT, clients.MethodTLS, clients.MethodSelfSigned:
 	default:
-		return refusal(codeInvalidMetadata,
-			"token_endpoint_auth_method must be client_secret_basic or client_secret_post")
+		return refusal(codeInvalidMetadata, "token_endpoint_auth_method must be client_secret_basic, client_secret_post, "+
+			"private_key_jwt, tls_client_auth or self_signed_tls_client_auth")
+	}
+	if err := m.checkKeys(); err != nil {
+		return err
 	}
 	if len(m.Grants) == 0 {
 		m.Grants = []string{clients.GrantClientCredentials}
@@ -87,7 +95,7 @@ func (m *clientMetadata) check() error {
 		return refusal(codeInvalidMetadata, "scope: %s", err)
 	}
 	for t := range set.All() {
-		if scopes.IsReserved(t) || strings.Contains(t, "*") {
+		if scopes.IsReserved(t) || scopes.IsWildcard(t) {
 			return refusal(codeInvalidMetadata, "scope: registration gives neither grantor:… nor wildcards")
 		}
 	}

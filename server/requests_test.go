@@ -35,6 +35,29 @@ func formRequest(ctx context.Context, path, basic, body string) *http.Request {
 	return r
 }
 
+func TestChunkedRequests(t *testing.T) {
+	f := start(t)
+	for _, c := range []struct {
+		reader string
+		http1  bool
+	}{{"net/http, which hides a Content-Length beside chunks, ends the connection", false}, {"http1, which takes none with both, keeps it", true}} {
+		t.Run("RFC 9112 §6.1 a chunked request: "+c.reader, func(t *testing.T) {
+			front := NewFront(f.server, FrontConfig{HTTP1: c.http1, Log: f.server.log})
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			go func() { _ = front.Serve(l) }()
+			defer front.Close() //nolint:errcheck // the test is over
+			r := formRequest(t.Context(), "http://"+l.Addr().String()+tokP, app, ask)
+			r.RequestURI, r.ContentLength, r.TransferEncoding = "", -1, []string{"chunked"}
+			res, err := http.DefaultTransport.RoundTrip(r)
+			require.NoError(t, err)
+			defer res.Body.Close()
+			require.Equal(t, http.StatusOK, res.StatusCode)
+			require.Equal(t, !c.http1, res.Close)
+		})
+	}
+}
+
 func TestRequestsApart(t *testing.T) {
 	t.Run("a request that was answered shows whoever wrapped the server its own parameters and no other's", func(t *testing.T) {
 		var last *http.Request

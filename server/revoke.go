@@ -24,6 +24,9 @@ func (s *Server) revoke(x *exchange) error {
 		if ended || err == nil { // what ended has ended, whether or not it is confirmed
 			s.recordRevocation(x, t, ended)
 		}
+		if err == nil && !ended {
+			err = s.endUnrecorded(x, t, text)
+		}
 		if err != nil {
 			return err
 		}
@@ -43,7 +46,10 @@ func (s *Server) recordRevocation(x *exchange, t tokens.Token, ended bool) {
 	} else {
 		e.Token = t.Name()
 	}
-	if t.Kind != tokens.ClientAccess {
+	switch t.Kind {
+	case tokens.ClientKey:
+		e.Event = audit.KeyRevoked
+	case tokens.UserAccess, tokens.Refresh:
 		e.Subject = t.Tag.String()
 	}
 	s.recordEvent(x, e)

@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/grantor-auth/grantor/internal/metadata"
 )
 
 // routes is the table of endpoints: contract first, one line each.
@@ -20,10 +22,19 @@ func (s *Server) routes() (*gin.Engine, error) {
 	g.NoRoute(s.do("none", notFound))
 	g.NoMethod(s.do("none", methodNotAllowed))
 
-	g.POST(s.path+PathToken, s.do("token", s.formBody, s.authenticateClient, s.token))
+	g.POST(s.path+PathToken, s.do("token", s.formBody, s.authenticateClient, s.showCertificate, s.token))
 	g.POST(s.path+pathIntrospect,
-		s.do("introspect", s.formBody, s.authenticateClient, confidentialOnly, s.introspect))
+		s.do("introspect", s.formBody, s.authenticateIntrospector, confidentialOnly, s.introspect))
 	g.POST(s.path+pathRevoke, s.do("revoke", s.formBody, s.authenticateClient, s.revoke))
+	if s.cfg.Feed != nil {
+		g.POST(s.path+pathFeed, s.do("revocations", s.formBody, s.proveClient, confidentialOnly, s.revocations))
+	}
+	if s.cfg.Users != nil {
+		own := s.path + pathSessions
+		get(g, own, s.do("sessions", s.authenticateUser, s.listOwnSessions))
+		g.DELETE(own, s.do("sessions", s.authenticateUser, s.endOwnSessions))
+		g.DELETE(own+"/:id", s.do("sessions", s.authenticateUser, s.endOwnSession))
+	}
 	for _, name := range []string{"oauth-authorization-server", "openid-configuration"} {
 		// RFC 8414 §3.1: the issuer's path comes last. OpenID Connect Discovery §4 puts it first.
 		get(g, "/.well-known/"+name+s.path, s.do("metadata", s.metadata))
@@ -31,9 +42,18 @@ func (s *Server) routes() (*gin.Engine, error) {
 			get(g, s.path+"/.well-known/"+name, s.do("metadata", s.metadata))
 		}
 	}
+	if s.cfg.Preset == metadata.PresetMCP {
+		get(g, s.path+PathAuthorize, s.do("authorize", authorizationQuery, authorize))
+		g.POST(s.path+PathAuthorize, s.do("authorize", s.formBody, authorize))
+	}
 	if s.cfg.Keys != nil {
 		get(g, s.path+pathJWKS, s.do("jwks", s.jwks))
 	}
+	description, err := describePublic(s.cfg.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	get(g, s.path+pathOpenAPI, s.do("openapi", description))
 	get(g, "/healthz", s.do("health", healthz))
 	get(g, "/readyz", s.do("health", s.readyz))
 	return g, nil
@@ -54,6 +74,5 @@ func notFound(*exchange) error {
 
 func methodNotAllowed(x *exchange) error { // Gin has set Allow (RFC 9110 §15.5.6)
 	return &Error{Code: codeInvalidRequest, Status: http.StatusMethodNotAllowed,
-		Description: "this endpoint does not take this method; the Allow header says which (RFC 6749 " +
-			"§3.2: POST)"}
+		Description: "this endpoint does not take this method; it takes " + x.gin.Writer.Header().Get("Allow")}
 }

@@ -21,10 +21,13 @@ func (s *Server) decideScope(x *exchange, text string) (scope string, ttl time.D
 	if err != nil {
 		return "", 0, err
 	}
-	if x.session != nil {
-		if granted, err = s.userScope(x.session.user, granted); err != nil {
-			return "", 0, err
-		}
+	if x.session == nil {
+		granted, err = ofMachine(granted)
+	} else {
+		granted, err = s.ofLogin(x, granted)
+	}
+	if err != nil {
+		return "", 0, err
 	}
 	granted, audience, err := s.narrowToResources(x.client, granted, x.form["resource"])
 	if err != nil {
@@ -33,6 +36,10 @@ func (s *Server) decideScope(x *exchange, text string) (scope string, ttl time.D
 	x.audience, ttl = audience, s.accessTTL(x.client)
 	if x.session != nil { // no access token outlives its session
 		ttl = min(ttl, s.maxTTL(x.client))
+	}
+	if x.session != nil {
+		x.session.scope = granted.Union(x.session.apart)
+		return granted.String(), ttl, fits(x.session.scope, audience)
 	}
 	return granted.String(), ttl, fits(granted, audience)
 }
@@ -55,7 +62,7 @@ func (s *Server) grantScope(c *clients.Client, asked scopes.Set) (scopes.Set, er
 				named("the scope", t, "a scope that was asked for"))
 		}
 	}
-	return standsAlone(s.cfg.Catalogue.Expand(asked))
+	return s.cfg.Catalogue.Expand(asked), nil
 }
 
 // named names one of many values to the client's developer, if it holds only the characters of
@@ -67,7 +74,7 @@ func named(kind, text, otherwise string) string {
 	return kind + " " + text
 }
 
-const nameCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:/._-~"
+const nameCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:/._-~*"
 
 // standsAlone refuses a token for both Grantor and an API: each could use the token at the other
 // (RFC 9700 §2.3).
@@ -76,7 +83,7 @@ func standsAlone(granted scopes.Set) (scopes.Set, error) {
 		return granted, nil
 	}
 	return scopes.Set{}, refusal(codeInvalidScope,
-		"scopes that begin with %s are asked for alone: their token is for the admin listener only, so ask "+
+		"scopes that begin with %s are asked for alone: their token is for this server only, so ask "+
 			"for the others in a request of their own (RFC 9700 §2.3)", scopes.Reserved)
 }
 
@@ -111,7 +118,12 @@ func askedScope(text string) (scopes.Set, error) {
 // resourcesOf returns the audience that one scope gives a client's token: the scope's own, or
 // the client's. Scopes of Grantor's own have one that no scope of an API can have.
 func (s *Server) resourcesOf(c *clients.Client, scope string) []string {
-	if scopes.IsReserved(scope) {
+	switch {
+	case scope == scopes.ScopeSessions:
+		return []string{s.sessionsAudience()}
+	case scope == scopes.ScopeIntrospect:
+		return []string{s.introspectAudience()}
+	case scopes.IsReserved(scope):
 		return []string{s.cfg.Issuer + AdminAudience}
 	}
 	if known, ok := s.cfg.Catalogue.Get(scope); ok && known.Resource != "" {
@@ -121,32 +133,44 @@ func (s *Server) resourcesOf(c *clients.Client, scope string) []string {
 }
 
 // narrowToResources cuts granted scopes and audience to the resources that were asked for; without
-// any, the audience is all that the scopes give (RFC 8707 §2).
+// any, the audience is all that the scopes give (RFC 8707 §2). However a request spells a resource,
+// the audience has the spelling of the configuration: most APIs compare byte for byte.
 func (s *Server) narrowToResources(
 	c *clients.Client, granted scopes.Set, resources []string,
 ) (scopes.Set, []string, error) {
-	asked := slices.DeleteFunc(slices.Clone(resources), func(r string) bool { return r == "" })
-	for _, r := range asked {
-		if err := scopes.CheckResource(r); err != nil {
-			return scopes.Set{}, nil, refusal(codeInvalidTarget, "%s (RFC 8707 §2)", err)
+	if err := checkResources(resources); err != nil {
+		return scopes.Set{}, nil, err
+	}
+	return s.narrowTo(c, granted, resources)
+}
+
+// checkResources refuses a resource of a request that is no absolute URI (RFC 8707 §2).
+func checkResources(resources []string) error {
+	for _, r := range resources {
+		if err := scopes.CheckResource(r); r != "" && err != nil {
+			return refusal(codeInvalidTarget, "%s (RFC 8707 §2)", err)
 		}
 	}
+	return nil
+}
+
+// narrowTo is narrowToResources for audiences that are no URIs, too.
+func (s *Server) narrowTo(c *clients.Client, granted scopes.Set, targets []string) (scopes.Set, []string, error) {
+	asked := slices.DeleteFunc(slices.Clone(targets), func(r string) bool { return r == "" })
 	var audience []string
 	kept := granted.Filter(func(scope string) bool {
 		serves := len(asked) == 0
 		for _, r := range s.resourcesOf(c, scope) {
-			if len(asked) > 0 && !slices.Contains(asked, r) {
+			if len(asked) > 0 && !scopes.Names(asked, r) {
 				continue
 			}
 			serves = true
-			if !slices.Contains(audience, r) {
-				audience = append(audience, r)
-			}
+			audience = scopes.AddResource(audience, r)
 		}
 		return serves
 	})
 	for _, r := range asked {
-		if !slices.Contains(audience, r) {
+		if !scopes.Names(audience, r) {
 			return scopes.Set{}, nil, refusal(codeInvalidTarget,
 				"no scope of this request belongs to %s (RFC 8707 §2)",
 				named("the resource", r, "a resource that was asked for"))
@@ -156,11 +180,12 @@ func (s *Server) narrowToResources(
 	return kept, audience, nil
 }
 
-// userScope cuts a scope to what the user may have. Reserved scopes are never in a user's token.
+// userScope cuts a scope to what the user may have. Of the reserved scopes, only that over oneself
+// is ever in a user's token; no user needs it in their own scope.
 func (s *Server) userScope(u *users.User, granted scopes.Set) (scopes.Set, error) {
 	may := u.Rules(s.cfg.UserScope)
 	kept := granted.Filter(func(t string) bool {
-		return !scopes.IsReserved(t) && s.cfg.Catalogue.Permits(may, t)
+		return t == scopes.ScopeSessions || !scopes.IsReserved(t) && s.cfg.Catalogue.Permits(may, t)
 	})
 	if kept.IsEmpty() && !granted.IsEmpty() {
 		return scopes.Set{}, refusal(codeInvalidScope,

@@ -29,21 +29,29 @@ type Server struct {
 	codec      *tokens.Codec     // of key
 	grantTypes []string          // that are enabled
 	prints     credentialPrints
+	proofs     *proofs
 	issue      func(*exchange) (issuedTokens, error) // decides a token request; see engine
 
-	overload   *overload
-	rates      *rateLimits
-	sessions   sessionCache
-	outages    directoryOutages
-	peers      peerUsers // of the demo's callers
-	proxies    proxies
-	doubted    doubted
-	adminHosts []string
-	fixed      *fixedHeaders
-	draining   atomic.Bool
+	overload    *overload
+	sessions    sessionCache
+	outages     outages // of the directory
+	hookOutages outages
+	peers       peerUsers // of the demo's callers
+	unrecorded  unrecorded
 
-	public *gin.Engine // the endpoints of routes.go
-	admin  *gin.Engine // those of admin_routes.go
+	inactiveLines inactiveLines
+	proxies       proxies
+	doubted       doubted
+	adminHosts    []string
+	extra         []byte // members of the metadata, each with a comma before it
+	fixed         *fixedHeaders
+	draining      atomic.Bool
+	drained       chan struct{} // closed when draining begins
+	polls         pollPlaces
+
+	public   *gin.Engine // the endpoints of routes.go
+	admin    *gin.Engine // those of admin_routes.go
+	operator *gin.Engine // those of admin_operator.go
 }
 
 // ServeHTTP implements http.Handler.
@@ -56,4 +64,9 @@ func (s *Server) Now() time.Time { return s.cfg.Store.Now() }
 func (s *Server) now() time.Time { return s.Now() }
 
 // Drain makes readiness fail, the first act of a graceful stop. Requests are still served.
-func (s *Server) Drain() { s.draining.Store(true) }
+// Polls of the revocation feed that are held are answered.
+func (s *Server) Drain() {
+	if !s.draining.Swap(true) {
+		close(s.drained)
+	}
+}

@@ -37,7 +37,7 @@ func (s *Server) beginSession(x *exchange, user *users.User) (*pendingSession, e
 func (s *Server) mintSession(x *exchange) (access, refresh string, err error) {
 	p := x.session
 	tag := s.codec.Tag(p.user.ID)
-	if access, x.issued, err = s.mintUser(x.client, tag, p.id, p.user.ID, x.record); err != nil {
+	if access, x.issued, err = s.mintUser(x.client, tag, p.id, p.epoch, p.user.ID, x.record); err != nil {
 		return "", "", err
 	}
 	if x.client.MayUse(clients.GrantRefreshToken) {
@@ -53,13 +53,18 @@ func (s *Server) storeSession(x *exchange) error {
 	if p.refresh.Kind == 0 { // without a refresh token the session ends with its access token
 		idle, longest = x.record.TTL, x.record.TTL
 	}
-	return s.cfg.Store.StartSession(x, &tokens.SessionStart{
-		Access: x.issued, Refresh: p.refresh, IdleTTL: idle, MaxTTL: longest, EpochTTL: s.epochTTL(),
-		Record: x.record,
+	beyond, err := s.cfg.Store.StartSession(x, &tokens.SessionStart{
+		Maximum: s.cfg.SessionsPerUser, Access: x.issued, Refresh: p.refresh, IdleTTL: idle, MaxTTL: longest, EpochTTL: s.epochTTL(),
+		Record: x.record, Proof: x.proof,
 		Session: tokens.Session{
 			Tag: s.codec.Tag(p.user.ID), ID: p.id, ClientID: x.client.ID, ClientEpoch: x.client.Epoch, UserEpoch: p.epoch,
-			Subject: p.user.ID, Username: p.user.Username, Scope: x.record.Scope, Audience: x.audience,
-			Credential: s.prints.of(p.user.Credential), Address: x.coarseNetwork(),
+			Subject: p.user.ID, Username: p.user.Username, Scope: p.scope.String(), Audience: x.audience,
+			Credential: s.prints.of(p.user.Credential), Address: x.coarseNetwork(), Device: p.device,
+			Confirmation: x.bindsSession(),
 		},
 	})
+	if err == nil {
+		s.endBeyond(x, x.issued.Tag, beyond)
+	}
+	return err
 }

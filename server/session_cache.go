@@ -7,8 +7,8 @@ import (
 )
 
 // sessionCache keeps what never changes of the sessions that were refreshed here lately: client,
-// user, scope, audience, fingerprint and beginning. A refresh of such a session is one round trip
-// instead of two.
+// user, scope, audience, fingerprint, beginning, and the user's epoch at login, which
+// JWTs name. A refresh of such a session is one round trip instead of two.
 //
 // The cache decides nothing. The store's script judges all that changes: whether the session is
 // there, whose it is, epochs, times and the token itself. A refusal by the cache is looked up anew.
@@ -34,6 +34,6 @@ func (c sessionCache) of(t tokens.Token) (*tokens.Session, bool) {
 // present.
 func (c sessionCache) remember(f *tokens.Session) {
 	fixed := *f
-	fixed.UserEpoch, fixed.ClientEpoch, fixed.Generation, fixed.Address = tokens.Epoch{}, tokens.Epoch{}, 0, ""
+	fixed.ClientEpoch, fixed.Generation, fixed.Address = tokens.Epoch{}, 0, ""
 	c.Add(f.ID, &fixed)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/grantor-auth/grantor/users"
 )
 
-// readings counts how often families are read.
+// readings counts how often sessions are read.
 type readings struct {
 	tokens.Store
 	n atomic.Int64
@@ -43,7 +43,7 @@ func TestFacts(t *testing.T) {
 		}
 		require.Equal(t, int64(1), store.n.Load())
 	})
-	t.Run("RT-18 V-09 what is remembered grants nothing: another node's log-out is seen at once", func(t *testing.T) {
+	t.Run("RT-18 V-09 what is remembered grants nothing: another node's logout is seen at once", func(t *testing.T) {
 		f, _, _, token := begin(t)
 		old, err := f.server.codec.Parse(token)
 		require.NoError(t, err)
@@ -92,7 +92,7 @@ func TestFacts(t *testing.T) {
 		known, ok := f.server.sessions.of(old)
 		require.True(t, ok)
 		require.Zero(t, known.Generation)
-		require.Zero(t, known.UserEpoch)
+		require.NotZero(t, known.UserEpoch, "that of the login, which JWTs name")
 		require.Zero(t, known.ClientEpoch)
 		require.Empty(t, known.Address)
 		_, ok = f.server.sessions.of(tokens.Token{Session: old.Session})

@@ -33,7 +33,7 @@ func (s *Server) run(x *exchange, endpoint string, steps []step) {
 	h := x.gin.Writer.Header()
 	h["Cache-Control"] = x.fixed.noStore // RFC 6749 §5.1; metadata sets its own
 	h["Pragma"] = x.fixed.noCache
-	defer s.overload.leave()
+	defer s.leaveOverload(x)
 	if err := s.overload.enter(endpoint); err != nil {
 		s.refuse(x, err)
 		return
@@ -63,15 +63,16 @@ func (s *Server) begin(c *gin.Context) *exchange {
 	h["X-Content-Type-Options"] = x.fixed.noSniff
 	h["Referrer-Policy"] = x.fixed.noReferrer
 	// RFC 9112 §6.1: net/http hides a Content-Length beside chunks, so the connection ends after a
-	// chunked request. While draining: no client shall send its next request into a connection that
-	// is about to close.
-	if s.draining.Load() || len(c.Request.TransferEncoding) > 0 {
+	// chunked request; http1 takes none with both. While draining: no client shall send its next
+	// request into a connection that is about to close.
+	if s.draining.Load() || len(c.Request.TransferEncoding) > 0 && !isWhole(c.Request.Body) {
 		c.Header("Connection", "close")
 	}
 	peer := peerOf(c.Request)
 	var why doubt
 	if x.address, why = s.proxies.clientOf(peer, c.Request.Header); why != noDoubt {
 		s.doubted.warn(s.log, x, peer, why)
+		x.hidden = why.Hides()
 	}
 	s.startSpan(x)
 	x.began = time.Now()
@@ -85,6 +86,7 @@ func (s *Server) end(x *exchange) {
 	}
 	took := time.Since(x.began)
 	s.cfg.Metrics.Request(x.endpoint, x.gin.Writer.Status(), took)
+	s.cfg.Metrics.ClientRequest(x.clientID(), x.endpoint, x.gin.Writer.Status())
 	if x.endSpan != nil {
 		x.endSpan()
 	}

@@ -17,7 +17,14 @@ func (s *Server) token(x *exchange) error {
 	if err := parametersPresent(x); err != nil {
 		return err
 	}
-	issued, err := s.issue(x)
+	if err := s.proveKey(x); err != nil { // before a password is looked at
+		return err
+	}
+	issue := s.issue
+	if x.grant == clients.GrantTokenExchange {
+		issue = s.exchangeToken
+	}
+	issued, err := issue(x)
 	if err != nil {
 		return err
 	}
@@ -29,13 +36,17 @@ func (s *Server) token(x *exchange) error {
 // grantAllowed answers, in the order of RFC 6749 §5.2: is there a grant type, is it served
 // here, was it given to this client?
 func (s *Server) grantAllowed(x *exchange) error {
-	switch x.grant = x.form.Get("grant_type"); {
-	case x.grant == "":
+	asked := x.form.Get("grant_type")
+	served := slices.Index(s.grantTypes, asked)
+	switch {
+	case asked == "":
 		return refusal(codeInvalidRequest, "grant_type is required (RFC 6749 §5.2)")
-	case !slices.Contains(s.grantTypes, x.grant):
-		x.grant = ""
+	case served < 0:
 		return refusal(codeUnsupportedGrantType,
 			"this grant type is not served here; grant_types_supported of the metadata lists those that are")
+	}
+	x.grant = s.grantTypes[served] // and no part of the request, which metrics would keep in memory
+	switch {
 	case x.client == nil:
 		return &Error{Code: codeInvalidClient, Reason: "no_client"}
 	case !x.client.MayUse(x.grant):
@@ -66,10 +77,11 @@ func parametersPresent(x *exchange) error {
 	return nil
 }
 
-// writeTokens writes the successful answer of RFC 6749 §5.1. expires_in is in seconds, rounded up.
+// writeTokens writes the successful answer of RFC 6749 §5.1 or RFC 8693 §2.2.1. expires_in is
+// in seconds, rounded up.
 func writeTokens(x *exchange, t issuedTokens) {
 	seconds := int64((t.ttl + time.Second - 1) / time.Second)
-	answer := newAnswer().Text("access_token", t.access).Text("token_type", "Bearer")
+	answer := newAnswer().Text("access_token", t.access).TextOr("issued_token_type", t.kind).Text("token_type", tokenType(x.shown))
 	answer = answer.Number("expires_in", seconds).TextOr("refresh_token", t.refresh).TextOr("scope", t.scope)
 	x.write(http.StatusOK, answer.Close())
 }

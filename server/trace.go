@@ -29,10 +29,10 @@ func (s *Server) startSpan(x *exchange) {
 			span.SetAttributes(attribute.String("oauth.client_id", x.client.ID))
 		}
 		if x.reason != "" {
-			span.SetAttributes(attribute.String("grantor.reason", x.reason))
+			span.SetAttributes(attribute.String("grantor.reason", string(x.reason)))
 		}
 		if status >= 500 {
-			span.SetStatus(codes.Error, x.reason)
+			span.SetStatus(codes.Error, string(x.reason))
 		}
 		span.End()
 	}

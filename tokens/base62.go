@@ -12,6 +12,7 @@ const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 const (
 	blockBytes  = 8
 	blockDigits = 11
+	safeDigits  = blockDigits - 1 // never more than 64 bits: 62^10 < 2^64
 )
 
 // digitsFor is how many digits n bytes take: enough that 62^digits ≥ 256^n.
@@ -77,19 +78,21 @@ func decodeBase62(dst []byte, text string) bool {
 	return true
 }
 
+// number reads at most a block of digits.
 func number(digits string) (uint64, bool) {
 	var v uint64
-	for i := range len(digits) {
+	for i := range min(len(digits), safeDigits) {
 		d := digitOf[digits[i]]
 		if d == 0xff {
 			return 0, false
 		}
-		hi, lo := bits.Mul64(v, 62)
-		sum, carry := bits.Add64(lo, uint64(d), 0)
-		if hi != 0 || carry != 0 {
-			return 0, false
-		}
-		v = sum
+		v = v*62 + uint64(d)
 	}
-	return v, true
+	if len(digits) <= safeDigits {
+		return v, true
+	}
+	d := digitOf[digits[safeDigits]]
+	hi, lo := bits.Mul64(v, 62)
+	v, carry := bits.Add64(lo, uint64(d), 0)
+	return v, d != 0xff && hi == 0 && carry == 0
 }

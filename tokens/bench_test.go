@@ -57,9 +57,9 @@ func (d *skewed) benchLogin(b *testing.B, node tokens.Store) *chain {
 	_, c.refresh = d.codec.NewRefresh(c.tag, c.session, 0)
 	epoch, err := node.UserEpoch(b.Context(), c.tag, time.Hour)
 	require.NoError(b, err)
-	require.NoError(b, node.StartSession(b.Context(), &tokens.SessionStart{Refresh: c.refresh, Access: c.access, Record: issuedNow(node),
+	require.NoError(b, started(node.StartSession(b.Context(), &tokens.SessionStart{Refresh: c.refresh, Access: c.access, Record: issuedNow(node),
 		IdleTTL: time.Hour, MaxTTL: time.Hour, EpochTTL: 2 * time.Hour,
 		Session: tokens.Session{Tag: c.tag, ID: c.session, ClientID: "app", UserEpoch: epoch, Subject: "0190-user-1", Username: "alice@example.com",
-			Scope: "orders:read orders:write", Audience: []string{"https://orders.example.com"}}}))
+			Scope: "orders:read orders:write", Audience: []string{"https://orders.example.com"}}})))
 	return c
 }

@@ -84,9 +84,9 @@ func (d *skewed) login(t *testing.T, node tokens.Store) *chain {
 	_, c.refresh = d.codec.NewRefresh(c.tag, c.session, 0)
 	epoch, err := node.UserEpoch(t.Context(), c.tag, time.Minute)
 	require.NoError(t, err)
-	require.NoError(t, node.StartSession(t.Context(), &tokens.SessionStart{Refresh: c.refresh, Access: c.access, Record: issuedNow(node),
+	require.NoError(t, started(node.StartSession(t.Context(), &tokens.SessionStart{Refresh: c.refresh, Access: c.access, Record: issuedNow(node),
 		IdleTTL: idleLife, MaxTTL: sessionEnd, EpochTTL: time.Minute,
-		Session: tokens.Session{Tag: c.tag, ID: c.session, ClientID: "app", UserEpoch: epoch, Subject: "u", Scope: "a"}}))
+		Session: tokens.Session{Tag: c.tag, ID: c.session, ClientID: "app", UserEpoch: epoch, Subject: "u", Scope: "a"}})))
 	return c
 }
 
@@ -142,8 +142,11 @@ func (d *skewed) timesAreRedis(t *testing.T) {
 	seen := map[string]bool{}
 	for _, key := range look.Keys(ctx, "*:{*").Val() {
 		kind, _, _ := strings.Cut(key, ":")
+		if kind == "feed" {
+			continue // no part of a login
+		}
 		left := look.PTTL(ctx, key).Val()
-		require.Greater(t, left, longest[kind]-look.Time(ctx).Val().Sub(before)-2*time.Millisecond, kind)
+		require.Greater(t, left, longest[kind]-look.Time(ctx).Val().Sub(before)-time.Second, kind)
 		require.LessOrEqual(t, left, longest[kind]+map[string]time.Duration{"t": time.Second}[kind], kind)
 		seen[kind] = true
 	}

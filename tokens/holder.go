@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/grantor-auth/grantor/tokens/feed"
 )
 
 // KeyHolder keeps the server key of one node equal to the store's. A store that lost its data gets
@@ -23,6 +25,7 @@ type KeyHolder struct {
 	mu     sync.Mutex   // guards what follows; one comparison at a time
 	last   error        // result of the last comparison
 	onLoss func(context.Context)
+	marked bool // the revocation feed was enabled: whoever knows that restores it
 }
 
 const (
@@ -31,6 +34,7 @@ const (
 	holderEvery = 250 * time.Millisecond
 	claimEvery  = 50 * time.Millisecond
 	keyRenewed  = 24 * time.Hour // far more often than it expires
+	markEvery   = 5 * time.Second
 )
 
 // OpenKey returns a holder of the store's server key. Where there is none, it waits for another
@@ -40,7 +44,9 @@ func OpenKey(ctx context.Context, store Store, wait time.Duration, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
-	return &KeyHolder{store: store, log: log, codec: NewCodec(key), onLoss: func(context.Context) {}}, nil
+	h := &KeyHolder{store: store, log: log, codec: NewCodec(key), onLoss: func(context.Context) {}}
+	_ = h.keepMark(ctx) // Run repeats it
+	return h, nil
 }
 
 // ClaimServerKey returns the key as OpenKey does, for a program that needs it once.
@@ -51,7 +57,7 @@ func ClaimServerKey(ctx context.Context, store Store, wait time.Duration) (Serve
 			return key, err
 		}
 		if time.Since(begun) >= wait {
-			return store.KeepServerKey(ctx, NewServerKey())
+			return makeServerKey(ctx, store)
 		}
 		select {
 		case <-ctx.Done():
@@ -59,6 +65,42 @@ func ClaimServerKey(ctx context.Context, store Store, wait time.Duration) (Serve
 		case <-time.After(claimEvery):
 		}
 	}
+}
+
+// makeServerKey makes the first key of a store. Nobody served from it before, so every node that
+// does will append to the revocation feed: it is enabled.
+func makeServerKey(ctx context.Context, store Store) (ServerKey, error) {
+	fresh := NewServerKey()
+	key, err := store.KeepServerKey(ctx, fresh)
+	if err != nil || key != fresh {
+		return key, err // another node was first
+	}
+	if err = store.Feed().Enable(ctx); err != nil {
+		err = fmt.Errorf("the revocation feed could not be enabled; when no node of an earlier version serves, run: grantor feed enable: %w", err)
+	}
+	return key, err
+}
+
+// keepMark puts back what says that the revocation feed is enabled, if this node has ever seen it
+// in the store: nothing takes it away but a loss of data.
+func (h *KeyHolder) keepMark(ctx context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	enabled, err := h.store.Feed().Enabled(ctx)
+	if err == nil && h.marked && !enabled {
+		err = h.enableAgain(ctx)
+	}
+	h.marked = h.marked || enabled
+	return err
+}
+
+// enableAgain enables the feed of a store that lost data: nobody can tell what had ended.
+func (h *KeyHolder) enableAgain(ctx context.Context) error {
+	stream := h.store.Feed()
+	if err := stream.Append(ctx, feed.End{Names: []string{feed.Nameless}}); err != nil {
+		return err
+	}
+	return stream.Enable(ctx)
 }
 
 // Codec mints and reads tokens under the present key.
@@ -74,7 +116,7 @@ func (h *KeyHolder) OnLoss(f func(context.Context)) { h.onLoss = f }
 // Run compares the keys until ctx ends, and extends the lifetime of the stored key. The pauses are
 // random, so that nodes do not compare in the same moment.
 func (h *KeyHolder) Run(ctx context.Context) {
-	var renewed time.Time
+	var renewed, marked time.Time
 	failing := false
 	for {
 		select {
@@ -86,6 +128,11 @@ func (h *KeyHolder) Run(ctx context.Context) {
 		if err == nil && time.Since(renewed) > keyRenewed {
 			if _, err = h.store.KeepServerKey(ctx, h.codec.Key()); err == nil {
 				renewed = time.Now()
+			}
+		}
+		if err == nil && time.Since(marked) > markEvery {
+			if err = h.keepMark(ctx); err == nil {
+				marked = time.Now()
 			}
 		}
 		if err != nil && !failing && ctx.Err() == nil {
@@ -129,6 +176,9 @@ func (h *KeyHolder) compare(ctx context.Context, restore bool) error {
 		return ErrNoServerKey
 	case lost:
 		h.onLoss(ctx)
+		if h.marked {
+			_ = h.enableAgain(ctx) // keepMark repeats it
+		}
 		found, err = h.store.KeepServerKey(ctx, h.codec.Key())
 	}
 	if h.last = err; err != nil {
@@ -141,7 +191,7 @@ func (h *KeyHolder) compare(ctx context.Context, restore bool) error {
 	}
 	if found != h.codec.Key() {
 		h.codec.use(found)
-		h.log.Error("the store has another server key, which this node uses now",
+		h.log.Error("the store has another server key; this node uses it",
 			"effect", "tokens of the earlier key have ended")
 	}
 	return nil

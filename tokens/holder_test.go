@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/tokens/feed"
 )
 
 // keyStore is the part of a store that keeps the server key.
@@ -22,7 +24,32 @@ type keyStore struct {
 	away   error
 	reads  int
 	writes int
+	mark   *markOnly
 }
+
+func newKeyStore() *keyStore { return &keyStore{mark: &markOnly{}} }
+
+// Feed implements tokens.Store.
+func (s *keyStore) Feed() feed.Stream { return s.mark }
+
+// markOnly is what says that a feed is enabled.
+type markOnly struct {
+	feed.Stream
+	set  atomic.Bool
+	ends atomic.Int64 // that nobody can tell
+}
+
+func (m *markOnly) Append(_ context.Context, ends ...feed.End) error {
+	for _, e := range ends {
+		if len(e.Names) == 1 && e.Names[0] == feed.Nameless && !m.set.Load() {
+			m.ends.Add(1)
+		}
+	}
+	return nil
+}
+
+func (m *markOnly) Enable(context.Context) error          { m.set.Store(true); return nil }
+func (m *markOnly) Enabled(context.Context) (bool, error) { return m.set.Load(), nil }
 
 func (s *keyStore) ServerKey(context.Context) (tokens.ServerKey, error) {
 	s.mu.Lock()
@@ -76,7 +103,7 @@ func running(t *testing.T, s *keyStore) *tokens.KeyHolder {
 func TestKeyHolder(t *testing.T) {
 	t.Run("S-21 a store that came back empty gets the key of a node that holds it, before one that starts makes another", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s := &keyStore{}
+			s := newKeyStore()
 			a, b := running(t, s), running(t, s)
 			require.Equal(t, a.Codec().Key(), b.Codec().Key())
 			key := a.Codec().Key()
@@ -99,7 +126,7 @@ func TestKeyHolder(t *testing.T) {
 	})
 	t.Run("S-21 nodes that start on an empty store agree", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s := &keyStore{}
+			s := newKeyStore()
 			found := make(chan tokens.ServerKey, 8)
 			for range cap(found) {
 				go func() {
@@ -116,7 +143,7 @@ func TestKeyHolder(t *testing.T) {
 	})
 	t.Run("S-21 a node that finds another key adopts it, in the codec that everybody holds", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s := &keyStore{}
+			s := newKeyStore()
 			h := running(t, s)
 			codec := h.Codec()
 			other := tokens.NewServerKey()
@@ -135,7 +162,7 @@ func TestKeyHolder(t *testing.T) {
 	})
 	t.Run("S-20 while the store is away nothing is adopted, and who asks is not told \"not ours\"", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s := &keyStore{}
+			s := newKeyStore()
 			h := running(t, s)
 			key := h.Codec().Key()
 			s.set(&key, errors.New("away"))
@@ -148,7 +175,7 @@ func TestKeyHolder(t *testing.T) {
 		})
 	})
 	t.Run("S-21 a probe writes nothing", func(t *testing.T) {
-		s := &keyStore{}
+		s := newKeyStore()
 		h, err := tokens.OpenKey(t.Context(), s, 0, slog.New(slog.DiscardHandler))
 		require.NoError(t, err)
 		writes := s.wrote()
@@ -157,10 +184,46 @@ func TestKeyHolder(t *testing.T) {
 		require.ErrorIs(t, h.Ready(t.Context()), tokens.ErrNoServerKey)
 		require.Equal(t, writes, s.wrote())
 	})
+	t.Run("the feed is enabled where no node ever served, and by nobody else", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			fresh := newKeyStore()
+			running(t, fresh)
+			require.True(t, fresh.mark.set.Load())
+			require.Zero(t, fresh.mark.ends.Load())
+
+			key := tokens.NewServerKey()
+			upgraded := newKeyStore()
+			upgraded.key = &key
+			running(t, upgraded)
+			time.Sleep(time.Minute)
+			require.False(t, upgraded.mark.set.Load(), "nodes that do not append may be there")
+			upgraded.set(nil, nil)
+			time.Sleep(time.Minute)
+			require.False(t, upgraded.mark.set.Load(), "who puts a lost key back does not know more")
+		})
+	})
+	t.Run("S-21 a node that knows that the feed is enabled puts that back", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newKeyStore()
+			first := running(t, s)
+			s.mark.set.Store(false)
+			s.set(nil, nil)
+			require.NoError(t, first.Confirm(t.Context()))
+			require.True(t, s.mark.set.Load(), "with the key")
+			require.EqualValues(t, 1, s.mark.ends.Load(), "what had ended is lost: verifiers ask")
+
+			late := running(t, s) // it finds the mark, and others put the key back
+			s.mark.set.Store(false)
+			time.Sleep(time.Minute)
+			require.True(t, s.mark.set.Load())
+			require.Zero(t, late.Lost())
+		})
+	})
 	t.Run("the lifetime of the key is renewed at the start and once a day", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			key := tokens.NewServerKey()
-			s := &keyStore{key: &key}
+			s := newKeyStore()
+			s.key = &key
 			running(t, s)
 			time.Sleep(10*24*time.Hour + time.Hour)
 			require.InDelta(t, 11, s.wrote(), 1)

@@ -2,13 +2,13 @@ package tokens
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/grantor-auth/grantor/tokens/feed"
 )
 
 // Memory is a Store in this process, for trials and tests: one node, lost at exit. Expired entries
@@ -18,13 +18,14 @@ type Memory struct {
 	clock  atomic.Pointer[func() time.Time] // nil: time.Now
 	limit  int                              // entries in a shard
 	shards [memoryShards]shard
+	proofs shard // locked last
 
 	epochs  sync.Mutex
-	epoch   map[string]Epoch
-	changes map[string][]Epoch // the last of each client
+	clients map[string]*clientEpoch
 
 	served servedNames
 	pulse  memoryPulse
+	feed   *feed.Memory
 
 	stop chan struct{}
 	done sync.WaitGroup
@@ -57,10 +58,12 @@ func NewMemory(limit int) *Memory {
 		limit = DefaultMemoryLimit
 	}
 	m := &Memory{key: NewServerKey(), limit: max(1, limit/memoryShards),
-		epoch: map[string]Epoch{}, changes: map[string][]Epoch{}, stop: make(chan struct{})}
+		clients: map[string]*clientEpoch{}, stop: make(chan struct{})}
 	for i := range m.shards {
 		m.shards[i].items = map[string]item{}
 	}
+	m.proofs.items = map[string]item{}
+	m.feed = feed.NewMemory(m.now)
 	m.pulse.beat(time.Now())
 	m.done.Go(m.sweep)
 	return m
@@ -87,6 +90,9 @@ func (m *Memory) sweep() {
 			for i := turn % 8; i < len(m.shards); i += 8 {
 				m.shards[i].expire(now)
 			}
+			if turn%8 == 0 {
+				m.proofs.expire(now)
+			}
 		}
 	}
 }
@@ -103,7 +109,7 @@ func (s *shard) expire(now time.Time) {
 
 // shardFor returns the shard of a token's record: by its user, or by its own hash.
 func (m *Memory) shardFor(t Token) *shard {
-	if t.Kind == ClientAccess {
+	if t.Kind == ClientAccess || t.Kind == ClientKey {
 		return &m.shards[t.Hash[0]%memoryShards]
 	}
 	return &m.shards[t.Tag[0]%memoryShards]
@@ -138,7 +144,9 @@ func (m *Memory) Len() (n int) {
 		n += len(m.shards[i].items)
 		m.shards[i].mu.Unlock()
 	}
-	return n
+	m.proofs.mu.Lock()
+	defer m.proofs.mu.Unlock()
+	return n + len(m.proofs.items)
 }
 
 // Now implements Store: this process is the store.
@@ -162,6 +170,9 @@ func (m *Memory) Issue(_ context.Context, t Token, r *Record) error {
 	defer s.mu.Unlock()
 	stored := cloneRecord(r)
 	now := m.now()
+	if t.Kind == UserAccess {
+		return m.set(s, userTokenKey(t), stored, now.Add(r.keepFor(now)))
+	}
 	return m.set(s, clientTokenKey(t), &stored, now.Add(r.keepFor(now)))
 }
 
@@ -170,6 +181,10 @@ func (m *Memory) Issue(_ context.Context, t Token, r *Record) error {
 func cloneRecord(r *Record) Record {
 	clone := *r
 	clone.Scope = strings.Clone(r.Scope)
+	if r.Exchange != nil {
+		e := *r.Exchange
+		clone.Exchange, e.Chain = &e, nil
+	}
 	return clone
 }
 
@@ -178,15 +193,35 @@ func (m *Memory) Load(_ context.Context, t Token) (*Record, error) {
 	if t.Kind == UserAccess {
 		return m.loadUser(t)
 	}
+	found, ok := m.loadClient(t)
+	if !ok {
+		return nil, ErrRecordGone
+	}
+	if found.Exchange == nil {
+		return &found, nil
+	}
+	e := *found.Exchange
+	found.Exchange = &e
+	for _, p := range e.parentTokens(t) { // each is in a shard of its own
+		r, ok := m.loadClient(p)
+		if !ok {
+			return nil, ErrParentGone
+		}
+		e.Chain = e.with(&r)
+	}
+	return &found, nil
+}
+
+// loadClient returns the record of a client's token, or of an API key.
+func (m *Memory) loadClient(t Token) (Record, bool) {
 	s := m.shardFor(t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.get(clientTokenKey(t), m.now()).(*Record)
 	if !ok {
-		return nil, ErrNotFound
+		return Record{}, false
 	}
-	found := *r
-	return &found, nil
+	return *r, true
 }
 
 // Revoke implements Store.
@@ -205,72 +240,9 @@ func (m *Memory) Revoke(_ context.Context, t Token, clientID string) (bool, erro
 	if !ok || r.ClientID != clientID {
 		return false, nil
 	}
+	m.ended(t.Name())
 	delete(s.items, key)
 	return true, nil
-}
-
-// ClientEpochs implements Store.
-func (m *Memory) ClientEpochs(_ context.Context, ids []string, held map[string]Epoch) ([]Epoch, error) {
-	m.epochs.Lock()
-	defer m.epochs.Unlock()
-	found := make([]Epoch, len(ids))
-	for i, id := range ids {
-		e, ok := m.epoch[id]
-		if !ok {
-			if e, ok = held[id]; !ok {
-				e = newEpoch()
-			}
-			m.epoch[id] = e
-		}
-		found[i] = e
-	}
-	return found, nil
-}
-
-// KeepClientEpochs implements Store: epochs do not expire here.
-func (m *Memory) KeepClientEpochs(context.Context, []string) error { return nil }
-
-// DisableClient implements Store.
-func (m *Memory) DisableClient(_ context.Context, id string, e Epoch) error {
-	m.changeEpoch(id, e, func(Epoch) Epoch { return Epoch{} })
-	return nil
-}
-
-// EnableClient implements Store.
-func (m *Memory) EnableClient(_ context.Context, id string, e Epoch) error {
-	m.changeEpoch(id, e, func(held Epoch) Epoch {
-		if held == (Epoch{}) {
-			return e
-		}
-		return held
-	})
-	return nil
-}
-
-// RenewClient implements Store.
-func (m *Memory) RenewClient(_ context.Context, id string, e Epoch) error {
-	m.changeEpoch(id, e, func(held Epoch) Epoch {
-		if held == (Epoch{}) {
-			return held
-		}
-		return e
-	})
-	return nil
-}
-
-// changeEpoch makes a change, unless it is among the last ones.
-func (m *Memory) changeEpoch(id string, e Epoch, next func(Epoch) Epoch) {
-	m.epochs.Lock()
-	defer m.epochs.Unlock()
-	if slices.Contains(m.changes[id], e) {
-		return
-	}
-	held, ok := m.epoch[id]
-	if !ok {
-		held = newEpoch()
-	}
-	m.epoch[id] = next(held)
-	m.changes[id] = append([]Epoch{e}, m.changes[id][:min(len(m.changes[id]), epochChanges-1)]...)
 }
 
 // Once implements Store.
@@ -293,11 +265,6 @@ func (m *Memory) KeepServerKey(context.Context, ServerKey) (ServerKey, error) { 
 
 // Ping implements Store.
 func (m *Memory) Ping(context.Context) error { return nil }
-
-func newEpoch() (e Epoch) {
-	rand.Read(e[:]) //nolint:errcheck // crypto/rand.Read never returns an error since Go 1.24
-	return e
-}
 
 // shardOfText picks the shard of a key that is of no token.
 func shardOfText(key string) byte {

@@ -26,7 +26,7 @@ func (m *Memory) Rotate(_ context.Context, r *Rotation) (*Rotated, error) {
 		return nil, err
 	}
 	if d.reason != "" {
-		return nil, x.refused(d.reason)
+		return nil, x.refused(d)
 	}
 	return d.judged(x.excused), nil
 }
@@ -61,16 +61,21 @@ func (x *memoryRotation) decideLate(age time.Duration) (*decision, error) {
 }
 
 // refused ends the session where the reason does.
-func (x *memoryRotation) refused(why Reason) error {
-	if why.ends() {
-		x.shard.endSession(x.Old.Tag, x.Old.Session)
+func (x *memoryRotation) refused(d *decision) error {
+	if d.reason.ends() {
+		x.store.removeSession(x.shard, x.Old.Tag, x.Old.Session)
 	}
-	return &GrantError{Reason: why}
+	return d.refusal()
 }
 
 // decide is the twin of rotate.lua, step by step. The order of the steps is a rule of security:
 // Store.Rotate states it.
 func (x *memoryRotation) decide(forgiven bool) (*decision, error) {
+	// proof: one that was used before has no effect, whatever the token is.
+	if unused, err := x.store.unused(x.Proof, x.Access, x.now); err != nil || !unused {
+		return refuse(reasonReplayed), err
+	}
+
 	// findSession
 	session, found := x.shard.get(sessionKey(x.Old.Tag, x.Old.Session), x.now).(storedSession)
 	userEpoch, _ := x.shard.get(userEpochKey(x.Old.Tag), x.now).(Epoch)
@@ -99,33 +104,57 @@ func (x *memoryRotation) decide(forgiven bool) (*decision, error) {
 		return x.accepted(), nil
 	}
 
+	// otherKey: who stole a token that was not used yet gets nothing, and does not log its owner out.
+	foreign := !session.Confirmation.ProvedBy(x.Shown)
+	if foreign && session.current == x.Old.Hash {
+		return refuse(ReasonOtherKey), nil
+	}
+
 	if session.current != x.Old.Hash {
-		if session.previous != x.Old.Hash {
-			// lostRotation: the store lost the rotation that made this token.
-			if x.Old.Generation > session.Generation {
-				return refuse(ReasonLostRotation), nil
-			}
-
-			// reuse
-			return refuse(ReasonReuse), nil
-		}
-
-		// retry: the same response again.
-		if stored, there := x.shard.get(retryKey(session.Tag, session.ID), x.now).(retryResponse); there {
-			return x.retry(stored)
-		}
-
-		// lateRetry: Rotate finds out whether an outage explains it, and calls again.
-		if x.RetryWindow <= 0 {
-			return refuse(ReasonReuse), nil
-		}
-		if !forgiven {
-			return &decision{reason: reasonLate, age: x.unused}, nil
+		if d, err := x.used(foreign, forgiven); d != nil || err != nil {
+			return d, err
 		}
 	}
 
 	// rotate: the new tokens take the place of the old ones.
 	return x.rotate()
+}
+
+// used judges a token that is not the current one; nil: it is rotated again, as a late retry.
+func (x *memoryRotation) used(foreign, forgiven bool) (*decision, error) {
+	if x.session.previous != x.Old.Hash {
+		return x.unknown(foreign), nil
+	}
+
+	// reuse by another key: its owner would prove the key.
+	if foreign {
+		return refuse(ReasonReuse), nil
+	}
+
+	// retry: the same response again.
+	if stored, there := x.shard.get(retryKey(x.session.Tag, x.session.ID), x.now).(retryResponse); there {
+		return x.retry(stored)
+	}
+
+	// lateRetry: Rotate finds out whether an outage explains it, and calls again.
+	if x.RetryWindow <= 0 {
+		return refuse(ReasonReuse), nil
+	}
+	if !forgiven {
+		return &decision{reason: reasonLate, age: x.unused}, nil
+	}
+	return nil, nil
+}
+
+// unknown refuses a token that is neither the current nor the previous one.
+func (x *memoryRotation) unknown(foreign bool) *decision {
+	switch {
+	case x.Old.Generation <= x.session.Generation:
+		return refuse(ReasonReuse)
+	case foreign:
+		return refuse(ReasonOtherKey)
+	}
+	return refuse(ReasonLostRotation) // the store lost the rotation that made this token
 }
 
 func (x *memoryRotation) accepted() *decision {
@@ -155,6 +184,9 @@ func (x *memoryRotation) rotate() (*decision, error) {
 	session := x.session
 	session.current, session.previous, session.Generation = x.New.Hash, x.Old.Hash, x.Old.Generation+1
 	session.LastUsed, session.Address = x.now, x.Address
+	if session.Confirmation.IsZero() && x.binds() {
+		session.Confirmation = x.Shown
+	}
 	x.shard.items[sessionKey(session.Tag, session.ID)] = item{session, x.now.Add(x.sessionTTL)}
 	response := retryKey(session.Tag, session.ID)
 	if x.RetryWindow > 0 {

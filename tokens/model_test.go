@@ -287,7 +287,7 @@ func testModel(t *testing.T, around world, nodes ...tokens.Store) {
 		}
 		_, refresh := codec.NewRefresh(w.tag, w.fam, 0)
 		_, access := codec.NewUserAccess(w.tag, w.fam)
-		err = nodes[0].StartSession(t.Context(), &tokens.SessionStart{Refresh: refresh, Access: access, IdleTTL: time.Hour, MaxTTL: 2 * time.Hour, EpochTTL: 3 * time.Hour,
+		_, err = nodes[0].StartSession(t.Context(), &tokens.SessionStart{Refresh: refresh, Access: access, IdleTTL: time.Hour, MaxTTL: 2 * time.Hour, EpochTTL: 3 * time.Hour,
 			Record:  &tokens.Record{Scope: "s", IssuedAt: time.Now().Truncate(time.Second), TTL: time.Hour},
 			Session: tokens.Session{Tag: w.tag, ID: w.fam, ClientID: "app", ClientEpoch: w.m.clientEpoch, UserEpoch: epoch, Subject: "u", Scope: "s"}})
 		if err != nil {

@@ -128,8 +128,8 @@ func TestPending(t *testing.T) {
 			_, access := codec.NewUserAccess(tag, id)
 			epoch, err := p.UserEpoch(t.Context(), tag, time.Hour)
 			require.NoError(t, err)
-			require.NoError(t, p.StartSession(t.Context(), &tokens.SessionStart{Refresh: refresh, Access: access, Record: record(), IdleTTL: time.Hour, MaxTTL: time.Hour,
-				EpochTTL: 2 * time.Hour, Session: tokens.Session{Tag: tag, ID: id, ClientID: "app", UserEpoch: epoch, Subject: "u", Scope: "a"}}))
+			require.NoError(t, started(p.StartSession(t.Context(), &tokens.SessionStart{Refresh: refresh, Access: access, Record: record(), IdleTTL: time.Hour, MaxTTL: time.Hour,
+				EpochTTL: 2 * time.Hour, Session: tokens.Session{Tag: tag, ID: id, ClientID: "app", UserEpoch: epoch, Subject: "u", Scope: "a"}})))
 			a.gone.Store(true)
 			_, err = p.EndSession(t.Context(), tag, id)
 			require.Error(t, err)

@@ -25,10 +25,10 @@ func TestRecordFormats(t *testing.T) {
 	require.NoError(t, err)
 	login := issuedNow(node)
 	login.Audience = []string{"https://a.example"}
-	require.NoError(t, node.StartSession(t.Context(), &tokens.SessionStart{Refresh: c.refresh, Access: c.access, Record: login,
+	require.NoError(t, started(node.StartSession(t.Context(), &tokens.SessionStart{Refresh: c.refresh, Access: c.access, Record: login,
 		IdleTTL: idleLife, MaxTTL: sessionEnd, EpochTTL: time.Hour,
 		Session: tokens.Session{Tag: c.tag, ID: c.session, ClientID: "app", ClientEpoch: tokens.Epoch{7}, UserEpoch: epoch, Subject: "u",
-			Username: "ada", Scope: "a b", Audience: []string{"https://a.example"}, Credential: [16]byte{9}, Address: "192.0.2.0/24"}}))
+			Username: "ada", Scope: "a b", Audience: []string{"https://a.example"}, Credential: [16]byte{9}, Address: "192.0.2.0/24"}})))
 	get := func(key string) string { return s.Client().Get(t.Context(), key).Val() }
 	at := "{" + c.tag.String() + "}"
 	sessionKey, accessKey := "f:"+at+string(c.session[:]), func(tok tokens.Token) string { id := tok.ID(); return "t:" + at + string(id[:]) }

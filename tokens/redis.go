@@ -1,19 +1,16 @@
 package tokens
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
 // Redis is the Store of any number of nodes. Redis holds the hashes of token texts, and never a
-// text. Every key has a lifetime.
+// text. Every key has a lifetime, except for API keys that have none; see APIKeys.
 type Redis struct {
 	db            *redisdb.DB
 	pulse         Pulse // nil: no outage is known of
@@ -41,134 +38,82 @@ func (s *Redis) Now() time.Time { return s.db.Now() }
 
 // Issue implements Store: SET with PX.
 func (s *Redis) Issue(ctx context.Context, t Token, r *Record) error {
-	return s.db.Set(ctx, clientTokenKey(t), appendClientRecord(make([]byte, 0, 192), t.Hash, r), r.keepFor(s.Now()))
+	return s.db.Set(ctx, tokenKey(t), appendIssued(make([]byte, 0, 192), t.Hash, r), r.keepFor(s.Now()))
 }
 
-// Load implements Store: GET, or MGET for a user's token.
+// appendIssued writes the record of a token that Issue stores.
+func appendIssued(dst []byte, h Hash, r *Record) []byte {
+	if r.Exchange != nil {
+		return appendExchangedRecord(dst, h, r)
+	}
+	return appendClientRecord(dst, h, r)
+}
+
+// Load implements Store: GET, or MGET for a user's token. For an exchanged token, another round
+// trip follows for those that it came from.
 func (s *Redis) Load(ctx context.Context, t Token) (*Record, error) {
 	if t.Kind == UserAccess {
 		return s.loadUser(ctx, t)
 	}
 	value, err := s.db.Get(ctx, clientTokenKey(t))
 	if errors.Is(err, redisdb.ErrNil) {
-		return nil, ErrNotFound
+		return nil, ErrRecordGone
 	}
 	if err != nil {
 		return nil, err
 	}
+	switch {
+	case t.Kind == ClientKey:
+		return parseKeyRecord(value, t.Hash)
+	case isExchanged(value):
+		return s.loadExchanged(ctx, t, value)
+	}
 	return parseClientRecord(value, t.Hash)
 }
 
-var revokeClientToken = newScript("fields", "revoke_client_token")
+// loadExchanged completes the record of an exchanged token of a machine: GETs in one pipeline to
+// each server.
+func (s *Redis) loadExchanged(ctx context.Context, t Token, value []byte) (*Record, error) {
+	r, err := parseExchangedRecord(value, t.Hash)
+	if err != nil {
+		return nil, err
+	}
+	values, err := s.parents(ctx, r.Exchange.parentTokens(t))
+	if err == nil {
+		err = r.parseParents(values, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
 
-// Revoke implements Store: one script. A repetition by the network layer finds nothing left and
+// parents reads the records of a client's tokens; nil where there is none.
+func (s *Redis) parents(ctx context.Context, list []Token) ([][]byte, error) {
+	values, keys := make([][]byte, len(list)), make([]string, len(list))
+	for i, t := range list {
+		keys[i] = clientTokenKey(t)
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	return values, s.db.Each(ctx, keys, func(i int, value []byte) { values[i] = value })
+}
+
+var revokeClientToken = newEndScript("fields", "record", "revoke_client_token")
+
+// Revoke implements Store; see endNamed. A repetition by the network layer finds nothing left and
 // reports false. The token is revoked all the same.
 func (s *Redis) Revoke(ctx context.Context, t Token, clientID string) (bool, error) {
 	switch t.Kind {
 	case Refresh:
 		return s.endSession(ctx, t.Tag, t.Session, clientID)
 	case UserAccess:
-		n, err := s.db.EvalDurable(ctx, revokeUserToken, []string{userTokenKey(t), sessionKey(t.Tag, t.Session)},
-			t.Hash.secondHalf(), clientID)
-		return n == int64(1), err
+		return s.endNamed(ctx, t.Name(), revokeUserToken, []string{userTokenKey(t), sessionKey(t.Tag, t.Session)},
+			t.Hash.secondHalf(), clientID, appendText(make([]byte, 0, 64), clientID))
 	}
-	n, err := s.db.EvalDurable(ctx, revokeClientToken, []string{clientTokenKey(t)},
+	return s.endNamed(ctx, t.Name(), revokeClientToken, []string{clientTokenKey(t)},
 		t.Hash.secondHalf(), appendText(make([]byte, 0, 64), clientID))
-	return n == int64(1), err
-}
-
-// ClientEpochs implements Store: pipelines of GET, and of SET NX for missing epochs. Where a part
-// of a Cluster is away, the error is a *redisdb.PartialError.
-func (s *Redis) ClientEpochs(ctx context.Context, ids []string, held map[string]Epoch) ([]Epoch, error) {
-	keys := make([]string, len(ids))
-	for i, id := range ids {
-		keys[i] = epochKeyOf(id)
-	}
-	epochs := make([]Epoch, len(ids))
-	var missing []int
-	var unreadable error
-	note := func(i int, value []byte) {
-		if copy(epochs[i][:], value) != len(epochs[i]) { // changeEpoch writes more behind it
-			unreadable = fmt.Errorf("%w: a client epoch of %d bytes", ErrRecord, len(value))
-		}
-	}
-	err := s.db.Each(ctx, keys, func(i int, value []byte) {
-		if value == nil {
-			missing = append(missing, i)
-		} else {
-			note(i, value)
-		}
-	})
-	if len(missing) > 0 {
-		lacking := make([]redisdb.Entry, len(missing))
-		for k, i := range missing {
-			e, known := held[ids[i]]
-			if !known {
-				e = newEpoch()
-			}
-			lacking[k] = redisdb.Entry{Key: keys[i], Value: e[:]}
-		}
-		err = s.fillEpochs(ctx, lacking, missing, len(ids), note, err)
-	}
-	return epochs, cmp.Or(unreadable, err)
-}
-
-// fillEpochs writes the epochs that are missing among n: of many nodes that do so at once, the
-// first decides. before is the error of the reading.
-func (s *Redis) fillEpochs(ctx context.Context, list []redisdb.Entry, missing []int, n int,
-	note func(int, []byte), before error) error {
-	err := s.db.FillEach(ctx, list, unusedTTL, func(k int, value []byte) { note(missing[k], value) })
-	failed, partly := errors.AsType[*redisdb.PartialError](err)
-	if !partly {
-		return cmp.Or(err, before)
-	}
-	all, partly := errors.AsType[*redisdb.PartialError](before)
-	if !partly {
-		all = &redisdb.PartialError{Answered: slices.Repeat([]bool{true}, n), Err: failed.Err}
-	}
-	for k, i := range missing {
-		all.Answered[i] = failed.Answered[k]
-	}
-	return all
-}
-
-func epochKeyOf(id string) string {
-	sum := sha256.Sum256([]byte(id))
-	return clientEpochKey([16]byte(sum[:16]))
-}
-
-// KeepClientEpochs implements Store: pipelines of PEXPIRE.
-func (s *Redis) KeepClientEpochs(ctx context.Context, ids []string) error {
-	keys := make([]string, len(ids))
-	for i, id := range ids {
-		keys[i] = epochKeyOf(id)
-	}
-	return s.db.ExpireEach(ctx, keys, unusedTTL)
-}
-
-var changeEpoch = newScript("fields", "change_epoch")
-
-// epochChanges is how many changes of a client's epoch a store remembers.
-const epochChanges = 4
-
-func (s *Redis) changeEpoch(ctx context.Context, id, how string, e Epoch) error {
-	_, err := s.db.EvalDurable(ctx, changeEpoch, []string{epochKeyOf(id)}, how, e[:], unusedTTL.Milliseconds())
-	return err
-}
-
-// DisableClient implements Store.
-func (s *Redis) DisableClient(ctx context.Context, id string, e Epoch) error {
-	return s.changeEpoch(ctx, id, "disable", e)
-}
-
-// EnableClient implements Store.
-func (s *Redis) EnableClient(ctx context.Context, id string, e Epoch) error {
-	return s.changeEpoch(ctx, id, "enable", e)
-}
-
-// RenewClient implements Store.
-func (s *Redis) RenewClient(ctx context.Context, id string, e Epoch) error {
-	return s.changeEpoch(ctx, id, "renew", e)
 }
 
 var onceScript = newScript("once")

@@ -16,6 +16,14 @@ func userKey(kind string, tag Tag, rest []byte) string {
 	return string(append(key, rest...))
 }
 
+// tokenKey is the record of an access token of either kind.
+func tokenKey(t Token) string {
+	if t.Kind == UserAccess {
+		return userTokenKey(t)
+	}
+	return clientTokenKey(t)
+}
+
 func userTokenKey(t Token) string             { return userKey("t", t.Tag, t.Hash[:16]) }
 func sessionKey(tag Tag, f SessionID) string  { return userKey("f", tag, f[:]) }
 func retryKey(tag Tag, f SessionID) string    { return userKey("w", tag, f[:]) }
@@ -23,5 +31,26 @@ func userEpochKey(tag Tag) string             { return userKey("u", tag, nil) }
 func sessionsKey(tag Tag) string              { return userKey("s", tag, nil) }
 func callKey(tag Tag, c Call) string          { return userKey("x", tag, c[:]) }
 func clientEpochKey(hashedID [16]byte) string { return "c:" + string(hashedID[:]) }
+
+// apiKeysKey is the list of a client's API keys. Their records are called as those of its tokens.
+func apiKeysKey(clientID string) string {
+	hashed := hashedClientID(clientID)
+	return "a:" + string(hashed[:])
+}
+
+// keyUseKey is when an API key was last used.
+func keyUseKey(id ID) string { return "a:used:" + string(id[:]) }
+
+// proofKey is a DPoP proof that was used.
+func proofKey(p Proof) string { return "p:" + string(p.id[:]) }
+
+// proofKeyBeside is where a user's script finds a proof. A Cluster's script reaches keys of one
+// slot: there a proof is used once for each user, and once for all clients' own tokens.
+func (s *Redis) proofKeyBeside(tag Tag, p Proof) string {
+	if s.db.Clustered() {
+		return userKey("p", tag, p.id[:])
+	}
+	return proofKey(p)
+}
 
 const serverKeyKey = "k:1"

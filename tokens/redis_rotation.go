@@ -2,11 +2,12 @@ package tokens
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
 
-var rotateScript = newScript("clock", "fields", "session", "rotate")
+var rotateScript = newScript("clock", "fields", "session", "proof", "confirmation", "rotate")
 
 // Rotate implements Store: one script, and another for a late retry or to end the session.
 func (s *Redis) Rotate(ctx context.Context, r *Rotation) (*Rotated, error) {
@@ -18,7 +19,7 @@ func (s *Redis) Rotate(ctx context.Context, r *Rotation) (*Rotated, error) {
 		return nil, err
 	}
 	if d.reason != "" {
-		return nil, s.refused(ctx, r, d.reason)
+		return nil, s.refused(ctx, r, d)
 	}
 	return d.judged(func(age time.Duration) bool { return s.excuses(r, age) }), nil
 }
@@ -41,25 +42,30 @@ func (s *Redis) decideLate(ctx context.Context, r *Rotation, age time.Duration) 
 
 // refused ends the session where the reason does. The refusal holds whether or not that is
 // confirmed.
-func (s *Redis) refused(ctx context.Context, r *Rotation, why Reason) error {
-	g := &GrantError{Reason: why}
-	if why.ends() {
+func (s *Redis) refused(ctx context.Context, r *Rotation, d *decision) error {
+	err := d.refusal()
+	if g, ok := errors.AsType[*GrantError](err); ok && g.Reason.ends() {
 		_, g.Unconfirmed = s.EndSession(ctx, r.Old.Tag, r.Old.Session)
 	}
-	return g
+	return err
 }
 
 // decideRotation runs rotate.lua. forgiven: an outage explains a late retry.
 func (s *Redis) decideRotation(ctx context.Context, r *Rotation, forgiven bool) (*decision, error) {
 	args := rotationArgs(r, r.Record.keepFor(s.Now()), forgiven)
-	v, err := s.evalAddition(ctx, UnconfirmedRotation, rotateScript, rotationKeys(r), args...)
+	keys := rotationKeys(r)
+	if !r.Proof.IsZero() {
+		keys = append(keys, s.proofKeyBeside(r.Old.Tag, r.Proof))
+	}
+	v, err := s.evalAddition(ctx, UnconfirmedRotation, rotateScript, keys, args...)
 	if err != nil {
 		return nil, err
 	}
 	return readDecision(v)
 }
 
-// rotationKeys returns four names in one slot, which is written out once.
+// rotationKeys returns four names in one slot, which is written out once. The proof's is not among
+// them.
 func rotationKeys(r *Rotation) []string {
 	user, id := userKey("", r.Old.Tag, nil), r.Old.Session
 	session := user + string(id[:])
@@ -68,14 +74,22 @@ func rotationKeys(r *Rotation) []string {
 
 // rotationArgs writes records and head into one buffer.
 func rotationArgs(r *Rotation, accessTTL time.Duration, forgiven bool) []any {
-	b := appendSessionHead(make([]byte, 0, 320+len(r.RetryResponse)), r.New.Hash, r.Old.Hash, r.Old.Generation+1)
+	b := appendSessionHead(make([]byte, 0, 320+len(r.RetryResponse)), r.binds(), r.New.Hash, r.Old.Hash, r.Old.Generation+1)
 	head := len(b)
 	b = appendUserRecord(b, r.Access.Hash, r.Record)
 	access := len(b)
 	b = appendRetryRecord(b, r)
-	return []any{b[:head], r.ClientID, r.ClientEpoch[:], paddedAddress(r.Address),
-		r.IdleTTL.Milliseconds(), accessTTL.Milliseconds(), max(r.RetryWindow, 0).Milliseconds(),
-		b[head:access], b[access:], forgiven}
+	args := []any{b[:head], r.ClientID, r.ClientEpoch[:], paddedAddress(r.Address),
+		r.IdleTTL.Milliseconds(), max(r.IdleTTL, accessTTL).Milliseconds(), accessTTL.Milliseconds(),
+		max(r.RetryWindow, 0).Milliseconds(), b[head:access], b[access:]}
+	if !forgiven && r.Shown.IsZero() {
+		return args
+	}
+	args = append(args, forgiven, appendBoth(nil, r.Shown))
+	if !r.Proof.IsZero() {
+		args = append(args, r.Access.Hash[:len(ID{})], r.Proof.TTL.Milliseconds())
+	}
+	return args
 }
 
 // readDecision reads what rotate.lua returns: the access token's life, {reason}, {late, age}, or

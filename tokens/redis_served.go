@@ -31,7 +31,7 @@ func waitForOthers(ctx context.Context) error {
 }
 
 var (
-	beginServing = newScript("clock", "fields", "served", "begin_serving")
+	beginServing = newScript("clock", "fields", "parts", "served", "begin_serving")
 	servedAfter  = newScript("served", "served_after")
 	serving      = newScript("clock", "served", "serving")
 )

@@ -5,13 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/grantor-auth/grantor/tokens/feed"
 )
 
 var (
-	startSession    = newScript("clock", "start_session")
-	endSession      = newScript("fields", "session", "end_session")
-	revokeUserToken = newScript("fields", "session", "revoke_user_token")
-	endUser         = newScript("end_user")
+	startSession    = newScript("clock", "fields", "proof", "start_session")
+	endSession      = newEndScript("fields", "session", "end_session")
+	revokeUserToken = newEndScript("fields", "session", "record", "revoke_user_token")
+	endUser         = newEndScript("end_user")
 	listSessions    = newScript("clock", "fields", "list_sessions")
 )
 
@@ -29,26 +31,51 @@ func (s *Redis) UserEpoch(ctx context.Context, tag Tag, ttl time.Duration) (Epoc
 }
 
 // StartSession implements Store: one script.
-func (s *Redis) StartSession(ctx context.Context, l *SessionStart) error {
+func (s *Redis) StartSession(ctx context.Context, l *SessionStart) ([]SessionID, error) {
 	at := &l.Session
 	keys := []string{userEpochKey(at.Tag), sessionKey(at.Tag, at.ID), userTokenKey(l.Access), sessionsKey(at.Tag)}
-	n, err := s.evalAddition(ctx, UnconfirmedLogin, startSession, keys, s.startArgs(l)...)
+	args := s.startArgs(l)
+	if !l.Proof.IsZero() {
+		keys = append(keys, s.proofKeyBeside(at.Tag, l.Proof))
+		args = append(args, l.Access.Hash[:len(ID{})], l.Proof.TTL.Milliseconds())
+	}
+	answer, err := s.evalAddition(ctx, UnconfirmedLogin, startSession, keys, args...)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if n != int64(1) {
-		return &GrantError{Reason: ReasonLogout}
+	switch v := answer.(type) {
+	case []any:
+		return sessionIDs(v)
+	case int64:
+		switch v {
+		case 1:
+			return nil, nil
+		case -1:
+			return nil, ErrProofUsed
+		}
 	}
-	return nil
+	return nil, &GrantError{Reason: ReasonLogout}
+}
+
+func sessionIDs(list []any) (ids []SessionID, err error) {
+	for _, v := range list {
+		id, ok := v.(string)
+		if !ok || len(id) != len(SessionID{}) {
+			return nil, fmt.Errorf("%w: the id of a session", ErrRecord)
+		}
+		ids = append(ids, SessionID([]byte(id)))
+	}
+	return ids, nil
 }
 
 func (s *Redis) startArgs(l *SessionStart) []any {
-	head := appendSessionHead(nil, l.Refresh.Hash, Hash{}, 0)
+	head := appendSessionHead(nil, !l.Session.Confirmation.IsZero(), l.Refresh.Hash, Hash{}, 0)
 	head = append(head, l.Session.UserEpoch[:]...)
 	head = append(head, l.Session.ClientEpoch[:]...)
 	return []any{l.Session.UserEpoch[:], head, appendSessionTail(nil, &l.Session), l.MaxTTL.Milliseconds(),
 		sessionTTL(l.IdleTTL, l.Record.TTL, l.MaxTTL).Milliseconds(), appendUserRecord(nil, l.Access.Hash, l.Record),
-		l.accessTTL(s.Now()).Milliseconds(), l.Session.ID[:], l.EpochTTL.Milliseconds()}
+		l.accessTTL(s.Now()).Milliseconds(), l.Session.ID[:], l.EpochTTL.Milliseconds(),
+		max(l.Maximum, 0), s.db.Key(userKey("f", l.Session.Tag, nil))}
 }
 
 // loadUser reads the record of a user's access token: MGET of record, user epoch and session, in
@@ -58,17 +85,44 @@ func (s *Redis) loadUser(ctx context.Context, t Token) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	if v[0] == nil || v[1] == nil || v[2] == nil {
-		return nil, ErrNotFound
+	if v[2] == nil {
+		return nil, ErrSessionGone
 	}
 	f, err := parseSession(v[2], t.Tag, t.Session)
+	switch {
+	case err != nil && v[0] == nil: // whatever the session is, the token is not active
+		return nil, ErrRecordGone
+	case err != nil:
+		return nil, err
+	case string(v[1]) != string(f.UserEpoch[:]):
+		return nil, ErrUserEnded
+	case v[0] == nil:
+		return nil, ErrRecordGone
+	case isExchanged(v[0]):
+		return s.loadUserExchanged(ctx, t, v[0], f)
+	}
+	return parseUserRecord(v[0], t.Hash, f)
+}
+
+// loadUserExchanged completes the record of an exchanged token of a user: MGET in the user's slot.
+func (s *Redis) loadUserExchanged(ctx context.Context, t Token, value []byte, f *Session) (*Record, error) {
+	r, err := parseExchangedRecord(value, t.Hash)
 	if err != nil {
 		return nil, err
 	}
-	if string(v[1]) != string(f.UserEpoch[:]) {
-		return nil, ErrNotFound
+	var keys []string
+	for _, p := range r.Exchange.parentTokens(t) {
+		keys = append(keys, userTokenKey(p))
 	}
-	return parseUserRecord(v[0], t.Hash, f)
+	values, err := s.db.MGet(ctx, keys...)
+	if err != nil {
+		return nil, err
+	}
+	f.completeSubject(r)
+	if err := r.parseParents(values, f); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // Session implements Store.
@@ -77,12 +131,12 @@ func (s *Redis) Session(ctx context.Context, t Token) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if v[0] == nil || v[1] == nil {
-		return nil, ErrNotFound
+	if v[1] == nil {
+		return nil, ErrSessionGone
 	}
 	f, err := parseSession(v[1], t.Tag, t.Session)
 	if err == nil && string(v[0]) != string(f.UserEpoch[:]) {
-		return nil, ErrNotFound // logged out; the next login drew another epoch
+		return nil, ErrUserEnded // logged out; the next login drew another epoch
 	}
 	return f, err
 }
@@ -94,8 +148,7 @@ func (s *Redis) EndSession(ctx context.Context, tag Tag, id SessionID) (bool, er
 
 func (s *Redis) endSession(ctx context.Context, tag Tag, id SessionID, clientID string) (bool, error) {
 	keys := []string{sessionKey(tag, id), retryKey(tag, id), sessionsKey(tag)}
-	n, err := s.db.EvalDurable(ctx, endSession, keys, clientID, id[:])
-	return n == int64(1), err
+	return s.endNamed(ctx, feed.Session(id), endSession, keys, clientID, id[:])
 }
 
 // EndUser implements Store.
@@ -103,11 +156,28 @@ func (s *Redis) EndUser(ctx context.Context, tag Tag) error {
 	return s.EndUserOnce(ctx, tag, NewCall())
 }
 
-// EndUserOnce implements Store: one DEL.
+// EndUserOnce implements Store: it looks for the epoch, of which the name in the feed is made, and
+// ends it while it is still that one.
 func (s *Redis) EndUserOnce(ctx context.Context, tag Tag, call Call) error {
 	keys := []string{userEpochKey(tag), sessionsKey(tag), callKey(tag, call)}
-	_, err := s.db.EvalDurable(ctx, endUser, keys, RepeatFor.Milliseconds())
-	return err
+	for range maxOvertaken {
+		held, err := s.db.MGet(ctx, keys[0], keys[2])
+		if err != nil {
+			return err
+		}
+		epoch, earlier := held[0], held[1]
+		var name string
+		if epoch != nil && earlier == nil {
+			if len(epoch) != len(Epoch{}) {
+				return fmt.Errorf("%w: a user epoch of %d bytes", ErrRecord, len(epoch))
+			}
+			name = feed.User(Epoch(epoch))
+		}
+		if done, err := s.endBy(ctx, name, endUser, keys, RepeatFor.Milliseconds(), epoch); done || err != nil {
+			return err
+		}
+	}
+	return errOvertaken
 }
 
 // Sessions implements Store.

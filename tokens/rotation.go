@@ -11,11 +11,14 @@ type Rotation struct {
 	IdleTTL       time.Duration
 	RetryWindow   time.Duration // how long a retry gets the same response; 0: never
 	Access        Token
-	Record        *Record  // of Access
-	RequestHash   [16]byte // of the scope and the resources that the client asked for
-	RetryResponse []byte   // the response, sealed: only Old opens it
-	Address       string   // coarse network address of the client
-	Outage        Outage   // of what the caller depends on beside the store; it forgives a late retry
+	Record        *Record      // of Access
+	RequestHash   [16]byte     // of the scope and the resources that the client asked for
+	RetryResponse []byte       // the response, sealed: only Old opens it
+	Address       string       // coarse network address of the client
+	Outage        Outage       // of what the caller depends on beside the store; it forgives a late retry
+	Shown         Confirmation // the key and the certificate that the request proved
+	Bind          bool         // a session that is not bound is bound to Shown from now on
+	Proof         Proof        // of the key in Shown; zero: none
 }
 
 // Rotated is what a Rotation led to.
@@ -42,6 +45,7 @@ type Reason string
 const (
 	ReasonNoSession    Reason = "session_gone"
 	ReasonOtherClient  Reason = "other_clients_token"    // no effect
+	ReasonOtherKey     Reason = "refresh_token_bound"    // to a key or certificate that was not proved: no effect
 	ReasonEnded        Reason = "session_expired"        // or another epoch of client or user: session ended
 	ReasonAccessGone   Reason = "retry_after_revocation" // no effect
 	ReasonLostRotation Reason = "refresh_rotation_lost"  // by Redis: session ended; no reuse
@@ -51,6 +55,20 @@ const (
 
 // reasonLate is no final one: the store looks for an outage that explains a late retry.
 const reasonLate Reason = "late"
+
+// reasonReplayed becomes ErrProofUsed.
+const reasonReplayed Reason = "replayed"
+
+// binds says whether a session that this rotation leaves may have a confirmation.
+func (r *Rotation) binds() bool { return r.Bind && !r.Shown.IsZero() }
+
+// refusal is the error of a decision that refuses.
+func (d *decision) refusal() error {
+	if d.reason == reasonReplayed {
+		return ErrProofUsed
+	}
+	return &GrantError{Reason: d.reason}
+}
 
 // ends says whether a refusal for this reason ends the session.
 func (r Reason) ends() bool { return r == ReasonEnded || r == ReasonLostRotation || r == ReasonReuse }

@@ -22,8 +22,8 @@ func loggedIn(t *testing.T, s *redistest.Server, end time.Duration) (*chain, tok
 	_, c.refresh = c.codec.NewRefresh(c.tag, c.session, 0)
 	epoch, err := node.UserEpoch(t.Context(), c.tag, 3*time.Hour)
 	require.NoError(t, err)
-	require.NoError(t, node.StartSession(t.Context(), &tokens.SessionStart{Refresh: c.refresh, Access: c.access, Record: issuedNow(node), IdleTTL: time.Hour, MaxTTL: end,
-		EpochTTL: 3 * time.Hour, Session: tokens.Session{Tag: c.tag, ID: c.session, ClientID: "app", UserEpoch: epoch, Subject: "u"}}))
+	require.NoError(t, started(node.StartSession(t.Context(), &tokens.SessionStart{Refresh: c.refresh, Access: c.access, Record: issuedNow(node), IdleTTL: time.Hour, MaxTTL: end,
+		EpochTTL: 3 * time.Hour, Session: tokens.Session{Tag: c.tag, ID: c.session, ClientID: "app", UserEpoch: epoch, Subject: "u"}})))
 	return c, node
 }
 

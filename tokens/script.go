@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/grantor-auth/grantor/internal/redisdb"
+	"github.com/grantor-auth/grantor/tokens/feed"
 )
 
 // The scripts that Redis runs, and files of functions for several of them.
@@ -17,6 +18,11 @@ var luaFiles embed.FS
 
 // newScript makes one script of files in lua/.
 func newScript(files ...string) *redisdb.Script { return redisdb.NewScript(scriptText(files...)) }
+
+// newEndScript makes a script that ends something, and may append the end to the feed.
+func newEndScript(files ...string) *redisdb.Script {
+	return redisdb.NewScript(feed.AppendFunction() + scriptText(files...))
+}
 
 func scriptText(files ...string) string {
 	var text strings.Builder
@@ -61,8 +67,8 @@ func recordFields() []field {
 		field{"RESPONSE_ACCESS", atResponseAccess, atResponseRequest},
 		field{"RESPONSE_REQUEST", atResponseRequest, atResponseSealed},
 		field{"RECORD_HASH", atRecordHash, atRecordEpoch},
-		field{"RECORD_EPOCH", atRecordEpoch, atRecordIssued}, // of a client's own token alone
-		field{"EPOCH", 0, len(Epoch{})})                      // of a client, before its last changes
+		field{"KEY_ENDS", atKeyEnds, atKeyEpoch},
+		field{"RECORD_EPOCH", atRecordEpoch, atRecordIssued}) // of a client's own token alone
 }
 
 // constant is a number or a string for scripts.
@@ -82,19 +88,27 @@ func (c constant) lua() string {
 func constants() []constant {
 	return []constant{
 		{"SESSION_V1", sessionV1},
+		{"SESSION_V2", sessionV2},
+		{"RECORD_KINDS", recordKinds},
+		{"CONFIRMATION_SIZE", confirmationSize},
+		{"THUMBPRINT_SIZE", confirmationSize / 2},
 		{"CLIENT_RECORD_V1", clientRecordV1},
+		{"KEY_RECORD_V1", keyRecordV1},
 		{"USER_RECORD_V1", userRecordV1},
+		{"EXCHANGED_RECORD_V1", exchangedRecordV1},
 		{"MARKS_V1", marksV1},
 		{"TIME_FORMAT", fmt.Sprintf("%%0%d.0f", timeDigits)},
 		{"HEX", 16},
 		{"ID_SIZE", len(ID{})},
-		{"EPOCH_SIZE", len(Epoch{})},
-		{"EARLIER_CHANGES", epochChanges - 1},
+		{"SESSION_ID_SIZE", len(SessionID{})},
 		{"NAME_SIZE", len(ServedName{})},
 		{"UVARINT_LAST", 0x7f}, // bytes above it have another after them
 		{"HSCAN_ALL", 1_000_000},
+		{"MAX_BEYOND", maxBeyond},
 		{"NO_SESSION", string(ReasonNoSession)},
 		{"OTHER_CLIENT", string(ReasonOtherClient)},
+		{"OTHER_KEY", string(ReasonOtherKey)},
+		{"REPLAYED", string(reasonReplayed)},
 		{"ENDED", string(ReasonEnded)},
 		{"ACCESS_GONE", string(ReasonAccessGone)},
 		{"LOST_ROTATION", string(ReasonLostRotation)},

@@ -19,7 +19,7 @@ func TestScriptsNameWhatTheyRead(t *testing.T) {
 	quoted, comment := regexp.MustCompile(`'[^']*'`), regexp.MustCompile(`--.*`)
 	number, name := regexp.MustCompile(`\b\d\w*`), regexp.MustCompile(`\b[A-Z][A-Z0-9_]+\b`)
 	plain := map[string][]string{
-		"clock.lua":  {"1000"},   // microseconds and milliseconds
+		"clock.lua":  {"3"},      // digits of milliseconds
 		"served.lua": {"2", "2"}, // HSCAN answers {cursor, {field, value …}}
 	}
 	files, err := fs.Glob(luaFiles, "lua/*.lua")
@@ -46,20 +46,22 @@ func TestScriptsNameWhatTheyRead(t *testing.T) {
 func TestFieldsAreWhereTheEncodersWrite(t *testing.T) {
 	current, previous := HashText("current"), HashText("previous")
 	s := &Session{ClientID: "app", ClientEpoch: Epoch{7}, UserEpoch: Epoch{8}, Subject: "u", Address: "192.0.2.0/24", Generation: 0xabc}
-	text := appendSessionHead(nil, current, previous, s.Generation)
+	text := appendSessionHead(nil, false, current, previous, s.Generation)
 	text = append(append(text, s.UserEpoch[:]...), s.ClientEpoch[:]...)
 	text = append(text, "1000000000001"+"1000000000002"+"1000000000003"...) // as start_session.lua writes times
 	text = appendSessionTail(text, s)
 	retry := appendRetryRecord(nil, &Rotation{Access: Token{Hash: current}, RequestHash: [16]byte{5}, RetryResponse: []byte("sealed")})
 	issued := &Record{ClientID: "app", ClientEpoch: Epoch{7}, IssuedAt: time.Unix(1_800_000_000, 0), TTL: time.Minute}
 	client, user := appendClientRecord(nil, current, issued), appendUserRecord(nil, current, issued)
+	key := (&APIKey{Hash: current, Created: time.Unix(1_800_000_000, 0), TTL: time.Minute}).entry()
 	want := map[string][]byte{
-		"VERSION": {sessionV1}, "CURRENT": current[:], "PREVIOUS": previous[:], "GENERATION": []byte("00000abc"),
+		"KEY_ENDS": []byte("1800000060000"),
+		"VERSION":  {sessionV1}, "CURRENT": current[:], "PREVIOUS": previous[:], "GENERATION": []byte("00000abc"),
 		"USER_EPOCH": {8, 0, 0, 0, 0, 0, 0, 0}, "CLIENT_EPOCH": {7, 0, 0, 0, 0, 0, 0, 0},
 		"EXPIRES": []byte("1000000000001"), "LAST_USED": []byte("1000000000002"), "CREATED": []byte("1000000000003"),
 		"MARKS": []byte("000"), "ADDRESS": []byte("192.0.2.0/24            "), "CLIENT_SIZE": []byte("0003"),
 		"RESPONSE_ACCESS": current[:16], "RESPONSE_REQUEST": append([]byte{5}, make([]byte, 15)...),
-		"RECORD_HASH": current[16:], "RECORD_EPOCH": {7, 0, 0, 0, 0, 0, 0, 0}, "EPOCH": {7, 0, 0, 0, 0, 0, 0, 0},
+		"RECORD_HASH": current[16:], "RECORD_EPOCH": {7, 0, 0, 0, 0, 0, 0, 0},
 	}
 	for _, f := range recordFields() {
 		record := text
@@ -68,8 +70,8 @@ func TestFieldsAreWhereTheEncodersWrite(t *testing.T) {
 			record = retry
 		case strings.HasPrefix(f.name, "RECORD_"):
 			record = client
-		case f.name == "EPOCH":
-			record = issued.ClientEpoch[:]
+		case strings.HasPrefix(f.name, "KEY_"):
+			record = key
 		}
 		require.Equal(t, string(want[f.name]), string(record[f.at:f.end]), f.name)
 		delete(want, f.name)

@@ -12,6 +12,7 @@ import (
 // copy. Scripts get these places by recordFields. The first byte is the version of the layout.
 const (
 	sessionV1 = 1
+	sessionV2 = 2 // behind the body: the confirmation. Versions before cannot read it
 
 	atVersion     = 0
 	atCurrent     = atVersion + 1                   // hash of the refresh token that is to be used next
@@ -53,9 +54,14 @@ func sessionFields() []field {
 	}
 }
 
-// appendSessionHead writes the fields up to the generation.
-func appendSessionHead(dst []byte, current, previous Hash, generation uint32) []byte {
-	dst = append(dst, sessionV1)
+// appendSessionHead writes the fields up to the generation. bound: the session has a confirmation,
+// or gets one.
+func appendSessionHead(dst []byte, bound bool, current, previous Hash, generation uint32) []byte {
+	version := byte(sessionV1)
+	if bound {
+		version = sessionV2
+	}
+	dst = append(dst, version)
 	dst = append(dst, current[:]...)
 	dst = append(dst, previous[:]...)
 	return appendPadded(dst, uint64(generation), 16, generationDigits)
@@ -74,8 +80,12 @@ func appendSessionBody(dst []byte, s *Session) []byte {
 	dst = append(dst, s.Credential[:]...)
 	dst = appendText(dst, s.Subject)
 	dst = appendText(dst, s.Username)
-	dst = appendText(dst, s.Scope)
-	return appendTexts(dst, s.Audience)
+	dst = appendText(dst, scopeWithDevice(s))
+	dst = appendTexts(dst, s.Audience)
+	if !s.Confirmation.IsZero() {
+		dst = appendBoth(dst, s.Confirmation)
+	}
+	return dst
 }
 
 // appendPadded writes n in at least width digits; width is at most 13.
@@ -93,7 +103,7 @@ func paddedAddress(address string) string {
 
 // parseSession reads a record. It returns an error that wraps ErrRecord.
 func parseSession(value []byte, tag Tag, id SessionID) (*Session, error) {
-	if len(value) < atClient || value[atVersion] != sessionV1 {
+	if len(value) < atClient || value[atVersion] != sessionV1 && value[atVersion] != sessionV2 {
 		return nil, fmt.Errorf("%w: session: version or length", ErrRecord)
 	}
 	s := &Session{Tag: tag, ID: id}
@@ -105,9 +115,13 @@ func parseSession(value []byte, tag Tag, id SessionID) (*Session, error) {
 	s.ClientID = string(r.take(size))
 	copy(s.Credential[:], r.take(len(s.Credential)))
 	s.Subject, s.Username, s.Scope, s.Audience = r.text(), r.text(), r.text(), r.texts()
+	if value[atVersion] == sessionV2 {
+		s.Confirmation = r.both()
+	}
 	if r.failed || len(r.rest) > 0 {
 		return nil, fmt.Errorf("%w: session: body", ErrRecord)
 	}
+	s.Scope, s.Device = cutDevice(s.Scope)
 	return s, nil
 }
 

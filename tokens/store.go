@@ -4,15 +4,25 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"time"
+
+	"github.com/grantor-auth/grantor/tokens/feed"
 )
 
 // Errors of a Store. Any other error means that the store could not answer: it is neither a "yes"
 // nor a "no", and callers answer 503. Where it wraps an error with the method StoreFault(), the log
 // and the response name the store.
 var (
-	// ErrNotFound: no such token is active.
+	// ErrNotFound: no such token is active. The three below are this error too, and say what is
+	// missing. A store may return ErrNotFound alone.
 	ErrNotFound = errors.New("token not found")
+	// ErrRecordGone: the token's own record has expired, or it was revoked.
+	ErrRecordGone = fmt.Errorf("%w: its record is gone", ErrNotFound)
+	// ErrSessionGone: the session of a user's token has ended.
+	ErrSessionGone = fmt.Errorf("%w: its session has ended", ErrNotFound)
+	// ErrUserEnded: every session of the user was ended since the login.
+	ErrUserEnded = fmt.Errorf("%w: every session of its user has ended", ErrNotFound)
 	// ErrFull: a memory store holds as many entries as it may.
 	ErrFull = errors.New("the memory store is full")
 	// ErrOnlyReads: of BeginServing, which returns its result all the same, and of Serving. The
@@ -46,6 +56,10 @@ type Store interface {
 	// Issue stores the record of a client's token until Record.ExpiresAt.
 	Issue(ctx context.Context, t Token, r *Record) error
 
+	// IssueOnce is Issue for a request with a DPoP proof. Of all calls with one proof, one succeeds on
+	// any node; the others store nothing and return ErrProofUsed.
+	IssueOnce(ctx context.Context, t Token, r *Record, p Proof) error
+
 	// Load returns the record of an active access token, or ErrNotFound. A user's token is active
 	// only with its session and under the user's epoch. The caller compares Record.ClientEpoch.
 	Load(ctx context.Context, t Token) (*Record, error)
@@ -60,22 +74,34 @@ type Store interface {
 	UserEpoch(ctx context.Context, tag Tag, ttl time.Duration) (Epoch, error)
 
 	// StartSession stores a session with its first tokens, if the user's epoch is still
-	// Session.UserEpoch. Else it returns a *GrantError: the user was logged out meanwhile.
-	StartSession(ctx context.Context, l *SessionStart) error
+	// Session.UserEpoch. Else it returns a *GrantError: the user was logged out meanwhile. With a
+	// SessionStart.Proof that was used before it returns ErrProofUsed.
+	//
+	// It returns the sessions of the user beyond SessionStart.Maximum, the least recently used
+	// first, and never the new one. The caller ends them. Logins of one user that run at once may
+	// name the same sessions.
+	StartSession(ctx context.Context, l *SessionStart) (beyond []SessionID, err error)
 
 	// Session returns the session of a user's token under the user's epoch, or ErrNotFound. It
 	// changes nothing, and checks neither times nor the client's epoch; Rotate does.
 	Session(ctx context.Context, t Token) (*Session, error)
 
-	// Rotate uses a refresh token. Refusals are *GrantError. The checks, in this order:
+	// Rotate uses a refresh token. Refusals are *GrantError, but for ErrProofUsed. The checks, in this
+	// order:
 	//
+	//	a proof that was used before      ErrProofUsed, no effect
 	//	no session                        refused
 	//	another client's session          refused, no effect
 	//	another epoch, or expired         refused, session ended
 	//	the same call, repeated           the same success
+	//	the current token, or one of a    refused, no effect
+	//	generation above the session's,
+	//	and what it is bound to is not
+	//	proved
 	//	the current token                 rotated
-	//	the previous token, within        the retry response: nothing is written anew. Where an outage
-	//	the retry window                  let the window pass: rotated again
+	//	the previous token, within        the retry response, and nothing is written. Where an
+	//	the retry window, by the key      outage let the window pass: rotated again
+	//	that it is bound to
 	//	a generation above the session's  refused, session ended: the store lost a rotation
 	//	anything else                     refused, session ended: reuse
 	Rotate(ctx context.Context, r *Rotation) (*Rotated, error)
@@ -98,6 +124,9 @@ type Store interface {
 	// drawn: a store that came back empty gets what nodes knew. With a *redisdb.PartialError the
 	// epochs that it calls answered are good.
 	ClientEpochs(ctx context.Context, ids []string, held map[string]Epoch) ([]Epoch, error)
+
+	// ClientStandings is ClientEpochs with the editions that Feed().Editions gave.
+	ClientStandings(ctx context.Context, ids []string, held map[string]Epoch) ([]feed.Standing, error)
 
 	// KeepClientEpochs extends the lifetime of these epochs.
 	KeepClientEpochs(ctx context.Context, ids []string) error
@@ -136,6 +165,10 @@ type Store interface {
 	// KeepServerKey stores key where there is none, extends the lifetime of the stored key, and
 	// returns that key.
 	KeepServerKey(ctx context.Context, key ServerKey) (ServerKey, error)
+
+	// Feed is the stream of ends. Every method above that ends something appends to it before it
+	// returns nil.
+	Feed() feed.Stream
 
 	// Ping returns nil if the store answers.
 	Ping(ctx context.Context) error

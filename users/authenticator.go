@@ -10,7 +10,7 @@ import (
 // Authenticator says who a login name and a password prove. All methods may be called by any
 // number of goroutines. Callers must treat every error as "not logged in".
 type Authenticator interface {
-	// Lookup finds out by what the failures of this log-in are counted. It costs at most one
+	// Lookup finds out by what the failures of this login are counted. It costs at most one
 	// question to the directory and no hash. An unknown name is no error. Errors wrap
 	// ErrUnavailable.
 	Lookup(ctx context.Context, login Login) (*Attempt, error)
@@ -33,7 +33,7 @@ type Authenticator interface {
 	Slots() *Slots
 }
 
-// Attempt is one log-in between Lookup and Verify. It never prints the password.
+// Attempt is one login between Lookup and Verify. It never prints the password.
 type Attempt struct {
 	login   Login
 	user    *User       // nil: none was found, or the directory is asked with the password only
@@ -49,7 +49,7 @@ func (a *Attempt) Key() string {
 	if a.user != nil {
 		return KeyOf(a.user.ID)
 	}
-	return "name:" + foldName(a.login.name)
+	return KeyOfName(a.login.name)
 }
 
 // Late says that only Verify learns for certain whose name it is. The caller then does the same for
@@ -58,6 +58,9 @@ func (a *Attempt) Late() bool { return a.late }
 
 // KeyOf is Key where the user's id is known.
 func KeyOf(id string) string { return "id:" + id }
+
+// KeyOfName is Key where the directory knows no user of a normalised name.
+func KeyOfName(name string) string { return "name:" + foldName(name) }
 
 // Generation is another text when the user's password is set anew, and says nothing of it: a new
 // password has no failures yet. It is "" where Lookup does not know.

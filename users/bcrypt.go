@@ -42,8 +42,8 @@ func parseBcrypt(text string, prehash bool) (passwordHash, error) {
 	return &bcryptHash{text, prehash}, nil
 }
 
-// matches refuses a password beyond bcrypt's limit instead of cutting it (docs/conformance.md
-// PW-08), at the same cost.
+// matches refuses a password beyond bcrypt's limit instead of cutting it
+// (docs/evidence/conformance.md PW-08), at the same cost.
 func (h *bcryptHash) matches(password string) bool {
 	key := []byte(password)
 	if h.prehash {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/grantor-auth/grantor/claims"
 	"github.com/grantor-auth/grantor/scopes"
 )
 
@@ -14,6 +15,7 @@ type ConfigUser struct {
 	Username     string
 	PasswordHash string
 	Scope        *scopes.Rules // nil: none of the user's own
+	Claims       claims.Set
 	Disabled     bool
 }
 
@@ -26,7 +28,7 @@ type ConfigDirectory struct {
 // ConfigUserError is a mistake in one entry of a list of users.
 type ConfigUserError struct {
 	Index int    // of the entry
-	Field string // "id", "username", "password_hash" or "scope"
+	Field string // "id", "username", "password_hash", "scope" or "claims"
 	Err   error
 }
 
@@ -48,11 +50,12 @@ func NewConfigDirectory(list []ConfigUser) (*ConfigDirectory, error) {
 		}
 		bad("password_hash", CheckHash(entry.PasswordHash))
 		bad("scope", entry.checkScope())
+		bad("claims", entry.Claims.Check())
 		bad("id", s.checkID(entry.ID))
 		name, err := s.freeName(entry.Username)
 		bad("username", err)
 		u := &User{
-			ID: entry.ID, Username: name, Scope: entry.Scope,
+			ID: entry.ID, Username: name, Scope: entry.Scope, Claims: entry.Claims,
 			Disabled: entry.Disabled, Credential: Credential{entry.PasswordHash},
 		}
 		s.byName[name], s.byID[entry.ID] = u, u

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/grantor-auth/grantor/internal/postgrestest"
 	"github.com/grantor-auth/grantor/users"
 	"github.com/grantor-auth/grantor/users/database"
 )
@@ -63,11 +64,11 @@ const (
 // TestDjangoTable logs in with users that Django itself made in a PostgreSQL table, and lets Django
 // change them.
 func TestDjangoTable(t *testing.T) {
-	dsn, socket := startPostgres(t)
-	names := runDjango(t, "table.py", socket, "create")
+	server := postgrestest.Start(t)
+	names := runDjango(t, "table.py", server.Folder, "create")
 	t.Logf("users: %s", strings.Join(names, ", "))
 	require.Contains(t, names, "pbkdf2_sha256")
-	db, err := database.Open(users.Postgres, dsn)
+	db, err := database.Open(users.Postgres, server.DSN)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
 	dir, err := users.NewSQL(db, users.SQLConfig{Dialect: users.Postgres, Query: djangoQuery, Recheck: djangoRecheck})
@@ -98,7 +99,7 @@ func TestDjangoTable(t *testing.T) {
 	t.Run("RT-18 a password changed in Django is another credential", func(t *testing.T) {
 		before, err := verify(t.Context(), auth, "pbkdf2_sha256", umlaut)
 		require.NoError(t, err)
-		runDjango(t, "table.py", socket, "password", "pbkdf2_sha256", staple)
+		runDjango(t, "table.py", server.Folder, "password", "pbkdf2_sha256", staple)
 		now, err := auth.Recheck(t.Context(), before.ID)
 		require.NoError(t, err)
 		require.NotEqual(t, users.NewFingerprints(nil).Of(before.Credential), users.NewFingerprints(nil).Of(now.Credential))
@@ -108,7 +109,7 @@ func TestDjangoTable(t *testing.T) {
 	t.Run("PW-10 V-09 is_active taken away in Django", func(t *testing.T) {
 		before, err := verify(t.Context(), auth, "pbkdf2_sha256", staple)
 		require.NoError(t, err)
-		runDjango(t, "table.py", socket, "deactivate", "pbkdf2_sha256")
+		runDjango(t, "table.py", server.Folder, "deactivate", "pbkdf2_sha256")
 		_, err = auth.Recheck(t.Context(), before.ID)
 		require.ErrorIs(t, err, users.ErrGone)
 		_, err = verify(t.Context(), auth, "pbkdf2_sha256", staple)

@@ -6,7 +6,7 @@
 // (managed by Grantor), [SQL] (an application's own table). [HTTP] implements it by
 // asking the application, which compares the password itself.
 //
-// A log-in has three steps, so that a guess can be counted before it costs anything:
+// A login has three steps, so that a guess can be counted before it costs anything:
 //
 //	login, err := users.NewLogin(username, password) // *MalformedError: invalid_request
 //	// … the caller reserves the attempt for the address
@@ -15,7 +15,7 @@
 //	user, err := auth.Verify(ctx, attempt)           // ErrRefused, ErrBusy, ErrUnavailable
 //
 // At each refresh the caller asks Recheck(ctx, id) and compares [Fingerprints]: a disabled user and
-// a changed password end the family.
+// a changed password end the session.
 //
 // # Names and passwords
 //

@@ -16,19 +16,19 @@ var (
 	ErrBusy = errors.New("too many passwords are being checked at this moment")
 	// ErrUnavailable: the directory cannot say. It is neither a yes nor a no: answer 503.
 	ErrUnavailable = errors.New("the directory of users cannot answer")
-	// ErrGone: at a refresh, the user no longer exists or is disabled: end the family.
+	// ErrGone: at a refresh, the user no longer exists or is disabled: end the session.
 	ErrGone = errors.New("the user is gone or disabled")
 	// ErrUnknown: a Directory has no such user.
 	ErrUnknown = errors.New("no such user")
 	// ErrRecord: a Directory's entry cannot be used: two rows for one name, an id
 	// that can be no subject, a scope that cannot be read. Nobody logs in by it, and
-	// nobody is told that a password is wrong: answer 503.
+	// no answer says that a password is wrong: answer 503.
 	ErrRecord = errors.New("the directory's entry cannot be used")
 	// ErrExists: the name or the id is taken.
 	ErrExists = errors.New("the user exists already")
 )
 
-// LoginReason says in the log why a log-in was refused; the client is told nothing of it.
+// LoginReason says in the log why a login was refused; the client does not learn it.
 type LoginReason string
 
 // The reasons.
@@ -39,8 +39,8 @@ const (
 	ReasonNoPassword LoginReason = "no_usable_password" // NULL, empty, Django's "!…", or a form that is not supported
 )
 
-// LoginError is the error of Verify for a log-in that proved nobody. Its text is the same
-// for every reason (docs/conformance.md PW-04); errors.Is(err, ErrRefused) holds.
+// LoginError is the error of Verify for a login that proved nobody. Its text is the same
+// for every reason (docs/evidence/conformance.md PW-04); errors.Is(err, ErrRefused) holds.
 type LoginError struct {
 	Subject string // the user's id, "" where none was found
 	Reason  LoginReason

@@ -9,9 +9,9 @@ import (
 
 // garbage keeps the memory of finished hashes from piling up. argon2 and scrypt take a fresh block
 // of many MiB for each password and drop it; by its own rule the collector lets the heap double
-// before it looks, which would make the bound slots × memory (docs/conformance.md S-17) twice as
-// much. The blocks hold no pointers, so a collection costs what the rest of the heap costs: it is
-// asked for when the blocks dropped since the last one come to a quarter of that.
+// before it looks, which would make the bound slots × memory (docs/evidence/conformance.md S-17)
+// twice as much. The blocks hold no pointers, so a collection costs what the rest of the heap
+// costs: it is asked for when the blocks dropped since the last one come to a quarter of that.
 type garbage struct {
 	mu      sync.Mutex
 	dropped uint64 // bytes of blocks since the last collection that was asked for

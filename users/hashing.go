@@ -59,7 +59,8 @@ func (h *Hashing) Lookup(ctx context.Context, login Login) (*Attempt, error) {
 }
 
 // Verify implements Authenticator. Whatever Lookup found, it computes one hash: the user's own, or
-// one that costs what this directory's hashes usually cost (docs/conformance.md S-02, S-05).
+// one that costs what this directory's hashes usually cost (docs/evidence/conformance.md S-02,
+// S-05).
 func (h *Hashing) Verify(ctx context.Context, a *Attempt) (*User, error) {
 	hash := h.hashOf(a)
 	start := time.Now()

@@ -22,7 +22,7 @@ func staticUsers(t *testing.T, list ...ConfigUser) *Hashing {
 	return NewHashing(s, NewSlots(0))
 }
 
-// verify is the two steps of a log-in.
+// verify is the two steps of a login.
 func verify(ctx context.Context, auth Authenticator, name, password string) (*User, error) {
 	login, err := NewLogin(name, password)
 	if err != nil {
@@ -100,7 +100,7 @@ func TestDirectoryErrors(t *testing.T) {
 		require.ErrorIs(t, err, ErrUnavailable)
 		require.NotErrorIs(t, err, ErrGone)
 	})
-	t.Run("an unusable entry says nothing of a password and ends no family", func(t *testing.T) {
+	t.Run("an unusable entry says nothing of a password and ends no session", func(t *testing.T) {
 		h := NewHashing(directory(func(string) (*User, error) { return nil, ErrRecord }), NewSlots(1))
 		_, err := verify(t.Context(), h, "ada", "x")
 		require.ErrorIs(t, err, ErrUnavailable)

@@ -34,18 +34,19 @@ const (
 // HTTP is the Authenticator that asks the application itself. Each question is one POST to one
 // URL with a JSON body:
 //
-//	{"username": "ada", "password": "…"}   a log-in
+//	{"username": "ada", "password": "…"}   a login
 //	{"sub": "u-1"}                         a refresh: is this user still welcome?
 //
 // The application answers 200 and
 //
-//	{"sub": "u-1", "username": "ada", "scope": "orders:read", "credential": "…"}
+//	{"sub": "u-1", "username": "ada", "scope": "orders:read", "claims": {"role": "editor"}, "credential": "…"}
 //
 // or 401: wrong name or password, or gone or disabled; with {"sub": "u-1"} where the name is a
 // user's, so that failures count for the user and not for each spelling of the name. sub is an
 // immutable id. The rest may be left out: username, scope (the most that tokens may carry; absent
-// or null: none of the user's own) and credential, any text that changes when the password does,
-// which ends the user's refresh tokens. Every other answer means that the application cannot say.
+// or null: none of the user's own), claims (custom claims of the tokens; see claims.Set) and
+// credential, any text that changes when the password does, which ends the user's refresh tokens.
+// Every other answer means that the application cannot say.
 //
 // The header Grantor-Signature holds "t=T,v1=H": T the time in Unix seconds, H the hexadecimal
 // HMAC-SHA256 under the secret over T, a full stop and the body. The application compares H and
@@ -162,7 +163,7 @@ func (h *HTTP) Verify(ctx context.Context, a *Attempt) (*User, error) {
 // Decline implements Authenticator.
 func (h *HTTP) Decline(ctx context.Context) { h.pace.wait(ctx) }
 
-// Slots implements Authenticator: how many log-ins the application is asked about at once.
+// Slots implements Authenticator: how many logins the application is asked about at once.
 func (h *HTTP) Slots() *Slots { return h.slots }
 
 // Recheck implements Authenticator.

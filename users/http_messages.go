@@ -3,17 +3,15 @@ package users
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
+
+	"github.com/grantor-auth/grantor/internal/signature"
 )
 
 // appQuestion is the body of a request.
@@ -25,10 +23,11 @@ type appQuestion struct {
 
 // appAnswer is the body of a 200.
 type appAnswer struct {
-	Subject    string  `json:"sub"`
-	Username   string  `json:"username"`
-	Scope      *string `json:"scope"`
-	Credential string  `json:"credential"`
+	Subject    string          `json:"sub"`
+	Username   string          `json:"username"`
+	Scope      *string         `json:"scope"`
+	Credential string          `json:"credential"`
+	Claims     json.RawMessage `json:"claims"`
 }
 
 // ask returns the application's answer: ErrUnknown for 401, with a user who has only an id where
@@ -45,7 +44,7 @@ func (h *HTTP) ask(ctx context.Context, q appQuestion) (*User, error) {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set(SignatureHeader, sign(h.secret, time.Now(), body))
+	req.Header.Set(SignatureHeader, signature.Of(h.secret, time.Now(), body))
 	resp, err := h.client.Do(req)
 	if err != nil {
 		return nil, unavailable("http", bareHTTPError(err))
@@ -101,17 +100,12 @@ func readAnswer(text []byte) (*User, error) {
 	if err != nil {
 		return nil, unusableAnswer("http", err)
 	}
-	return &User{ID: a.Subject, Username: a.Username, Scope: scope, Credential: Credential{a.Credential}}, nil
+	own, err := readClaims(a.Claims)
+	if err != nil {
+		return nil, unusableAnswer("http: claims", err)
+	}
+	return &User{ID: a.Subject, Username: a.Username, Scope: scope, Claims: own, Credential: Credential{a.Credential}}, nil
 }
 
 // SignatureHeader carries the signature of a question to an application; see HTTP.
-const SignatureHeader = "Grantor-Signature"
-
-// sign returns the value of SignatureHeader.
-func sign(secret []byte, now time.Time, body []byte) string {
-	t := strconv.FormatInt(now.Unix(), 10)
-	mac := hmac.New(sha256.New, secret)
-	mac.Write([]byte(t + "."))
-	mac.Write(body)
-	return "t=" + t + ",v1=" + hex.EncodeToString(mac.Sum(nil))
-}
+const SignatureHeader = signature.Header

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Bounds of what may be typed (docs/conformance.md PW-08).
+// Bounds of what may be typed (docs/evidence/conformance.md PW-08).
 const (
 	MaxNameBytes     = 256
 	MaxPasswordBytes = 1024
@@ -41,7 +41,7 @@ func NewLogin(username, password string) (Login, error) {
 func (l Login) Name() string { return l.name }
 
 // String shows the name only.
-func (l Login) String() string { return "log-in of " + l.name }
+func (l Login) String() string { return "login of " + l.name }
 
 // GoString is String: %#v shows no password either.
 func (l Login) GoString() string { return l.String() }

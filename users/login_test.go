@@ -128,7 +128,7 @@ func TestFingerprint(t *testing.T) {
 	require.NotEqual(t, first, NewFingerprints([]byte("another")).Of(a))
 	mac := hmac.New(sha256.New, []byte("key"))
 	mac.Write([]byte("grantor/credential/v1\x00a"))
-	require.Equal(t, mac.Sum(nil), first[:], "stored families hold it")
+	require.Equal(t, mac.Sum(nil), first[:], "stored sessions hold it")
 }
 
 func TestRules(t *testing.T) {

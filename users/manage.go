@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 
+	"github.com/grantor-auth/grantor/claims"
 	"github.com/grantor-auth/grantor/scopes"
 )
 
@@ -15,6 +16,7 @@ type NewUser struct {
 	Username     string // normalised by Add
 	PasswordHash string // see Hash and CheckHash
 	Scope        *scopes.Rules
+	Claims       claims.Set
 	Disabled     bool
 }
 
@@ -46,7 +48,7 @@ func (d *Redis) Add(ctx context.Context, n NewUser) (*User, error) {
 }
 
 // claimName makes the name point to r, also where it points to a record that Redis has lost.
-// ErrExists where the holder lives.
+// ErrExists where the holder exists.
 func (d *Redis) claimName(ctx context.Context, r *userRecord) error {
 	key := d.names.Key(r.Username)
 	holder, err := d.write(ctx, claim, key, r.Username, r.ID)
@@ -80,7 +82,20 @@ func (d *Redis) SetScope(ctx context.Context, id string, scope *scopes.Rules) er
 	return d.change(ctx, id, func(r *userRecord) { r.Scope = text })
 }
 
-// Disable stops log-ins and refreshes. ErrUnknown where there is no such user.
+// ChangeClaims sets the custom claims of the user's tokens to what change makes of those that the
+// user has. Tokens that are out keep theirs. change may be called more than once.
+func (d *Redis) ChangeClaims(ctx context.Context, id string, change func(had claims.Set) claims.Set) error {
+	var refused error
+	err := d.change(ctx, id, func(r *userRecord) {
+		now := change(r.Claims)
+		if refused = now.Check(); refused == nil {
+			r.Claims = now
+		}
+	})
+	return errors.Join(refused, err)
+}
+
+// Disable stops logins and refreshes. ErrUnknown where there is no such user.
 func (d *Redis) Disable(ctx context.Context, id string) error {
 	return d.change(ctx, id, func(r *userRecord) { r.Disabled = true })
 }
@@ -148,6 +163,11 @@ func (d *Redis) remove(ctx context.Context, id, text string) (done bool, err err
 	if r, err := parseRecord(text); err == nil {
 		if _, unconfirmed = d.take(ctx, d.names.Key(r.Username), r.Username, id); failed(unconfirmed) {
 			return true, unconfirmed
+		}
+		if later, err := d.freeNames(ctx, r); later != nil || err != nil {
+			if unconfirmed = errors.Join(unconfirmed, later); err != nil {
+				return true, errors.Join(err, unconfirmed)
+			}
 		}
 	}
 	gone, err := d.take(ctx, d.ids.Key(id), id, text)

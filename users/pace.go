@@ -8,7 +8,7 @@ import (
 )
 
 // pace remembers how long password checks took of late, waiting for a slot included, so
-// that a refusal without a check can take as long (docs/conformance.md S-02, S-03).
+// that a refusal without a check can take as long (docs/evidence/conformance.md S-02, S-03).
 type pace struct {
 	mu   sync.Mutex
 	last [32]time.Duration

@@ -6,17 +6,21 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/grantor-auth/grantor/claims"
 )
 
 // userRecord is a user as Redis keeps it: JSON, with a version in front of everything.
 type userRecord struct {
-	Version  int       `json:"v"`
-	ID       string    `json:"id"`
-	Username string    `json:"username"`
-	Password string    `json:"password"` // the hash's text
-	Scope    *string   `json:"scope,omitempty"`
-	Disabled bool      `json:"disabled,omitempty"`
-	Created  time.Time `json:"created_at"` // for people: no decision depends on a node's clock
+	Version  int        `json:"v"`
+	ID       string     `json:"id"`
+	Username string     `json:"username"`
+	Password string     `json:"password"` // the hash's text
+	Scope    *string    `json:"scope,omitempty"`
+	Claims   claims.Set `json:"claims,omitzero"`
+	Disabled bool       `json:"disabled,omitempty"`
+	Names    []string   `json:"names,omitempty"` // that lead here beside Username, while Rename is under way
+	Created  time.Time  `json:"created_at"`      // for people: no decision depends on a node's clock
 }
 
 const recordVersion = 1
@@ -56,7 +60,7 @@ func (r *userRecord) user() (*User, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &User{ID: r.ID, Username: r.Username, Scope: scope, Disabled: r.Disabled, Credential: Credential{r.Password}}, nil
+	return &User{ID: r.ID, Username: r.Username, Scope: scope, Claims: r.Claims, Disabled: r.Disabled, Credential: Credential{r.Password}}, nil
 }
 
 // newRecord checks what Add was given and draws an id where there is none.
@@ -65,10 +69,10 @@ func newRecord(n NewUser) (*userRecord, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &userRecord{Version: recordVersion, ID: n.ID, Username: name, Password: n.PasswordHash, Disabled: n.Disabled, Created: time.Now().UTC()}
+	r := &userRecord{Version: recordVersion, ID: n.ID, Username: name, Password: n.PasswordHash, Claims: n.Claims, Disabled: n.Disabled, Created: time.Now().UTC()}
 	if r.ID == "" {
 		r.ID = "u-" + strings.ToLower(rand.Text())
 	}
 	r.Scope, err = writeScope(n.Scope)
-	return r, errors.Join(err, CheckSubject(r.ID), CheckHash(n.PasswordHash))
+	return r, errors.Join(err, CheckSubject(r.ID), CheckHash(n.PasswordHash), n.Claims.Check())
 }

@@ -18,7 +18,7 @@ import (
 // the record goes. A crash in between leaves a record without a name, which List shows, nobody can
 // log in by, and Delete removes.
 //
-// Disabling a user or setting a password is seen by the next log-in and refresh everywhere. To end
+// Disabling a user or setting a password is seen by the next login and refresh everywhere. To end
 // tokens that are out, the caller ends the user's epoch, after these methods have returned.
 type Redis struct {
 	Again registry.Repeater // nil: what could not be confirmed is the caller's to repeat
@@ -103,8 +103,9 @@ func ownError(err error) error {
 	return redisFailed(err)
 }
 
-// write runs a script that changes a field, as durably as Redis was told to be, and returns what
-// the field holds then: ErrUnknown where it does not exist. With ErrNotConfirmed it returns it too.
+// write runs a script that changes a field, as durably as Redis is configured to be, and returns
+// what the field holds then: ErrUnknown where it does not exist. With ErrNotConfirmed it returns it
+// too.
 func (d *Redis) write(ctx context.Context, s *redisdb.Script, key string, args ...any) (string, error) {
 	v, err := d.db.EvalDurable(ctx, s, []string{key}, args...)
 	if !errors.Is(err, ErrNotConfirmed) {

@@ -298,7 +298,7 @@ func TestRedisBrokenPieces(t *testing.T) {
 		require.Equal(t, again, got)
 		u = again
 	})
-	t.Run("a record without a name: no log-in, can be deleted", func(t *testing.T) {
+	t.Run("a record without a name: no login, can be deleted", func(t *testing.T) {
 		drop("name", "ada")
 		_, err := dir.Find(ctx, "ada")
 		require.ErrorIs(t, err, users.ErrUnknown)

@@ -8,8 +8,8 @@ import (
 )
 
 // Slots bound how many passwords are checked at once, and how many requests wait for it and how
-// long, so that guessing starves nobody else (docs/conformance.md S-16) and memory stays below
-// slots × MaxHashMemory (S-17).
+// long, so that guessing starves nobody else (docs/evidence/conformance.md S-16) and memory stays
+// below slots × MaxHashMemory (S-17).
 type Slots struct {
 	busy    chan struct{}
 	waiting atomic.Int64
@@ -100,5 +100,5 @@ func (s *Slots) Size() int { return cap(s.busy) }
 func (s *Slots) Waiting() int { return int(s.waiting.Load()) }
 
 // PasswordChecks is how many checks have begun since the start, those for unknown users included
-// (the metric password_checks_total, docs/conformance.md V-11).
+// (the metric password_checks_total, docs/evidence/conformance.md V-11).
 func (s *Slots) PasswordChecks() uint64 { return s.checks.Load() }

@@ -28,6 +28,10 @@ type SQLConfig struct {
 	// carry; NULL: none of their own) and is_active (false or NULL: disabled). Columns go by
 	// name: write "login AS username". No row: no such user. Two rows: refused.
 	Query, Recheck string
+	// ClaimColumns are columns of both queries that become claims of the user's tokens, under the
+	// names that stand here; case does not count in finding them. NULL: no claim. A column of type
+	// json or jsonb may hold lists and objects.
+	ClaimColumns []string
 	// Timeout of one question, waiting for a connection included; 0 is 2 s.
 	Timeout time.Duration
 }
@@ -49,6 +53,9 @@ func NewSQL(db *sql.DB, cfg SQLConfig) (*SQL, error) {
 	}
 	if err := checkQuery(cfg.Dialect, cfg.Recheck); err != nil {
 		return nil, fmt.Errorf("recheck: %w", err)
+	}
+	if err := checkClaimColumns(cfg.ClaimColumns); err != nil {
+		return nil, err
 	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = defaultSQLTimeout
@@ -107,22 +114,23 @@ func (d *SQL) one(ctx context.Context, query string, parameter any) (*User, erro
 		return nil, unavailable("sql", err)
 	}
 	defer rows.Close() //nolint:errcheck // reported by rows.Err
-	return readOne(rows)
+	return d.readOne(rows)
 }
 
 // readOne reads exactly one row: never the first of several.
-func readOne(rows *sql.Rows) (*User, error) {
-	columns, err := columnsOf(rows)
+func (d *SQL) readOne(rows *sql.Rows) (*User, error) {
+	columns, err := d.columnsOf(rows)
 	if err != nil {
 		return nil, err
 	}
+	isJSON := d.jsonColumns(rows)
 	if !rows.Next() {
 		if err := rows.Err(); err != nil {
 			return nil, unavailable("sql", err)
 		}
 		return nil, ErrUnknown
 	}
-	row := newSQLRow()
+	row := newSQLRow(d.cfg.ClaimColumns)
 	if err := rows.Scan(row.targets(columns)...); err != nil {
 		return nil, unusable("a column holds what is not text")
 	}
@@ -132,23 +140,27 @@ func readOne(rows *sql.Rows) (*User, error) {
 	if err := rows.Err(); err != nil {
 		return nil, unavailable("sql", err)
 	}
-	return row.user()
+	return row.user(isJSON)
 }
 
 // columnsOf returns the names of the columns, in order, if they are the ones that SQLConfig asks
 // for.
-func columnsOf(rows *sql.Rows) ([]string, error) {
+func (d *SQL) columnsOf(rows *sql.Rows) ([]string, error) {
+	known := sqlColumns()
+	for _, c := range d.cfg.ClaimColumns {
+		known = append(known, strings.ToLower(c))
+	}
 	columns, err := rows.Columns()
 	if err != nil {
 		return nil, unavailable("sql", err)
 	}
 	for i, c := range columns {
 		columns[i] = strings.ToLower(c)
-		if !slices.Contains(sqlColumns(), columns[i]) || slices.Contains(columns[:i], columns[i]) {
-			return nil, unusable("column %q: a query selects id, username, password and if wanted scope and is_active, each once; write AS to rename", c)
+		if !slices.Contains(known, columns[i]) || slices.Contains(columns[:i], columns[i]) {
+			return nil, unusable("column %q: a query selects id, username, password and if wanted scope, is_active and those of claims_columns, each once; write AS to rename", c)
 		}
 	}
-	for _, needed := range sqlColumns()[:3] {
+	for _, needed := range slices.Concat(known[:3], known[len(sqlColumns()):]) {
 		if !slices.Contains(columns, needed) {
 			return nil, unusable("the query selects no column %q; write AS to rename one", needed)
 		}

@@ -242,7 +242,7 @@ func checkRefused(t *testing.T, dialect users.Dialect, mark string, db *sql.DB) 
 		if dialect == users.SQLite && name == "two statements" {
 			continue // SQLite's driver runs both, read-only
 		}
-		t.Run("ER-06 a wrong query is told from a database that is away: "+name, func(t *testing.T) {
+		t.Run("ER-06 a wrong query is not taken for a database that is away: "+name, func(t *testing.T) {
 			require.True(t, refused(check(q)), "%v", check(q))
 		})
 	}

@@ -10,15 +10,27 @@ import (
 type sqlRow struct {
 	id, username, password, scope sql.NullString
 	active                        any
+	claims                        map[string]*any // by column, in lower case
+	claimNames                    []string
 }
 
 // newSQLRow returns a row that is active where the query does not say.
-func newSQLRow() *sqlRow { return &sqlRow{active: true} }
+func newSQLRow(claimNames []string) *sqlRow {
+	r := &sqlRow{active: true, claimNames: claimNames, claims: map[string]*any{}}
+	for _, name := range claimNames {
+		r.claims[strings.ToLower(name)] = new(any)
+	}
+	return r
+}
 
 // targets returns where each column goes.
 func (r *sqlRow) targets(columns []string) []any {
 	targets := make([]any, len(columns))
 	for i, c := range columns {
+		if claim, is := r.claims[c]; is {
+			targets[i] = claim
+			continue
+		}
 		targets[i] = map[string]any{
 			"id": &r.id, "username": &r.username, "password": &r.password, "scope": &r.scope, "is_active": &r.active,
 		}[c]
@@ -26,7 +38,8 @@ func (r *sqlRow) targets(columns []string) []any {
 	return targets
 }
 
-func (r *sqlRow) user() (*User, error) {
+// user reads the row. isJSON names the columns whose type is json or jsonb.
+func (r *sqlRow) user(isJSON map[string]bool) (*User, error) {
 	if err := CheckSubject(r.id.String); err != nil {
 		return nil, unusable("id: %w", err)
 	}
@@ -45,8 +58,12 @@ func (r *sqlRow) user() (*User, error) {
 	if err != nil {
 		return nil, err
 	}
+	custom, err := r.ownClaims(isJSON)
+	if err != nil {
+		return nil, err
+	}
 	return &User{
-		ID: r.id.String, Username: r.username.String, Scope: scope, Disabled: !active,
+		ID: r.id.String, Username: r.username.String, Scope: scope, Claims: custom, Disabled: !active,
 		// A CHAR(n) column pads; no form of hash ends in a space. NULL is "", which refuses.
 		Credential: Credential{strings.TrimRight(r.password.String, " ")},
 	}, nil

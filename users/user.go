@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"hash"
 	"log/slog"
+	"slices"
 	"sync"
 
+	"github.com/grantor-auth/grantor/claims"
+	"github.com/grantor-auth/grantor/internal/nearest"
 	"github.com/grantor-auth/grantor/scopes"
 )
 
@@ -17,6 +20,7 @@ type User struct {
 	ID         string        // the subject of tokens (RFC 7662 §2.2 sub): never changes, never the login name; see CheckSubject
 	Username   string        // the login name, for people and for introspection; "" where the directory did not say
 	Scope      *scopes.Rules // the most that tokens may carry; nil: none of the user's own, see Rules
+	Claims     claims.Set    // custom claims of the user's tokens
 	Disabled   bool          // may not log in; refreshes fail
 	Credential Credential    // changes when the password changes
 }
@@ -122,7 +126,8 @@ func CheckKnownScope(rules scopes.Rules, known *scopes.Catalogue) error {
 		return err
 	}
 	if unknown := known.Unknown(rules); len(unknown) > 0 {
-		return fmt.Errorf("%q stands for no scope of [scopes]", unknown[0])
+		return fmt.Errorf("no scope of [scopes] matches %q%s", unknown[0],
+			nearest.Hint(unknown[0], slices.Collect(known.Names().All())))
 	}
 	return nil
 }
@@ -134,9 +139,9 @@ func MayNothing(u *User, fallback scopes.Rules, known *scopes.Catalogue) string 
 	case known.Any(u.Rules(fallback)):
 		return ""
 	case u.Scope == nil:
-		return "the user has no scope, and [users] scope gives none: every log-in will be refused with invalid_scope"
+		return "the user has no scope, and [users] scope gives none: every login will be refused with invalid_scope"
 	}
-	return "the user's scope gives nothing: every log-in will be refused with invalid_scope"
+	return "the user's scope gives nothing: every login will be refused with invalid_scope"
 }
 
 // readScope reads what a back end keeps as a user's own scope; nil is none.
@@ -152,6 +157,16 @@ func readScope(text *string) (*scopes.Rules, error) {
 		return nil, unusable("scope: %w", err)
 	}
 	return &rules, nil
+}
+
+// readClaims reads what a back end keeps as a user's claims; nil or null is none.
+func readClaims(text []byte) (own claims.Set, err error) {
+	if len(text) > 0 && string(text) != "null" {
+		if own, err = claims.Parse(text); err == nil {
+			err = own.Check()
+		}
+	}
+	return own, err
 }
 
 // writeScope is the reverse of readScope.

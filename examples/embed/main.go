@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"flag"
 	"fmt"
 	"net"
@@ -22,27 +23,12 @@ import (
 	"github.com/grantor-auth/grantor/node"
 )
 
-// configuration holds what a config.toml holds. The secrets, whose hashes these are, are "gcs_…"
-// texts of "grantor secret new".
-const configuration = `
-issuer = "http://127.0.0.1:8083"
-store = "memory"    # in production "redis"
-audit.output = ""
-
-[scopes]
-"orders:read" = { description = "Read orders" }
-
-[[clients]]
-client_id = "demo-machine"
-grant_types = ["client_credentials"]
-scope = "orders:read"
-default_scope = "orders:read"
-secrets = [{ hash = "sha256:71bf4abd665ce9f5bbe56971fe54b508fce3b351326628ebfae4aee97d522444" }]
-`
+//go:embed config.toml
+var configuration string
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:8083", "host:port")
-	path := flag.String("config", "", "a config.toml, instead of the one inside")
+	path := flag.String("config", "", "a file, instead of the configuration inside")
 	flag.Parse()
 	if err := run(*listen, *path); err != nil {
 		fmt.Fprintln(os.Stderr, "embed:", err)
@@ -53,6 +39,8 @@ func main() {
 func run(listen, path string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGHUP) // from the beginning: unheeded, the signal kills
 	cfg, _, err := load(path)
 	if err != nil {
 		return err
@@ -71,12 +59,28 @@ func run(listen, path string) error {
 	srv := &http.Server{Handler: router, ReadHeaderTimeout: 5 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-		return srv.Shutdown(context.Background()) // requests under way end before Grantor closes
+	for {
+		select {
+		case err := <-served:
+			return err
+		case <-again:
+			if err := reload(ctx, grantor, path); err != nil {
+				fmt.Fprintln(os.Stderr, "embed: the earlier configuration stays in force:", err)
+			}
+		case <-ctx.Done():
+			return srv.Shutdown(context.Background()) // requests under way end before Grantor closes
+		}
 	}
+}
+
+// reload puts the configuration in force again, for requests that begin afterwards.
+func reload(ctx context.Context, grantor *node.Node, path string) error {
+	cfg, _, err := load(path)
+	if err != nil {
+		grantor.ReloadFailed(ctx, err) // counts and records what Reload never sees
+		return err
+	}
+	return grantor.Reload(ctx, cfg)
 }
 
 func load(path string) (*config.Config, []string, error) {

@@ -2,16 +2,13 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -19,15 +16,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/internal/processtest"
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
 // TestEmbed runs the program as its reader would. Five seconds are more than the two after which a
 // server whose registry nobody runs answers 503. GRANTOR_TEST_EMBED=minute runs it for a minute.
 func TestEmbed(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "embed")
-	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, string(out))
+	program, err := processtest.Build(t.TempDir(), "github.com/grantor-auth/grantor/examples/embed")
+	require.NoError(t, err)
 	t.Run("in memory", func(t *testing.T) { serveAndAsk(t, program) })
 	t.Run("on Redis", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "config.toml")
@@ -44,67 +41,29 @@ func serveAndAsk(t *testing.T, program string, args ...string) {
 	if os.Getenv("GRANTOR_TEST_EMBED") == "minute" {
 		long = time.Minute
 	}
-	p := start(t, program, args...)
+	p := running{&processtest.Process{Cmd: exec.Command(program, append([]string{"--listen", "127.0.0.1:0"}, args...)...)}}
+	p.Start(t)
 	tally := map[int]int{}
 	begun := time.Now()
 	for time.Since(begun) < long {
 		p.round(t, tally)
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // a pace that leaves the machine to other tests
 	}
-	p.stop(t)
+	require.Zero(t, p.Stop(t, syscall.SIGTERM), p.Log)
 	require.Zero(t, tally[http.StatusServiceUnavailable])
-	for line := range strings.Lines(p.said.String()) {
+	said := p.Out.String() + p.Log.String()
+	for line := range strings.Lines(said) {
 		require.NotContains(t, line, "grantor/server", "a route of Grantor's among those of the program")
 	}
-	require.NotContains(t, p.said.String(), `"level":"ERROR"`)
-	t.Logf("%s: answers by status: %v; Gin's lines: %d, all of the program's own routes", long, tally, strings.Count(p.said.String(), "-->"))
+	require.NotContains(t, said, `"level":"ERROR"`)
+	t.Logf("%s: answers by status: %v; Gin's lines: %d, all of the program's own routes", long, tally, strings.Count(said, "-->"))
 }
 
-// running is the program with what it said.
-type running struct {
-	cmd  *exec.Cmd
-	url  string
-	said lines
-}
-
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(text []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(text)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-func start(t *testing.T, program string, args ...string) *running {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	t.Cleanup(cancel)
-	p := &running{cmd: exec.CommandContext(ctx, program, append([]string{"--listen", "127.0.0.1:0"}, args...)...)}
-	p.cmd.Stdout, p.cmd.Stderr = &p.said, &p.said
-	require.NoError(t, p.cmd.Start())
-	listens := regexp.MustCompile(`embed listens on (\S+)\n`)
-	require.Eventually(t, func() bool { return listens.MatchString(p.said.String()) }, 20*time.Second, 20*time.Millisecond)
-	p.url = listens.FindStringSubmatch(p.said.String())[1]
-	return p
-}
-
-func (p *running) stop(t *testing.T) {
-	t.Helper()
-	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
-	require.NoError(t, p.cmd.Wait(), p.said.String())
-}
+// running is the program.
+type running struct{ *processtest.Process }
 
 // round is a machine that gets a token, uses the token, gives it back, and is refused then.
-func (p *running) round(t *testing.T, tally map[int]int) {
+func (p running) round(t *testing.T, tally map[int]int) {
 	t.Helper()
 	res, body := p.ask(t, tally, http.MethodPost, "/oauth2/token", url.Values{"grant_type": {"client_credentials"}}, "")
 	require.Equal(t, http.StatusOK, res, string(body))
@@ -120,9 +79,9 @@ func (p *running) round(t *testing.T, tally map[int]int) {
 	require.Equal(t, http.StatusUnauthorized, res)
 }
 
-func (p *running) ask(t *testing.T, tally map[int]int, method, path string, form url.Values, token string) (int, []byte) {
+func (p running) ask(t *testing.T, tally map[int]int, method, path string, form url.Values, token string) (int, []byte) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, p.url+path, strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(t.Context(), method, p.URL+path, strings.NewReader(form.Encode()))
 	require.NoError(t, err)
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)

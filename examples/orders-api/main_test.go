@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -16,7 +17,7 @@ func TestOrders(t *testing.T) {
 	srv := grantortest.New(t, grantortest.Options{Audience: audience})
 	t.Setenv("GRANTOR_CLIENT_ID", srv.API.ID)
 	t.Setenv("GRANTOR_CLIENT_SECRET", srv.API.Secret)
-	api, err := newAPI(srv.Issuer, audience)
+	api, err := newAPI(srv.Issuer, audience, false)
 	require.NoError(t, err)
 	ask := func(method, token string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(method, "/orders", nil)
@@ -24,7 +25,7 @@ func TestOrders(t *testing.T) {
 			r.Header.Set("Authorization", "Bearer "+token)
 		}
 		w := httptest.NewRecorder()
-		api.ServeHTTP(w, r)
+		api.routes.ServeHTTP(w, r)
 		return w
 	}
 
@@ -51,4 +52,26 @@ func TestOrders(t *testing.T) {
 		srv.Recover()
 		require.Equal(t, http.StatusOK, ask(http.MethodGet, token).Code)
 	})
+}
+
+func TestOrdersLive(t *testing.T) {
+	srv := grantortest.New(t, grantortest.Options{Audience: audience})
+	t.Setenv("GRANTOR_CLIENT_ID", srv.API.ID)
+	t.Setenv("GRANTOR_CLIENT_SECRET", srv.API.Secret)
+	api, err := newAPI(srv.Issuer, audience, true)
+	require.NoError(t, err)
+	t.Cleanup(api.Close)
+	token := srv.Token("orders:read")
+	ask := func() int {
+		r := httptest.NewRequest(http.MethodGet, "/orders", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		api.routes.ServeHTTP(w, r)
+		return w.Code
+	}
+	fresh := func() bool { return ask() == http.StatusOK && api.follow.Stats().Hits > 0 }
+	require.Eventually(t, fresh, 10*time.Second, time.Millisecond, "the API answers from memory: %+v", ask())
+	srv.Revoke(token)
+	time.Sleep(time.Second) // the lease: from here on no request passes
+	require.Equal(t, http.StatusUnauthorized, ask())
 }

@@ -45,4 +45,28 @@ assert.ok(second.client_id && second.client_secret && second.registration_access
 const token = await soon(async () => oauth.processClientCredentialsResponse(as, second,
   await oauth.clientCredentialsGrantRequest(as, second, oauth.ClientSecretBasic(second.client_secret), { scope: 'orders:read' }, insecure)))
 assert.ok(token.access_token)
+
+// With keys (RFC 7591 §2): no secret is made, and the client signs for itself.
+const pair = await oauth.generateKeyPair('ES256')
+const jwk = { ...(await crypto.subtle.exportKey('jwk', pair.publicKey)), kid: 'k1', use: 'sig' }
+const signed = { token_endpoint_auth_method: 'private_key_jwt', grant_types: ['client_credentials'], scope: 'orders:read', redirect_uris: [] }
+const register = async (more) => oauth.processDynamicClientRegistrationResponse(
+  await oauth.dynamicClientRegistrationRequest(as, { ...signed, ...more }, { initialAccessToken: INITIAL, ...insecure }))
+const third = await register({ jwks: { keys: [jwk] } })
+assert.equal(third.client_secret, undefined)
+assert.equal(third.client_secret_expires_at, undefined)
+assert.equal(third.token_endpoint_auth_method, 'private_key_jwt')
+assert.equal(third.jwks.keys[0].x, jwk.x)
+const auth = oauth.PrivateKeyJwt({ key: pair.privateKey, kid: 'k1' })
+const proved = await soon(async () => oauth.processClientCredentialsResponse(as, third,
+  await oauth.clientCredentialsGrantRequest(as, third, auth, { scope: 'orders:read' }, insecure)))
+const seen = await oauth.processIntrospectionResponse(as, third, await oauth.introspectionRequest(as, third, auth, proved.access_token, insecure))
+assert.equal(seen.client_id, third.client_id)
+const stranger = oauth.PrivateKeyJwt({ key: (await oauth.generateKeyPair('ES256')).privateKey, kid: 'k1' })
+await assert.rejects(async () => oauth.processClientCredentialsResponse(as, third,
+  await oauth.clientCredentialsGrantRequest(as, third, stranger, { scope: 'orders:read' }, insecure)), (e) => e.status === 401)
+const withPrivate = { ...jwk, d: 'AAAA' }
+for (const bad of [{}, { jwks: { keys: [withPrivate] } }, { jwks: { keys: [jwk] }, jwks_uri: 'https://keys.example.com/jwks' }, { jwks_uri: 'https://127.0.0.1/jwks' }]) {
+  await assert.rejects(register(bad), (e) => e.error === 'invalid_client_metadata')
+}
 console.log('ok')

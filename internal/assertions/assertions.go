@@ -1,7 +1,8 @@
 // Package assertions authenticates clients by JWTs (RFC 7521 §4.2, RFC 7523 §2.2,
 // draft-ietf-oauth-rfc7523bis): assertions that the client signs with a registered key
 // (private_key_jwt), or tokens that a platform signs for it, such as those of Kubernetes service
-// accounts (workload identity). client_secret_jwt is not offered: its HMAC needs readable secrets.
+// accounts and JWT-SVIDs (workload identity; draft-ietf-oauth-spiffe-client-auth).
+// client_secret_jwt is not offered: its HMAC needs readable secrets.
 //
 //	a, err := assertions.New(assertions.Config{Issuer: "https://auth.example.com", Once: once})
 //	id, err := a.Verify(ctx, assertion, form.Get("client_id"), find)
@@ -22,6 +23,7 @@ import (
 	"time"
 
 	"github.com/grantor-auth/grantor/internal/jwt"
+	"github.com/grantor-auth/grantor/internal/spiffe"
 )
 
 // Type is the client_assertion_type that says that client_assertion is a JWT (RFC 7523 §2.2).
@@ -41,18 +43,22 @@ type Config struct {
 	// Once remembers a key for ttl on all nodes, atomically, and says whether it is the first to
 	// do so. The key is 43 characters of base64url. An error means that this is not
 	// known: the client is then neither accepted nor refused.
-	Once    func(ctx context.Context, key string, ttl time.Duration) (first bool, err error)
-	MaxTTL  time.Duration // how far exp may lie ahead of what a client signs itself; 0: 5 minutes. So long is its jti remembered
-	Remote  *jwt.Fetcher  // of clients' jwks_uri; nil: one of our own, which asks public addresses alone
-	Issuers []Issuer      // of workload identity
+	Once func(ctx context.Context, key string, ttl time.Duration) (first bool, err error)
+	// MaxTTL is how far exp may lie ahead of what a client signs itself, and of JWT-SVIDs; 0: 5
+	// minutes. So long is a client's jti remembered.
+	MaxTTL  time.Duration
+	Remote  *jwt.Fetcher // of clients' jwks_uri; nil: one of our own, which asks public addresses alone
+	Issuers []Issuer     // of workload identity
 	Now     func() time.Time
 	Log     *slog.Logger // of published keys that cannot be used; nil: slog.Default()
+	// PassedOver counts such keys, see jwt.Options; nil: nobody counts.
+	PassedOver func(others, unusable int)
 }
 
 // Issuer is a platform that signs for the workloads that run on it.
 type Issuer struct {
-	Issuer    string     // as iss has it
-	JWKSURI   string     // "": its metadata names it (RFC 8414, OpenID Connect Discovery)
+	Issuer    string     // as iss has it; or a SPIFFE trust domain, as in "spiffe://example.org"
+	JWKSURI   string     // "": its metadata names it (RFC 8414, OpenID Connect Discovery); of a trust domain: its bundle endpoint
 	CAFile    string     // PEM; "": the system's authorities
 	TokenFile string     // a bearer token for JWKSURI, or for Issuer without one, and for no other origin; read each time; "": none
 	Keys      jwt.Source // instead of fetching
@@ -79,7 +85,8 @@ var ErrUnknownClient = errors.New("unknown client")
 type Checker struct {
 	cfg      Config
 	rules    jwt.Profile
-	issuers  map[string]jwt.Source
+	issuers  map[string]jwt.Source // by iss
+	domains  map[string]jwt.Source // by SPIFFE ID of the trust domain
 	spend    func(*jwt.Unverified)
 	fetchers []*jwt.Fetcher // to close
 }
@@ -100,7 +107,7 @@ func New(cfg Config) (*Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Checker{cfg: cfg, issuers: map[string]jwt.Source{}, spend: decoy.Spend,
+	a := &Checker{cfg: cfg, issuers: map[string]jwt.Source{}, domains: map[string]jwt.Source{}, spend: decoy.Spend,
 		rules: jwt.Profile{Algorithms: jwt.Algorithms(), Now: cfg.Now}}
 	if cfg.Remote == nil {
 		a.cfg.Remote = a.fetcher(jwt.Options{})
@@ -127,7 +134,7 @@ const maxWaiting = 128
 
 func (a *Checker) fetcher(opts jwt.Options) *jwt.Fetcher {
 	opts.MaxWaiting = maxWaiting
-	opts.Log = a.cfg.Log
+	opts.Log, opts.PassedOver = a.cfg.Log, a.cfg.PassedOver
 	f := jwt.NewFetcher(opts)
 	a.fetchers = append(a.fetchers, f)
 	return f
@@ -136,26 +143,45 @@ func (a *Checker) fetcher(opts jwt.Options) *jwt.Fetcher {
 // trust adds an issuer. Its addresses may be private, as those of a cluster are: the operator has
 // named them.
 func (a *Checker) trust(t Issuer) error {
-	switch _, twice := a.issuers[t.Issuer]; {
+	trusted := a.issuers
+	if strings.HasPrefix(t.Issuer, spiffe.Scheme) {
+		trusted = a.domains
+		if !spiffe.IsTrustDomain(t.Issuer) {
+			return errors.New(`of SPIFFE it must be the trust domain alone, as in "spiffe://example.org"`)
+		}
+	}
+	switch _, twice := trusted[t.Issuer]; {
 	case t.Issuer == "" || t.Issuer == a.cfg.Issuer:
 		return errors.New("it must be named, and not be this server itself")
 	case twice:
 		return errors.New("it is named twice")
 	case t.Keys != nil:
-		a.issuers[t.Issuer] = t.Keys
+		trusted[t.Issuer] = t.Keys
 		return nil
 	}
-	opts, err := t.fetching()
-	if err != nil {
-		return err
-	}
-	f := a.fetcher(opts)
-	if t.JWKSURI != "" {
-		a.issuers[t.Issuer], err = f.Remote(t.JWKSURI)
-	} else {
-		a.issuers[t.Issuer], err = f.Issuer(t.Issuer)
+	keys, err := a.source(&t)
+	if err == nil {
+		trusted[t.Issuer] = keys
 	}
 	return err
+}
+
+// source returns the keys of an issuer that are fetched.
+func (a *Checker) source(t *Issuer) (jwt.Source, error) {
+	opts, err := t.fetching()
+	if err != nil {
+		return nil, err
+	}
+	f := a.fetcher(opts)
+	switch domain := strings.HasPrefix(t.Issuer, spiffe.Scheme); {
+	case domain && t.JWKSURI == "":
+		return nil, errors.New("a trust domain needs jwks_uri: the URL of its bundle endpoint, which nothing tells")
+	case domain:
+		return f.Bundle(t.JWKSURI)
+	case t.JWKSURI == "":
+		return f.Issuer(t.Issuer)
+	}
+	return f.Remote(t.JWKSURI)
 }
 
 func (t *Issuer) fetching() (jwt.Options, error) {

@@ -61,13 +61,16 @@ func (p *verification) keysOf(reg *Registered) (jwt.Source, error) {
 	case reg.JWKSURI == "":
 		return nil, p.refuseLate(ReasonNoKeys)
 	}
-	keys, err := p.v.cfg.Remote.Remote(reg.JWKSURI)
+	keys, err := p.v.KeysAt(reg.JWKSURI)
 	if err != nil {
 		p.v.spend(p.u)
 		return nil, &Rejection{ID: p.id, Reason: ReasonKeysUnavailable, Err: err}
 	}
 	return keys, nil
 }
+
+// KeysAt returns the keys that a client publishes at a URL. They are fetched when they are needed.
+func (a *Checker) KeysAt(uri string) (jwt.Source, error) { return a.cfg.Remote.Remote(uri) }
 
 // notVerified refuses. A client whose own jwks_uri fails is refused like any other: the URL is the
 // client's responsibility.
@@ -91,16 +94,23 @@ func (p *verification) fresh(c *jwt.Claims, reg *Registered) error {
 	if err := c.CheckOnlyAudience(audiences...); err != nil {
 		return p.refusedBy(err)
 	}
-	now := p.v.cfg.Now()
-	if err := c.CheckTimes(now, skew); err != nil {
-		return p.refusedBy(err)
+	if err := p.inTime(c); err != nil {
+		return err
 	}
-	if c.Expires.After(now.Add(p.v.cfg.MaxTTL + skew)) {
-		return &Rejection{ID: p.id, Reason: ReasonTooLong, // the signature is good: the client may learn the reason
-			Sentence: fmt.Sprintf("the exp of the assertion is more than %s ahead", p.v.cfg.MaxTTL)}
+	if err := p.soon(c); err != nil {
+		return err
 	}
 	if c.ID == "" || len(c.ID) > maxJTI {
 		return p.refuse(ReasonNoJTI)
+	}
+	return nil
+}
+
+// soon bounds how far exp lies ahead.
+func (p *verification) soon(c *jwt.Claims) error {
+	if c.Expires.After(p.v.cfg.Now().Add(p.v.cfg.MaxTTL + skew)) {
+		return &Rejection{ID: p.id, Reason: ReasonTooLong, // the signature is good: the client may learn the reason
+			Sentence: fmt.Sprintf("the exp of the assertion is more than %s ahead", p.v.cfg.MaxTTL)}
 	}
 	return nil
 }

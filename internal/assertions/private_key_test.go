@@ -26,9 +26,9 @@ func TestPrivateKey(t *testing.T) {
 	now := w.clock.Unix()
 	t.Run("CJ-01 CJ-07 a registered key proves the client, with client_id and without", func(t *testing.T) {
 		for _, clientID := range []string{"", "billing"} {
-			id, err := w.Verify(t.Context(), w.assertion(t, nil), clientID, w.find)
+			proof, err := w.Verify(t.Context(), w.assertion(t, nil), clientID, w.find)
 			require.NoError(t, err)
-			require.Equal(t, "billing", id)
+			require.Equal(t, Proof{"billing", "key:k1"}, proof)
 		}
 		require.Empty(t, w.verify(t, sign(t, "RS256", "r1", k.rsa, w.claims(nil)), ""))
 		require.Empty(t, w.verify(t, sign(t, "EdDSA", "e1", k.ed, w.claims(nil)), ""))
@@ -360,7 +360,7 @@ func FuzzVerify(f *testing.F) {
 	f.Fuzz(func(t *testing.T, assertion, clientID string) {
 		id, err := w.Verify(t.Context(), assertion, clientID, w.find)
 		if err == nil {
-			require.True(t, clientID == "" || clientID == id)
+			require.True(t, clientID == "" || clientID == id.ID)
 			return
 		}
 		require.Empty(t, id)

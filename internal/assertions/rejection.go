@@ -38,7 +38,7 @@ const (
 var ErrKeysUnavailable = errors.New("the keys of a trusted issuer cannot be fetched")
 
 // Rejection is the error of Verify for a client that did not prove itself. Its text is the same
-// for every reason before the signature was found good (docs/conformance.md CJ-10: 401
+// for every reason before the signature was found good (docs/evidence/conformance.md CJ-10: 401
 // invalid_client).
 type Rejection struct {
 	ID       string          // as presented, unverified

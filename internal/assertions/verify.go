@@ -8,24 +8,33 @@ import (
 	"github.com/grantor-auth/grantor/internal/jwt"
 )
 
-// Verify returns the id of the client that the assertion authenticates. clientID is the form's
+// Proof is a client that an assertion authenticates.
+type Proof struct {
+	ID         string
+	Credential string // "key:" and the name of the client's key, or "workload:" and issuer and subject
+}
+
+// Verify returns the client that the assertion authenticates. clientID is the form's
 // client_id, "" without one. A *Rejection: the assertion proves nothing; any other error: that is
 // not known. An unknown client, a wrong key and a wrong signature cost the same work.
-func (a *Checker) Verify(ctx context.Context, assertion, clientID string, find Find) (string, error) {
+func (a *Checker) Verify(ctx context.Context, assertion, clientID string, find Find) (Proof, error) {
 	u, err := jwt.Parse(assertion, a.rules)
 	if err != nil {
-		return "", &Rejection{ID: clientID, Reason: reasonOf(err)}
+		return Proof{}, &Rejection{ID: clientID, Reason: reasonOf(err)}
 	}
 	p := &verification{v: a, u: u, id: clientID}
-	if keys, ok := a.issuers[u.Issuer()]; ok {
+	switch keys, ok := a.issuers[u.Issuer()]; {
+	case ok:
 		err = p.workload(ctx, keys, find)
-	} else {
+	case a.isSVID(u):
+		err = p.svid(ctx, find)
+	default:
 		err = p.privateKey(ctx, find)
 	}
 	if err != nil {
-		return "", err
+		return Proof{}, err
 	}
-	return p.id, nil
+	return Proof{p.id, p.credential}, nil
 }
 
 // verification is one assertion that is being verified.
@@ -33,6 +42,8 @@ type verification struct {
 	v  *Checker
 	u  *jwt.Unverified
 	id string // of the client that is claimed
+
+	credential string // that proved it; see Proof
 }
 
 func (p *verification) refuse(r RejectionReason) error { return &Rejection{ID: p.id, Reason: r} }
@@ -69,9 +80,13 @@ func (p *verification) signed(ctx context.Context, reg *Registered, keys jwt.Sou
 	if reg.Algorithms != nil && !slices.Contains(reg.Algorithms, p.u.Header().Algorithm) {
 		return nil, p.refuseLate(ReasonAlgorithm)
 	}
-	claims, err := p.u.Verify(ctx, keys)
+	proof, err := p.u.Prove(ctx, keys)
 	if errors.Is(err, jwt.NoKey) {
 		p.v.spend(p.u)
 	}
-	return claims, err
+	if err != nil {
+		return nil, err
+	}
+	p.credential = "key:" + proof.KeyName()
+	return p.u.Claims(proof), nil
 }

@@ -27,9 +27,9 @@ func TestWorkload(t *testing.T) {
 	t.Run("RFC 7523 §3 the platform's token proves the client, again and again: CJ-02, CJ-05, CJ-08 do not apply", func(t *testing.T) {
 		same := token(nil)
 		for range 3 {
-			id, err := w.Verify(t.Context(), same, "pod", w.find)
+			proof, err := w.Verify(t.Context(), same, "pod", w.find)
 			require.NoError(t, err)
-			require.Equal(t, "pod", id)
+			require.Equal(t, Proof{"pod", "workload:" + platform + " " + pod}, proof)
 		}
 		require.Empty(t, w.memory.ends)
 		require.Empty(t, w.verify(t, token(map[string]any{"aud": us}), "pod"))

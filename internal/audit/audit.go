@@ -19,6 +19,7 @@ import (
 const (
 	TokenIssued        = "token_issued"
 	TokenRefreshed     = "token_refreshed"
+	TokenExchanged     = "token_exchanged" // RFC 8693; the detail says from which token, and who acts
 	TokenRefused       = "token_refused"
 	TokenRevoked       = "token_revoked"
 	ReuseDetected      = "reuse_detected"           // an alarm: a used refresh token was presented again
@@ -28,9 +29,14 @@ const (
 	ClientLockedOut    = "client_locked_out"
 	ClientChanged      = "client_changed"
 	UserChanged        = "user_changed"
+	KeyCreated         = "key_created" // an API key of a client; the key's id is the jti
+	KeyRevoked         = "key_revoked"
 	ConfigReloaded     = "config_reloaded"
 	ConfigReloadFailed = "config_reload_failed"
 	KeysRotated        = "keys_rotated"
+	FeedEnabled        = "feed_enabled"
+	ConsoleLogin       = "console_login" // an operator logged in to the console
+	ConsoleLogout      = "console_logout"
 )
 
 // Event is one entry of the trail.
@@ -38,16 +44,20 @@ type Event struct {
 	Time      time.Time `json:"time"`
 	Event     string    `json:"event"`
 	RequestID string    `json:"request_id,omitempty"`
-	Actor     string    `json:"actor,omitempty"` // who did it: a client's id, "operator", "server"
+	Actor     string    `json:"actor,omitempty"` // who did it: a client's id, "operator", "server", "user"
 	Client    string    `json:"client_id,omitempty"`
-	Subject   string    `json:"subject_hash,omitempty"`
-	Session   string    `json:"session,omitempty"`
-	Token     string    `json:"jti,omitempty"`
-	Grant     string    `json:"grant_type,omitempty"`
-	Scope     string    `json:"scope,omitempty"`
-	Reason    string    `json:"reason,omitempty"`
-	Detail    string    `json:"detail,omitempty"`
-	Peer      string    `json:"peer,omitempty"`
+	// Credential is which of the client's credentials proved it: "secret:" and the secret's id, "key:"
+	// and the kid, "workload:" and issuer and subject.
+	Credential string `json:"credential,omitempty"`
+	Key        string `json:"dpop_jkt,omitempty"` // thumbprint of the key that the request proved (RFC 9449 §6.1)
+	Subject    string `json:"subject_hash,omitempty"`
+	Session    string `json:"session,omitempty"`
+	Token      string `json:"jti,omitempty"`
+	Grant      string `json:"grant_type,omitempty"`
+	Scope      string `json:"scope,omitempty"`
+	Reason     string `json:"reason,omitempty"`
+	Detail     string `json:"detail,omitempty"`
+	Peer       string `json:"peer,omitempty"`
 
 	Unauthenticated bool `json:"-"` // by a client that proved nothing: anybody can cause any number
 }
@@ -57,7 +67,7 @@ func (e *Event) line(buf []byte) []byte {
 	o := append(jsonobject.Object(buf[:0]).Name("time"), '"')
 	o = append(e.Time.AppendFormat(o, time.RFC3339Nano), '"')
 	o = jsonobject.Object(o).Text("event", e.Event)
-	o = o.TextOr("request_id", e.RequestID).TextOr("actor", e.Actor).TextOr("client_id", e.Client).TextOr("subject_hash", e.Subject)
+	o = o.TextOr("request_id", e.RequestID).TextOr("actor", e.Actor).TextOr("client_id", e.Client).TextOr("credential", e.Credential).TextOr("dpop_jkt", e.Key).TextOr("subject_hash", e.Subject)
 	o = o.TextOr("session", e.Session).TextOr("jti", e.Token).TextOr("grant_type", e.Grant).TextOr("scope", e.Scope)
 	return o.TextOr("reason", e.Reason).TextOr("detail", e.Detail).TextOr("peer", e.Peer).Close()
 }
@@ -86,16 +96,23 @@ func (t *Trail) Record(ctx context.Context, e Event) {
 	if e.Time.IsZero() {
 		e.Time = time.Now().UTC()
 	}
-	for _, text := range []*string{&e.Actor, &e.Client, &e.Detail, &e.Scope} {
+	for _, text := range []*string{&e.Actor, &e.Client, &e.Credential, &e.Detail, &e.Scope} {
 		*text = printable.Redact(*text)
 	}
 	sink := t.sink.of(&e)
 	line := sink.spare.Get().(*[]byte)
-	*line = printable.JSON(e.line(*line))
+	*line = e.line(*line)
 	err := sink.write(line)
 	t.count(e.Event, err != nil)
 	if err != nil {
 		t.log.ErrorContext(ctx, "an audit event could not be written", "event", e.Event,
 			"request_id", e.RequestID, "error", err.Error())
 	}
+}
+
+// Names returns the names of all events.
+func Names() []string {
+	return []string{TokenIssued, TokenRefreshed, TokenRefused, TokenRevoked, ReuseDetected, RotationLost, RetrySuspicious,
+		UserLockedOut, ClientLockedOut, ClientChanged, UserChanged, KeyCreated, KeyRevoked, ConfigReloaded, ConfigReloadFailed,
+		KeysRotated, FeedEnabled, ConsoleLogin, ConsoleLogout}
 }

@@ -22,16 +22,18 @@ import (
 var quiet = slog.New(slog.DiscardHandler)
 
 func TestTrail(t *testing.T) {
-	t.Run("S-31 S-33 one event is one line of JSON, whatever is in it", func(t *testing.T) {
+	t.Run("S-31 S-33 one event is one line of visible JSON, whatever is in it", func(t *testing.T) {
 		var out bytes.Buffer
 		sink := audit.NewWriter(&out)
 		trail := audit.New(sink, quiet, nil)
-		trail.Record(t.Context(), audit.Event{Event: audit.TokenRefused, Client: "a\r\nb\x1b[0m\"}", Reason: "wrong_secret", RequestID: "X"})
+		trail.Record(t.Context(), audit.Event{Event: audit.TokenRefused, Client: "a\r\nb\x1b[0m\"}\u202e\x7f", Reason: "wrong_secret", RequestID: "X"})
 		sink.Close()
 		require.Equal(t, 1, bytes.Count(out.Bytes(), []byte("\n")))
 		var e audit.Event
 		require.NoError(t, json.Unmarshal(out.Bytes(), &e))
-		require.Equal(t, "a\r\nb\x1b[0m\"}", e.Client)
+		require.Equal(t, "a\r\nb\x1b[0m\"}\u202e\x7f", e.Client)
+		require.NotContains(t, out.String(), "\u202e")
+		require.NotContains(t, out.String(), "\x7f")
 		require.WithinDuration(t, time.Now(), e.Time, time.Minute)
 	})
 	t.Run("a line is not used again before it is written, nor is one that found no room", func(t *testing.T) {

@@ -8,12 +8,16 @@ const (
 	Deleted       = "deleted"
 	Disabled      = "disabled"
 	Enabled       = "enabled"
+	Unlocked      = "unlocked"
 	TokensRevoked = "tokens revoked"
 	SecretRotated = "secret rotated"
 	SecretRevoked = "secret revoked"
 	SessionEnded  = "session ended"
 	SessionsEnded = "every session ended"
 )
+
+// ActorUser is the actor of what a user did with their own token.
+const ActorUser = "user"
 
 // NotConfirmed is the reason of a change that was made and that too few replicas have confirmed.
 const NotConfirmed = "not_confirmed"
@@ -25,4 +29,13 @@ func Change(event, client, detail string, unconfirmed bool) Event {
 		e.Reason = NotConfirmed
 	}
 	return e
+}
+
+// RotationAsked is the detail of a rotation of signing keys that was asked for. Which keys sign,
+// and from when, the node that leads tells.
+func RotationAsked(compromised bool) string {
+	if compromised {
+		return "asked for: the present keys are withdrawn"
+	}
+	return "asked for"
 }

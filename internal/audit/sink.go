@@ -46,7 +46,7 @@ func newSink(flush func(lines [][]byte) error) *Sink {
 func (s *Sink) RunIn(start func(task string, run func(context.Context))) {
 	s.begun.Do(func() { start("audit trail", s.run) })
 	if s.strangers != nil {
-		s.strangers.begun.Do(func() { start("audit trail: strangers", s.strangers.run) })
+		s.strangers.begun.Do(func() { start("audit trail: callers who proved nothing", s.strangers.run) })
 	}
 }
 

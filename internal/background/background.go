@@ -110,8 +110,8 @@ func (g *Group) keep(t *task) {
 		if time.Since(begun) > maxPause {
 			pause = firstPause
 		}
+		g.watch(t.name, false) // first: who finds the node unready finds it counted
 		g.end(t, fmt.Errorf("background task %q ended: %w", t.name, err))
-		g.watch(t.name, false)
 		g.log.Error("background task ended", "task", t.name, "error", err.Error(),
 			"restart_in_ms", pause.Milliseconds(), "stack", string(stack))
 		select {

@@ -76,12 +76,13 @@ func (p Program) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(serve, p.configCommand(), p.secretCommand(), p.hashSecretCommand(), p.hashPasswordCommand(), p.clientCommand(), p.userCommand(), p.tokenCommand(), p.keysCommand(), p.reloadCommand(), p.healthCommand(), p.versionCommand())
+	root.AddCommand(serve, p.configCommand(), p.secretCommand(), p.hashSecretCommand(), p.hashPasswordCommand(), p.clientCommand(), p.apiKeyCommand(), p.userCommand(), p.tokenCommand(), p.keysCommand(), p.feedCommand(), p.consoleCommand(), p.reloadCommand(), p.healthCommand(), p.gateCommand(), p.versionCommand())
 	return root
 }
 
 // strictCompletion makes cobra's own command refuse what it does not know, with exit 2 as
-// everywhere. Cobra notes there where the answer goes, so it comes after SetOut.
+// everywhere. Cobra notes there where the answer goes, so it comes after SetOut. Every command is
+// there then, and gets its example.
 func strictCompletion(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	if c, _, err := root.Find([]string{"completion"}); err == nil && c != root {
@@ -93,6 +94,7 @@ func strictCompletion(root *cobra.Command) {
 		}
 		root.AddCommand(group("completion", c.Short, shells...))
 	}
+	exemplify(root)
 }
 
 // noArguments refuses arguments, with exit 2.

@@ -12,8 +12,10 @@ import (
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/internal/apikeys"
 	"github.com/grantor-auth/grantor/internal/audit"
 	"github.com/grantor-auth/grantor/internal/parts"
+	"github.com/grantor-auth/grantor/internal/redisdb"
 	"github.com/grantor-auth/grantor/tokens"
 )
 
@@ -41,6 +43,8 @@ type clientRun struct {
 	ctx     context.Context
 	cmd     *cobra.Command
 	id      string
+	cfg     *config.Config
+	db      *redisdb.DB
 	manager *clients.Manager
 	trail   *commandTrail
 }
@@ -62,19 +66,20 @@ func (p Program) clientCommand() *cobra.Command {
 		c.Flags().StringVar(&f.secret.hash, "secret-hash", "", "the hash of a secret that is known elsewhere (sha256:…)")
 		c.Flags().BoolVar(&f.secret.stdin, "secret-stdin", false, "read the secret from standard input")
 	}
-	rotate.Flags().Var(durationFlag{(*clients.Duration)(&f.overlap)}, "overlap", "how long the old secret lives beside the new one, such as 24h")
-	rotate.Flags().BoolVar(&f.now, "now", false, "the old secret dies at once")
+	rotate.Flags().Var(durationFlag{(*clients.Duration)(&f.overlap)}, "overlap", "how long the old secret is valid beside the new one, such as 24h")
+	rotate.Flags().BoolVar(&f.now, "now", false, "the old secret ends at once")
 	rotate.Flags().BoolVar(&f.force, "force", false, "where two secrets are in use, end the one that was not used for longer at once")
 	apply.Flags().StringVarP(&f.file, "file", "f", "", "the file, - for standard input: a registration, a list of them, or what export wrote")
 	g := group("client", "Manage clients", create, update, rotate, apply,
 		p.clientCommandOf(f, "list", "List all clients, those of config.toml too", p.clientList),
 		p.clientCommandOf(f, "show ID", "Show a client", p.clientShow),
-		p.clientCommandOf(f, "disable ID", "Refuse a client from now on, and kill its tokens", p.clientDisable),
+		p.clientCommandOf(f, "disable ID", "Refuse a client from now on, and end its tokens", p.clientDisable),
 		p.clientCommandOf(f, "enable ID", "Accept a client again", p.clientEnable),
-		p.clientCommandOf(f, "delete ID", "Remove a client and kill its tokens", p.clientDelete),
-		p.clientCommandOf(f, "secrets ID", "List the secrets of a client: id, created, last used, end", p.clientSecrets),
+		p.clientCommandOf(f, "unlock ID", "Forget from where wrong credentials of a client came", p.clientUnlock),
+		p.clientCommandOf(f, "delete ID", "Remove a client and end its tokens", p.clientDelete),
+		p.clientCommandOf(f, "secrets ID", "List the secrets and registered keys of a client: id, created, last used, end", p.clientSecrets),
 		p.clientCommandOf(f, "revoke-secret ID SECRET-ID", "Remove one secret of a client", p.clientRevokeSecret),
-		p.clientCommandOf(f, "revoke-tokens ID", "Kill every token of a client, and the log-ins made through it", p.clientRevokeTokens),
+		p.clientCommandOf(f, "revoke-tokens ID", "End every token of a client, and the sessions made through it", p.clientRevokeTokens),
 		p.clientCommandOf(f, "export", "Write the clients of the registry as JSON: hashes, no secrets", p.clientExport))
 	g.PersistentFlags().StringVar(&f.path, "config", "", "the file (default: GRANTOR_CONFIG, else ./config.toml)")
 	g.PersistentFlags().BoolVar(&f.asJSON, "json", false, "answer in JSON")
@@ -103,7 +108,7 @@ func (p Program) clientCommandOf(f *clientFlags, use, short string, run func(*cl
 		if len(args) != wanted {
 			return usageError{fmt.Errorf("%s takes %s; see --help", c.CommandPath(), arguments(use))}
 		}
-		needs := []string{"store", "redis", "keys"}
+		needs := []string{"store", "redis", "keys", "limits.client_failures"}
 		if slices.Contains([]string{"create", "update", "apply"}, c.Name()) { // they hold registrations against the rest
 			needs = append(needs, "scopes", "tokens", "trusted_issuers", "grants")
 		}
@@ -112,7 +117,7 @@ func (p Program) clientCommandOf(f *clientFlags, use, short string, run func(*cl
 			return err
 		}
 		if cfg.Store == config.StoreMemory {
-			return usageError{errors.New(`with store = "memory" there is no registry: clients stand in config.toml; use store = "redis"`)}
+			return usageError{errors.New(`with store = "memory" there is no registry of clients: write the client in config.toml, or use store = "redis"`)}
 		}
 		return p.withClients(c, cfg, f, args, run)
 	}}
@@ -131,7 +136,9 @@ func (p Program) withClients(c *cobra.Command, cfg *config.Config, f *clientFlag
 		return err
 	}
 	defer db.Close()
-	r := &clientRun{clientFlags: f, ctx: c.Context(), cmd: c, manager: parts.Manager(cfg, clients.NewRedis(db), tokens.NewRedis(db)), trail: p.commandTrail(cfg, db)}
+	store := tokens.NewRedis(db)
+	r := &clientRun{clientFlags: f, ctx: c.Context(), cmd: c, cfg: cfg, db: db, manager: parts.Manager(cfg, clients.NewRedis(db), store), trail: p.commandTrail(cfg, db)}
+	apikeys.GoWithClients(r.manager, store)
 	defer r.trail.flush()
 	if len(args) > 0 {
 		r.id = args[0]
@@ -205,46 +212,38 @@ func (p Program) clientList(r *clientRun, _ []string) error {
 	}
 	slices.SortFunc(list, func(a, b *clients.Described) int { return strings.Compare(a.ID, b.ID) })
 	list = slices.CompactFunc(list, func(a, b *clients.Described) bool { return a.ID == b.ID })
-	text := newTable("CLIENT", "NAME", "GRANTS", "SCOPE", "SOURCE", "STATE")
+	text := newTable("CLIENT", "NAME", "GRANTS", "SCOPE", "SOURCE", "STATE", "LAST USED")
 	for _, d := range list {
 		state := "enabled"
 		if d.Disabled {
 			state = "disabled"
 		}
-		text.row(d.ID, d.Name, strings.Join(d.Grants, " "), d.Scope, d.Source, state)
+		text.row(d.ID, d.Name, strings.Join(d.Grants, " "), d.Scope, d.Source, state, moment(d.LastUsed, "never"))
 	}
 	return answer(r.cmd, r.asJSON, list, text.String())
 }
 
-func (p Program) clientShow(r *clientRun, _ []string) error {
-	d, err := r.manager.Get(r.ctx, r.id)
-	if err != nil {
-		return err
-	}
-	return answer(r.cmd, true, d, "")
-}
-
 func (p Program) clientDisable(r *clientRun, _ []string) error {
-	if err := p.sure(r.cmd, r.yes, "refuse the client and kill its tokens for ever"); err != nil {
+	if err := p.sure(r.cmd, r.yes, "refuse the client and end its tokens for ever"); err != nil {
 		return err
 	}
 	return r.done(r.manager.SetDisabled(r.ctx, r.id, true), audit.Disabled, "the client is disabled")
 }
 
 func (p Program) clientEnable(r *clientRun, _ []string) error {
-	return r.done(r.manager.SetDisabled(r.ctx, r.id, false), audit.Enabled, "the client is enabled; its earlier tokens stay dead")
+	return r.done(r.manager.SetDisabled(r.ctx, r.id, false), audit.Enabled, "the client is enabled; its earlier tokens stay ended")
 }
 
 func (p Program) clientDelete(r *clientRun, _ []string) error {
-	if err := p.sure(r.cmd, r.yes, "remove the client and kill its tokens"); err != nil {
+	if err := p.sure(r.cmd, r.yes, "remove the client and end its tokens"); err != nil {
 		return err
 	}
 	return r.done(r.manager.Delete(r.ctx, r.id), audit.Deleted, "the client is gone")
 }
 
 func (p Program) clientRevokeTokens(r *clientRun, _ []string) error {
-	if err := p.sure(r.cmd, r.yes, "kill every token of the client, and every log-in made through it"); err != nil {
+	if err := p.sure(r.cmd, r.yes, "end every token of the client, and every session made through it"); err != nil {
 		return err
 	}
-	return r.done(r.manager.RevokeTokens(r.ctx, r.id), audit.TokensRevoked, "every token of the client is dead")
+	return r.done(r.manager.RevokeTokens(r.ctx, r.id), audit.TokensRevoked, "every token of the client has ended")
 }

@@ -95,21 +95,29 @@ func (t *commandTrail) flush() {
 	}
 }
 
-// commandActor says who ran a command: the user that the system knows by the id of this process.
-// The environment is not asked, for anybody can set it.
+// commandActor says who ran a command.
 func commandActor() string {
 	const actor = "command line"
+	if who := systemUser(); who != "" {
+		return actor + " (" + who + ")"
+	}
+	return actor
+}
+
+// systemUser is the user that the system knows by the id of this process; "": it knows none. The
+// environment is not asked, for anybody can set it.
+func systemUser() string {
 	id := strconv.Itoa(os.Getuid())
 	if u, err := user.Current(); err == nil { // Windows has no such number
 		id = u.Uid
 	}
 	if u, err := user.LookupId(id); err == nil && isWord(u.Username) {
-		return actor + " (" + u.Username + ")"
+		return u.Username
 	}
 	if id == "-1" || !isWord(id) {
-		return actor
+		return ""
 	}
-	return actor + " (uid " + id + ")"
+	return "uid " + id
 }
 
 // isWord says that a name cannot be taken for more than a name.

@@ -33,6 +33,9 @@ func (p Program) configCheck() *cobra.Command {
 					warnings = append(warnings, fmt.Sprintf("scope %q: no client of config.toml can introspect its tokens; a registered client must (client create --introspect …)", u.Name))
 				}
 			}
+			if err == nil {
+				warnings = append(warnings, cfg.Advice()...)
+			}
 			for _, w := range warnings {
 				fmt.Fprintln(c.ErrOrStderr(), "warning: "+shown(w))
 			}

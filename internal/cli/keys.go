@@ -11,6 +11,7 @@ import (
 	"github.com/grantor-auth/grantor/internal/audit"
 	"github.com/grantor-auth/grantor/internal/parts"
 	"github.com/grantor-auth/grantor/keys"
+	"github.com/grantor-auth/grantor/tokens/feed"
 )
 
 // keysCommand shows and rotates the signing keys of JWT access tokens. All nodes follow within
@@ -20,7 +21,7 @@ func (p Program) keysCommand() *cobra.Command {
 	var asJSON, yes, compromised bool
 	list := &cobra.Command{Use: "list", Short: "List the signing keys: which is next, signs now, or is still published", Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return p.withKeys(path, func(k *keys.Config, _ *commandTrail) error {
+			return p.withKeys(path, func(k *keys.Config, _ *feed.Redis, _ *commandTrail) error {
 				found, err := keys.List(c.Context(), k.Store)
 				if err != nil {
 					return err
@@ -32,15 +33,15 @@ func (p Program) keysCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			what := "put new signing keys in the place of the present ones"
 			if compromised {
-				what = "withdraw the present signing keys at once: every JWT that they signed dies"
+				what = "withdraw the present signing keys at once: every JWT that they signed ends"
 			}
 			if err := p.sure(c, yes, what); err != nil {
 				return err
 			}
-			return p.withKeys(path, func(k *keys.Config, trail *commandTrail) error {
-				changed, err := keys.Rotate(c.Context(), k.Store, *k, compromised)
+			return p.withKeys(path, func(k *keys.Config, stream *feed.Redis, trail *commandTrail) error {
+				changed, err := parts.RotateKeys(c.Context(), *k, stream, compromised)
 				if changed && wasMade(err) {
-					trail.tell(audit.Change(audit.KeysRotated, "", rotationDetail(compromised), err != nil))
+					trail.tell(audit.Change(audit.KeysRotated, "", audit.RotationAsked(compromised), err != nil))
 				}
 				err = settled(c, asJSON, err, "the keys are rotated; nodes follow within seconds")
 				if errors.Is(err, clients.ErrNotConfirmed) {
@@ -57,7 +58,7 @@ func (p Program) keysCommand() *cobra.Command {
 	return g
 }
 
-func (p Program) withKeys(path string, run func(*keys.Config, *commandTrail) error) error {
+func (p Program) withKeys(path string, run func(*keys.Config, *feed.Redis, *commandTrail) error) error {
 	cfg, err := p.loadPart(config.Options{Path: path}, "store", "redis", "keys", "tokens.signing_alg")
 	if err != nil {
 		return err
@@ -77,16 +78,7 @@ func (p Program) withKeys(path string, run func(*keys.Config, *commandTrail) err
 	if k == nil {
 		return usageError{errors.New("there are no signing keys without [keys] encryption_key")}
 	}
-	return run(k, p.commandTrail(cfg, db))
-}
-
-// rotationDetail says what was asked for. Which keys sign, and from when, the node that leads
-// tells.
-func rotationDetail(compromised bool) string {
-	if compromised {
-		return "asked for: the present keys are withdrawn"
-	}
-	return "asked for"
+	return run(k, feed.NewRedis(db), p.commandTrail(cfg, db))
 }
 
 func keyTable(list []keys.Info) string {

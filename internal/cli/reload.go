@@ -52,7 +52,7 @@ func (r *reloader) run(ctx context.Context) {
 	var events <-chan fsnotify.Event // a nil channel: it is looked
 	var overflows <-chan error
 	if err != nil {
-		r.log.Warn("file changes are not told by the system; files are looked at every 10 seconds", "error", err.Error())
+		r.log.Warn("no file change events; reading the files every 10 seconds", "error", err.Error())
 	} else {
 		defer watcher.Close()
 		events, overflows = watcher.Events, watcher.Errors
@@ -102,7 +102,7 @@ func (r *reloader) next() time.Duration {
 // hangup heeds a signal: whoever puts the file of the trail aside sends one too.
 func (r *reloader) hangup(ctx context.Context) {
 	if err := r.node.ReopenTrail(); err != nil {
-		r.log.Error("the audit file cannot be opened again; events go on to the old one", "error", err.Error())
+		r.log.Error("cannot reopen the audit file; writing to the old file", "error", err.Error())
 	}
 	r.reload(ctx, true)
 }
@@ -189,9 +189,9 @@ func (r *reloader) readAndApply(ctx context.Context) error {
 func (r *reloader) failed(err error) {
 	if text := err.Error(); text != r.told {
 		r.told = text
-		message := "the configuration is broken; the old one goes on"
+		message := "the configuration is invalid; keeping the old configuration"
 		if r.waiting {
-			message = "the configuration is sound and could not be put in force; the old one goes on, and it is tried again every 2 seconds"
+			message = "the new configuration cannot be applied; trying every 2 seconds"
 		}
 		r.log.Error(message, "error", text)
 	}

@@ -62,7 +62,7 @@ func strongSecret(secret string) error {
 	case len(secret) > clients.MaxSecretBytes:
 		return usageError{fmt.Errorf("a client secret has at most %d characters", clients.MaxSecretBytes)}
 	case len(secret) < 22 || len(distinct) < 10:
-		return usageError{errors.New(`this secret is too short or too regular to be kept as SHA-256: it needs 128 random bits, 22 characters at least; "grantor secret new" makes one`)}
+		return usageError{errors.New(`this secret is too short or too regular for SHA-256. It needs 128 random bits, so at least 22 characters; "grantor secret new" makes one`)}
 	}
 	return nil
 }

@@ -21,11 +21,18 @@ import (
 
 func (p Program) serveCommand() *cobra.Command {
 	var o config.Options
+	var test bool
 	c := &cobra.Command{Use: "serve", Short: "Serve tokens", Args: noArguments,
-		RunE: func(c *cobra.Command, _ []string) error { return p.serve(c, o) }}
+		RunE: func(c *cobra.Command, _ []string) error {
+			if test {
+				return p.serveTest(c.Context(), o)
+			}
+			return p.serve(c, o)
+		}}
 	c.Flags().StringVar(&o.Path, "config", "", "the file (default: GRANTOR_CONFIG, else ./config.toml)")
 	c.Flags().StringVar(&o.Listen, "listen", "", "host:port to listen on, instead of the configuration's")
 	c.Flags().BoolVar(&o.Trial, "trial", false, "keep tokens in memory on any listener; the demo clients get fresh secrets, printed once")
+	c.Flags().BoolVar(&test, "test", false, "with --trial, on loopback: endpoints below /test. Tests in any language make and revoke tokens there, and move the clock")
 	return c
 }
 
@@ -122,8 +129,14 @@ func (p Program) banner(c *cobra.Command, cfg *config.Config, at node.Addrs, dem
 		scheme = "https"
 	}
 	fmt.Fprintf(out, "Grantor listens on %s://%s, issuer %s\nTokens live %s\n", scheme, addr, cfg.Issuer, where)
+	if at.MTLS != nil {
+		fmt.Fprintf(out, "Clients with certificates on %s\n", at.MTLS)
+	}
 	if at.Admin != nil {
 		fmt.Fprintf(out, "The admin API on %s\n", at.Admin)
+		if cfg.Admin.Console.Enabled {
+			fmt.Fprintf(out, "The console on %s/console/: \"grantor console\" prints a link that logs in\n", consoleURL(cfg))
+		}
 	}
 	if at.Metrics != nil {
 		fmt.Fprintf(out, "Metrics on %s\n", at.Metrics)

@@ -12,6 +12,7 @@ import (
 type session struct {
 	Session  string    `json:"session"`
 	ClientID string    `json:"client_id"`
+	Device   string    `json:"device_name,omitempty"`
 	Created  time.Time `json:"created"`
 	LastUsed time.Time `json:"last_used"`
 	Expires  time.Time `json:"expires"`
@@ -29,10 +30,10 @@ func (p Program) userSessions(u *userRun) error {
 		return err
 	}
 	list := []session{}
-	text := newTable("SESSION", "CLIENT", "CREATED", "LAST USED", "ADDRESS")
+	text := newTable("SESSION", "CLIENT", "DEVICE", "CREATED", "LAST USED", "ADDRESS")
 	for _, f := range found {
-		list = append(list, session{f.ID.String(), f.ClientID, f.Created.UTC(), f.LastUsed.UTC(), f.Expires.UTC(), f.Address, f.Scope})
-		text.row(f.ID.String(), f.ClientID, f.Created.UTC().Format(time.DateTime), f.LastUsed.UTC().Format(time.DateTime), f.Address)
+		list = append(list, session{f.ID.String(), f.ClientID, f.Device, f.Created.UTC(), f.LastUsed.UTC(), f.Expires.UTC(), f.Address, f.Scope})
+		text.row(f.ID.String(), f.ClientID, f.Device, f.Created.UTC().Format(time.DateTime), f.LastUsed.UTC().Format(time.DateTime), f.Address)
 	}
 	return answer(u.cmd, u.asJSON, list, text.String())
 }

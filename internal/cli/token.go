@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/grantor-auth/grantor/internal/printable"
+	"github.com/grantor-auth/grantor/server"
 )
 
 // tokenFlags are shared by the commands below, which act as a client of any server that follows the
@@ -25,11 +26,19 @@ type tokenFlags struct {
 // tokenCommand asks an authorization server as a client: GRANTOR_CLIENT_ID and
 // GRANTOR_CLIENT_SECRET say which.
 func (p Program) tokenCommand() *cobra.Command {
-	f := &tokenFlags{}
+	f, o := &tokenFlags{}, &operatorFlags{}
 	of := func(use, short string, run func(*cobra.Command, *tokenClient) error) *cobra.Command {
 		return &cobra.Command{Use: use, Short: short, Args: noArguments, RunE: func(c *cobra.Command, _ []string) error {
 			if err := f.checkGrant(); err != nil {
 				return err
+			}
+			if o.asOperator {
+				return p.asOperator(c, f, o, func(s *server.Server, trail *commandTrail) error {
+					return p.tokenRevokeAny(c, s, trail, f.asJSON)
+				})
+			}
+			if o.path != "" {
+				return usageError{errors.New("--config is for --as-operator")}
 			}
 			client, err := p.newTokenClient(c.Context(), f)
 			if err != nil {
@@ -46,8 +55,11 @@ func (p Program) tokenCommand() *cobra.Command {
 	issue.Flags().BoolVar(&f.passwordStdin, "password-stdin", false, "read the password, or the refresh token, from standard input")
 	introspect := of("introspect", "Ask whether the token on standard input is good: exit 0 active, 1 not (RFC 7662)", p.tokenIntrospect)
 	revoke := of("revoke", "End the token on standard input (RFC 7009)", p.tokenRevoke)
-	g := group("token", "Issue, introspect and revoke tokens as a client", issue, introspect, revoke)
-	g.Long = g.Short + " of any server that follows the RFCs.\nGRANTOR_CLIENT_ID and GRANTOR_CLIENT_SECRET in the environment say which client asks."
+	revoke.Flags().BoolVar(&o.asOperator, "as-operator", false, "end a token of any client in the configured store; a refresh token ends its session")
+	revoke.Flags().StringVar(&o.path, "config", "", "with --as-operator: the file (default: GRANTOR_CONFIG, else ./config.toml)")
+	g := group("token", "Issue, introspect and revoke tokens as a client; explain them as the operator", issue, introspect, revoke, p.explainCommand(f, o))
+	g.Long = "Issue, introspect and revoke tokens as a client of any server that follows the RFCs.\nGRANTOR_CLIENT_ID and GRANTOR_CLIENT_SECRET in the environment say which client asks.\n" +
+		"explain, and revoke --as-operator, ask the store of the configuration instead."
 	g.PersistentFlags().StringVar(&f.issuer, "issuer", "", "the server, as it calls itself; its metadata says where everything is (RFC 8414)")
 	g.PersistentFlags().StringVar(&f.method, "auth-method", "basic", "basic, post or none")
 	g.PersistentFlags().StringVar(&f.caFile, "ca-file", "", "PEM of the authorities to trust (default: the system's)")
@@ -109,7 +121,7 @@ func (p Program) tokenIntrospect(c *cobra.Command, t *tokenClient) error {
 	if err != nil {
 		return err
 	}
-	reply, err := t.post(c.Context(), t.meta.IntrospectionEndpoint, url.Values{"token": {token}})
+	reply, err := t.post(c.Context(), t.meta.IntrospectionEndpoint, url.Values{"token": {token}, "allowed_networks": {"true"}})
 	if err != nil {
 		return err
 	}
@@ -146,5 +158,5 @@ func (p Program) tokenRevoke(c *cobra.Command, t *tokenClient) error {
 	if _, err := t.send(c.Context(), t.meta.RevocationEndpoint, url.Values{"token": {token}}); err != nil { // RFC 7009 §2.2: the status says it all
 		return err
 	}
-	return answer(c, t.flags.asJSON, map[string]any{"ok": true}, "the token is dead, if it was this client's\n")
+	return answer(c, t.flags.asJSON, map[string]any{"ok": true}, "the token is revoked if it was issued to this client\n")
 }

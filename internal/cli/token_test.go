@@ -253,7 +253,7 @@ func TestTokenIntrospect(t *testing.T) {
 		s := plain(t)
 		s.answer = answer
 		code, out, _ := s.command("gat_1\n", append([]string{"introspect"}, args...)...)
-		require.Equal(t, url.Values{"token": {"gat_1"}}, s.last(t).PostForm)
+		require.Equal(t, url.Values{"token": {"gat_1"}, "allowed_networks": {"true"}}, s.last(t).PostForm)
 		require.Equal(t, "/i", s.last(t).URL.Path)
 		return code, out, s
 	}
@@ -312,8 +312,8 @@ func TestTokenWrongCalls(t *testing.T) {
 		"a password in the URL":          {"issue", "--issuer", "https://u:p@auth.example.com"},
 		"an unknown method":              {"issue", "--issuer", s.URL, "--auth-method", "digest"},
 		"an unknown grant":               {"issue", "--issuer", s.URL, "--grant", "implicit"},
-		"a log-in without a name":        {"issue", "--issuer", s.URL, "--grant", "password"},
-		"a name without a log-in":        {"issue", "--issuer", s.URL, "--username", "ada"},
+		"a login without a name":         {"issue", "--issuer", s.URL, "--grant", "password"},
+		"a name without a login":         {"issue", "--issuer", s.URL, "--username", "ada"},
 		"no password":                    {"issue", "--issuer", s.URL, "--grant", "password", "--username", "ada", "--password-stdin"},
 		"no token":                       {"introspect", "--issuer", s.URL},
 		"a token as an argument":         {"introspect", "--issuer", s.URL, "gat_1"},

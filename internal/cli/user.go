@@ -14,6 +14,7 @@ import (
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/internal/audit"
 	"github.com/grantor-auth/grantor/internal/parts"
+	"github.com/grantor-auth/grantor/internal/redisdb"
 	"github.com/grantor-auth/grantor/tokens"
 	"github.com/grantor-auth/grantor/users"
 )
@@ -21,11 +22,16 @@ import (
 // userFlags are shared by the commands below.
 type userFlags struct {
 	path, sub     string
+	address       string // unlock
+	locked        bool   // list
 	asJSON, yes   bool
 	all           bool
 	session       string
 	id, scope     string
+	username      string // update
+	defaultScope  bool   // update
 	passwordStdin bool
+	claims        claimChange
 }
 
 // userCommand manages the Redis directory, and the sessions of the users of every directory.
@@ -34,12 +40,14 @@ func (p Program) userCommand() *cobra.Command {
 	g := group("user", "Manage users and their sessions",
 		p.userCommandOf(f, "add NAME", "Add a user to the Redis directory", p.userAdd),
 		p.userCommandOf(f, "list", "List the users of the Redis directory", p.userList),
+		p.userCommandOf(f, "update NAME", "Change a user's scope, claims or login name; sessions go on", p.userUpdate),
 		p.userCommandOf(f, "set-password NAME", "Give a user a new password; ends all sessions, and a lock", p.userSetPassword),
 		p.userCommandOf(f, "disable NAME", "Disable a user; ends all sessions", p.userDisable),
 		p.userCommandOf(f, "enable NAME", "Enable a user again", p.userEnable),
 		p.userCommandOf(f, "delete NAME", "Delete a user; ends all sessions", p.userDelete),
-		p.userCommandOf(f, "sessions NAME", "List a user's devices: client, created, last used, coarse address", p.userSessions),
+		p.userCommandOf(f, "sessions NAME", "List a user's devices: client, name, created, last used, coarse address", p.userSessions),
 		p.userCommandOf(f, "logout NAME", "End one session of a user, or all", p.userLogout))
+	g.AddCommand(p.userLockoutCommands(f)...)
 	g.PersistentFlags().StringVar(&f.path, "config", "", "the file (default: GRANTOR_CONFIG, else ./config.toml)")
 	g.PersistentFlags().StringVar(&f.sub, "sub", "", "the user's immutable id, instead of NAME")
 	g.PersistentFlags().BoolVar(&f.asJSON, "json", false, "answer in JSON")
@@ -47,9 +55,17 @@ func (p Program) userCommand() *cobra.Command {
 	for _, c := range g.Commands() {
 		switch c.Name() {
 		case "add":
+			f.claims.flag(c.Flags())
 			c.Flags().StringVar(&f.id, "id", "", "the immutable id (default: a random one)")
 			c.Flags().StringVar(&f.scope, "scope", "", "the most that the user's tokens may carry, of [scopes] (default: [users] scope)")
 			c.Flags().BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from standard input")
+		case "update":
+			f.claims.flag(c.Flags())
+			c.Flags().StringVar(&f.scope, "scope", "", "the most that the user's tokens may carry from the next refresh on, of [scopes]; \"\": nothing")
+			c.Flags().BoolVar(&f.defaultScope, "default-scope", false, "take the user's own scope away: [users] scope counts")
+			c.Flags().StringVar(&f.username, "username", "", "the new login name; the sub stays")
+		case "list":
+			c.Flags().BoolVar(&f.locked, "locked", false, "list who is locked because of failed logins, of every directory")
 		case "set-password":
 			c.Flags().BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from standard input")
 		case "logout":
@@ -68,6 +84,7 @@ type userRun struct {
 	name   string
 	dir    *parts.UserSource
 	redis  *users.Redis // nil: another directory
+	db     *redisdb.DB
 	tokens tokens.Store
 	codec  *tokens.Codec
 	cfg    *config.Config
@@ -81,7 +98,10 @@ func (p Program) userCommandOf(f *userFlags, use, short string, run func(*userRu
 			return usageError{fmt.Errorf("%s takes one NAME, or --sub ID; see --help", c.CommandPath())}
 		}
 		needs := []string{"store", "redis"}
-		if f.sub == "" || c.Name() == "add" { // who is known by name, the directory knows
+		if f.locked {
+			needs = append(needs, "limits")
+		}
+		if f.sub == "" || c.Name() == "add" || c.Name() == "update" { // who is known by name, the directory knows
 			needs = append(needs, "users", "grants", "scopes")
 		}
 		cfg, err := p.loadPart(config.Options{Path: f.path}, needs...)
@@ -114,7 +134,7 @@ func (p Program) withUsers(c *cobra.Command, cfg *config.Config, f *userFlags, n
 	if err != nil {
 		return err
 	}
-	u := &userRun{userFlags: f, ctx: c.Context(), cmd: c, name: name, dir: dir, tokens: store, codec: tokens.NewCodec(key), cfg: cfg, trail: p.commandTrail(cfg, db)}
+	u := &userRun{userFlags: f, ctx: c.Context(), cmd: c, name: name, dir: dir, db: db, tokens: store, codec: tokens.NewCodec(key), cfg: cfg, trail: p.commandTrail(cfg, db)}
 	if cfg.Users.Source == "redis" {
 		u.redis = users.NewRedis(db)
 		u.dir.Directory = u.redis

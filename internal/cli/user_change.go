@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/grantor-auth/grantor/claims"
 	"github.com/grantor-auth/grantor/internal/audit"
-	"github.com/grantor-auth/grantor/scopes"
 	"github.com/grantor-auth/grantor/users"
 )
 
@@ -13,16 +13,15 @@ func (p Program) userAdd(u *userRun) error {
 	if err := u.managed(); err != nil {
 		return err
 	}
-	n := users.NewUser{ID: u.id, Username: u.name}
+	if err := u.claims.read(); err != nil {
+		return err
+	}
+	n := users.NewUser{ID: u.id, Username: u.name, Claims: u.claims.set}
 	if u.scope != "" {
-		rules, err := scopes.ParseRules(u.scope)
-		if err == nil {
-			err = users.CheckKnownScope(rules, u.cfg.Catalogue())
+		var err error
+		if n.Scope, err = u.rules(); err != nil {
+			return err
 		}
-		if err != nil {
-			return usageError{fmt.Errorf("--scope: %w", err)}
-		}
-		n.Scope = &rules
 	}
 	var err error
 	if n.PasswordHash, err = p.newPassword(u.cmd, u.passwordStdin); err != nil {
@@ -43,13 +42,17 @@ func (p Program) userAdd(u *userRun) error {
 
 // listed is a user in an answer.
 type listed struct {
-	Sub      string `json:"sub"`
-	Username string `json:"username"`
-	Scope    string `json:"scope,omitempty"`
-	Disabled bool   `json:"disabled"`
+	Sub      string     `json:"sub"`
+	Username string     `json:"username"`
+	Scope    string     `json:"scope,omitempty"`
+	Claims   claims.Set `json:"claims,omitzero"`
+	Disabled bool       `json:"disabled"`
 }
 
 func (p Program) userList(u *userRun) error {
+	if u.locked {
+		return u.userListLocked()
+	}
 	if err := u.managed(); err != nil {
 		return err
 	}
@@ -58,7 +61,7 @@ func (p Program) userList(u *userRun) error {
 		if err != nil {
 			return err
 		}
-		l := listed{Sub: found.ID, Username: found.Username, Disabled: found.Disabled}
+		l := listed{Sub: found.ID, Username: found.Username, Claims: found.Claims, Disabled: found.Disabled}
 		if found.Scope != nil {
 			l.Scope = found.Scope.String()
 		}

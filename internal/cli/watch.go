@@ -23,6 +23,9 @@ func sourcesOf(cfg *config.Config) sources {
 	if cfg.TLS.Mode == "files" {
 		s.files = append(s.files, cfg.TLS.CertFile, cfg.TLS.KeyFile)
 	}
+	if cfg.TLS.ClientCAFile != "" {
+		s.files = append(s.files, cfg.TLS.ClientCAFile)
+	}
 	for _, p := range s.patterns {
 		found, _ := filepath.Glob(p) // config told of a malformed one
 		s.files = append(s.files, found...)

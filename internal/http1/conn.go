@@ -30,8 +30,9 @@ type conn struct {
 	given     bool         // the connection is handed on; srv.mu guards given
 
 	buf      []byte
-	have     int  // bytes of buf that are read and not consumed
-	ahead    byte // what the watcher read of the next request
+	have     int    // bytes of buf that are read and not consumed
+	out      []byte // the last answer, whose memory the next one uses
+	ahead    byte   // what the watcher read of the next request
 	hasAhead bool
 
 	answered bool // a request was answered, so the next is not the first
@@ -139,9 +140,12 @@ func (c *conn) handle(q *request, body string) (goesOn bool) {
 		q.response.close = true // a further request would be lost
 	}
 	c.now = time.Now()
-	out, goesOn := q.response.finish(c.srv.dateOf(c.now))
-	if !c.write(out) {
+	c.out, goesOn = q.response.finish(c.out[:0], c.srv.dateOf(c.now))
+	if !c.write(c.out) {
 		return false
+	}
+	if cap(c.out) > bufferSize { // of a long answer: the next is short
+		c.out = nil
 	}
 	if !goesOn {
 		c.part()

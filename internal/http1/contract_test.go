@@ -99,7 +99,7 @@ func TestHandlerContract(t *testing.T) {
 		}
 		for i := range 10 {
 			send(t, c, post(fmt.Sprint(i), "p"))
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) // two packets: no bubble holds real sockets
 			send(t, c, post("x", "pp"))
 			answered(t, r, fmt.Sprint("http1 1 ", i))
 			answered(t, r, "http1 2 x")

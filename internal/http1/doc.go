@@ -3,8 +3,8 @@
 // # What the package owns
 //
 // The package reads plain requests and writes their answers. A plain request is what nearly every
-// client sends: GET, HEAD or POST; a path without escapes or query; a head of strict grammar that
-// arrives whole; a small body with Content-Length, or with chunks that have no extensions and no
+// client sends: GET, HEAD or POST; a path without escapes; a head of strict grammar that arrives
+// whole; a small body with Content-Length, or with chunks that have no extensions and no
 // trailers. The package serves them over TCP and, where the http.Server has a TLSConfig, over TLS.
 //
 // # What the package hands on

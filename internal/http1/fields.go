@@ -9,10 +9,10 @@ import (
 func (p *plain) fieldLine(line string) bool {
 	name, value, found := strings.Cut(line, ":")
 	value = strings.Trim(value, " \t")
-	if !found || name == "" || !consists(name, inName) || !consists(value, inValue) || p.fields == maxFields {
+	name = fieldName(name)
+	if !found || name == "" || !consists(value, inValue) || p.fields == maxFields {
 		return false
 	}
-	name = textproto.CanonicalMIMEHeaderKey(name)
 	switch name {
 	case "Host": // net/http does not show Host in the header either
 		return p.hostField(value)
@@ -33,14 +33,30 @@ func (p *plain) fieldLine(line string) bool {
 	return true
 }
 
+// fieldName returns a name in the form in which http.Header has it, or "" where it is none.
+func fieldName(name string) string {
+	switch name { // nearly all requests have these alone
+	case "Host", "Authorization", "Content-Type", "Content-Length", "User-Agent", "Accept", "Accept-Encoding":
+		return name
+	}
+	if !consists(name, inName) {
+		return ""
+	}
+	return textproto.CanonicalMIMEHeaderKey(name)
+}
+
 // add puts a value into the header.
 func (p *plain) add(name, value string) {
 	if others := p.header[name]; others != nil {
 		p.header[name] = append(others, value)
 		return
 	}
-	p.values[p.fields] = value
-	p.header[name] = p.values[p.fields : p.fields+1 : p.fields+1]
+	if p.fields < usualFields {
+		p.values[p.fields] = value
+		p.header[name] = p.values[p.fields : p.fields+1 : p.fields+1]
+	} else {
+		p.header[name] = []string{value}
+	}
 	p.fields++
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func urlOf(path string) url.URL { return url.URL{Path: path} }
+func urlOf(path, query string) url.URL { return url.URL{Path: path, RawQuery: query} }
 
 // front serves h on loopback, with timeouts that tests can wait for.
 func front(t *testing.T, h http.HandlerFunc, change ...func(*http.Server)) (addr string, s *Server) {

@@ -7,18 +7,20 @@ import (
 
 const (
 	maxFields   = 24 // header fields of a plain request
-	usualFields = 8  // a map for no more is the cheapest
+	usualFields = 8  // most requests have no more, and a map for no more is the cheapest
 )
 
 // plain is a request as it was read. Its texts are parts of the text that was read.
 type plain struct {
 	method, path, host string
-	last               bool // the client sends no further request (Connection: close)
-	head               int  // bytes of the head, with the empty line that ends it
-	length             int  // bytes of the body (Content-Length); noLength: the field is absent
-	chunked            bool // Transfer-Encoding: chunked
+	query              string // without its "?"; "": there is none
+	target             string // path and query as they came
+	last               bool   // the client sends no further request (Connection: close)
+	head               int    // bytes of the head, with the empty line that ends it
+	length             int    // bytes of the body (Content-Length); noLength: the field is absent
+	chunked            bool   // Transfer-Encoding: chunked
 	header             http.Header
-	values             [maxFields]string // of header: one array instead of a list for each field
+	values             [usualFields]string // of header: one array instead of a list for each field
 	fields             int
 }
 
@@ -49,11 +51,12 @@ func (p *plain) parse(text string) handOnReason {
 	return p.framing()
 }
 
-// requestLine reads GET, HEAD or POST, a path and the version (RFC 9112 §3).
+// requestLine reads GET, HEAD or POST, a path, a query and the version (RFC 9112 §3).
 func (p *plain) requestLine(line string) bool {
 	method, rest, _ := strings.Cut(line, " ")
 	target, isHTTP11 := strings.CutSuffix(rest, " HTTP/1.1")
-	if !isHTTP11 || !isOriginForm(target) {
+	path, query, asks := strings.Cut(target, "?")
+	if !isHTTP11 || !isOriginForm(path) || !consists(query, inQuery) || asks && query == "" {
 		return false
 	}
 	switch method {
@@ -61,7 +64,7 @@ func (p *plain) requestLine(line string) bool {
 	default:
 		return false
 	}
-	p.method, p.path = method, target
+	p.method, p.path, p.query, p.target = method, path, query, target
 	return true
 }
 

@@ -30,6 +30,7 @@ func TestParse(t *testing.T) {
 		"§9.6 connection: close":                     "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
 		"RFC 9111 §5.4 pragma":                       "GET / HTTP/1.1\r\nHost: a\r\nPragma: no-cache\r\n\r\n",
 		"§9.6 connection: keep-alive":                "GET / HTTP/1.1\r\nHost: a\r\nConnection: Keep-Alive\r\n\r\n",
+		"§3.2.1 a query":                             "GET /verify?scope=a:b+c&x=%2f%zz&?/;@! HTTP/1.1\r\nHost: a\r\n\r\n",
 		"an IPv6 host with a port":                   "GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n",
 		"what comes behind it is the next request's": simple + "GET / HTTP/1.1\r\n",
 	} {
@@ -55,7 +56,9 @@ func TestParse(t *testing.T) {
 		"§3 another method":                    strings.Replace(simple, "POST", "PUT", 1),
 		"§3 two spaces":                        strings.Replace(simple, "POST ", "POST  ", 1),
 		"§3.2.2 an absolute target":            strings.Replace(simple, "/oauth2", "http://a/oauth2", 1),
-		"§3.2.1 a query":                       strings.Replace(simple, "/token", "/token?a=b", 1),
+		"§3.2.1 an empty query":                strings.Replace(simple, "/token", "/token?", 1),
+		"RFC 3986 §3.4 a query with a quote":   strings.Replace(simple, "/token", "/token?a=\"", 1),
+		"RFC 3986 §3.5 a fragment":             strings.Replace(simple, "/token", "/token?a#b", 1),
 		"§3.2.1 an escape":                     strings.Replace(simple, "/token", "/%74oken", 1),
 		"§3.2.1 two slashes":                   strings.Replace(simple, "/oauth2", "//oauth2", 1),
 		"§3.2 no host":                         strings.Replace(simple, "Host", "Most", 1),
@@ -104,8 +107,8 @@ func same(t *testing.T, text string) {
 	r, err := http.ReadRequest(buffered)
 	require.NoError(t, err)
 	require.Equal(t, r.Method, p.method)
-	require.Equal(t, r.RequestURI, p.path)
-	require.Equal(t, *r.URL, urlOf(p.path))
+	require.Equal(t, r.RequestURI, p.target)
+	require.Equal(t, *r.URL, urlOf(p.path, p.query))
 	require.Equal(t, r.Host, p.host)
 	require.Equal(t, r.Close, p.last)
 	require.Equal(t, r.Header, p.header)

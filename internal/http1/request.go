@@ -12,6 +12,7 @@ import (
 // its handler keeps its own request and never sees the next.
 type request struct {
 	plain    plain
+	shown    http.Request // to the handler
 	url      url.URL
 	context  requestContext
 	body     Body
@@ -21,9 +22,10 @@ type request struct {
 // httpRequest returns the request as handlers see it.
 func (q *request) httpRequest(c *conn, body string) *http.Request {
 	q.context.Context, q.context.conn = c.values, c
-	q.url.Path = q.plain.path
-	r := c.shared.WithContext(&q.context)
-	r.Method, r.URL, r.RequestURI = q.plain.method, &q.url, q.plain.path
+	q.url.Path, q.url.RawQuery = q.plain.path, q.plain.query
+	q.shown = *c.shared.WithContext(&q.context)
+	r := &q.shown
+	r.Method, r.URL, r.RequestURI = q.plain.method, &q.url, q.plain.target
 	r.Host, r.Header, r.Close = q.plain.host, q.plain.header, q.plain.last
 	r.Body, r.ContentLength = http.NoBody, int64(len(body))
 	if q.plain.chunked { // as net/http shows chunks

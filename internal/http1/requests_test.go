@@ -80,7 +80,7 @@ func TestRequests(t *testing.T) {
 		"trailers":                chunkedHead + "2\r\nab\r\n0\r\nX: a\r\n\r\n",
 		"a long chunk":            chunkedHead + "1000\r\n" + strings.Repeat("a", 4096) + "\r\n0\r\n\r\n",
 		"many chunks":             chunkedHead + strings.Repeat("1\r\na\r\n", 1000) + "0\r\n\r\n",
-		"a query":                 "POST /?a=b HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab",
+		"an escape in the path":   "POST /%61 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab",
 		"a long body":             "POST / HTTP/1.1\r\nHost: a\r\nX-Pad: \r\nContent-Length: 9000\r\n\r\n" + strings.Repeat("a", 9000),
 		"HTTP/1.0":                "POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nab",
 	} {

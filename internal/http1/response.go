@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// usualHead is enough for the head of most answers, in bytes.
+const usualHead = 512
+
 // response is the http.ResponseWriter of a plain request. Its bytes go to the network in one piece,
 // after the handler. What a goroutine writes later goes nowhere.
 type response struct {
@@ -47,7 +50,7 @@ func (a *response) WriteHeader(status int) {
 
 // statusLine begins the head (RFC 9112 §4).
 func (a *response) statusLine(status int) {
-	a.head = append(make([]byte, 0, 1<<10), "HTTP/1.1 "...)
+	a.head = append(make([]byte, 0, usualHead), "HTTP/1.1 "...)
 	a.head = strconv.AppendInt(a.head, int64(status), 10)
 	a.head = append(append(append(a.head, ' '), http.StatusText(status)...), "\r\n"...)
 }
@@ -93,8 +96,9 @@ func (a *response) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// finish returns the whole answer, and whether a further answer may follow.
-func (a *response) finish(date string) (out []byte, goesOn bool) {
+// finish writes the whole answer into the memory of a connection, which no handler sees, and says
+// whether a further answer may follow.
+func (a *response) finish(out []byte, date string) (_ []byte, goesOn bool) {
 	a.WriteHeader(http.StatusOK)
 	if !a.dated {
 		a.fieldLine("Date", date)
@@ -109,9 +113,9 @@ func (a *response) finish(date string) (out []byte, goesOn bool) {
 	if a.close {
 		a.fieldLine("Connection", "close")
 	}
-	a.head = append(a.head, "\r\n"...)
+	out = append(append(out, a.head...), "\r\n"...)
 	if a.headOnly {
-		return a.head, !a.close
+		return out, !a.close
 	}
-	return append(a.head, a.body...), !a.close
+	return append(out, a.body...), !a.close
 }

@@ -86,7 +86,7 @@ func TestStop(t *testing.T) {
 		inside, leave := make(chan struct{}), make(chan struct{})
 		addr, s := front(t, func(w http.ResponseWriter, r *http.Request) { close(inside); <-leave; echo(w, r) })
 		c, r := dial(t, addr)
-		send(t, c, "POST /?a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab")
+		send(t, c, "POST /%61 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab")
 		<-inside
 		stopped := make(chan error, 1)
 		go func() { stopped <- s.Shutdown(context.Background()) }()
@@ -113,7 +113,7 @@ func TestStop(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		for _, c := range conns {
-			send(t, c, "POST /?a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab")
+			send(t, c, "POST /%61 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab")
 		}
 		for _, r := range readers {
 			answered(t, r, "net/http 0 ab")
@@ -123,7 +123,7 @@ func TestStop(t *testing.T) {
 	t.Run("a stop sets no deadline of a connection that net/http has", func(t *testing.T) {
 		s := New(&http.Server{Handler: http.HandlerFunc(echo)}, Config{})
 		s.others = newHandoff(&net.TCPAddr{}) // nobody accepts: it stays on its way
-		nc := &deadlines{silentConn: silentConn{left: 1, text: "GET /?a HTTP/1.1\r\n\r\n"}, free: make(chan struct{})}
+		nc := &deadlines{silentConn: silentConn{left: 1, text: "GET /%61 HTTP/1.1\r\n\r\n"}, free: make(chan struct{})}
 		go s.add(nc).serve()
 		<-nc.free
 		s.stop()

@@ -126,7 +126,7 @@ func (p inPieces) Write(b []byte) (n int, err error) {
 		var k int
 		k, err = p.Conn.Write(b[n:min(len(b), n+size)])
 		n += k
-		time.Sleep(50 * time.Microsecond)
+		time.Sleep(50 * time.Microsecond) // packets of their own: no bubble holds real sockets
 	}
 	return n, err
 }

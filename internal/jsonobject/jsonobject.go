@@ -6,6 +6,9 @@ package jsonobject
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
+
+	"github.com/grantor-auth/grantor/internal/printable"
 )
 
 // Object is an object that is being written. Begin with make(jsonobject.Object, 0, size) and end
@@ -66,15 +69,25 @@ func (o Object) Close() []byte {
 	return append(o, '}')
 }
 
-// AppendText writes a text as JSON. Printable ASCII, which nearly all is, is copied.
+// plain says for each byte whether it is written as it is: printable ASCII that neither JSON nor
+// HTML gives a meaning.
+var plain = func() (p [256]bool) {
+	for c := ' '; c <= '~'; c++ {
+		p[c] = !strings.ContainsRune(`"\<>&`, c)
+	}
+	return p
+}()
+
+// AppendText writes a text as JSON. Printable ASCII, which nearly all is, is copied. Of the rest,
+// only characters that show themselves stand unescaped; see printable.JSON.
 func AppendText(b []byte, text string) []byte {
 	for i := range len(text) {
-		if c := text[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+		if !plain[text[i]] {
 			quoted, err := json.Marshal(text)
 			if err != nil {
 				return append(b, `""`...)
 			}
-			return append(b, quoted...)
+			return append(b, printable.JSON(quoted)...)
 		}
 	}
 	b = append(b, '"')

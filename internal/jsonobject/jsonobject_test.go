@@ -19,6 +19,10 @@ func TestObject(t *testing.T) {
 	require.Equal(t, map[string]any{"a": "b\"\\\n<é\x7f", "yes": "x", "n": -7.0, "t": true, "l": []any{"1", "2"}}, got)
 }
 
+func TestTextsThatDoNotShowThemselves(t *testing.T) {
+	require.Equal(t, `"\u202eé\u007f"`, string(jsonobject.AppendText(nil, "\u202eé\x7f")))
+}
+
 func FuzzText(f *testing.F) {
 	for _, seed := range []string{"", "plain", "\"", "\\u0000", "\x00", "é", "\xff", "</script>"} {
 		f.Add(seed)

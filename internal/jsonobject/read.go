@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"iter"
 	"slices"
 	"unicode/utf8"
 )
@@ -146,6 +147,43 @@ func (o Members) Get(name string) ([]byte, bool) {
 		}
 	}
 	return nil, false
+}
+
+// All yields the names, and the values as they were written. Both are parts of the parsed text.
+func (o Members) All() iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
+		for i := range o {
+			if !yield(o[i].name, o[i].value) {
+				return
+			}
+		}
+	}
+}
+
+// Others returns the members whose names are not known. Without any it allocates nothing.
+func (o Members) Others(known func(name []byte) bool) (others Members) {
+	for _, m := range o {
+		if !known(m.name) {
+			others = append(others, m)
+		}
+	}
+	return others
+}
+
+// OthersIn is Others of a text that encoding/json has read as an object. Of two members with one
+// name both are returned, in order.
+func OthersIn(text []byte, known func(name []byte) bool) (others Members) {
+	text = trimSpace(text)
+	if len(text) == 0 || text[0] != '{' {
+		return nil
+	}
+	for rest := trimSpace(text[1:]); rest[0] != '}'; {
+		var m member
+		if m, rest = cutMember(rest); !known(m.name) {
+			others = append(others, m)
+		}
+	}
+	return others
 }
 
 // Has says whether there is a member of this name.

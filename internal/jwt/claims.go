@@ -78,6 +78,9 @@ func (c *Claims) date(name string) (time.Time, error) {
 	return time.Unix(int64(whole), int64(part*1e9)), nil
 }
 
+// Others returns the claims whose names are not known.
+func (c *Claims) Others(known func(name []byte) bool) jsonobject.Members { return c.all.Others(known) }
+
 // Text returns another claim that is a string; "" when it is absent, Malformed when it has
 // another type.
 func (c *Claims) Text(name string) (string, error) {
@@ -86,6 +89,22 @@ func (c *Claims) Text(name string) (string, error) {
 		return "", Malformed
 	}
 	return text, nil
+}
+
+// Member returns a claim as it was written; nil when it is absent.
+func (c *Claims) Member(name string) []byte {
+	value, _ := c.all.Get(name)
+	return value
+}
+
+// Texts returns another claim that is a list of strings, or one; nil when it is absent, Malformed
+// when it has another type.
+func (c *Claims) Texts(name string) ([]string, error) {
+	list, err := c.all.Texts(name)
+	if err != nil {
+		return nil, Malformed
+	}
+	return list, nil
 }
 
 // CheckIssuer demands this iss, compared byte by byte (RFC 7519 §4.1.1).

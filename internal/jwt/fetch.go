@@ -19,8 +19,29 @@ func (f *Fetcher) set(ctx context.Context, jwksURI string) (*KeySet, time.Durati
 	if err != nil {
 		return nil, 0, err
 	}
-	s, err := parsePublished(body)
+	s, err := parsePublished(body, signatures)
 	return s, freshness(header.Get("Cache-Control")), err
+}
+
+// bundle fetches the keys for JWT-SVIDs of a trust domain. Its spiffe_refresh_hint, in seconds,
+// says how long they are fresh (SPIFFE Trust Domain and Bundle §4.1); spiffe_sequence is not needed
+// by whoever takes the whole set each time.
+func (f *Fetcher) bundle(ctx context.Context, bundleURI string) (*KeySet, time.Duration, error) {
+	body, header, err := f.get(ctx, bundleURI)
+	if err != nil {
+		return nil, 0, err
+	}
+	s, err := parsePublished(body, svids)
+	if err != nil {
+		return nil, 0, err
+	}
+	var b struct {
+		RefreshHint *float64 `json:"spiffe_refresh_hint"`
+	}
+	if json.Unmarshal(body, &b) != nil || b.RefreshHint == nil {
+		return s, freshness(header.Get("Cache-Control")), nil
+	}
+	return s, bounded(*b.RefreshHint), nil
 }
 
 // discover asks an issuer's metadata for jwks_uri: RFC 8414 §3.1 puts the well-known name before

@@ -30,8 +30,11 @@ type Options struct {
 	Bearer       func() (string, error) // a token that is sent along, read anew for each fetch; nil: none
 	BearerTo     []string               // URLs whose origins (RFC 6454) get that token, and no others, whatever metadata names
 	MaxWaiting   int                    // how many may wait for one source that is being fetched, and twice as many for all; 0: all may
-	Log          *slog.Logger           // gets one warning of published keys that cannot be used; nil: slog.Default()
-	Transport    http.RoundTripper      // instead of our own; then which addresses are dialled is its matter
+	Log          *slog.Logger           // gets one line of published keys that cannot be used; nil: slog.Default()
+	// PassedOver counts the keys of such a line: those for another use or of an unknown kind, and
+	// those that are unusable, such as weak ones; nil: nobody counts.
+	PassedOver func(others, unusable int)
+	Transport  http.RoundTripper // instead of our own; then which addresses are dialled is its matter
 }
 
 // maxSources bounds the sources; above it, sources unused for an hour are dropped.
@@ -136,6 +139,12 @@ func (f *Fetcher) Check(text string) error {
 // Remote returns the source of the key set at a URL.
 func (f *Fetcher) Remote(jwksURI string) (*Remote, error) {
 	return f.source(jwksURI, "", func(ctx context.Context) (*KeySet, time.Duration, error) { return f.set(ctx, jwksURI) })
+}
+
+// Bundle returns the source of the keys for JWT-SVIDs in the SPIFFE bundle at a URL, which is that
+// of one trust domain (SPIFFE Trust Domain and Bundle §4; SPIFFE Federation §5.2.1: https_web).
+func (f *Fetcher) Bundle(bundleURI string) (*Remote, error) {
+	return f.source(bundleURI, "bundle ", func(ctx context.Context) (*KeySet, time.Duration, error) { return f.bundle(ctx, bundleURI) })
 }
 
 // Issuer returns the source of the keys of an authorization server, whose metadata names the URL

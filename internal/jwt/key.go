@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,9 +26,12 @@ const (
 // publicKey is one public signing key.
 type publicKey struct {
 	id     string // kid; "": it has none
+	name   string // see Proof.KeyName
 	alg    string // the only algorithm that it is for; "": all that fit its kind
 	public any    // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
 	until  time.Time
+
+	certificates []*x509.Certificate // x5c (RFC 7517 §4.7)
 }
 
 // usage is what go-jose does not read of a JWK, or not before it reads the key.
@@ -39,9 +43,9 @@ type usage struct {
 	Exp    *float64 `json:"exp"` // OpenID Federation 1.0 §8.7.2: the key is not used after it
 }
 
-// parseKey reads a JWK that can verify signatures. Its errors tell who registers a key what to
-// change, and quote nothing.
-func parseKey(text []byte) (publicKey, error) {
+// parseKey reads a JWK that can verify signatures of a purpose. Its errors tell who registers a key
+// what to change, and quote nothing.
+func parseKey(text []byte, wanted purpose) (publicKey, error) {
 	members, err := jsonobject.Read(text)
 	if err != nil {
 		return publicKey{}, errors.New("it is no JSON object, or a member occurs twice")
@@ -56,14 +60,17 @@ func parseKey(text []byte) (publicKey, error) {
 	if err := public(members); err != nil { // first: a private key is reported, whatever it is for
 		return publicKey{}, err
 	}
-	if err := u.check(); err != nil {
+	if err := u.check(wanted); err != nil {
 		return publicKey{}, err
 	}
 	var j jose.JSONWebKey
 	if err := j.UnmarshalJSON(text); err != nil {
 		return publicKey{}, errors.New("it is not a valid public key: RSA, P-256, P-384, P-521 or Ed25519 (RFC 7518 §6, RFC 8037)")
 	}
-	k := publicKey{id: j.KeyID, alg: j.Algorithm, public: j.Key}
+	if wanted == svids && j.KeyID == "" {
+		return publicKey{}, errors.New("kid is missing (SPIFFE Trust Domain and Bundle §4.2.2)")
+	}
+	k := publicKey{id: j.KeyID, name: nameOf(&j), alg: j.Algorithm, public: j.Key, certificates: j.Certificates}
 	if u.Exp != nil && *u.Exp <= maxDate {
 		k.until = time.Unix(int64(max(*u.Exp, 0)), 0) // 0 and below are long ago, and not "never"
 	}
@@ -80,13 +87,26 @@ func public(members jsonobject.Members) error {
 	return nil
 }
 
+// purpose is the use of keys that a set is read for.
+type purpose string
+
+// The purposes. A key that says no use is one for signatures (RFC 7517 §4.2), and is none for
+// JWT-SVIDs (SPIFFE Trust Domain and Bundle §4.2.2).
+const (
+	signatures purpose = "sig"
+	svids      purpose = "jwt-svid"
+)
+
+// has says whether the purpose takes a key of this use.
+func (p purpose) has(use string) bool { return use == string(p) || use == "" && p == signatures }
+
 // otherUse is why a sound key is not taken: it is for something else, or of a kind that is not
 // known here (RFC 7517 §5).
 type otherUse string
 
 func (e otherUse) Error() string { return string(e) }
 
-func (u *usage) check() error {
+func (u *usage) check(wanted purpose) error {
 	curves := map[string][]string{"EC": {"P-256", "P-384", "P-521"}, "OKP": {"Ed25519"}, "RSA": nil, "": nil}
 	known, ok := curves[u.Kty]
 	switch {
@@ -94,8 +114,8 @@ func (u *usage) check() error {
 		return otherUse("kty must be RSA, EC or OKP")
 	case known != nil && u.Crv != "" && !slices.Contains(known, u.Crv):
 		return otherUse("crv must be P-256, P-384, P-521 or Ed25519")
-	case u.Use != "" && u.Use != "sig":
-		return otherUse(`use must be "sig"`)
+	case !wanted.has(u.Use):
+		return otherUse(`use must be "` + string(wanted) + `"`)
 	case u.KeyOps != nil && !slices.Contains(u.KeyOps, "verify"):
 		return otherUse(`key_ops must hold "verify"`)
 	}

@@ -15,6 +15,7 @@ type Profile struct {
 	Algorithms []string         // allowed values of alg (RFC 8725 §3.1); none given: every token is refused
 	Types      []string         // allowed values of typ, "" for none (RFC 8725 §3.11); nil: typ is not looked at
 	MaxBytes   int              // 0: 8 kB
+	OwnKey     bool             // it is a proof of possession, which brings its key in jwk, see ProveOwn
 	Now        func() time.Time // nil: time.Now
 }
 
@@ -28,6 +29,7 @@ type Unverified struct {
 	input     string // what was signed
 	signature []byte
 	claims    *Claims
+	own       ownKey // with Profile.OwnKey
 	now       func() time.Time
 }
 
@@ -74,10 +76,14 @@ func parse(token string, profile Profile) (*Unverified, error) {
 	if u.claims, err = parseClaims(payload); err != nil {
 		return nil, err
 	}
-	if u.header.Others {
-		if err := u.checkOthers(token); err != nil {
-			return nil, err
-		}
+	switch {
+	case profile.OwnKey:
+		u.own, err = parseOwnKey(u.header)
+	case u.header.Others:
+		err = u.checkOthers(token)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return u, nil
 }

@@ -16,6 +16,9 @@ type Proof struct {
 	algorithm string
 }
 
+// KeyID is the kid of the token; "": it names no key.
+func (p Proof) KeyID() string { return p.keyID }
+
 // Precheck returns what check says of claims that nobody vouches for yet. A token that is refused
 // anyway, such as an expired one, then costs no signature. The claims count only once Prove has
 // returned nil.

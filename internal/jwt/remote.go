@@ -142,12 +142,29 @@ func (r *Remote) load() {
 		return
 	}
 	r.set, r.loaded, r.fresh, r.failures = set, time.Now(), fresh, 0
-	if passed := strings.Join(set.PassedOver(), "; "); passed != r.told {
-		r.told = passed
-		if passed != "" {
-			r.fetcher.opts.Log.Warn("published keys that cannot be used are passed over", "source", r.where, "keys", passed, "usable", set.Len())
-		}
+	r.tell(set)
+}
+
+// tell logs and counts which keys of a set are passed over, once for as long as they are the same.
+// A set normally has keys for other uses beside those that are needed. The lock must be held.
+func (r *Remote) tell(set *KeySet) {
+	passed := strings.Join(set.PassedOver(), "; ")
+	if passed == r.told {
+		return
 	}
+	if r.told = passed; passed == "" {
+		return
+	}
+	unusable := len(set.passed) - set.others
+	if count := r.fetcher.opts.PassedOver; count != nil {
+		count(set.others, unusable)
+	}
+	about := []any{"source", r.where, "keys", passed, "usable", set.Len()}
+	if unusable == 0 && set.Len() > 0 {
+		r.fetcher.opts.Log.Info("published keys for another use are passed over", about...)
+		return
+	}
+	r.fetcher.opts.Log.Warn("published keys that cannot be used are passed over", about...)
 }
 
 // guarded turns a panic into an error: the document comes from another server and is parsed outside
@@ -178,9 +195,14 @@ func freshness(header string) time.Duration {
 			return minFresh
 		case "max-age":
 			if seconds, err := strconv.Atoi(strings.Trim(value, `"`)); err == nil {
-				fresh = min(max(time.Duration(min(seconds, 1e6))*time.Second, minFresh), maxFresh)
+				fresh = bounded(float64(seconds))
 			}
 		}
 	}
 	return fresh
+}
+
+// bounded returns how long a set is fresh whose source says so many seconds.
+func bounded(seconds float64) time.Duration {
+	return time.Duration(min(max(seconds, minFresh.Seconds()), maxFresh.Seconds()) * float64(time.Second))
 }

@@ -169,7 +169,7 @@ func TestRemote(t *testing.T) {
 			r, err := f.Remote(where)
 			require.NoError(t, err)
 			r.fetch = func(context.Context) (*KeySet, time.Duration, error) {
-				s, err := parsePublished([]byte(setOf(jwkOf(t, keys().p256.Public(), "old", nil), jwkOf(t, keys().p256.Public(), "e", map[string]any{"use": "enc"}))))
+				s, err := parsePublished([]byte(setOf(jwkOf(t, keys().p256.Public(), "old", nil), jwkOf(t, keys().p256.Public(), "e", map[string]any{"use": "enc"}))), signatures)
 				return s, time.Minute, err
 			}
 			for range 5 {

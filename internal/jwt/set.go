@@ -26,6 +26,7 @@ const (
 type KeySet struct {
 	keys   []publicKey
 	passed []string
+	others int // of passed: sound keys for another use, or of an unknown kind
 }
 
 // PassedOver says which keys of the text were ignored, and why; a KeySet that was written and read
@@ -53,7 +54,7 @@ func ParseKeySet(text []byte) (*KeySet, error) {
 	}
 	s := &KeySet{}
 	for i, one := range list {
-		k, err := parseKey(one)
+		k, err := parseKey(one, signatures)
 		if _, other := errors.AsType[otherUse](err); err != nil && !other {
 			return nil, fmt.Errorf("keys[%d]: %w", i, err)
 		}
@@ -70,14 +71,14 @@ func ParseKeySet(text []byte) (*KeySet, error) {
 
 // parsePublished reads a JWK Set that another server publishes: keys that cannot be used are
 // ignored (RFC 7517 §5), also a key whose private half is published.
-func parsePublished(text []byte) (*KeySet, error) {
+func parsePublished(text []byte, wanted purpose) (*KeySet, error) {
 	list, err := keysOf(text)
 	if err != nil {
 		return nil, err
 	}
 	s := &KeySet{}
 	for i, one := range list {
-		k, err := parseKey(one)
+		k, err := parseKey(one, wanted)
 		s.add(i, k, err)
 	}
 	return s, nil
@@ -87,6 +88,9 @@ func parsePublished(text []byte) (*KeySet, error) {
 func (s *KeySet) add(i int, k publicKey, err error) {
 	if err != nil {
 		s.passed = append(s.passed, fmt.Sprintf("keys[%d]: %s", i, err))
+		if _, other := errors.AsType[otherUse](err); other {
+			s.others++
+		}
 		return
 	}
 	s.keys = append(s.keys, k)
@@ -160,7 +164,7 @@ func (s *KeySet) MarshalJSON() ([]byte, error) {
 }
 
 func (k *publicKey) marshal() ([]byte, error) {
-	text, err := jose.JSONWebKey{Key: k.public, KeyID: k.id, Algorithm: k.alg, Use: "sig"}.MarshalJSON()
+	text, err := jose.JSONWebKey{Key: k.public, KeyID: k.id, Algorithm: k.alg, Use: "sig", Certificates: k.certificates}.MarshalJSON()
 	if err != nil || k.until.IsZero() {
 		return text, err
 	}

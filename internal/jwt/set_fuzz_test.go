@@ -25,7 +25,7 @@ func FuzzParseKeySet(f *testing.F) {
 		for i := range s.keys {
 			require.NoError(t, s.keys[i].check())
 		}
-		published, err := parsePublished(text)
+		published, err := parsePublished(text, signatures)
 		require.NoError(t, err)
 		require.Equal(t, s.keys, published.keys)
 		out, err := json.Marshal(s)

@@ -45,7 +45,7 @@ func TestParseSet(t *testing.T) {
 	}
 	for name, o := range other {
 		t.Run("RFC 7517 §5 passed over beside another, and said: "+name, func(t *testing.T) {
-			for _, parse := range []func([]byte) (*KeySet, error){ParseKeySet, parsePublished} {
+			for _, parse := range []func([]byte) (*KeySet, error){ParseKeySet, published} {
 				s, err := parse([]byte(setOf(p256(nil), o.key)))
 				require.NoError(t, err)
 				require.Equal(t, 1, s.Len())
@@ -73,7 +73,7 @@ func TestParseSet(t *testing.T) {
 			require.ErrorContains(t, err, "keys[1]")
 		})
 		t.Run("RFC 7517 §5 published by others: passed over: "+name, func(t *testing.T) {
-			s, err := parsePublished([]byte(setOf(b.key, p256(nil))))
+			s, err := published([]byte(setOf(b.key, p256(nil))))
 			require.NoError(t, err)
 			require.Equal(t, 1, s.Len())
 		})
@@ -101,6 +101,8 @@ func TestParseSet(t *testing.T) {
 		require.NotContains(t, err.Error(), "c2VjcmV0c2VjcmV0")
 	})
 }
+
+func published(text []byte) (*KeySet, error) { return parsePublished(text, signatures) }
 
 func make101(k string) (list []string) {
 	for range 101 {

@@ -51,6 +51,8 @@ type Target struct {
 	// Password is any text that changes with the password: a new password has no failures yet. It
 	// is hashed with the key; "" where it is not known.
 	Password string
+	// Subject is the user's id, for operators; "": it is not known whose name it is.
+	Subject string
 }
 
 // Reservation is one reserved login. Exactly one of Succeeded, Failed, Refused and Abandoned ends
@@ -63,7 +65,8 @@ type Reservation struct {
 	address budget
 	user    budget
 	known   Subject
-	proved  *userSubjects // see Identified; nil: no other than user
+	named   *userSubjects // see ForUser; nil: users have no limit
+	proved  *userSubjects // see Identified; nil: no other than named
 }
 
 // budget is a limit that an attempt counts against.
@@ -77,6 +80,9 @@ type budget struct {
 type userSubjects struct {
 	budget Subject
 	known  Subject
+
+	key, subject string // of Target
+	network      string // where budget counts; see Budget
 }
 
 // Verdict says whether an attempt may go on.
@@ -95,7 +101,7 @@ const (
 // must be ended.
 func (g *Lockout) Begin(ctx context.Context, address string) (*Reservation, Verdict, time.Duration, error) {
 	a := &Reservation{g: g, entry: newEntryID(), origin: address, until: time.Now().Add(MaxWait),
-		address: budget{SubjectOf("password.address", address), g.perAddress, maxAddressWaiters}}
+		address: budget{addressSubject(address), g.perAddress, maxAddressWaiters}}
 	held, err := a.await(ctx, a.address)
 	return a, verdict(held, AddressLocked), held.Left, err
 }
@@ -110,16 +116,17 @@ func (a *Reservation) ForUser(ctx context.Context, u Target) (Verdict, time.Dura
 	if err != nil { // part of the store may be down: the rest must not lock users out (V-03)
 		return 0, 0, errors.Join(err, a.release(ctx, a.address))
 	}
-	a.user, a.known = budget{id.budget, a.g.perUser, maxUserWaiters}, id.known
+	a.named, a.user, a.known = id, budget{id.budget, a.g.perUser, maxUserWaiters}, id.known
 	return a.both(ctx)
 }
 
 // identify returns the budget of a user, or the owner's at an address that is known.
 func (a *Reservation) identify(ctx context.Context, u Target) (*userSubjects, error) {
-	id := &userSubjects{SubjectOf("password.user", u.Key, u.Password), SubjectOf("password.known", u.Key, a.origin)}
+	id := &userSubjects{budget: SubjectOf("password.user", u.Key, u.Password), known: SubjectOf("password.known", u.Key, a.origin),
+		key: u.Key, subject: u.Subject}
 	known, err := a.g.counter.Kept(ctx, id.known)
 	if known > 0 {
-		id.budget = SubjectOf("password.owner", u.Key, u.Password, a.origin)
+		id.budget, id.network = SubjectOf("password.owner", u.Key, u.Password, a.origin), a.origin
 	}
 	return id, err
 }
@@ -244,9 +251,9 @@ func (a *Reservation) keep(ctx context.Context, b budget) error {
 // Failed lets the attempt count for the window. After an error the client must not learn that the
 // password was wrong: the attempt would not have counted.
 func (a *Reservation) Failed(ctx context.Context) error {
-	err := errors.Join(a.keep(ctx, a.address), a.keep(ctx, a.user))
+	err := errors.Join(a.g.leave(ctx, a.named), a.keep(ctx, a.address), a.keep(ctx, a.user))
 	if a.proved != nil {
-		err = errors.Join(err, a.g.counter.Keep(ctx, a.proved.budget, a.entry, a.g.window))
+		err = errors.Join(err, a.g.leave(ctx, a.proved), a.g.counter.Keep(ctx, a.proved.budget, a.entry, a.g.window))
 	}
 	return err
 }

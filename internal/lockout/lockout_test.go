@@ -267,7 +267,7 @@ func TestTwoNodes(t *testing.T) {
 		all.Wait()
 		return verdicts
 	}
-	t.Run("V-03 forty right log-ins over two nodes: none is told wrong", func(t *testing.T) {
+	t.Run("V-03 forty right logins over two nodes: none is told wrong", func(t *testing.T) {
 		got := each(40, func(a *Reservation, v Verdict) error {
 			if v != Allowed {
 				return nil

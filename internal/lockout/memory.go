@@ -1,8 +1,10 @@
 package lockout
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -14,6 +16,7 @@ type Memory struct {
 	mu      sync.Mutex
 	counts  map[Subject]count
 	entries map[Subject]map[EntryID]mark
+	notes   map[Subject]map[string]time.Time
 }
 
 type count struct {
@@ -31,7 +34,8 @@ const maxSubjects = 1 << 18
 
 // NewMemory returns an empty counter.
 func NewMemory() *Memory {
-	return &Memory{now: time.Now, counts: map[Subject]count{}, entries: map[Subject]map[EntryID]mark{}}
+	return &Memory{now: time.Now, counts: map[Subject]count{}, entries: map[Subject]map[EntryID]mark{},
+		notes: map[Subject]map[string]time.Time{}}
 }
 
 // SetClock sets the clock by which windows end, in place of time.Now, before the counter is used.
@@ -55,6 +59,25 @@ func (m *Memory) Add(_ context.Context, s Subject, window time.Duration) (int, t
 	c.n++
 	m.counts[s] = c
 	return c.n, c.until.Sub(now), nil
+}
+
+// Count implements Counter.
+func (m *Memory) Count(_ context.Context, s Subject) (int, time.Duration, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, now := m.counts[s], m.now()
+	if !now.Before(c.until) {
+		return 0, 0, nil
+	}
+	return c.n, c.until.Sub(now), nil
+}
+
+// Forget implements Counter.
+func (m *Memory) Forget(_ context.Context, s Subject) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.counts, s)
+	return nil
 }
 
 // expire drops what is over and says whether the counter is still full.
@@ -151,6 +174,66 @@ func (m *Memory) Kept(_ context.Context, s Subject) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(keptUntil(m.live(s, m.now()))), nil
+}
+
+// Entries implements Counter.
+func (m *Memory) Entries(_ context.Context, s Subject) (left []time.Duration, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	for _, end := range keptUntil(m.live(s, now)) {
+		left = append(left, end.Sub(now))
+	}
+	return left, nil
+}
+
+// Note implements Counter.
+func (m *Memory) Note(_ context.Context, s Subject, text string, ttl time.Duration, limit int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	if m.notes[s] == nil {
+		if len(m.notes) >= maxSubjects {
+			for other := range m.notes {
+				m.noted(other, now)
+			}
+		}
+		if len(m.notes) >= maxSubjects {
+			return ErrFull
+		}
+		m.notes[s] = map[string]time.Time{}
+	}
+	m.notes[s][strings.Clone(text)] = now.Add(ttl)
+	if list := m.noted(s, now); len(list) > limit {
+		delete(m.notes[s], list[len(list)-1])
+	}
+	return nil
+}
+
+// noted drops the texts of a subject that have ended, and returns the others, the last to end
+// first. The lock must be held.
+func (m *Memory) noted(s Subject, now time.Time) (texts []string) {
+	for text, until := range m.notes[s] {
+		if now.Before(until) {
+			texts = append(texts, text)
+		} else {
+			delete(m.notes[s], text)
+		}
+	}
+	if len(texts) == 0 {
+		delete(m.notes, s)
+	}
+	slices.SortFunc(texts, func(a, b string) int {
+		return cmp.Or(m.notes[s][b].Compare(m.notes[s][a]), strings.Compare(b, a))
+	})
+	return texts
+}
+
+// Noted implements Counter.
+func (m *Memory) Noted(_ context.Context, s Subject) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.noted(s, m.now()), nil
 }
 
 // Reset implements Counter.

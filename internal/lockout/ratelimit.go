@@ -23,6 +23,11 @@ type Counter interface {
 	// begins with the first, and how long that window still lasts.
 	Add(ctx context.Context, subject Subject, window time.Duration) (n int, left time.Duration, err error)
 
+	// Count returns what Add returned last, and counts nothing.
+	Count(ctx context.Context, subject Subject) (n int, left time.Duration, err error)
+	// Forget ends the running window of subject.
+	Forget(ctx context.Context, subject Subject) error
+
 	// Hold reserves an entry for pending, unless limit entries are reserved or kept already.
 	Hold(ctx context.Context, subject Subject, entry EntryID, limit int, pending time.Duration) (Hold, error)
 	// Keep lets an entry count for ttl from now, reserved or not.
@@ -31,6 +36,13 @@ type Counter interface {
 	Release(ctx context.Context, subject Subject, entry EntryID) error
 	// Kept returns how many entries of subject are kept.
 	Kept(ctx context.Context, subject Subject) (int, error)
+	// Entries returns how long each kept entry of subject still counts, the first to end first.
+	Entries(ctx context.Context, subject Subject) ([]time.Duration, error)
+	// Note keeps a text among those of subject for ttl from now. Of more than limit texts the first
+	// to end are dropped.
+	Note(ctx context.Context, subject Subject, text string, ttl time.Duration, limit int) error
+	// Noted returns the texts of subject, the last to end first.
+	Noted(ctx context.Context, subject Subject) ([]string, error)
 	// Reset forgets the kept entries of subject and the reservation of entry, and no other
 	// reservation.
 	Reset(ctx context.Context, subject Subject, entry EntryID) error
@@ -84,13 +96,19 @@ type RateLimit struct {
 	window  time.Duration
 
 	mu      sync.Mutex
-	blocked map[Subject]time.Time // until when
+	blocked map[Subject]block
+}
+
+// block is a subject that is refused.
+type block struct {
+	until time.Time
+	asked time.Time // when the store said so
 }
 
 // NewRateLimit returns a limit of most failures in a window. kind keeps its counts apart from
 // others.
 func NewRateLimit(counter Counter, kind string, limit int, window time.Duration) *RateLimit {
-	return &RateLimit{counter: counter, kind: kind, max: limit, window: window, blocked: map[Subject]time.Time{}}
+	return &RateLimit{counter: counter, kind: kind, max: limit, window: window, blocked: map[Subject]block{}}
 }
 
 // maxBlocked bounds the subjects that a node remembers. A dropped subject is found again at its
@@ -105,11 +123,11 @@ func (l *RateLimit) Blocked(subject string) time.Duration {
 		return 0
 	}
 	s := SubjectOf(l.kind, subject)
-	until, ok := l.blocked[s]
+	b, ok := l.blocked[s]
 	if !ok {
 		return 0
 	}
-	if left := until.Sub(l.counter.Now()); left > 0 {
+	if left := b.until.Sub(l.counter.Now()); left > 0 {
 		return left
 	}
 	delete(l.blocked, s)
@@ -125,17 +143,18 @@ func (l *RateLimit) Failed(ctx context.Context, subject string) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	now := l.counter.Now()
 	if len(l.blocked) >= maxBlocked {
-		l.forget(l.counter.Now())
+		l.forget(now)
 	}
-	l.blocked[s] = l.counter.Now().Add(left)
+	l.blocked[s] = block{now.Add(left), now}
 	return nil
 }
 
 // forget drops subjects whose time is over, or all if there is none. The lock must be held.
 func (l *RateLimit) forget(now time.Time) {
-	for s, until := range l.blocked {
-		if !now.Before(until) {
+	for s, b := range l.blocked {
+		if !now.Before(b.until) {
 			delete(l.blocked, s)
 		}
 	}

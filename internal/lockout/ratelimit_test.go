@@ -118,7 +118,63 @@ func contract(t *testing.T, c Counter) {
 	})
 }
 
-func TestMemory(t *testing.T) { contract(t, NewMemory()) }
+// contractForOperators is what both counters tell an operator.
+func contractForOperators(t *testing.T, c Counter) {
+	t.Run("kept entries say how long they count, reservations do not", func(t *testing.T) {
+		s := SubjectOf("k", "left")
+		require.NoError(t, c.Keep(t.Context(), s, newEntryID(), 2*time.Minute))
+		require.NoError(t, c.Keep(t.Context(), s, newEntryID(), time.Minute))
+		_, err := c.Hold(t.Context(), s, newEntryID(), 5, time.Minute)
+		require.NoError(t, err)
+		left, err := c.Entries(t.Context(), s)
+		require.NoError(t, err)
+		require.Len(t, left, 2)
+		require.InDelta(t, time.Minute, left[0], float64(5*time.Second))
+		require.InDelta(t, 2*time.Minute, left[1], float64(5*time.Second))
+	})
+	t.Run("a count is read without counting, and forgotten", func(t *testing.T) {
+		s := SubjectOf("k", "count")
+		n, left, err := c.Count(t.Context(), s)
+		require.NoError(t, err)
+		require.Zero(t, n)
+		require.Zero(t, left)
+		_, _, err = c.Add(t.Context(), s, time.Minute)
+		require.NoError(t, err)
+		for range 2 {
+			n, left, err = c.Count(t.Context(), s)
+			require.NoError(t, err)
+			require.Equal(t, 1, n)
+			require.InDelta(t, time.Minute, left, float64(5*time.Second))
+		}
+		require.NoError(t, c.Forget(t.Context(), s))
+		n, _, err = c.Count(t.Context(), s)
+		require.NoError(t, err)
+		require.Zero(t, n)
+	})
+	t.Run("V-11 notes are bounded, the newest come first, and a repetition is one note", func(t *testing.T) {
+		s := SubjectOf("k", "notes")
+		for _, text := range []string{"a", "b", "c", "b", "p\x00\xff"} {
+			require.NoError(t, c.Note(t.Context(), s, text, time.Minute, 3))
+			time.Sleep(2 * time.Millisecond) // Redis counts milliseconds
+		}
+		texts, err := c.Noted(t.Context(), s)
+		require.NoError(t, err)
+		require.Equal(t, []string{"p\x00\xff", "b", "c"}, texts)
+	})
+	t.Run("notes end by themselves", func(t *testing.T) {
+		s := SubjectOf("k", "short notes")
+		require.NoError(t, c.Note(t.Context(), s, "a", 50*time.Millisecond, 3))
+		require.Eventually(t, func() bool {
+			texts, err := c.Noted(t.Context(), s)
+			return err == nil && len(texts) == 0
+		}, 3*time.Second, 10*time.Millisecond)
+	})
+}
+
+func TestMemory(t *testing.T) {
+	contractForOperators(t, NewMemory())
+	contract(t, NewMemory())
+}
 
 func TestRedis(t *testing.T) {
 	s := redistest.Start(t)
@@ -126,6 +182,7 @@ func TestRedis(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
 	contract(t, NewRedis(db))
+	contractForOperators(t, NewRedis(db))
 	t.Run("S-64 every counter has a lifetime", func(t *testing.T) {
 		for _, k := range s.Client().Keys(t.Context(), "*").Val() {
 			require.Positive(t, s.Client().PTTL(t.Context(), k).Val())

@@ -20,6 +20,11 @@ local n = redis.call('INCR', KEYS[1])
 if n == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return {n, redis.call('PTTL', KEYS[1])}`)
 
+var (
+	look   = redisdb.NewScript(`return {tonumber(redis.call('GET', KEYS[1]) or 0), redis.call('PTTL', KEYS[1])}`)
+	forget = redisdb.NewScript(`return redis.call('DEL', KEYS[1])`)
+)
+
 // Now implements Counter.
 func (r *Redis) Now() time.Time { return time.Now() }
 
@@ -27,6 +32,24 @@ func (r *Redis) Now() time.Time { return time.Now() }
 // count twice.
 func (r *Redis) Add(ctx context.Context, s Subject, window time.Duration) (int, time.Duration, error) {
 	v, err := r.db.Once(ctx, add, []string{key(s)}, window.Milliseconds())
+	return counted(v, err)
+}
+
+// Count implements Counter.
+func (r *Redis) Count(ctx context.Context, s Subject) (int, time.Duration, error) {
+	v, err := r.db.Eval(ctx, look, []string{key(s)})
+	n, left, err := counted(v, err)
+	return n, max(left, 0), err
+}
+
+// Forget implements Counter.
+func (r *Redis) Forget(ctx context.Context, s Subject) error {
+	_, err := r.db.Eval(ctx, forget, []string{key(s)})
+	return err
+}
+
+// counted reads a count and how long it lasts.
+func counted(v any, err error) (int, time.Duration, error) {
 	if err != nil {
 		return 0, 0, err
 	}
@@ -90,6 +113,24 @@ local members = kept()
 for _, member in ipairs(members) do redis.call('ZREM', KEYS[1], member) end
 return #members`)
 
+	// ends: KEYS entries. When each kept entry ends, from now.
+	ends = redisdb.NewScript(entries + `
+local _, ends = kept()
+for i, at in ipairs(ends) do ends[i] = at - now end
+return ends`)
+
+	// leave: KEYS texts. ARGV text, life, limit.
+	leave = redisdb.NewScript(entries + `
+put(ARGV[1], ARGV[2])
+local over = redis.call('ZCARD', KEYS[1]) - ARGV[3]
+if over > 0 then redis.call('ZREM', KEYS[1], unpack(redis.call('ZRANGE', KEYS[1], 0, over - 1))) end
+return 1`)
+
+	noted = redisdb.NewScript(entries + `
+local all, newest = redis.call('ZRANGE', KEYS[1], 0, -1), {}
+for i = #all, 1, -1 do table.insert(newest, all[i]) end
+return newest`)
+
 	release   = redisdb.NewScript(`return redis.call('ZREM', KEYS[1], 'p' .. ARGV[1])`)
 	countKept = redisdb.NewScript(entries + `return #kept()`)
 )
@@ -128,6 +169,43 @@ func (r *Redis) Kept(ctx context.Context, s Subject) (int, error) {
 	return int(n), err
 }
 
+// Entries implements Counter.
+func (r *Redis) Entries(ctx context.Context, s Subject) ([]time.Duration, error) {
+	v, err := r.db.Eval(ctx, ends, []string{entriesKey(s)})
+	if err != nil {
+		return nil, err
+	}
+	list, _ := v.([]any)
+	left := make([]time.Duration, len(list))
+	for i := range list {
+		ms, _ := list[i].(int64)
+		left[i] = time.Duration(ms) * time.Millisecond
+	}
+	return left, nil
+}
+
+// Note implements Counter.
+func (r *Redis) Note(ctx context.Context, s Subject, text string, ttl time.Duration, limit int) error {
+	_, err := r.db.Eval(ctx, leave, []string{notesKey(s)}, text, ttl.Milliseconds(), limit)
+	return err
+}
+
+// Noted implements Counter.
+func (r *Redis) Noted(ctx context.Context, s Subject) ([]string, error) {
+	v, err := r.db.Eval(ctx, noted, []string{notesKey(s)})
+	if err != nil {
+		return nil, err
+	}
+	list, _ := v.([]any)
+	var texts []string
+	for _, one := range list {
+		if text, ok := one.(string); ok {
+			texts = append(texts, text)
+		}
+	}
+	return texts, nil
+}
+
 // Reset implements Counter.
 func (r *Redis) Reset(ctx context.Context, s Subject, e EntryID) error {
 	_, err := r.db.Eval(ctx, reset, []string{entriesKey(s)}, e[:])
@@ -135,5 +213,7 @@ func (r *Redis) Reset(ctx context.Context, s Subject, e EntryID) error {
 }
 
 func entriesKey(s Subject) string { return "e:" + string(s[:]) }
+
+func notesKey(s Subject) string { return "n:" + string(s[:]) }
 
 func key(s Subject) string { return "b:" + string(s[:]) }

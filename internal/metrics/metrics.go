@@ -1,8 +1,9 @@
 // Package metrics counts what happens at the level of OAuth, for Prometheus. A nil *Metrics counts
 // nothing.
 //
-// Label values come from Grantor alone: endpoints, error codes, reasons. A client, a user, an
-// address or a text of a request is never a label, so hostile requests cannot add series.
+// Label values come from Grantor alone: endpoints, error codes, reasons, and the clients that an
+// operator names. Another client, a user, an address or a text of a request is never a label, so
+// hostile requests cannot add series.
 package metrics
 
 import (
@@ -19,43 +20,56 @@ import (
 type Metrics struct {
 	registry *prometheus.Registry
 
-	requests       *prometheus.CounterVec
-	duration       *prometheus.HistogramVec
-	issued         *prometheus.CounterVec
+	requests       *series[[2]string, prometheus.Counter] // by endpoint and status
+	duration       *series[string, prometheus.Observer]
+	issued         *series[[2]string, prometheus.Counter] // by grant and format
 	refusals       *prometheus.CounterVec
-	introspections *prometheus.CounterVec
-	revocations    *prometheus.CounterVec
-	refreshes      *prometheus.CounterVec
+	introspections *series[[2]string, prometheus.Counter] // by result and reason
+	revocations    *series[string, prometheus.Counter]
+	refreshes      *series[string, prometheus.Counter]
+	polls          *prometheus.CounterVec
 	loginFailures  *prometheus.CounterVec
-	store          *prometheus.HistogramVec
+	store          *series[string, prometheus.Observer]
 	storeErrors    *prometheus.CounterVec
-	auditEvents    *prometheus.CounterVec
+	auditEvents    *series[string, prometheus.Counter]
 	auditDropped   prometheus.Counter
 	taskUp         *prometheus.GaugeVec
 	taskFailures   *prometheus.CounterVec
+	keysPassed     *prometheus.CounterVec
 	reloadSuccess  prometheus.Gauge
 	reloadTime     prometheus.Gauge
+
+	clients *perClient // nil: none is counted by itself
+
+	totals *prometheus.Registry // what Totals reads
 }
 
 // New returns metrics that are all zero. version is the version of Grantor.
 func New(version string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
-	m.requests = m.counters("grantor_http_requests_total", "Requests by endpoint and status.", "endpoint", "code")
-	m.duration = m.histograms("grantor_http_request_duration_seconds", "Duration of requests in seconds.",
-		[]float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}, "endpoint")
-	m.issued = m.counters("grantor_tokens_issued_total", "Access tokens issued.", "grant_type", "format")
+	m.requests = byLabels(m.counters("grantor_http_requests_total", "Requests by endpoint and status.", "endpoint", "code").WithLabelValues)
+	m.duration = byLabel(m.histograms("grantor_http_request_duration_seconds", "Duration of requests in seconds.",
+		[]float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}, "endpoint").WithLabelValues)
+	issued := m.counters("grantor_tokens_issued_total", "Access tokens issued.", "grant_type", "format")
+	m.issued = byLabels(issued.WithLabelValues)
 	m.refusals = m.counters("grantor_refusals_total", "Requests refused, by error code and internal reason.", "endpoint", "error", "reason")
-	m.introspections = m.counters("grantor_introspections_total", "Introspections by result.", "result")
-	m.revocations = m.counters("grantor_revocations_total", "Revocation requests: a token was ended, or there was nothing to end.", "result")
-	m.refreshes = m.counters("grantor_refreshes_total", "Uses of refresh tokens by result.", "result")
+	introspections := m.counters("grantor_introspections_total", "Introspections by result, and by the reason of those that found the token inactive.", "result", "reason")
+	m.introspections = byLabels(introspections.WithLabelValues)
+	m.revocations = byLabel(m.counters("grantor_revocations_total", "Revocation requests: a token was ended, or there was nothing to end.", "result").WithLabelValues)
+	m.refreshes = byLabel(m.counters("grantor_refreshes_total", "Uses of refresh tokens by result.", "result").WithLabelValues)
+	m.polls = m.counters("grantor_feed_polls_total", "Polls of the revocation feed by result.", "result")
 	m.loginFailures = m.counters("grantor_login_failures_total", "Failed logins of all users by reason.", "reason")
-	m.store = m.histograms("grantor_store_duration_seconds", "Duration of the token store's operations in seconds.",
+	store := m.histograms("grantor_store_duration_seconds", "Duration of the token store's operations in seconds.",
 		[]float64{.0001, .00025, .0005, .001, .0025, .005, .01, .05, .1, .5, 1}, "operation")
+	m.store = byLabel(store.WithLabelValues)
 	m.storeErrors = m.counters("grantor_store_errors_total", "Token store operations that failed or were not confirmed, by outcome.", "operation", "outcome")
-	m.auditEvents = m.counters("grantor_audit_events_total", "Events of the audit trail.", "event")
+	events := m.counters("grantor_audit_events_total", "Events of the audit trail.", "event")
+	m.auditEvents = byLabel(events.WithLabelValues)
+	m.totalled(issued, introspections, events, store, m.refusals, m.loginFailures, m.storeErrors)
 	m.auditDropped = m.counter("grantor_audit_dropped_total", "Events that could not be written to the audit trail.")
 	m.taskUp = m.gauges("grantor_background_task_up", "1: the background task runs; 0: it ended and waits to be restarted.", "task")
 	m.taskFailures = m.counters("grantor_background_task_failures_total", "Times that a background task ended while the node served.", "task")
+	m.keysPassed = m.counters("grantor_published_keys_passed_over_total", "Keys of fetched key sets that are not used, counted once for each state of a set.", "reason")
 	m.reloadSuccess = m.gauge("grantor_config_reload_success", "1: the configuration on disk is in force; 0: it is invalid and an older configuration is.")
 	m.reloadTime = m.gauge("grantor_config_reload_timestamp_seconds", "Time when the configuration in force was loaded, in Unix seconds.")
 	build := m.gauges("grantor_build_info", "Always 1; the label is the version of Grantor.", "version")
@@ -67,11 +81,12 @@ func New(version string) *Metrics {
 
 // begin creates the series that alerts use, so that they exist before the first event.
 func (m *Metrics) begin() {
-	for _, r := range []string{"active", "inactive"} {
-		m.introspections.WithLabelValues(r)
-	}
+	m.introspections.of([2]string{"active", ""})
 	for _, r := range []string{"ended", "nothing"} {
-		m.revocations.WithLabelValues(r)
+		m.revocations.of(r)
+	}
+	for _, r := range []string{PollIdle, PollEnded, PollPage, PollReset, PollGone, PollUnavailable} {
+		m.polls.WithLabelValues(r)
 	}
 	for _, operation := range []string{"issue", "load", "login", "session", "rotate", "revoke"} {
 		for _, outcome := range []string{OutcomeNotDone, OutcomeNotConfirmed, OutcomeUnknown} {
@@ -79,7 +94,7 @@ func (m *Metrics) begin() {
 		}
 	}
 	for _, r := range []string{RefreshRotated, RefreshRetried, RefreshSuspicious, RefreshReissued, RefreshReuse, RefreshRotationLost, RefreshRefused} {
-		m.refreshes.WithLabelValues(r)
+		m.refreshes.of(r)
 	}
 	for _, r := range []string{"unknown_user", "wrong_password", "user_disabled", "no_usable_password", "user_locked", "address_locked"} {
 		m.loginFailures.WithLabelValues(r)
@@ -87,8 +102,9 @@ func (m *Metrics) begin() {
 	for _, r := range []string{"directory_unavailable", "directory_answer_invalid", "directory_busy"} {
 		m.refusals.WithLabelValues("token", "temporarily_unavailable", r)
 	}
+	m.KeysPassedOver(0, 0)
 	for _, e := range []string{"token", "introspect", "revoke"} {
-		m.duration.WithLabelValues(e)
+		m.duration.of(e)
 	}
 	m.Reloaded(true)
 }
@@ -103,8 +119,8 @@ func (m *Metrics) Request(endpoint string, code int, took time.Duration) {
 	if m == nil {
 		return
 	}
-	m.requests.WithLabelValues(endpoint, statusText(code)).Inc()
-	m.duration.WithLabelValues(endpoint).Observe(took.Seconds())
+	m.requests.of([2]string{endpoint, statusText(code)}).Inc()
+	m.duration.of(endpoint).Observe(took.Seconds())
 }
 
 // statusText saves an allocation for the common statuses.
@@ -125,7 +141,7 @@ func statusText(code int) string {
 // Issued counts an access token.
 func (m *Metrics) Issued(grant, format string) {
 	if m != nil {
-		m.issued.WithLabelValues(grant, format).Inc()
+		m.issued.of([2]string{grant, format}).Inc()
 	}
 }
 
@@ -136,8 +152,9 @@ func (m *Metrics) Refused(endpoint, code, reason string) {
 	}
 }
 
-// Introspected counts an introspection.
-func (m *Metrics) Introspected(active bool) {
+// Introspected counts an introspection; reason is why the token was not active, "" of an active
+// one.
+func (m *Metrics) Introspected(active bool, reason string) {
 	if m == nil {
 		return
 	}
@@ -145,7 +162,14 @@ func (m *Metrics) Introspected(active bool) {
 	if active {
 		result = "active"
 	}
-	m.introspections.WithLabelValues(result).Inc()
+	m.introspections.of([2]string{result, reason}).Inc()
+}
+
+// InactiveReason creates the series of a reason, so that it exists before the first such token.
+func (m *Metrics) InactiveReason(reason string) {
+	if m != nil {
+		m.introspections.of([2]string{"inactive", reason})
+	}
 }
 
 // Revoked counts a revocation.
@@ -157,17 +181,24 @@ func (m *Metrics) Revoked(ended bool) {
 	if ended {
 		result = "ended"
 	}
-	m.revocations.WithLabelValues(result).Inc()
+	m.revocations.of(result).Inc()
 }
 
 // Refreshed counts a use of a refresh token.
 func (m *Metrics) Refreshed(result string) {
 	if m != nil {
-		m.refreshes.WithLabelValues(result).Inc()
+		m.refreshes.of(result).Inc()
 	}
 }
 
-// LoginFailed counts a failed login (docs/conformance.md S-12).
+// Polled counts a poll of the revocation feed.
+func (m *Metrics) Polled(result string) {
+	if m != nil {
+		m.polls.WithLabelValues(result).Inc()
+	}
+}
+
+// LoginFailed counts a failed login (docs/evidence/conformance.md S-12).
 func (m *Metrics) LoginFailed(reason string) {
 	if m != nil {
 		m.loginFailures.WithLabelValues(reason).Inc()
@@ -180,7 +211,7 @@ func (m *Metrics) Stored(operation string, took time.Duration, outcome string) {
 	if m == nil {
 		return
 	}
-	m.store.WithLabelValues(operation).Observe(took.Seconds())
+	m.store.of(operation).Observe(took.Seconds())
 	if outcome != "" {
 		m.storeErrors.WithLabelValues(operation, outcome).Inc()
 	}
@@ -191,7 +222,7 @@ func (m *Metrics) Audited(event string, dropped bool) {
 	if m == nil {
 		return
 	}
-	m.auditEvents.WithLabelValues(event).Inc()
+	m.auditEvents.of(event).Inc()
 	if dropped {
 		m.auditDropped.Inc()
 	}
@@ -209,6 +240,16 @@ func (m *Metrics) Background(task string, running bool) {
 	}
 	m.taskUp.WithLabelValues(task).Set(0)
 	failures.Inc()
+}
+
+// KeysPassedOver counts keys of a set that was fetched: those for another use or of an unknown
+// kind, and those that are unusable, such as weak ones.
+func (m *Metrics) KeysPassedOver(others, unusable int) {
+	if m == nil {
+		return
+	}
+	m.keysPassed.WithLabelValues("other_use").Add(float64(others))
+	m.keysPassed.WithLabelValues("unusable").Add(float64(unusable))
 }
 
 // Reloaded says whether the configuration on disk is in force.

@@ -7,6 +7,16 @@ const (
 	OutcomeUnknown      = "unknown"       // the answer was lost
 )
 
+// Values of the label result of grantor_feed_polls_total.
+const (
+	PollIdle        = "idle"        // held, and nothing ended
+	PollEnded       = "ended"       // names ended
+	PollPage        = "page"        // more follows
+	PollReset       = "reset"       // the position asked from is unknown
+	PollGone        = "gone"        // the verifier hung up
+	PollUnavailable = "unavailable" // 503
+)
+
 // Values of the label result of grantor_refreshes_total.
 const (
 	RefreshRotated      = "rotated"          // the usual case

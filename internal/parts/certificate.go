@@ -3,9 +3,11 @@ package parts
 import (
 	"crypto/tls"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/internal/clientcert"
 )
 
 // Certificate reads what serves TLS; nil without [tls] mode = "files".
@@ -31,4 +33,20 @@ func CheckExpiry(t config.TLS) error {
 		return fmt.Errorf("the certificate in %s ended at %s: every client refuses it", t.CertFile, end.UTC().Format(time.RFC3339))
 	}
 	return nil
+}
+
+// Authorities reads those that vouch for certificates of clients; nil without [tls] client_ca_file.
+func Authorities(t config.TLS) (*clientcert.Authorities, error) {
+	if t.ClientCAFile == "" {
+		return nil, nil //nolint:nilnil // none is wanted
+	}
+	text, err := os.ReadFile(t.ClientCAFile)
+	if err != nil {
+		return nil, ConfigError{fmt.Errorf("client_ca_file: %w", err)}
+	}
+	list, err := clientcert.ReadAuthorities(text)
+	if err != nil {
+		return nil, ConfigError{fmt.Errorf("client_ca_file: %w", err)}
+	}
+	return list, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/internal/assertions"
 	"github.com/grantor-auth/grantor/server"
+	"github.com/grantor-auth/grantor/users"
 )
 
 // Check opens what a start opens, by the same functions, as far as that needs no network and leaves
@@ -28,6 +29,8 @@ func Check(cfg *config.Config) config.Errors {
 	c.redis()
 	_, err := Certificate(cfg.TLS)
 	c.note("tls", err, "tls.cert_file", "tls.key_file")
+	_, err = Authorities(cfg.TLS)
+	c.note("tls", err, "tls.client_ca_file")
 	_, err = keyWrap(cfg)
 	c.note("keys", err, "keys.encryption_key", "keys.previous_encryption_keys")
 	c.sql()
@@ -58,11 +61,33 @@ func (c *check) sql() {
 	if !c.cfg.Grants.Password || c.cfg.Users.Source != "sql" {
 		return
 	}
-	_, db, err := prepareSQL(c.cfg.Users.SQL)
-	if err == nil {
-		err = db.Close()
+	dir, db, err := prepareSQL(c.cfg.Users.SQL)
+	if err != nil {
+		c.note("users.sql", err, "users.sql.dsn", "users.sql.driver")
+		return
 	}
-	c.note("users.sql", err, "users.sql.dsn", "users.sql.driver")
+	defer db.Close() //nolint:errcheck // it was read
+	if users.Dialect(c.cfg.Users.SQL.Driver) != users.SQLite {
+		return // to ask takes a network
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), fileLimit)
+	defer cancel()
+	err = askSQL(ctx, dir)
+	c.note("users.sql", err, sqlKeys(err)...)
+}
+
+// fileLimit is how long a file of SQLite may take to answer.
+const fileLimit = 5 * time.Second
+
+// sqlKeys returns the keys that an error of askSQL is about.
+func sqlKeys(err error) []string {
+	switch {
+	case errors.Is(err, errFile):
+		return []string{"users.sql.dsn"}
+	case err != nil && strings.HasPrefix(err.Error(), "recheck: "):
+		return []string{"users.sql.recheck"}
+	}
+	return []string{"users.sql.query"}
 }
 
 func (c *check) issuers() {

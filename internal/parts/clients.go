@@ -15,7 +15,8 @@ import (
 func Manager(cfg *config.Config, d *clients.Redis, epochs clients.Epochs) *clients.Manager {
 	m := &clients.Manager{
 		Redis: d, Configured: cfg.Registrations(), Epochs: epochs, Catalogue: cfg.Catalogue(), MaxTTL: cfg.LongestSession(),
-		CheckURL: jwt.NewFetcher(jwt.Options{}).Check,
+		Certificates: cfg.TLS.Certificates(),
+		CheckURL:     jwt.NewFetcher(jwt.Options{}).Check,
 	}
 	if cfg.Keys.EncryptionKey != "" {
 		m.Algorithms = cfg.SigningAlgorithms()

@@ -51,16 +51,27 @@ func openSQL(ctx context.Context, c config.SQLSource) (users.Directory, func(), 
 	if err != nil {
 		return nil, nil, ConfigError{fmt.Errorf("users.sql: %w", err)}
 	}
-	if wrong := dir.Check(ctx); wrongQuery(wrong) {
+	if wrong := askSQL(ctx, dir); wrong != nil {
 		return nil, nil, ConfigError{errors.Join(fmt.Errorf("users.sql: %w", wrong), db.Close())}
 	}
 	return dir, func() { _ = db.Close() }, nil
 }
 
-// wrongQuery says whether a check found what only another query mends.
-func wrongQuery(wrong error) bool {
+// errFile is what to do about a file of SQLite that cannot be opened.
+var errFile = errors.New("the file that dsn names must exist, be a SQLite database, and be readable by the user that runs Grantor")
+
+// askSQL asks the database both queries. It returns an error where only another configuration
+// helps: nil does not mean that the database answers.
+func askSQL(ctx context.Context, dir *users.SQL) error {
+	wrong := dir.Check(ctx)
 	fault, ok := errors.AsType[*users.DirectoryError](wrong)
-	return ok && (fault.Is(users.ErrRecord) || database.Refused(fault.Cause))
+	switch {
+	case ok && database.Unopened(fault.Cause):
+		return fmt.Errorf("%w: %w", wrong, errFile)
+	case ok && (fault.Is(users.ErrRecord) || database.Refused(fault.Cause)):
+		return wrong
+	}
+	return nil
 }
 
 // prepareSQL connects to nothing yet.
@@ -69,7 +80,7 @@ func prepareSQL(c config.SQLSource) (*users.SQL, *sql.DB, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	dir, err := users.NewSQL(db, users.SQLConfig{Dialect: users.Dialect(c.Driver), Query: c.Query, Recheck: c.Recheck})
+	dir, err := users.NewSQL(db, users.SQLConfig{Dialect: users.Dialect(c.Driver), Query: c.Query, Recheck: c.Recheck, ClaimColumns: c.Claims})
 	if err != nil {
 		return nil, nil, errors.Join(err, db.Close())
 	}

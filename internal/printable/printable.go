@@ -148,7 +148,7 @@ func secretAt(text string) int {
 			continue
 		}
 		switch text[i+1 : i+3] {
-		case "at", "rt", "cs", "rg":
+		case "at", "rt", "cs", "rg", "ak":
 			return i
 		}
 	}

@@ -64,7 +64,8 @@ func TestRedact(t *testing.T) {
 		key := tokens.NewCodec(tokens.NewServerKey())
 		access, _ := key.NewClientAccess()
 		refresh, _ := key.NewRefresh(tokens.Tag{1}, tokens.SessionID{2}, 3)
-		for _, secret := range []string{tokens.NewSecret(), tokens.NewRegistrationToken(), access, refresh} {
+		apiKey, _ := key.NewClientKey()
+		for _, secret := range []string{tokens.NewSecret(), tokens.NewRegistrationToken(), access, refresh, apiKey} {
 			for _, typed := range []string{secret, secret[:20], secret[:9]} {
 				for _, text := range []string{typed, "there is no client \"" + typed + "\"", typed + " and " + typed, "x" + typed} {
 					got := printable.Redact(text)

@@ -27,14 +27,6 @@ type Beat struct {
 	own       interval  // the last time without an answer to this node
 }
 
-// pulseConn is the connection of a Beat: its own, so that load cannot delay it. The zero value: a
-// Cluster.
-type pulseConn struct {
-	client    *redis.Client
-	dialed    atomic.Value   // string: with Sentinel, the server at its other end
-	sentinels *sentinelGroup // nil without Sentinel
-}
-
 // interval is a time without service. The zero value: there was none.
 type interval struct{ from, to time.Time }
 
@@ -143,7 +135,7 @@ func (b *Beat) Once(ctx context.Context) error {
 	}
 	doubt := err
 	if err == nil || OnlyReads(err) { // a primary whose memory is full still answers reads
-		doubt = b.db.prove(endless(ctx), acked)
+		doubt = b.db.prove(endless(ctx), &b.db.pulse, acked)
 	}
 	if doubt == nil {
 		b.fresh.Store(&sent)
@@ -174,63 +166,15 @@ func (d *DB) beat(ctx context.Context) (v any, acked int64, err error) {
 		d.lookAround(ctx)
 		return v, 0, err
 	}
-	if err := d.drain.enter(); err != nil {
-		return nil, 0, err
-	}
-	defer d.drain.leave()
 	call, err := d.scriptCall(pulse, []string{beatKey}, ages)
 	if err != nil {
 		return nil, 0, err
 	}
-	cmd, wait := redis.NewCmd(ctx, call.whole()...), redis.NewIntCmd(ctx, "wait", d.single.copies.all(), d.cfg.WaitTimeout.Milliseconds())
-	_, _ = d.pulse.client.Pipelined(ctx, func(p redis.Pipeliner) error { // each has its own error
-		_ = p.Process(ctx, cmd)
-		if d.pulse.sentinels != nil && d.single.copies.all() > 0 {
-			_ = p.Process(ctx, wait)
-		}
-		return nil
-	})
-	if v, err = result(cmd, cmd.Err()); isReply(cmd.Err(), "READONLY") {
-		_ = d.pulse.client.Process(ctx, redis.NewCmd(ctx, call.whole()...)) // alone: then v8 drops the connection
+	if err := d.drain.enter(); err != nil {
+		return nil, 0, err
 	}
-	if err == nil {
-		_, _ = d.wanted(ctx, d.single) // asked again by those who need to know
-	}
-	return v, wait.Val(), err
-}
-
-// prove returns nil if the server that took a beat is still the primary. With Sentinel, another may
-// have replaced it unnoticed: then its replicas have left it, or the promoted one has, and the
-// Sentinels name the other.
-//
-// So either all replicas that it ever had confirm the beat, or a majority of all Sentinels names
-// it. Losing a replica, or the Sentinels, takes no node out of service. A Cluster has that rule
-// inside; one server alone is never replaced.
-func (d *DB) prove(ctx context.Context, acked int64) error {
-	e := d.pulse.sentinels
-	if e == nil {
-		return nil
-	}
-	if err := d.sameServer(); err != nil {
-		return err
-	}
-	if all := d.single.copies.all(); all > 0 && acked >= int64(all) {
-		return nil
-	}
-	addr, _ := d.pulse.dialed.Load().(string)
-	return e.elect(ctx, addr, d.single.copies.all() == 0)
-}
-
-// sameServer returns nil if this node reads from the server that takes its beats. After a failover
-// v8 turns all connections to the new server at its next dial, so this dials once.
-func (d *DB) sameServer() error {
-	if d.dialed.Load() == d.pulse.dialed.Load() {
-		return nil
-	}
-	if sweepIdle(d.single.once, 1); d.dialed.Load() == d.pulse.dialed.Load() {
-		return nil
-	}
-	return fmt.Errorf("%w: connections lead to two servers, %v and %v", ErrUnavailable, d.dialed.Load(), d.pulse.dialed.Load())
+	defer d.drain.leave()
+	return d.ask(ctx, &d.pulse, call)
 }
 
 // lookAround refreshes what is known of the replicas of all primaries of a Cluster.

@@ -34,6 +34,10 @@ func (d *DB) openCluster(tlsConfig *tls.Config) {
 	})
 }
 
+// Clustered says whether keys may lie on several servers, so that a script has those of one slot
+// alone.
+func (d *DB) Clustered() bool { return d.cluster != nil }
+
 // onNode runs f on the server that has a key, and again elsewhere if it answers that another server
 // has the key: then it executed nothing. asking: f must send ASKING before each command.
 func (d *DB) onNode(ctx context.Context, key string, f func(n *primary, asking bool) error) error {

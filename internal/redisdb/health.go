@@ -41,7 +41,7 @@ func (r Report) Warnings() (list []string) {
 		warn("this server is a replica and takes no writes")
 	}
 	if r.Wanted > r.Replicas && !r.Replica {
-		warn("wait_replicas = %d, and %d replicas are in step: revocations and changes are answered 503 where there ever were replicas, and stand on one server alone where there never were",
+		warn("wait_replicas = %d, but %d replicas are in step. Revocations and changes are answered 503. If there never was a replica, one server alone keeps them",
 			r.Wanted, r.Replicas)
 	}
 	if r.State != "" && r.State != "ok" {

@@ -3,7 +3,7 @@
 //
 //	db, err := redisdb.Open(redisdb.Config{URL: "redis://127.0.0.1:6379", Prefix: "grantor:"})
 //	err = db.Set(ctx, key, value, ttl)               // every key has a lifetime
-//	value, err := db.Get(ctx, key)                   // ErrNil: there is none; anything else: Redis cannot say
+//	value, err := db.Get(ctx, key)                   // ErrNil: none; other errors: not known
 //	result, err := db.EvalDurable(ctx, script, keys) // ErrNotDurable: too few replicas have it
 //
 // Every command here must be idempotent, except those of Once: a command whose answer was lost is
@@ -73,8 +73,10 @@ type DB struct {
 	single    *primary             // nil in a Cluster
 	cluster   *redis.ClusterClient // nil elsewhere
 	primaries primaries            // of a Cluster
-	pulse     pulseConn            // for Beat
 	dialed    atomic.Value         // string: with Sentinel, the server that was last connected to
+	pulse     provenConn           // for Beat
+	proven    provenConn           // for EvalProven
+	waiters   waiters              // for AwaitEntry
 	drain     drain
 	clock     clock
 
@@ -98,21 +100,18 @@ func Open(cfg Config) (*DB, error) {
 	switch cfg.Mode {
 	case Cluster:
 		d.openCluster(tlsConfig)
+		return d, nil
 	case Sentinel:
 		d.single = d.newNode(noteDialed(redis.NewFailoverClient(cfg.sentinelOptions(tlsConfig)), &d.dialed))
-		o := cfg.sentinelOptions(tlsConfig)
-		o.PoolSize, o.MaxRetries, o.ReadTimeout = 1, -1, cfg.Timeout+cfg.WaitTimeout
-		d.pulse.client, d.pulse.sentinels = noteDialed(redis.NewFailoverClient(o), &d.pulse.dialed), &sentinelGroup{cfg: cfg, tls: tlsConfig}
 	default:
 		o, err := cfg.singleOptions(tlsConfig)
 		if err != nil {
 			return nil, err
 		}
 		d.single = d.newNode(redis.NewClient(o))
-		o, _ = cfg.singleOptions(tlsConfig)
-		o.PoolSize, o.MinIdleConns, o.MaxRetries = 1, 0, -1
-		d.pulse.client = redis.NewClient(o)
 	}
+	d.openProven(&d.pulse, tlsConfig, 1, noRetries)
+	d.openProven(&d.proven, tlsConfig, untiring, retries)
 	return d, nil
 }
 
@@ -136,13 +135,14 @@ func (d *DB) Close() error {
 	if !d.drain.close() {
 		return nil
 	}
+	waiters := d.waiters.close()
 	if d.cluster != nil {
 		d.primaries.stop()
-		return d.cluster.Close()
+		return errors.Join(waiters, d.cluster.Close())
 	}
 	d.single.breaker.stop()
 	d.single.breaker.wait()
-	return errors.Join(d.pulse.client.Close(), d.single.client.Close())
+	return errors.Join(waiters, d.proven.client.Close(), d.pulse.client.Close(), d.single.client.Close())
 }
 
 // Key puts the deployment's prefix before a key.

@@ -49,7 +49,7 @@ func (s *sentinelGroup) elect(ctx context.Context, addr string, lone bool) error
 	if 2*yes > total || lone && len(votes) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: it is not known whether %s is still the primary: too few replicas confirm a write; of %d Sentinels %d answered and %d name it",
+	return fmt.Errorf("%w: it is not known whether %s is still the primary. Too few replicas confirm a write; of %d Sentinels %d answered and %d name it",
 		ErrUnavailable, addr, total, len(votes), yes)
 }
 

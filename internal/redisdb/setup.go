@@ -81,7 +81,7 @@ var errMaster = errors.New("no such master")
 const (
 	cureTLS         = "look at ca_file, and at the name in the certificate of Redis"
 	cureCertificate = "Redis wants a client's certificate that it trusts: cert_file and key_file in [redis]"
-	cureRights      = "see docs/redis.md for the rights that Grantor needs"
+	cureRights      = "see docs/operate/redis.md for the rights that Grantor needs"
 )
 
 func setupError(err error) (cure string, hopeless bool) {

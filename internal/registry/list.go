@@ -68,12 +68,7 @@ func (r *Records) page(ctx context.Context, shard uint64, at string, size int) (
 	if !ok1 || !ok2 {
 		return nil, "", ErrAnswer
 	}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		id, _ := pairs[i].(string)
-		text, _ := pairs[i+1].(string)
-		list = append(list, Item{id, text})
-	}
-	return list, next, nil
+	return items(pairs), next, nil
 }
 
 // pageSize is about how many records one round trip of All brings.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/grantor-auth/grantor/test/bench/contest"
 	"github.com/grantor-auth/grantor/test/bench/load"
 	"github.com/grantor-auth/grantor/test/bench/rivals"
 )
@@ -35,7 +36,7 @@ func (a *answers) check(k load.Kind, value string, status int, body []byte) erro
 		ClientID    string `json:"client_id"`
 		Scope       string
 	}
-	if k.Name != "revoke" {
+	if k.Name != "revoke" && k.Name != contest.CaseCheck && k.Name != contest.CaseRoute {
 		if err := json.Unmarshal(body, &r); err != nil {
 			return wrong("not JSON")
 		}
@@ -55,6 +56,10 @@ func (a *answers) check(k load.Kind, value string, status int, body []byte) erro
 	case "garbage":
 		if r.Active == nil || *r.Active {
 			return wrong("garbage is active")
+		}
+	case contest.CaseRoute:
+		if string(body) != `{"orders":["apples","pears"]}` {
+			return wrong("not the orders")
 		}
 	case "revoke":
 		a.mu.Lock()

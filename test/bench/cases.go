@@ -30,6 +30,8 @@ func allCases() []caseOf {
 		{"refresh", "refresh", prepareRefresh},
 		{"revoke", "revoke", prepareRevoke},
 		{"mixed", "mixed: 70 % introspect, 25 % issue, 5 % revoke", prepareMixed},
+		{contest.CaseCheck, "check of a request (ceiling: its introspection)", prepareCheck},
+		{contest.CaseRoute, "request to a route of Gin", prepareRoute},
 	}
 }
 
@@ -53,6 +55,11 @@ func prepareIssue(_ context.Context, f *fixture) (load.Plan, error) {
 func prepareIntrospect(ctx context.Context, f *fixture) (load.Plan, error) {
 	live, err := f.fill(ctx, f.Issue(), "access_token", nothing(liveTokens), time.Minute)
 	return load.Of(load.Cycle, f.Introspect(), live...), err
+}
+
+func prepareCheck(ctx context.Context, f *fixture) (load.Plan, error) {
+	live, err := f.fill(ctx, f.Issue(), "access_token", nothing(liveTokens), time.Minute)
+	return load.Of(load.Cycle, f.Check(), live...), err
 }
 
 // prepareGarbage makes texts that nobody minted: one third live tokens with a character changed,

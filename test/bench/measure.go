@@ -9,6 +9,7 @@ import (
 	"github.com/grantor-auth/grantor/test/bench/contest"
 	"github.com/grantor-auth/grantor/test/bench/load"
 	"github.com/grantor-auth/grantor/test/bench/report"
+	"github.com/grantor-auth/grantor/test/bench/stack"
 )
 
 // rounds lets every contestant have its turn at every case, round by round, so that what the
@@ -89,7 +90,7 @@ func (b *bench) load(ctx context.Context, f *fixture, p load.Plan) (report.Sampl
 	if err != nil {
 		return s, err
 	}
-	server, store, err := f.CPU()
+	before, err := f.CPU()
 	if err != nil {
 		return s, err
 	}
@@ -100,11 +101,11 @@ func (b *bench) load(ctx context.Context, f *fixture, p load.Plan) (report.Sampl
 	if err = errors.Join(err, f.Profiling(false)); err != nil {
 		return s, err
 	}
-	serverAfter, storeAfter, err := f.CPU()
+	after, err := f.CPU()
 	if err != nil {
 		return s, err
 	}
-	if s.Resident, err = f.Server.Resident(); err != nil {
+	if s.Resident, err = f.Instance.Resident(); err != nil {
 		return s, err
 	}
 	bytesAfter, keysAfter, err := f.used(ctx)
@@ -114,7 +115,9 @@ func (b *bench) load(ctx context.Context, f *fixture, p load.Plan) (report.Sampl
 	micros := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
 	s.Requests, s.Seconds, s.Rate, s.Errors = r.Requests, r.Elapsed.Seconds(), r.Rate(), r.Errors
 	s.P50, s.P99, s.Max = micros(r.P50), micros(r.P99), micros(r.Max)
-	s.ServerCPU, s.StoreCPU = micros(serverAfter-server)/float64(r.Requests), micros(storeAfter-store)/float64(r.Requests)
+	each := func(d time.Duration) float64 { return micros(d) / float64(r.Requests) }
+	s.FrontCPU, s.ServerCPU, s.StoreCPU = each(after.Front-before.Front), each(after.Server-before.Server), each(after.Store-before.Store)
+	s.Busy = stack.LoadAverage()
 	if p.Kinds[0].Name == "issue" && keysAfter > keys && len(p.Kinds) == 1 {
 		s.PerToken = float64(bytesAfter-bytes) / float64(r.Requests)
 	}

@@ -44,6 +44,8 @@ func parse(args []string) (o options, err error) {
 	names := f.String("contestants", "", "comma-separated: "+strings.Join(contestantNames(), ", ")+" (default: all but --rivals)")
 	others := f.Bool("rivals", false, "also those that are installed from package registries: "+strings.Join(installed, ", "))
 	secured := f.Bool("tls", false, "also those behind TLS: "+strings.Join(behindTLS, ", "))
+	gates := f.Bool("gate", false, "also those that check tokens for an API, which play check alone: gate, nginx-gate, …")
+	apis := f.Bool("routes", false, "also APIs of one route, open and protected, which play route alone: route-open, route-live, …")
 	before := f.String("before", "", "a revision of the history: Grantor of then takes part, with --tls behind TLS too")
 	f.StringVar(&o.out, "out", "results", "directory for table.md, raw.json and chart.svg; \"\": the table is only printed")
 	f.StringVar(&o.root, "root", "", "the repository that Grantor is built from (default: the one above)")
@@ -58,7 +60,8 @@ func parse(args []string) (o options, err error) {
 		return o, err
 	}
 	o.contestants = slices.DeleteFunc(contest.All(), func(c *contest.Contestant) bool {
-		return *names == "" && (slices.Contains(installed, c.Name) && !*others || c.TLS && !*secured)
+		return *names == "" && (slices.Contains(installed, c.Name) && !*others || c.TLS && !*secured ||
+			c.Plays() == contest.CaseCheck && !*gates || c.Plays() == contest.CaseRoute && !*apis)
 	})
 	var err1, err2, err3 error
 	o.contestants, err1 = pick(o.contestants, *names, func(c *contest.Contestant) string { return c.Name })
@@ -69,6 +72,11 @@ func parse(args []string) (o options, err error) {
 		o.contestants = append(o.contestants, slices.DeleteFunc(contest.Earlier(*before), func(c *contest.Contestant) bool { return c.TLS && !*secured })...)
 	}
 	o.cases, err2 = pick(allCases(), *cases, func(c caseOf) string { return c.name })
+	if *cases == "" {
+		o.cases = slices.DeleteFunc(o.cases, func(c caseOf) bool { // the ceiling alone would play it, or nobody
+			return c.name == contest.CaseCheck && !*gates || c.name == contest.CaseRoute && !*apis
+		})
+	}
 	o.connections, err3 = numbers(*connections)
 	return o, errors.Join(err1, err2, err3, o.check(f.NArg()))
 }

@@ -63,36 +63,50 @@ func TestImportsPointOneWay(t *testing.T) {
 	t.Run("only server, middleware and examples know Gin", func(t *testing.T) {
 		only(t, "github.com/gin-gonic/gin", "server", "middleware", "examples")
 	})
-	t.Run("only main knows cli", func(t *testing.T) { only(t, module+"/internal/cli/", "") })
-	t.Run("only cli, grantortest and examples know node", func(t *testing.T) {
-		only(t, module+"/node", "node", "cli", "grantortest", "examples")
+	t.Run("only main and the tests' reference know cli", func(t *testing.T) { only(t, module+"/internal/cli/", "", "test") })
+	t.Run("only cli, testserver, grantortest and examples know node", func(t *testing.T) {
+		only(t, module+"/node", "node", "cli", "testserver", "grantortest", "examples")
 	})
 	allowed := map[string][]string{
-		"parts": {"assertions", "audit", "clients", "config", "jwt", "keys", "redisdb", "server", "users", "users/database"},
-		"node": {"assertions", "audit", "background", "clients", "config", "keys", "lockout", "loopback", "metrics", "middleware", "parts", "redisdb",
-			"server", "tokens", "users"},
-		"cli":         {"audit", "clients", "config", "jsonobject", "jwt", "keys", "loopback", "node", "parts", "printable", "redisdb", "scopes", "tokens", "users"},
+		"parts": {"assertions", "audit", "claims/hook", "clientcert", "clients", "config", "jwt", "keys", "redisdb", "server", "tokens/feed", "users", "users/database"},
+		"node": {"apikeys", "assertions", "audit", "background", "claims", "clientcert", "clients", "config", "console", "keys", "lockout", "loopback", "metrics", "middleware", "parts", "presence", "ratelimit", "redisdb",
+			"address", "scopes", "server", "tokens", "tokens/feed", "users"},
+		"gate":        {"address", "claims", "dpop", "jsonobject", "loopback", "middleware", "resource", "scopes", "server"},
+		"cli":         {"address", "apikeys", "audit", "claims", "clients", "config", "console", "gate", "jsonobject", "jwt", "keys", "lockout", "loopback", "middleware", "node", "parts", "printable", "redisdb", "scopes", "server", "testserver", "tokens", "tokens/feed", "users"},
 		"background":  {},
-		"grantortest": {"clients", "config", "middleware", "node", "tokens"},
+		"console":     {"address", "apikeys", "audit", "clients", "keys", "lockout", "metrics", "presence", "redisdb", "scopes"},
+		"presence":    {"redisdb"},
+		"testserver":  {"claims", "clients", "config", "loopback", "node", "tokens"},
+		"grantortest": {"config", "dpop/dpoptest", "middleware", "node", "testserver"},
 		"scopes":      {},
-		"clients":     {"scopes", "redisdb", "registry", "jsonobject", "jwt", "printable"},
-		"middleware":  {"jsonobject", "jws", "jwt", "loopback", "scopes"},
-		"tokens":      {"redisdb"},
+		"claims":      {"jsonobject", "loopback", "signature"},
+		"signature":   {},
+		"clients":     {"address", "claims", "clientcert", "scopes", "redisdb", "registry", "jsonobject", "jwt", "nearest", "printable", "spiffe", "tokens/feed"},
+		"middleware":  {"address", "claims", "clientcert", "dpop", "jsonobject", "jws", "jwt", "loopback", "resource", "scopes"},
+		"tokens":      {"jsonobject", "redisdb"},
 		"lockout":     {"redisdb"},
+		"ratelimit":   {"redisdb"},
 		"loopback":    {},
-		"users":       {"loopback", "redisdb", "registry", "scopes"},
-		"config":      {"clients", "jwt", "loopback", "scopes", "users"},
-		"server":      {"assertions", "audit", "clients", "http1", "jsonobject", "jwt", "keys", "lockout", "loopback", "metrics", "middleware", "printable", "scopes", "tokens", "users"},
+		"resource":    {"loopback", "scopes"},
+		"dpop":        {"jwt"},
+		"users":       {"claims", "loopback", "nearest", "signature", "redisdb", "registry", "scopes"},
+		"config":      {"address", "claims", "claims/hook", "clientcert", "clients", "jwt", "loopback", "metadata", "nearest", "scopes", "spiffe", "users"},
+		"server":      {"assertions", "audit", "claims", "clientcert", "clients", "dpop", "http1", "jsonobject", "jwt", "keys", "lockout", "loopback", "metadata", "metrics", "middleware", "printable", "ratelimit", "scopes", "tokens", "tokens/feed", "users", "address", "apikeys"},
+		"address":     {},
+		"clientcert":  {"address", "spiffe"},
+		"apikeys":     {"address", "clients", "printable", "registry", "scopes", "tokens"},
 		"http1":       {},
 		"redisdb":     {},
 		"registry":    {"redisdb"},
 		"audit":       {"jsonobject", "printable", "redisdb"},
+		"metadata":    {"loopback"},
 		"metrics":     {},
 		"jwt":         {"jsonobject", "jws", "loopback"},
 		"jws":         {"jsonobject"},
-		"jsonobject":  {},
+		"jsonobject":  {"printable"},
 		"printable":   {},
-		"assertions":  {"jwt"},
+		"assertions":  {"jwt", "spiffe"},
+		"spiffe":      {},
 		"keys":        {"jsonobject", "jws", "redisdb"},
 	}
 	for name, may := range allowed {
@@ -251,7 +265,7 @@ func TestOneReadingOfAddresses(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join(p.Dir, name))
 			require.NoError(t, err)
 			for _, theirs := range []string{".ClientIP(", ".RemoteIP("} {
-				require.NotContains(t, string(text), theirs, "%s/%s: server/address.go reads who asks", p.ImportPath, name)
+				require.NotContains(t, string(text), theirs, "%s/%s: internal/address reads who asks", p.ImportPath, name)
 			}
 		}
 	}

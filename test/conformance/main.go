@@ -2,7 +2,7 @@
 // It reads a run of the tests (go test -json), so the table cannot claim what did not pass.
 //
 //	go test -json ./... > run.json
-//	go run ./test/conformance -from run.json > docs/conformance.md
+//	go run ./test/conformance -from run.json > docs/evidence/conformance.md
 //	go run ./test/conformance -print run.json      # the run as go test would have printed it
 package main
 

@@ -25,7 +25,7 @@ func TestReferences(t *testing.T) {
 		there[path.Base(name)] = true
 	}
 	page := regexp.MustCompile(`[A-Za-z0-9_-]+\.md\b`)
-	row := regexp.MustCompile(`docs/conformance\.md ([A-Z]{1,3}-[0-9]+)`)
+	row := regexp.MustCompile(`docs/evidence/conformance\.md ([A-Z]{1,3}-[0-9]+)`)
 	unnamed := regexp.MustCompile(`\b(?:threats|checklist) (?:rows? )?[A-Z]{1,3}-[0-9]+`)
 	for _, name := range files {
 		switch path.Ext(name) {
@@ -61,7 +61,7 @@ func conformanceRows(t *testing.T) map[string]bool {
 	for _, r := range rows() {
 		found[r.id] = true
 	}
-	text, err := os.ReadFile("../../docs/conformance.md")
+	text, err := os.ReadFile("../../docs/evidence/conformance.md")
 	require.NoError(t, err)
 	for _, m := range regexp.MustCompile(`(?m)^\| ([A-Z]{1,3}-[0-9]+) \|`).FindAllStringSubmatch(string(text), -1) {
 		found[m[1]] = true

@@ -108,7 +108,7 @@ func (n *node) peerOf(t *testing.T, requestID string) (peer string) {
 	t.Helper()
 	line := regexp.MustCompile(`"msg":"request","request_id":"` + requestID + `".*"peer":"([^"]*)"`)
 	require.Eventually(t, func() bool {
-		m := line.FindStringSubmatch(n.out.String())
+		m := line.FindStringSubmatch(n.Out.String())
 		if m != nil {
 			peer = m[1]
 		}
@@ -147,7 +147,7 @@ func TestAddressesBehindProxies(t *testing.T) {
 			require.Equal(t, "203.0.113.7", n.peerOf(t, from(t, "127.0.0.1", n.Addr, "X-Forwarded-For: 1.1.1.1, 203.0.113.7:51234")))
 			require.Equal(t, "2001:db8::7", n.peerOf(t, from(t, "127.0.0.1", n.Addr, "X-Forwarded-For: 1.1.1.1", "X-Forwarded-For: [2001:db8::7]:443")))
 			require.Equal(t, "127.0.0.3", n.peerOf(t, from(t, "127.0.0.3", n.Addr, "X-Forwarded-For: 203.0.113.7")), "no proxy of ours")
-			require.Contains(t, n.out.String(), `"peer":"127.0.0.3","hint":"if it is your proxy: trusted_proxies = [\"127.0.0.3\"]"`)
+			require.Contains(t, n.Out.String(), `"peer":"127.0.0.3","hint":"if it is your proxy: trusted_proxies = [\"127.0.0.3\"]"`)
 		})
 	}
 	figure(t, "S-18", fmt.Sprintf("%d requests with forged addresses through nginx, HAProxy and Apache: 0 chose their address", tried), "0")
@@ -189,7 +189,7 @@ func TestDemoBehindProxies(t *testing.T) {
 	n := (&deployment{config: "../../config.toml"}).absolute(t).serve(t)
 	var secret string
 	require.Eventually(t, func() bool {
-		m := regexp.MustCompile(`demo-machine:(gcs_[0-9A-Za-z]+)`).FindStringSubmatch(n.out.String())
+		m := regexp.MustCompile(`demo-machine:(gcs_[0-9A-Za-z]+)`).FindStringSubmatch(n.Out.String())
 		if m != nil {
 			secret = m[1]
 		}

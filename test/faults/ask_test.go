@@ -89,7 +89,7 @@ func (c *caller) revoke(ctx context.Context, n *node, client, token string) answ
 }
 
 func (c *caller) login(ctx context.Context, n *node, username string) answer {
-	return c.post(ctx, n.URL+"/oauth2/token", "", "", url.Values{"grant_type": {"password"}, "client_id": {"app"}, "username": {username}, "password": {password}})
+	return c.post(ctx, n.URL+"/oauth2/token", "", "", url.Values{"grant_type": {"password"}, "client_id": {"app"}, "username": {username}, "password": {password}, "device_name": {"phone"}})
 }
 
 func (c *caller) refresh(ctx context.Context, n *node, token string) answer {

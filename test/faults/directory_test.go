@@ -8,25 +8,19 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/grantor-auth/grantor/internal/postgrestest"
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 	"github.com/grantor-auth/grantor/users"
 	"github.com/grantor-auth/grantor/users/database"
@@ -172,15 +166,14 @@ func hangingApplication(t *testing.T) people {
 
 func hangingPostgres(t *testing.T) people {
 	t.Helper()
-	addr := startPostgres(t)
-	p := newProxy(t, addr)
-	dsn := func(addr string) string { return "postgres://postgres@" + addr + "/postgres?sslmode=disable" }
-	db, err := database.Open(users.Postgres, dsn(addr))
+	server := postgrestest.Start(t)
+	p := newProxy(t, server.Socket)
+	db, err := database.Open(users.Postgres, server.DSN)
 	require.NoError(t, err)
 	defer db.Close()
 	fill(t, db)
 	const columns = "SELECT id, username, password, scope FROM people WHERE "
-	return people{fmt.Sprintf("[users]\nsource = \"sql\"\n[users.sql]\ndriver = \"postgres\"\ndsn = %q\nquery = \"%susername = $1\"\nrecheck = \"%sid = $1\"\n", dsn(p.Addr), columns, columns),
+	return people{fmt.Sprintf("[users]\nsource = \"sql\"\n[users.sql]\ndriver = \"postgres\"\ndsn = %q\nquery = \"%susername = $1\"\nrecheck = \"%sid = $1\"\n", "postgres://postgres@"+p.Addr+"/postgres?sslmode=disable", columns, columns),
 		func() { p.swallow.Store(true) }, func() { p.swallow.Store(false); p.cut() }}
 }
 
@@ -188,79 +181,10 @@ func fill(t *testing.T, db *sql.DB) {
 	t.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return db.PingContext(t.Context()) == nil }, 90*time.Second, 20*time.Millisecond)
 	_, err = db.ExecContext(t.Context(), "CREATE TABLE people (id text, username text, password text, scope text)")
 	require.NoError(t, err)
 	for i := range 32 {
 		_, err = db.ExecContext(t.Context(), "INSERT INTO people VALUES ($1, $1, $2, 'orders:read')", fmt.Sprintf("user-%d", i), string(hash))
 		require.NoError(t, err)
 	}
-}
-
-// startPostgres starts a PostgreSQL server and returns its address. Without PostgreSQL the test is
-// skipped, or fails if GRANTOR_TEST_REQUIRE_POSTGRES is 1.
-func startPostgres(t *testing.T) (addr string) {
-	t.Helper()
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	require.NoError(t, err)
-	if len(found) == 0 {
-		if os.Getenv("GRANTOR_TEST_REQUIRE_POSTGRES") == "1" {
-			t.Fatal("PostgreSQL is not installed and GRANTOR_TEST_REQUIRE_POSTGRES=1")
-		}
-		t.Skip("PostgreSQL is not installed")
-	}
-	bin := filepath.Dir(slices.Max(found))
-	dir, err := os.MkdirTemp("", "grantor-pg") // t.TempDir is closed to other users
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	attr := &syscall.SysProcAttr{}
-	if os.Geteuid() == 0 { // it refuses root
-		u, err := user.Lookup("postgres")
-		require.NoError(t, err)
-		uid, _ := strconv.Atoi(u.Uid)
-		gid, _ := strconv.Atoi(u.Gid)
-		require.NoError(t, os.Chown(dir, uid, gid))
-		attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	}
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", dir+"/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-	initdb.SysProcAttr, initdb.Dir = attr, dir
-	out, err := initdb.CombinedOutput()
-	require.NoError(t, err, string(out))
-	for range 5 { // another test may take the port meanwhile
-		if addr := servePostgres(t, bin, dir, attr); addr != "" {
-			return addr
-		}
-	}
-	t.Fatal("PostgreSQL does not start")
-	return ""
-}
-
-// servePostgres starts a server on a free port; "": it ended at once.
-func servePostgres(t *testing.T, bin, dir string, attr *syscall.SysProcAttr) (addr string) {
-	t.Helper()
-	port := freePort(t)
-	server := exec.Command(filepath.Join(bin, "postgres"), "-D", dir+"/data", "-k", dir, "-c", "listen_addresses=127.0.0.1", "-p", port, "-c", "fsync=off")
-	server.SysProcAttr, server.Dir = attr, dir
-	require.NoError(t, server.Start())
-	ended := make(chan struct{})
-	go func() { defer close(ended); _ = server.Wait() }()
-	t.Cleanup(func() {
-		_ = server.Process.Signal(syscall.SIGINT) // fast shutdown
-		<-ended
-	})
-	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
-		select {
-		case <-ended:
-			return ""
-		default:
-		}
-		if c, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
-			_ = c.Close()
-			if _, err := os.Stat(dir + "/data/postmaster.pid"); err == nil {
-				return "127.0.0.1:" + port
-			}
-		}
-	}
-	t.Fatal("PostgreSQL does not listen")
-	return ""
 }

@@ -91,7 +91,7 @@ func (e *emptied) issueAll() (list []string) {
 // ready waits for readiness of all, and returns how long that took.
 func (e *emptied) ready(begun time.Time) time.Duration {
 	for _, n := range e.nodes {
-		require.Eventually(e.t, func() bool { return n.readiness(e.t) == 200 }, 30*time.Second, 20*time.Millisecond, n.out.String())
+		require.Eventually(e.t, func() bool { return n.readiness(e.t) == 200 }, 30*time.Second, 20*time.Millisecond, n.Out.String())
 	}
 	return time.Since(begun)
 }

@@ -268,7 +268,7 @@ func TestSampleConfiguration(t *testing.T) {
 		n := (&deployment{config: "../../config.toml"}).absolute(t).serve(t)
 		var secret string
 		require.Eventually(t, func() bool {
-			secret = regexp.MustCompile(`demo-machine:(gcs_[0-9A-Za-z]+)`).FindString(n.out.String())
+			secret = regexp.MustCompile(`demo-machine:(gcs_[0-9A-Za-z]+)`).FindString(n.Out.String())
 			return secret != ""
 		}, 10*time.Second, 5*time.Millisecond)
 		body := "grant_type=client_credentials&client_id=demo-machine&client_secret=" + strings.TrimPrefix(secret, "demo-machine:")

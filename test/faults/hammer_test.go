@@ -237,8 +237,8 @@ func (h *hammer) join(t *testing.T) {
 	require.Empty(t, h.wrong, "the first of %d", len(h.wrong))
 	require.Greater(t, len(h.answers), 1000)
 	require.Positive(t, h.aborts)
-	require.Less(t, len(h.n.out.String()), textLimit, "the log is whole")
-	logged, trailed := records(t, h.n.out.String()), records(t, read(t, h.trail))
+	require.Less(t, len(h.n.Out.String()), textLimit, "the log is whole")
+	logged, trailed := records(t, h.n.Out.String()), records(t, read(t, h.trail))
 	for id, b := range h.answers {
 		require.Len(t, logged[id], 1, "log of %s", id)
 		require.Equal(t, record{Msg: "request", ID: id, Client: b.client, Status: b.status}, logged[id][0])

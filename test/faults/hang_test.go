@@ -68,8 +68,8 @@ func TestReplicaHangs(t *testing.T) {
 		for _, one := range ended {
 			require.Equal(t, `{"active":false}`, c.introspect(ctx, n, one).body, "done")
 		}
-		require.NotContains(t, n.out.String(), "connection pool timeout")
-		require.Contains(t, n.out.String(), "too few replicas confirm writes")
+		require.NotContains(t, n.Out.String(), "connection pool timeout")
+		require.Contains(t, n.Out.String(), "too few replicas confirm writes")
 		values := scrape(t, d.config)
 		require.Equal(t, 1.0, values["grantor_redis_replicas_wanted"])
 		require.Positive(t, values["grantor_redis_unconfirmed_writes_total"])

@@ -47,7 +47,7 @@ func (m measured) above(base measured) (list []string) {
 	check("resident kB", m.resident, base.resident+max(base.resident/4, 8<<10))
 	check("heap in bytes", m.heap, base.heap+max(base.heap/4, 4<<20))
 	check("Redis' clients", m.clients, base.clients+12)
-	check("Redis' keys", m.keys, base.keys+2*hourWorkers) // a log-in that was never ended leaves its place in its user's list
+	check("Redis' keys", m.keys, base.keys+2*hourWorkers) // a login that was never ended leaves its place in its user's list
 	check("Redis' keys without a lifetime", m.eternal, 0)
 	check("Redis' memory", m.memory, base.memory+max(base.memory/4, 8<<20))
 	return list
@@ -57,7 +57,7 @@ func (m measured) above(base measured) (list []string) {
 // minutes more until everything is back.
 func (h *hour) settle(t *testing.T, base *measured) measured {
 	t.Helper()
-	time.Sleep(hourFamily - 20*time.Second) // tokens, boxes, counters and connections without work
+	time.Sleep(hourSession - 20*time.Second) // tokens, boxes, counters and connections without work
 	h.drain(t)
 	m := h.measure(t)
 	for deadline := time.Now().Add(3 * time.Minute); base != nil && len(m.above(*base)) > 0 && time.Now().Before(deadline); m = h.measure(t) {
@@ -74,7 +74,7 @@ func (h *hour) drain(t *testing.T) {
 	}
 	h.tokens = nil
 	h.http.CloseIdleConnections()
-	time.Sleep(time.Second)
+	time.Sleep(time.Second) // the node closes its ends of them
 }
 
 func (h *hour) measure(t *testing.T) (m measured) {
@@ -127,7 +127,7 @@ func number(info, name string) int {
 }
 
 // eternal counts keys without a lifetime. The feed of changes of clients is data, and has none
-// (docs/redis.md).
+// (docs/operate/redis.md).
 func eternal(t *testing.T, c *redis.Client) (count int) {
 	t.Helper()
 	keys := c.Scan(t.Context(), 0, "*", 1000).Iterator()

@@ -29,7 +29,7 @@ type hourWorker struct {
 	*worker
 	h       *hour
 	since   time.Time // of the session
-	notNow  time.Time // no log-in before
+	notNow  time.Time // no login before
 	revoked []*token  // of late
 }
 
@@ -197,7 +197,7 @@ func (h *hour) remembers() {
 	}
 }
 
-// turn is the user's. Log-ins are short, and are not tried again at once.
+// turn is the user's. Logins are short, and are not tried again at once.
 func (w *hourWorker) turn(n *node) {
 	s := w.sessions[w.user]
 	switch {
@@ -205,7 +205,7 @@ func (w *hourWorker) turn(n *node) {
 	case s == nil:
 		w.since, w.notNow = time.Now(), time.Now().Add(3*time.Second)
 		w.sessions[w.user] = w.enter(n)
-	case time.Since(w.since) > hourFamily-30*time.Second: // no log-out was acknowledged in all that time
+	case time.Since(w.since) > hourSession-30*time.Second: // no logout was acknowledged in all that time
 		w.ask(s.tokens...)
 		w.sessions[w.user] = nil
 	case time.Since(w.since) > 40*time.Second:

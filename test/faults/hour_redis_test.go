@@ -135,7 +135,7 @@ func (r *sentries) mend(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return strings.Contains(p.c.Info(t.Context(), "replication").Val(), fmt.Sprintf("port=%s,state=online,", portOf(o.p.Addr))) && r.well(t)
 	}, 60*time.Second, 50*time.Millisecond, "the replica does not come back")
-	time.Sleep(2500 * time.Millisecond)
+	time.Sleep(2500 * time.Millisecond) // a node does not say what it has learned
 }
 
 // well says whether all Sentinels know each other and find nothing amiss.

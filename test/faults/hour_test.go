@@ -34,8 +34,8 @@ type hour struct {
 
 // Lives in the run are short, so that what it leaves behind ends while it is watched.
 const (
-	hourLife   = 60 * time.Second // of access tokens
-	hourFamily = 2 * time.Minute  // of log-ins, whatever happens
+	hourLife    = 60 * time.Second // of access tokens
+	hourSession = 2 * time.Minute  // of logins, whatever happens
 )
 
 const hourConfig = `

@@ -18,10 +18,10 @@ import (
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
-// TestKeysEnd issues very many short-lived tokens and fails very many log-ins.
+// TestKeysEnd issues very many short-lived tokens and fails very many logins.
 func TestKeysEnd(t *testing.T) {
 	tokens, guesses := choose(100_000, 1_000_000), choose(2_000, 50_000)
-	t.Run("S-64 tokens of five seconds and counters of failed log-ins leave no keys, and every key has a lifetime", func(t *testing.T) {
+	t.Run("S-64 tokens of five seconds and counters of failed logins leave no keys, and every key has a lifetime", func(t *testing.T) {
 		s := redistest.Start(t)
 		d := deploy(t, single(s.Addr)+"tokens.access_ttl = \"5s\"\ntokens.retry_window = \"1s\"\nlimits.window = \"5s\"\nlimits.password_failures_per_address = -1\n")
 		n, look := d.serve(t), s.Client()
@@ -40,7 +40,7 @@ func TestKeysEnd(t *testing.T) {
 		}
 		lasting := withoutEnd(t, s)
 		require.Eventually(t, func() bool { return size() <= base+20*5 }, 60*time.Second, 100*time.Millisecond, "%d keys are left, %d were there before", size(), base)
-		figure(t, "S-64", fmt.Sprintf("%d tokens of 5 s in %s and %d failed log-ins: %d keys before, %d at most, %d afterwards with 20 log-ins; %d keys without a lifetime", tokens,
+		figure(t, "S-64", fmt.Sprintf("%d tokens of 5 s in %s and %d failed logins: %d keys before, %d at most, %d afterwards with 20 logins; %d keys without a lifetime", tokens,
 			seconds(took), guesses, base, most, size(), len(lasting)), "after 60 s ≤ base + live; 0 without a lifetime")
 		require.Empty(t, lasting)
 	})

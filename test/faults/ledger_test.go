@@ -75,12 +75,12 @@ type token struct {
 	born              time.Time
 }
 
-// session is one log-in of a user.
+// session is one login of a user.
 type session struct {
 	user    int
 	current string // the refresh token that was answered last
 	tokens  []*token
-	ending  bool // a log-out was begun
+	ending  bool // a logout was begun
 }
 
 func newLedger(d *deployment, nodes ...*node) *ledger {

@@ -169,7 +169,7 @@ func (w *worker) turn(n *node) {
 
 func (w *worker) enter(n *node) *session {
 	a := w.login(context.Background(), n, fmt.Sprintf("user-%d", w.user))
-	w.deny("log-in", a)
+	w.deny("login", a)
 	if !w.took(ends, a) {
 		return nil
 	}
@@ -188,7 +188,7 @@ func (w *worker) leave(n *node, s *session) {
 	s.ending = true
 	w.ask(s.tokens...)
 	a := w.revoke(context.Background(), n, "app", s.current)
-	w.deny("log-out", a)
+	w.deny("logout", a)
 	if !w.took(ends, a) {
 		return
 	}

@@ -42,7 +42,7 @@ func TestPartOfCluster(t *testing.T) {
 // TestHalfOfTheCounters loses a primary that has some users' counters, but not that of the address
 // they share.
 func TestHalfOfTheCounters(t *testing.T) {
-	t.Run("S-24 V-03 log-ins that a lost node makes fail lock nobody out", func(t *testing.T) {
+	t.Run("S-24 V-03 logins that a lost node makes fail lock nobody out", func(t *testing.T) {
 		c := redistest.Cluster(t, 3)
 		d := deploy(t, cluster(c.Addrs, 0))
 		n, ask, ctx := d.serve(t), newCaller(d), context.Background()
@@ -60,10 +60,10 @@ func TestHalfOfTheCounters(t *testing.T) {
 	})
 }
 
-// TestLostCounts loses the answers to the counting of log-ins twice, then asks whether people may
+// TestLostCounts loses the answers to the counting of logins twice, then asks whether people may
 // log in.
 func TestLostCounts(t *testing.T) {
-	t.Run("S-20 V-03 log-ins whose counting was not answered lock nobody out for longer than a log-in lasts", func(t *testing.T) {
+	t.Run("S-20 V-03 logins whose counting was not answered lock nobody out for longer than a login lasts", func(t *testing.T) {
 		p := newProxy(t, redistest.Start(t).Addr)
 		d := deploy(t, single(p.Addr))
 		n, c, ctx := d.serve(t), newCaller(d), context.Background()

@@ -13,11 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// proxy stands between the server and Redis and can be told to misbehave.
+// proxy stands between the server and Redis, or another server, and can be told to misbehave.
 type proxy struct {
 	Addr string
 
-	to      string
+	to      string       // host:port, or the path of a socket
 	refuse  atomic.Bool  // new connections are closed at once
 	swallow atomic.Bool  // answers do not arrive; their connections stay
 	halve   atomic.Int32 // so many next answers arrive by half, and their connection ends
@@ -82,7 +82,11 @@ func (p *proxy) serve(c net.Conn) {
 	if p.refuse.Load() {
 		return
 	}
-	s, err := net.Dial("tcp", p.to)
+	network := "tcp"
+	if strings.HasPrefix(p.to, "/") {
+		network = "unix"
+	}
+	s, err := net.Dial(network, p.to)
 	if err != nil {
 		return
 	}

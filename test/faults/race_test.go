@@ -25,7 +25,7 @@ const (
 // their last byte until all are there.
 func TestRefreshRaces(t *testing.T) {
 	s := redistest.Start(t)
-	t.Run("S-53 V-01 RT-12 RT-13 RT-16 without a retry window: exactly one of 32 uses succeeds, and the reuse ends the family", func(t *testing.T) {
+	t.Run("S-53 V-01 RT-12 RT-13 RT-16 without a retry window: exactly one of 32 uses succeeds, and the reuse ends the session", func(t *testing.T) {
 		d := deploy(t, single(s.Addr)+"tokens.retry_window = \"0s\"\n")
 		r := newRace(t, d)
 		won, failed := 0, 0
@@ -38,10 +38,10 @@ func TestRefreshRaces(t *testing.T) {
 			r.ended(t, user, append(wins, first))
 		}
 		require.Zero(t, failed)
-		figure(t, "S-53", fmt.Sprintf("retry_window = 0, %d rounds of %d uses by last-byte sync over 2 nodes: %d successes, %d × 5xx, 0 families alive after the reuse", rounds, uses, won, failed),
+		figure(t, "S-53", fmt.Sprintf("retry_window = 0, %d rounds of %d uses by last-byte sync over 2 nodes: %d successes, %d × 5xx, 0 sessions alive after the reuse", rounds, uses, won, failed),
 			"exactly 1 success a round, 0 × 5xx")
 	})
-	t.Run("S-53 V-01 RT-16 with a retry window: 32 uses give one and the same pair, and there is one family", func(t *testing.T) {
+	t.Run("S-53 V-01 RT-16 with a retry window: 32 uses give one and the same pair, and there is one session", func(t *testing.T) {
 		d := deploy(t, single(s.Addr))
 		r := newRace(t, d)
 		now, states, failed := r.login(t.Context(), r.nodes[0], "user-20"), 0, 0
@@ -58,10 +58,10 @@ func TestRefreshRaces(t *testing.T) {
 		require.Zero(t, failed)
 		require.Equal(t, 1, d.sessions(t, "user-20"))
 		require.True(t, r.introspect(t.Context(), r.nodes[1], now.Access).Active)
-		figure(t, "S-53", fmt.Sprintf("retry_window by default, %d rounds of %d uses by last-byte sync over 2 nodes: %d new states, each answered to all; %d × 5xx, 1 family alive", rounds, uses, states, failed),
+		figure(t, "S-53", fmt.Sprintf("retry_window by default, %d rounds of %d uses by last-byte sync over 2 nodes: %d new states, each answered to all; %d × 5xx, 1 session alive", rounds, uses, states, failed),
 			"1 new state a round, 0 × 5xx")
 	})
-	t.Run("S-53 RV-17 a log-out among 31 refreshes leaves no family and no token alive", func(t *testing.T) {
+	t.Run("S-53 RV-17 a logout among 31 refreshes leaves no session and no token alive", func(t *testing.T) {
 		d := deploy(t, single(s.Addr))
 		r := newRace(t, d)
 		given, failed := 0, 0
@@ -74,8 +74,8 @@ func TestRefreshRaces(t *testing.T) {
 			r.ended(t, "user-21", append(wins, first))
 		}
 		require.Zero(t, failed)
-		figure(t, "S-53", fmt.Sprintf("a log-out among %d refreshes at once, %d rounds over 2 nodes: %d refreshes won the race; %d × 5xx, 0 families and 0 of their tokens alive after", uses-1, 2*rounds, given, failed),
-			"0 families alive")
+		figure(t, "S-53", fmt.Sprintf("a logout among %d refreshes at once, %d rounds over 2 nodes: %d refreshes won the race; %d × 5xx, 0 sessions and 0 of their tokens alive after", uses-1, 2*rounds, given, failed),
+			"0 sessions alive")
 	})
 }
 
@@ -165,7 +165,7 @@ func (r *race) count(list []answer) (wins []answer, fives int) {
 // node.
 func (r *race) ended(t *testing.T, user string, given []answer) {
 	t.Helper()
-	require.Zero(t, r.d.sessions(t, user), "a family is alive")
+	require.Zero(t, r.d.sessions(t, user), "a session is alive")
 	for i, a := range given {
 		n := r.nodes[i%len(r.nodes)]
 		if a.Access != "" {

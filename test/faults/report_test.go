@@ -100,7 +100,7 @@ func unpassed(t *testing.T, row, what, passes string) {
 }
 
 // figure tells what was measured for a row of the threats, and the number that passes; the table of
-// docs/faults.md is made of these lines.
+// docs/evidence/faults.md is made of these lines.
 func figure(t *testing.T, row, measured, passes string) {
 	t.Helper()
 	line := fmt.Sprintf("%s | %s | %s", row, measured, passes)

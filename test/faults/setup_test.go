@@ -80,7 +80,7 @@ func TestWrongRedis(t *testing.T) {
 		n := d.serve(t)
 		<-later
 		require.Equal(t, 200, n.readiness(t))
-		require.LessOrEqual(t, strings.Count(n.out.String(), "waiting for redis"), 4)
+		require.LessOrEqual(t, strings.Count(n.Out.String(), "waiting for redis"), 4)
 	})
 }
 

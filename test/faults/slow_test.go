@@ -184,7 +184,7 @@ func TestConnectionLimit(t *testing.T) {
 		c := newCaller(d)
 		require.Equal(t, 200, c.issue(context.Background(), n, "machine-0").status)
 		const limit = 256
-		out, err := exec.Command("prlimit", "--pid", fmt.Sprint(n.cmd.Process.Pid), fmt.Sprintf("--nofile=%d:%d", limit, limit)).CombinedOutput()
+		out, err := exec.Command("prlimit", "--pid", fmt.Sprint(n.Cmd.Process.Pid), fmt.Sprintf("--nofile=%d:%d", limit, limit)).CombinedOutput()
 		require.NoError(t, err, string(out))
 		var held []net.Conn
 		for range limit + 100 {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/grantor-auth/grantor/internal/processtest"
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
@@ -152,7 +153,7 @@ func frontEnd(t *testing.T, program, config string, args ...string) string {
 	config = strings.NewReplacer("PORT", port, "DIR", dir).Replace(config)
 	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
 	cmd := exec.Command(path, append(args, file)...)
-	out := &text{}
+	out := &processtest.Text{}
 	cmd.Stdout, cmd.Stderr = out, out
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })

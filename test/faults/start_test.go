@@ -1,12 +1,9 @@
 package faults_test
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/grantor-auth/grantor/internal/processtest"
 )
 
 const module = "github.com/grantor-auth/grantor"
@@ -33,6 +32,10 @@ func choose(ci, full int) int {
 var buildDir string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(apiEnv) != "" {
+		serveAPI()
+		return
+	}
 	var err error
 	if buildDir, err = os.MkdirTemp("", "grantor-faults"); err != nil {
 		panic(err)
@@ -43,49 +46,16 @@ func TestMain(m *testing.M) {
 }
 
 // program compiles the server, once a run.
-var program = sync.OnceValues(func() (string, error) {
-	name := filepath.Join(buildDir, "grantor")
-	out, err := exec.Command("go", "build", "-o", name, module).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return name, nil
-})
+var program = sync.OnceValues(func() (string, error) { return processtest.Build(buildDir, module) })
 
-// node is a running server of ours.
+// node is a running server of ours. Out is what it said, to both of its outputs.
 type node struct {
+	*processtest.Process
 	t    *testing.T
-	cmd  *exec.Cmd
-	URL  string
 	Addr string // host:port
-	out  *text  // what it said
-	dead chan struct{}
 }
 
-// text is a bounded buffer for goroutines: it keeps what came first, which says why things began.
-type text struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-const textLimit = 4 << 20
-
-func (x *text) Write(p []byte) (int, error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.b.Len() < textLimit {
-		x.b.Write(p)
-	}
-	return len(p), nil
-}
-
-func (x *text) String() string {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.b.String()
-}
-
-var listening = regexp.MustCompile(`listens on (https?://([0-9a-f.:\[\]]+))`)
+const textLimit = 4 << 20 // of a node's outputs: their beginning says why things began
 
 // serve starts the server on a port that is free, and waits until it says which.
 func (d *deployment) serve(t *testing.T) *node {
@@ -98,69 +68,36 @@ func (d *deployment) serve(t *testing.T) *node {
 // serveBy is serve by another program, such as an older version.
 func (d *deployment) serveBy(t *testing.T, name string) *node {
 	t.Helper()
-	n := &node{t: t, cmd: exec.Command(name, "serve", "--config", d.config, "--listen", "127.0.0.1:0"), out: &text{}, dead: make(chan struct{})}
-	n.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
-	n.cmd.Dir, n.cmd.Stderr = t.TempDir(), n.out
-	stdout, err := n.cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, n.cmd.Start())
-	found := make(chan []string, 1)
-	go func() {
-		lines := bufio.NewScanner(stdout)
-		for lines.Scan() {
-			fmt.Fprintln(n.out, lines.Text())
-			if m := listening.FindStringSubmatch(lines.Text()); m != nil {
-				found <- m
-			}
-		}
-		_ = n.cmd.Wait()
-		close(n.dead)
-	}()
+	out := &processtest.Text{Limit: textLimit}
+	n := &node{Process: &processtest.Process{Cmd: exec.Command(name, "serve", "--config", d.config, "--listen", "127.0.0.1:0"), Out: out, Log: out}, t: t}
+	n.Cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
+	n.Cmd.Dir = t.TempDir()
+	n.Start(t)
+	_, n.Addr, _ = strings.Cut(n.URL, "://")
 	t.Cleanup(n.cleanUp)
-	select {
-	case m := <-found:
-		n.URL, n.Addr = m[1], m[2]
-	case <-n.dead:
-		t.Fatalf("the server ended: %s", n.out)
-	case <-time.After(30 * time.Second):
-		t.Fatalf("the server does not say where it listens: %s", n.out)
-	}
 	return n
 }
 
 func (n *node) cleanUp() {
 	n.kill()
-	if n.t.Failed() {
-		said := n.out.String()
-		n.t.Logf("the server said:\n%s", said[:min(len(said), 8<<10)])
-	}
-	if strings.Contains(n.out.String(), "panic") {
-		n.t.Errorf("the server panicked:\n%s", n.out)
+	if strings.Contains(n.Out.String(), "panic") {
+		n.t.Errorf("the server panicked:\n%s", n.Out)
 	}
 }
 
 // kill ends the process at once.
-func (n *node) kill() {
-	_ = n.cmd.Process.Kill()
-	<-n.dead
-}
+func (n *node) kill() { n.Kill() }
 
 // stop ends the process by SIGTERM and returns its exit status and how long it took.
 func (n *node) stop() (int, time.Duration) {
 	n.t.Helper()
 	begun := time.Now()
-	require.NoError(n.t, n.cmd.Process.Signal(syscall.SIGTERM))
-	select {
-	case <-n.dead:
-	case <-time.After(30 * time.Second):
-		n.t.Fatal("the process does not end")
-	}
-	return n.cmd.ProcessState.ExitCode(), time.Since(begun)
+	return n.Stop(n.t, syscall.SIGTERM), time.Since(begun)
 }
 
 // open counts the process's file descriptors; -1 where the system does not tell.
 func (n *node) open() int {
-	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", n.cmd.Process.Pid))
+	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", n.Cmd.Process.Pid))
 	if err != nil {
 		return -1
 	}
@@ -169,7 +106,7 @@ func (n *node) open() int {
 
 // resident is the process's memory in kB; -1 where the system does not tell.
 func (n *node) resident() int {
-	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.cmd.Process.Pid))
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.Cmd.Process.Pid))
 	for line := range strings.Lines(string(status)) {
 		if f := strings.Fields(line); len(f) > 1 && f[0] == "VmRSS:" {
 			kB, _ := strconv.Atoi(f[1])

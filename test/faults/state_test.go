@@ -103,7 +103,7 @@ func (l *ledger) onlyServes(t *testing.T, d time.Duration, list ...kind) {
 }
 
 func TestFullRedisRevokes(t *testing.T) {
-	t.Run("S-21 V-13 a full Redis still revokes, at once and for good; issue, log-in and refresh answer 503", func(t *testing.T) {
+	t.Run("S-21 V-13 a full Redis still revokes, at once and for good; issue, login and refresh answer 503", func(t *testing.T) {
 		s := redistest.Start(t)
 		d := deploy(t, single(s.Addr))
 		n, c, ctx := d.serve(t), newCaller(d), context.Background()
@@ -124,7 +124,7 @@ func TestFullRedisRevokes(t *testing.T) {
 		}
 		require.NoError(t, s.Client().ConfigSet(t.Context(), "maxmemory", "0").Err())
 		require.Equal(t, 200, c.refresh(ctx, n, other.Refresh).status)
-		figure(t, "S-21", "full Redis: issue, log-in, refresh 503; introspection and revocation 200", "as it says")
+		figure(t, "S-21", "full Redis: issue, login, refresh 503; introspection and revocation 200", "as it says")
 	})
 }
 
@@ -133,7 +133,7 @@ func TestRevocationNeedsRedis(t *testing.T) {
 		"is a replica":       {"replicaof", "127.0.0.1", "1"},
 		"lacks its replicas": {"config", "set", "min-replicas-to-write", "1"},
 	} {
-		t.Run("V-13 RV-14 a revocation that Redis refuses, because it "+name+", is 503 and the token lives", func(t *testing.T) {
+		t.Run("V-13 RV-14 a revocation that Redis refuses, because it "+name+", is 503 and the token stays active", func(t *testing.T) {
 			s := redistest.Start(t)
 			d := deploy(t, single(s.Addr))
 			n, c, ctx := d.serve(t), newCaller(d), context.Background()
@@ -163,7 +163,7 @@ func TestEvictingRedis(t *testing.T) {
 		require.Contains(t, string(out), "noeviction")
 		figure(t, "S-26", "allkeys-lru: exit status 1, \"noeviction\" in the message", "refuses, or warns")
 	})
-	t.Run("S-26 a Redis that begins to evict is told within half a minute, in log and metric", func(t *testing.T) {
+	t.Run("S-26 a Redis that begins to evict is reported within half a minute, in log and metric", func(t *testing.T) {
 		if !long {
 			t.Skip("waits for a look that comes every 15 s: GRANTOR_TEST_FAULTS=long")
 		}
@@ -173,9 +173,9 @@ func TestEvictingRedis(t *testing.T) {
 		require.NoError(t, s.Client().ConfigSet(t.Context(), "maxmemory", "100mb").Err())
 		require.NoError(t, s.Client().ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())
 		begun := time.Now()
-		require.Eventually(t, func() bool { return strings.Contains(n.out.String(), "may forget tokens and revocations") }, time.Minute, 100*time.Millisecond)
+		require.Eventually(t, func() bool { return strings.Contains(n.Out.String(), "may forget tokens and revocations") }, time.Minute, 100*time.Millisecond)
 		require.Equal(t, 200, n.readiness(t))
-		m := regexp.MustCompile(`Metrics on (\S+)`).FindStringSubmatch(n.out.String())
+		m := regexp.MustCompile(`Metrics on (\S+)`).FindStringSubmatch(n.Out.String())
 		require.NotNil(t, m)
 		res, err := http.Get("http://" + m[1] + "/metrics")
 		require.NoError(t, err)

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/grantor-auth/grantor/internal/processtest"
 )
 
 // TestGeneratedStreams sends generated streams through proxies whose connections to the node honest
@@ -24,7 +26,7 @@ func TestGeneratedStreams(t *testing.T) {
 		t.Run("S-44 behind "+name+" honest clients get their own answers while others send generated streams over the same upstream connections", func(t *testing.T) {
 			d := deploy(t, inMemory)
 			n := d.serve(t)
-			l := newLedger(d, &node{t: t, URL: "http://" + front(t, n.Addr)})
+			l := newLedger(d, &node{Process: &processtest.Process{URL: "http://" + front(t, n.Addr)}, t: t})
 			l.begun = time.Now()
 			l.issueMany(t, 40, 10)
 			a := &attackers{d: d, addr: strings.TrimPrefix(l.nodes[0].URL, "http://"), forms: streamParts(d)}

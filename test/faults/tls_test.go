@@ -108,7 +108,7 @@ func (s *scan) oldIsRefused() {
 }
 
 // reads says how often the node's log has a text.
-func (s *scan) reads(text string) int { return strings.Count(s.n.out.String(), text) }
+func (s *scan) reads(text string) int { return strings.Count(s.n.Out.String(), text) }
 
 const health = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -123,7 +123,7 @@ func healthy(t *testing.T, c net.Conn) int {
 	return res.StatusCode
 }
 
-const keptOld = "the configuration is broken; the old one goes on"
+const keptOld = "the configuration is invalid; keeping the old configuration"
 
 func TestReloadedCertificates(t *testing.T) {
 	f, now := newFolder(t), newPair(t, "first")
@@ -137,7 +137,7 @@ func TestReloadedCertificates(t *testing.T) {
 	require.NoError(t, err)
 	defer held.Close()
 	require.Equal(t, 200, healthy(t, held))
-	hangup := func(t *testing.T) { require.NoError(t, s.n.cmd.Process.Signal(syscall.SIGHUP)) }
+	hangup := func(t *testing.T) { require.NoError(t, s.n.Cmd.Process.Signal(syscall.SIGHUP)) }
 	told := func(count int) func() bool { return func() bool { return s.reads(keptOld) == count } }
 	within := func(t *testing.T, what func() bool) {
 		t.Helper()
@@ -151,7 +151,7 @@ func TestReloadedCertificates(t *testing.T) {
 		{"the watch of its folder", f.relink}, // the first, for it takes as long as the node looks by itself after its start
 		{"SIGHUP", hangup},
 		{"grantor reload", func(t *testing.T) {
-			out, err := exec.Command(s.n.cmd.Path, "reload", "--pid", fmt.Sprint(s.n.cmd.Process.Pid)).CombinedOutput() // #nosec G204 -- a program that this test built
+			out, err := exec.Command(s.n.Cmd.Path, "reload", "--pid", fmt.Sprint(s.n.Cmd.Process.Pid)).CombinedOutput() // #nosec G204 -- a program that this test built
 			require.NoError(t, err, string(out))
 		}},
 	}
@@ -170,7 +170,7 @@ func TestReloadedCertificates(t *testing.T) {
 	broken := map[string][2][]byte{"whose key is another's": {now.cert, newPair(t, "other").key}, "that is empty": {{}, {}}, "that was written by half": {now.cert, now.key[:len(now.key)/2]}}
 	count := 0
 	for name, files := range broken {
-		t.Run("V-37 S-62 a pair "+name+" changes nothing, and is told once", func(t *testing.T) {
+		t.Run("V-37 S-62 a pair "+name+" changes nothing, and is logged once", func(t *testing.T) {
 			count++
 			f.write(t, files[0], files[1])
 			hangup(t)

@@ -28,8 +28,8 @@ end
 for name, at in pairs(lastServed) do
   if not mine[name] then
     if at > tonumber(absent[name] or -1) then table.insert(gone, name) end
-    note('HSET', absentKey, name, string.format(TIME_FORMAT, now))
+    note('HSET', absentKey, name, nowDigits)
   end
 end
 note('PEXPIRE', absentKey, ttl)
-return {back, gone, failure, string.format(TIME_FORMAT, now)}
+return {back, gone, failure, nowDigits}

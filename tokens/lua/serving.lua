@@ -7,7 +7,7 @@ if names ~= '' then
 elseif not redis.call('HGET', listsKey, digest) then
   return 0
 end
-redis.call('HSET', timesKey, digest, string.format(TIME_FORMAT, now))
+redis.call('HSET', timesKey, digest, nowDigits)
 for other, at in pairs(hash(timesKey)) do
   if now - tonumber(at) > tonumber(listTTL) then
     redis.call('HDEL', listsKey, other)

@@ -56,7 +56,8 @@ func (d *device) login(change ...func(*tokens.SessionStart)) (access, refresh to
 	for _, c := range change {
 		c(l)
 	}
-	require.NoError(d.t, d.store.StartSession(d.t.Context(), l))
+	_, err := d.store.StartSession(d.t.Context(), l)
+	require.NoError(d.t, err)
 	return access, refresh
 }
 
@@ -117,6 +118,43 @@ func RunSessions(t *testing.T, open func(t *testing.T) (node func() tokens.Store
 	testSessionExpiry(t, begin)
 	testRetries(t, begin)
 	testReuses(t, begin)
+	testBoundSessions(t, begin)
 	testRaces(t, open)
 	testEnds(t, begin)
+	testWhatIsGone(t, begin)
+	testDeviceNames(t, begin)
+	testMaximum(t, open)
+}
+
+// testWhatIsGone: ErrNotFound says what is missing.
+func testWhatIsGone(t *testing.T, begin func(t *testing.T) *device) {
+	t.Helper()
+	for _, c := range []struct {
+		name            string
+		end             func(t *testing.T, d *device, access tokens.Token)
+		access, session error
+	}{
+		{"an access token was revoked", func(t *testing.T, d *device, access tokens.Token) {
+			ended, err := d.store.Revoke(t.Context(), access, client)
+			require.NoError(t, err)
+			require.True(t, ended)
+		}, tokens.ErrRecordGone, nil},
+		{"a session was ended", func(t *testing.T, d *device, _ tokens.Token) {
+			_, err := d.store.EndSession(t.Context(), d.tag, d.session)
+			require.NoError(t, err)
+		}, tokens.ErrSessionGone, tokens.ErrSessionGone},
+		{"every session of the user was ended", func(t *testing.T, d *device, _ tokens.Token) {
+			require.NoError(t, d.store.EndUser(t.Context(), d.tag))
+		}, tokens.ErrUserEnded, tokens.ErrUserEnded},
+	} {
+		t.Run(c.name+", and the store says so", func(t *testing.T) {
+			d := begin(t)
+			access, refresh := d.login()
+			c.end(t, d, access)
+			_, err := d.store.Load(t.Context(), access)
+			require.ErrorIs(t, err, c.access)
+			_, err = d.store.Session(t.Context(), refresh)
+			require.ErrorIs(t, err, c.session)
+		})
+	}
 }

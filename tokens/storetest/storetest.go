@@ -24,6 +24,7 @@ func Run(t *testing.T, open func(t *testing.T) (node func() tokens.Store)) {
 	testClientEpochs(t, open)
 	testEpochsAtOnce(t, open)
 	testOnce(t, open)
+	testBoundRecords(t, open)
 	t.Run("the store answers", func(t *testing.T) { require.NoError(t, open(t)().Ping(t.Context())) })
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/grantor-auth/grantor/users"
 )
 
-// Bounds of the pool: a log-in asks one short question.
+// Bounds of the pool: a login asks one short question.
 const (
 	maxOpen      = 16
 	maxIdle      = 4

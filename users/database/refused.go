@@ -8,7 +8,8 @@ import (
 )
 
 // Refused says whether the database itself refuses a statement: its text, a name in it, a missing
-// right, a write. Asking again cannot help, which tells it from a database that is away.
+// right, a write. Asking again cannot help, which tells it from a database that is away. A file of
+// SQLite that cannot be opened is refused too: see Unopened.
 func Refused(err error) bool {
 	if e, ok := errors.AsType[*pq.Error](err); ok {
 		return refusedState(string(e.Code))
@@ -16,8 +17,22 @@ func Refused(err error) bool {
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {
 		return refusedState(string(e.SQLState[:])) && e.Number != tooManyConnections && e.Number != tooMuchUse
 	}
-	e, ok := errors.AsType[sqliteError](err)
-	return ok && (e.Code()&0xff == sqliteLogic || e.Code()&0xff == sqliteReadOnly)
+	code := sqliteCode(err)
+	return code == sqliteLogic || code == sqliteReadOnly || Unopened(err)
+}
+
+// Unopened says whether a file of SQLite is not there, may not be read, or is no database.
+func Unopened(err error) bool {
+	code := sqliteCode(err)
+	return code == sqliteCannotOpen || code == sqliteNoDatabase
+}
+
+// sqliteCode returns a result code of SQLite without its extension; 0: err is none of SQLite.
+func sqliteCode(err error) int {
+	if e, ok := errors.AsType[sqliteError](err); ok {
+		return e.Code() & 0xff
+	}
+	return 0
 }
 
 // MySQL counts two limits of a user as faults of a statement.
@@ -40,6 +55,8 @@ type sqliteError interface {
 
 // Result codes of SQLite, without their extensions.
 const (
-	sqliteLogic    = 1
-	sqliteReadOnly = 8
+	sqliteLogic      = 1
+	sqliteReadOnly   = 8
+	sqliteCannotOpen = 14
+	sqliteNoDatabase = 26
 )

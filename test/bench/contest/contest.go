@@ -3,7 +3,6 @@ package contest
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"os"
 	"path/filepath"
@@ -31,6 +30,8 @@ type Contestant struct {
 	Prepare func(ctx context.Context, e *Env) error
 	furnish func(ctx context.Context, p place) error // fills its store before each start; nil: nothing to do
 	start   func(e *Env, p place) (*stack.Process, error)
+	front   front  // what checks tokens before it; nil: nothing
+	plays   string // the one case that it plays; "": those of a token server
 	paths   paths
 }
 
@@ -59,11 +60,23 @@ type Env struct {
 
 	Profile string // where profiles go; "": none
 
-	tls *certificate // of all contestants behind TLS; made when the first needs it
+	tls   *certificate // of all contestants behind TLS; made when the first needs it
+	route string       // the binary of ../route; built when the first needs it
 }
 
 // Can says whether the contestant can play a case.
-func (c *Contestant) Can(name string) bool { return !slices.Contains(c.Cannot, name) }
+func (c *Contestant) Can(name string) bool {
+	switch {
+	case c.plays != "":
+		return name == c.plays
+	case name == CaseCheck:
+		return c.Name == Ceiling
+	}
+	return name != CaseRoute && !slices.Contains(c.Cannot, name)
+}
+
+// Plays is the one case that the contestant plays; "": those of a token server.
+func (c *Contestant) Plays() string { return c.plays }
 
 // Instance is a contestant that runs.
 type Instance struct {
@@ -71,6 +84,7 @@ type Instance struct {
 	Redis    *stack.Redis    // nil: it has none
 	Postgres *stack.Postgres // nil: it has none
 	Cold     time.Duration   // from the start of the process to its first token
+	fronts   fronts
 	place    place
 	paths    paths
 
@@ -105,7 +119,11 @@ func (i *Instance) start(ctx context.Context, c *Contestant, e *Env, people int)
 		return err
 	}
 	i.Cold = time.Since(begun)
-	return nil
+	if c.front == nil {
+		return nil
+	}
+	i.fronts, err = c.front(ctx, e, i.place, e.Bin)
+	return err
 }
 
 // settle starts the store and finds addresses.
@@ -162,68 +180,56 @@ func (i *Instance) Profiling(on bool) error {
 
 // Stop ends server and store.
 func (i *Instance) Stop() {
+	for _, p := range i.fronts.started {
+		p.Stop()
+	}
 	i.Server.Stop()
 	i.Redis.Stop()
 	i.Postgres.Stop()
 }
 
-// CPU is what server and store have used so far.
-func (i *Instance) CPU() (server, store time.Duration, err error) {
-	if server, err = i.Server.CPU(); err != nil {
-		return 0, 0, err
+// Usage is CPU time that processes have used so far.
+type Usage struct {
+	Front  time.Duration // what stands before the server: a gate, nginx, an API
+	Server time.Duration
+	Store  time.Duration // Redis or PostgreSQL
+}
+
+// CPU is what front, server and store have used so far, as far as they count.
+func (i *Instance) CPU() (u Usage, err error) {
+	for _, p := range i.fronts.counted {
+		one, err := p.CPU()
+		if err != nil {
+			return u, err
+		}
+		u.Front += one
+	}
+	if len(i.fronts.counted) > 0 && !i.fronts.all {
+		return u, nil
+	}
+	if u.Server, err = i.Server.CPU(); err != nil {
+		return u, err
 	}
 	switch {
 	case i.Redis != nil:
-		store, err = i.Redis.CPU()
+		u.Store, err = i.Redis.CPU()
 	case i.Postgres != nil:
-		store, err = i.Postgres.CPU()
+		u.Store, err = i.Postgres.CPU()
 	}
-	return server, store, err
+	return u, err
 }
 
-// Issue is client_credentials; its value is "".
-func (i *Instance) Issue() load.Kind {
-	return i.kind("issue", i.paths.token, basic(rivals.MachineID, rivals.MachineSecret), "grant_type=client_credentials&scope=orders%3Aread")
-}
-
-// Introspect takes a token and asks as another client than the one that it was issued to.
-func (i *Instance) Introspect() load.Kind {
-	k := i.kind("introspect", i.paths.introspect, basic(rivals.APIID, rivals.APISecret), "token=")
-	k.Addr = i.place.admin
-	return k
-}
-
-// Revoke takes a token.
-func (i *Instance) Revoke() load.Kind {
-	return i.kind("revoke", i.paths.revoke, basic(rivals.MachineID, rivals.MachineSecret), "token=")
-}
-
-// LogIn is the password grant; its value is a user's name.
-func (i *Instance) LogIn() load.Kind {
-	return i.kind("log-in", i.paths.token, basic(rivals.AppID, rivals.AppSecret),
-		"grant_type=password&password=correct+horse+battery+staple&scope=orders%3Aread&username=")
-}
-
-// Refresh takes a refresh token.
-func (i *Instance) Refresh() load.Kind {
-	return i.kind("refresh", i.paths.token, basic(rivals.AppID, rivals.AppSecret), "grant_type=refresh_token&refresh_token=")
-}
-
-func (i *Instance) kind(name, path, basic, prefix string) load.Kind {
-	k := load.Kind{Name: name, Addr: i.place.listen, Path: path, Basic: basic, Prefix: prefix}
-	if i.place.tls != nil {
-		k.Roots = i.place.tls.roots
+// Resident is the memory of what is measured: of the first front, else of the server.
+func (i *Instance) Resident() (int64, error) {
+	if len(i.fronts.counted) > 0 {
+		return i.fronts.counted[0].Resident()
 	}
-	return k
-}
-
-func basic(id, secret string) string {
-	return base64.StdEncoding.EncodeToString([]byte(id + ":" + secret))
+	return i.Server.Resident()
 }
 
 // All are the contestants in the order of the table; the naive ceiling comes second.
 func All() []*Contestant {
-	return slices.Concat(ours(), grantors(), []*Contestant{oidcProvider()}, hydras())
+	return slices.Concat(ours(), grantors(), gates(), routes(), []*Contestant{oidcProvider()}, hydras())
 }
 
 // ours are served by this program itself.

@@ -12,9 +12,10 @@ import (
 )
 
 // Kind is one sort of request: POST to Path at Addr with HTTP Basic; the body is Prefix and a
-// value.
+// value. With Bearer it is a GET, and the value is the token.
 type Kind struct {
 	Name, Addr, Path, Basic, Prefix string
+	Bearer                          bool
 	Roots                           *x509.CertPool // whom TLS trusts; nil: plain HTTP
 }
 
@@ -94,12 +95,18 @@ func (p Plan) url() string {
 }
 
 func (k Kind) head() string {
+	if k.Bearer {
+		return "GET " + k.Path + " HTTP/1.1\r\nHost: " + k.Addr + "\r\nAuthorization: Bearer "
+	}
 	return "POST " + k.Path + " HTTP/1.1\r\nHost: " + k.Addr + "\r\nAuthorization: Basic " + k.Basic +
 		"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: "
 }
 
 func (k Kind) request(dst []byte, value string) []byte {
 	dst = append(dst, k.head()...)
+	if k.Bearer {
+		return append(append(dst, value...), "\r\n\r\n"...)
+	}
 	dst = fmt.Appendf(dst, "%d\r\n\r\n", len(k.Prefix)+len(value))
 	return append(append(dst, k.Prefix...), value...)
 }
@@ -110,7 +117,11 @@ func (p Plan) write(path string) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s %d\n", p.Mode, len(p.Kinds))
 	for _, k := range p.Kinds {
-		fmt.Fprintf(&b, "%s\t%s\n", strings.ReplaceAll(k.head(), "\r\n", "\\r\\n"), k.Prefix)
+		form := "form"
+		if k.Bearer {
+			form = "bearer"
+		}
+		fmt.Fprintf(&b, "%s\t%s\t%s\n", form, strings.ReplaceAll(k.head(), "\r\n", "\\r\\n"), k.Prefix)
 	}
 	for _, s := range p.Steps {
 		fmt.Fprintf(&b, "%d %s\n", s.Kind+1, s.Value)

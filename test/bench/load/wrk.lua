@@ -11,9 +11,10 @@ local threads = {}
 function setup(thread) table.insert(threads, thread) end
 
 failed, ended = 0, 0 -- read by done
-local requests, at, last, heads, prefixes = {}, 0, 0, {}, {}
+local requests, at, last, heads, prefixes, bearer = {}, 0, 0, {}, {}, {}
 
 local function compose(kind, value)
+  if bearer[kind] then return heads[kind] .. value .. "\r\n\r\n" end
   local body = prefixes[kind] .. value
   return heads[kind] .. #body .. "\r\n\r\n" .. body
 end
@@ -22,8 +23,8 @@ function init(args)
   local file = assert(io.open(args[1]))
   local mode, kinds = file:read("*l"):match("^(%a+) (%d+)$")
   for i = 1, tonumber(kinds) do
-    local head, prefix = file:read("*l"):match("^(.-)\t(.*)$")
-    heads[i], prefixes[i] = head:gsub("\\r\\n", "\r\n"), prefix
+    local form, head, prefix = file:read("*l"):match("^(%a+)\t(.-)\t(.*)$")
+    heads[i], prefixes[i], bearer[i] = head:gsub("\\r\\n", "\r\n"), prefix, form == "bearer"
   end
   for line in file:lines() do
     local kind, value = line:match("^(%d+) (.*)$")

@@ -9,10 +9,19 @@ import (
 func (r *Run) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s; %s; medians of %d interleaved rounds of %gs, with (min–max).\n", r.Machine, r.Generator, r.Rounds, r.Seconds)
-	fmt.Fprintf(&b, "CPU is microseconds per request of server and store together; × is the ratio to \"%s\" of the same round;\nbehind TLS, to that ceiling behind TLS.\n", r.title(r.Ceiling))
+	if busy := r.busy(); busy.Max > 0 {
+		fmt.Fprintf(&b, "Load average of the machine: %.1f (%.1f–%.1f).\n", busy.Median, busy.Min, busy.Max)
+	}
+	b.WriteString("CPU is microseconds per request of all that is measured together.\n")
+	if r.has(func(s Sample) bool { return s.Case != caseRoute }) || len(r.Growth) > 0 {
+		fmt.Fprintf(&b, "× is the ratio to \"%s\" of the same round;\nbehind TLS, to that ceiling behind TLS.\n", r.title(r.Ceiling))
+	}
 	for _, c := range r.Connections {
 		fmt.Fprintf(&b, "\n### %d connection%s\n\n", c, plural(c))
-		r.table(&b, c)
+		if r.has(func(s Sample) bool { return s.Connections == c && s.Case != caseRoute }) {
+			r.table(&b, c)
+		}
+		r.routes(&b, c)
 	}
 	r.goals(&b)
 	r.before(&b)
@@ -44,7 +53,7 @@ func (r *Run) table(b *strings.Builder, connections int) {
 	for _, k := range r.Cases {
 		for _, c := range r.Contestants {
 			list := r.Where(c.Name, k.Name, connections)
-			if len(list) == 0 {
+			if len(list) == 0 || k.Name == caseRoute {
 				continue
 			}
 			errs := 0

@@ -118,6 +118,18 @@ func ticks(pid int, fields ...int) (sum time.Duration, err error) {
 	return sum, nil
 }
 
+// LoadAverage is how many threads of the whole machine ran or wanted to, over the last minute; 0:
+// it is not known.
+func LoadAverage() float64 {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	v, _ := strconv.ParseFloat(first, 64) //nolint:errcheck // 0 then
+	return v
+}
+
 // Resident is the memory of the process that is in RAM, in bytes.
 func (p *Process) Resident() (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))

@@ -54,6 +54,28 @@ func (r *Redis) Stop() {
 	r.Process.Stop()
 }
 
+// Traffic is what Redis counts since its start: commands, and bytes that it took and gave.
+type Traffic struct{ Commands, In, Out int64 }
+
+// Traffic reads INFO stats, which counts in itself.
+func (r *Redis) Traffic(ctx context.Context) (t Traffic, err error) {
+	text, err := r.client.Info(ctx, "stats").Result()
+	if err != nil {
+		return t, err
+	}
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		into := map[string]*int64{"total_commands_processed": &t.Commands, "total_net_input_bytes": &t.In, "total_net_output_bytes": &t.Out}[name]
+		if into == nil {
+			continue
+		}
+		if *into, err = strconv.ParseInt(value, 10, 64); err != nil {
+			return t, err
+		}
+	}
+	return t, nil
+}
+
 // Used is used_memory of INFO memory, in bytes, and Keys how many keys there are.
 func (r *Redis) Used(ctx context.Context) (bytes, keys int64, err error) {
 	text, err := r.client.Info(ctx, "memory").Result()

@@ -1,6 +1,7 @@
-// Command table writes docs/faults.md from the figures of the fault suite.
+// Command table writes docs/evidence/faults.md from the figures of the fault suite.
 //
-//	GRANTOR_TEST_FIGURES=$PWD/bin/figures go test ./test/faults && go run ./test/faults/table bin/figures > docs/faults.md
+//	GRANTOR_TEST_FIGURES=$PWD/bin/figures go test ./test/faults
+//	go run ./test/faults/table bin/figures > docs/evidence/faults.md
 package main
 
 import (
@@ -20,6 +21,9 @@ more often. Figures are of the machine that ran them, which others kept busy mea
 In the ledger, "wrong" is an answer about another token, or none of the two that introspection has. "Lost" is what was answered 200 and
 undone later: a revoked token that is active again, a session whose latest refresh token is refused, an issued token that
 nobody revoked and that is inactive.
+
+Live verifiers (docs/explain/live.md) check tokens in memory while tokens end in every way. A check passed too late when it began later than the
+lease, one second, after the end was answered 200, and the token passed.
 
 | row | figure | number that passes |
 |---|---|---|

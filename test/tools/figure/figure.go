@@ -1,4 +1,5 @@
-// Package figure keeps what the tools measured for docs/faults.md, as the tests of faults do.
+// Package figure keeps what the tools measured for docs/evidence/faults.md, as the tests of faults
+// do.
 package figure
 
 import (

@@ -1,5 +1,5 @@
 // Command fuzz runs every fuzz target of the module, one after the other: `bin/fuzz -time 30s` in
-// the module's root. It tells the line of docs/faults.md for row S-55 (package figure).
+// the module's root. It tells the line of docs/evidence/faults.md for row S-55 (package figure).
 package main
 
 import (

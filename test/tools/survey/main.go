@@ -3,7 +3,12 @@
 // in a circle. It judges nothing.
 //
 //	go run -C test/tools ./survey [folder]
-//	go run -C test/tools ./survey -package server [folder]   the uses between the files of one package, circles first
+//	go run -C test/tools ./survey -package server [folder]   uses between its files, circles first
+//	go run -C test/tools ./survey -walk 'server.(*Server).token' ./server ./tokens
+//
+// -walk counts the rooms of a request: the files of the named packages that a function leads
+// through, by its calls, depth first in the order of the source. It also counts the climbs back:
+// the pairs of rooms where the later calls a function of the earlier, which the reader had left.
 package main
 
 import (
@@ -14,22 +19,48 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 func main() {
 	one := flag.String("package", "", "print the uses between the files of this package alone")
+	starts := flag.String("walk", "", "print the rooms of a request: the functions that it starts at, with commas; packages follow")
+	skip := flag.String("skip", "Memory", "with -walk: names of types that the request does not pass, with commas")
+	root := flag.String("C", "../..", "with -walk: the folder of the module")
 	flag.Parse()
-	root := cmp.Or(flag.Arg(0), "../..")
-	s, err := survey(root)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "survey:", err)
-		os.Exit(1)
+	if *starts != "" {
+		exitOn(printWalk(os.Stdout, *root, strings.Split(*starts, ","), flag.Args(), strings.Split(*skip, ",")))
+		return
 	}
+	s, err := survey(cmp.Or(flag.Arg(0), *root))
+	exitOn(err)
 	if *one != "" {
 		s.printUses(os.Stdout, *one)
 		return
 	}
 	s.print(os.Stdout)
+}
+
+func exitOn(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "survey:", err)
+		os.Exit(1)
+	}
+}
+
+// printWalk writes the rooms that functions lead through, one walk after the other.
+func printWalk(out io.Writer, root string, starts, patterns, skip []string) error {
+	w, err := newWalk(root, patterns, skip)
+	if err != nil {
+		return err
+	}
+	for _, start := range starts {
+		if err := w.from(start); err != nil {
+			return err
+		}
+	}
+	w.print(out)
+	return nil
 }
 
 // printUses writes the uses between the files of one package, with those of methods, those in

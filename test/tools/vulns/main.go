@@ -1,7 +1,7 @@
 // Command vulns runs govulncheck with the first database that can be had: Go's own, then the module
 // golang.org/x/vulndb as tools/go.mod pins it, which the module proxy serves too. Without either it
 // warns and succeeds. A vulnerability that the code can reach fails; else it tells the line of
-// docs/faults.md for row V-36 (package figure).
+// docs/evidence/faults.md for row V-36 (package figure).
 package main
 
 import (

@@ -1,0 +1,35 @@
+package config
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestExchangeIssuers: what an exchange policy may say of JWTs of other issuers.
+func TestExchangeIssuers(t *testing.T) {
+	policy := func(issuer, exchange string) string {
+		return minimal + "[scopes]\n\"orders:read\" = {}\n[[trusted_issuers]]\nissuer = \"" + issuer + "\"\njwks_uri = \"https://idp.example.com/jwks\"\n" +
+			"[[clients]]\nclient_id = \"c\"\nscope = \"orders:read\"\ngrant_types = [\"urn:ietf:params:oauth:grant-type:token-exchange\"]\nexchange = " + exchange +
+			"\nsecrets = [{ hash = \"" + goodHash + "\" }]\n"
+	}
+	for name, c := range map[string]struct{ text, want string }{
+		"TX-03 an issuer that is not trusted": {policy("https://idp.example.com", `{ subject_issuers = ["https://idp.example.com/"], scope = "orders:read" }`),
+			`clients[0].exchange: subject_issuers: "https://idp.example.com/" is not in [[trusted_issuers]]`},
+		"TX-03 a trust domain of SPIFFE": {policy("spiffe://example.org", `{ subject_issuers = ["spiffe://example.org"], scope = "orders:read" }`),
+			`clients[0].exchange: subject_issuers: "spiffe://example.org" is a trust domain of SPIFFE`},
+		"TX-06 no scope that would bound the JWTs": {policy("https://idp.example.com", `{ subject_issuers = ["https://idp.example.com"] }`),
+			`clients[0].exchange: subject_issuers needs scope`},
+		"TX-08 nobody's tokens":                {policy("https://idp.example.com", `{ scope = "orders:read" }`), `says nobody's tokens: name clients in subject_clients`},
+		"TX-08 a type of subject that is none": {policy("https://idp.example.com", `{ subject_clients = ["*"], subject_types = ["robot"] }`), `subject_types must be of "user", "client", "external"`},
+	} {
+		t.Run(name, func(t *testing.T) { require.Contains(t, mistakes(t, c.text), c.want) })
+	}
+	t.Run("TX-03 a policy that names a trusted issuer is sound", func(t *testing.T) {
+		for _, exchange := range []string{`{ subject_issuers = ["https://idp.example.com"], scope = "orders:*" }`,
+			`{ subject_clients = ["*"], subject_types = ["external", "user"], subject_issuers = ["https://idp.example.com"], scope = "orders:read" }`} {
+			_, _, err := Load(Options{Path: write(t, policy("https://idp.example.com", exchange))})
+			require.NoError(t, err)
+		}
+	})
+}

@@ -1,0 +1,1 @@
+"""Makes Grantor's config.toml for a Django project."""

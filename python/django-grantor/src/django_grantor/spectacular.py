@@ -1,0 +1,19 @@
+"""Describes GrantorAuthentication to drf-spectacular, which finds this class by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+
+
+class GrantorScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """The security scheme of OpenAPI: HTTP Bearer (RFC 6750)."""
+
+    target_class = "django_grantor.authentication.GrantorAuthentication"
+    match_subclasses = True
+    name = "grantor"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        """Return the scheme object."""
+        return {"type": "http", "scheme": "bearer", "description": "An OAuth 2.0 access token of Grantor"}

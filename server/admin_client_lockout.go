@@ -1,0 +1,63 @@
+package server
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/grantor-auth/grantor/internal/audit"
+	"github.com/grantor-auth/grantor/internal/lockout"
+)
+
+// clientFailureCounts is what a FailureLimit may tell an operator; *lockout.RateLimit does.
+type clientFailureCounts interface {
+	// Networks returns from where the authentication of a client failed.
+	Networks(ctx context.Context, id string) ([]lockout.Budget, error)
+	// Unlock forgets these failures, and returns how many there were.
+	Unlock(ctx context.Context, id string) (int, error)
+}
+
+// shownClientLockout is from where the authentication of a client failed.
+type shownClientLockout struct {
+	ClientID string                `json:"client_id"`
+	Locked   bool                  `json:"locked"` // somewhere
+	Failures []lockout.ShownBudget `json:"failures"`
+}
+
+func (s *Server) showClientLockout(x *exchange) error {
+	id := x.gin.Param("id")
+	if _, err := s.cfg.Manager.Get(x, id); err != nil {
+		return adminError(err)
+	}
+	shown := shownClientLockout{ClientID: id, Failures: []lockout.ShownBudget{}}
+	if counts, ok := s.cfg.ClientFailures.(clientFailureCounts); ok {
+		list, err := counts.Networks(x, id)
+		if err != nil {
+			return err
+		}
+		for _, b := range list {
+			shown.Failures, shown.Locked = append(shown.Failures, lockout.Show(b)), shown.Locked || b.Locked > 0
+		}
+	}
+	writeJSON(x, http.StatusOK, shown)
+	return nil
+}
+
+// unlockClient forgets from where the authentication of a client failed.
+func (s *Server) unlockClient(x *exchange) error {
+	id := x.gin.Param("id")
+	if _, err := s.cfg.Manager.Get(x, id); err != nil {
+		return adminError(err)
+	}
+	if counts, ok := s.cfg.ClientFailures.(clientFailureCounts); ok {
+		n, err := counts.Unlock(x, id)
+		if n > 0 {
+			s.recordChange(x, change{event: audit.ClientChanged, client: id, detail: audit.Unlocked}, err != nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	x.gin.Writer.WriteHeader(http.StatusNoContent)
+	x.gin.Writer.WriteHeaderNow()
+	return nil
+}

@@ -1,0 +1,58 @@
+package reference
+
+// code is a value of the member error of an answer.
+type code struct{ name, status, cause, cure string }
+
+// codes explain every value of the member error. Whoever adds one adds it here.
+func codes() []code {
+	return []code{
+		{"invalid_request", "400; 404, 405, 409, 413, 421, 429",
+			"The request is malformed: a parameter is missing or occurs twice, the body has another media type, the path or method does not exist.",
+			"Read `error_description`. Do not repeat the request unchanged."},
+		{"invalid_client", "401; 429",
+			"The client did not prove who it is.",
+			"Check client id and secret. The log line of the `X-Request-Id` has the reason."},
+		{"invalid_grant", "400; 429",
+			"User name, password or refresh token is not valid.",
+			"Ask the user to log in again. With 429 wait as long as `Retry-After` says."},
+		{"unauthorized_client", "400; 403",
+			"The client is known and may not use this grant type or endpoint.",
+			"Add the grant type to `grant_types` of the client. For the revocation feed set `introspect`."},
+		{"unsupported_grant_type", "400",
+			"This server does not serve the grant type.",
+			"Use one of `grant_types_supported` in the metadata. Users need `[users]` and `[grants] password`."},
+		{"invalid_scope", "400",
+			"A scope does not exist, or client or user may not have it, or no scope is left.",
+			"Ask for fewer scopes, or allow the scope to the client."},
+		{"unsupported_response_type", "400",
+			"A program began a login in a browser, which this server does not have.",
+			"Use a grant type of the metadata, such as `client_credentials`."},
+		{"invalid_target", "400",
+			"`resource` is malformed, or no scope of the request belongs to it (RFC 8707).",
+			"Name the `resource` of a scope that you ask for."},
+		{"invalid_client_metadata", "400",
+			"A member of a registration has a value that cannot be.",
+			"Read `error_description`: it names the member."},
+		{"invalid_token", "401",
+			"The bearer token is unknown, expired, revoked, or for another audience (RFC 6750).",
+			"Get a new access token."},
+		{"invalid_dpop_proof", "400; 401",
+			"A DPoP proof is missing, was used before, or is not for this request (RFC 9449 §5, §7.1). APIs answer 401.",
+			"Make a new proof for each request. `error_description` says what is wrong."},
+		{"insufficient_scope", "403",
+			"The bearer token is valid and lacks a scope (RFC 6750).",
+			"Ask for a token with the scope that `WWW-Authenticate` names."},
+		{"use_dpop_nonce", "400; 401 at endpoints that take an access token",
+			"Proofs need a nonce of this server (RFC 9449 §8).",
+			"Repeat the request with a new proof that has the nonce of the header `DPoP-Nonce`. Libraries do so by themselves."},
+		{"temporarily_unavailable", "503; 429",
+			"Grantor, Redis or the user directory cannot answer now. It is neither a yes nor a no.",
+			"Keep the tokens. Repeat the request after `Retry-After` seconds."},
+		{"server_error", "500",
+			"A fault of Grantor, or of an API that uses package middleware wrongly.",
+			"Report it with the log line."},
+		{"not_found", "404",
+			"`grantor gate` has no such path.",
+			"Ask `/verify`."},
+	}
+}

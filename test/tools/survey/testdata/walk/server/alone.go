@@ -1,0 +1,5 @@
+package server
+
+func alone() {}
+
+func nobodyCalls() { unread() }

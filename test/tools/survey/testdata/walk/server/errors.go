@@ -1,0 +1,5 @@
+package server
+
+import "errors"
+
+func refuse() error { return errors.New("refused") }

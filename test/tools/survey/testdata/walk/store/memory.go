@@ -1,0 +1,7 @@
+package store
+
+// Memory is what no request passes.
+type Memory struct{}
+
+// Load implements Store.
+func (*Memory) Load(string) error { return nil }
