@@ -204,7 +204,7 @@ func refusedKeys(t *testing.T, o desk, put func(members) reply) {
 		"RG-01 a jwks_uri with a secret":                    {members{"jwks": nil, "jwks_uri": "https://keys.example.com", "token_endpoint_auth_method": "client_secret_post"}, "go with token_endpoint_auth_method private_key_jwt"},
 		"RG-01 an alg with a secret":                        {members{"jwks": nil, "token_endpoint_auth_signing_alg": "ES256", "token_endpoint_auth_method": "client_secret_post"}, "go with token_endpoint_auth_method private_key_jwt"},
 		"RG-01 an alg that is none":                         {members{"token_endpoint_auth_signing_alg": "HS256"}, "must be one of"},
-		"RG-01 client_secret_jwt":                           {members{"token_endpoint_auth_method": "client_secret_jwt"}, "client_secret_basic, client_secret_post or private_key_jwt"},
+		"RG-01 client_secret_jwt":                           {members{"token_endpoint_auth_method": "client_secret_jwt"}, "client_secret_basic, client_secret_post, private_key_jwt, tls_client_auth or self_signed_tls_client_auth"},
 		"RG-04 S-51 a jwks_uri without TLS":                 {members{"jwks": nil, "jwks_uri": "http://keys.example.com/jwks"}, "https"},
 		"RG-04 S-51 a jwks_uri on loopback":                 {members{"jwks": nil, "jwks_uri": "https://127.0.0.1/jwks"}, "jwks_uri"},
 		"RG-04 S-51 a jwks_uri on localhost":                {members{"jwks": nil, "jwks_uri": "https://localhost:8090/jwks"}, "jwks_uri"},
