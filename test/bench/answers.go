@@ -35,15 +35,20 @@ func (a *answers) check(k load.Kind, value string, status int, body []byte) erro
 		Active      *bool
 		ClientID    string `json:"client_id"`
 		Scope       string
+		Cnf         struct{ JKT string }
 	}
 	if k.Name != "revoke" && k.Name != contest.CaseCheck && k.Name != contest.CaseRoute {
 		if err := json.Unmarshal(body, &r); err != nil {
 			return wrong("not JSON")
 		}
 	}
+	kind := "Bearer"
+	if k.Bound {
+		kind = "DPoP"
+	}
 	switch k.Name {
 	case "issue", "refresh", "log-in":
-		if r.AccessToken == "" || !strings.EqualFold(r.TokenType, "Bearer") || r.ExpiresIn <= 0 || r.Scope != rivals.Scope {
+		if r.AccessToken == "" || !strings.EqualFold(r.TokenType, kind) || r.ExpiresIn <= 0 || r.Scope != rivals.Scope {
 			return wrong("no token of the scope")
 		}
 		if !a.fresh(r.AccessToken) {
@@ -52,6 +57,9 @@ func (a *answers) check(k load.Kind, value string, status int, body []byte) erro
 	case "introspect":
 		if r.Active == nil || *r.Active == a.isDead(value) || *r.Active && r.ClientID != rivals.MachineID {
 			return wrong("active is not what it should be")
+		}
+		if k.Bound != (r.Cnf.JKT != "") {
+			return wrong("cnf is not what it should be")
 		}
 	case "garbage":
 		if r.Active == nil || *r.Active {

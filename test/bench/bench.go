@@ -75,7 +75,11 @@ func (b *bench) describe(ctx context.Context) {
 		r.Contestants = append(r.Contestants, report.Named{Name: c.Name, Title: c.Title, Against: c.Against, Before: c.Before})
 	}
 	for _, c := range b.cases {
-		r.Cases = append(r.Cases, report.Named{Name: c.name, Title: c.title})
+		named := report.Named{Name: c.name, Title: c.title}
+		if contest.IsBound(c.name) {
+			named.Against = strings.TrimSuffix(c.name, contest.Bound)
+		}
+		r.Cases = append(r.Cases, named)
 	}
 	postgres, _ := stack.PostgresProgram("postgres")
 	r.Versions = map[string]string{"go": runtime.Version()}

@@ -28,6 +28,9 @@ func allCases() []caseOf {
 		{"introspect", "introspect", prepareIntrospect},
 		{"garbage", "introspect garbage", prepareGarbage},
 		{"refresh", "refresh", prepareRefresh},
+		{"issue" + contest.Bound, "issue of bound tokens (DPoP)", prepareIssueBound},
+		{"introspect" + contest.Bound, "introspect bound tokens (DPoP)", prepareIntrospectBound},
+		{"refresh" + contest.Bound, "refresh with a proof (DPoP)", prepareRefreshBound},
 		{"revoke", "revoke", prepareRevoke},
 		{"mixed", "mixed: 70 % introspect, 25 % issue, 5 % revoke", prepareMixed},
 		{contest.CaseCheck, "check of a request (ceiling: its introspection)", prepareCheck},
@@ -145,10 +148,15 @@ func nothing(n int) []string { return make([]string, n) }
 
 // fill asks with each value, but not longer than d, and returns a field of the answers.
 func (f *fixture) fill(ctx context.Context, k load.Kind, field string, values []string, d time.Duration) ([]string, error) {
+	return f.collect(ctx, load.Of(load.Once, k, values...), field, d)
+}
+
+// collect plays a plan, but not longer than d, and returns a field of the answers.
+func (f *fixture) collect(ctx context.Context, p load.Plan, field string, d time.Duration) ([]string, error) {
 	var mu sync.Mutex
 	var found []string
-	r := load.Run(ctx, load.Of(load.Once, k, values...), min(len(values), fillWorkers), d,
-		func(_ load.Kind, _ string, status int, body []byte) error {
+	r := load.Run(ctx, p, min(len(p.Steps), fillWorkers), d,
+		func(k load.Kind, _ string, status int, body []byte) error {
 			var answer map[string]any
 			if err := json.Unmarshal(body, &answer); err != nil || status != 200 {
 				return fmt.Errorf("%s: status %d: %s", k.Name, status, body)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/grantor-auth/grantor/test/bench/contest"
@@ -28,7 +29,7 @@ func (b *bench) rounds(ctx context.Context) error {
 					}
 					s.Round = round + 1
 					b.run.Samples = append(b.run.Samples, s)
-					say("round %d  %3d  %-11s%-16s%8.0f/s  p50 %6.0f µs  CPU %5.1f µs  errors %d", s.Round, connections, k.name, c.Name, s.Rate, s.P50, s.CPU(), s.Errors)
+					say("round %d  %3d  %-17s%-16s%8.0f/s  p50 %6.0f µs  CPU %5.1f µs  errors %d", s.Round, connections, k.name, c.Name, s.Rate, s.P50, s.CPU(), s.Errors)
 				}
 			}
 		}
@@ -39,7 +40,7 @@ func (b *bench) rounds(ctx context.Context) error {
 // measure starts a contestant with a store of its own and plays one case.
 func (b *bench) measure(ctx context.Context, c *contest.Contestant, k caseOf, connections int) (report.Sample, error) {
 	people := 0
-	if k.name == "refresh" {
+	if strings.TrimSuffix(k.name, contest.Bound) == "refresh" {
 		people = logIns(connections)
 	}
 	i, err := c.Start(ctx, b.env, people)
@@ -58,7 +59,7 @@ func (b *bench) measure(ctx context.Context, c *contest.Contestant, k caseOf, co
 	}
 	s, err := b.load(ctx, f, plan)
 	s.Contestant, s.Case, s.Connections = c.Name, k.name, connections
-	if err != nil || plan.Mode != load.Cycle || len(plan.Kinds) > 1 {
+	if err != nil || plan.Mode != load.Cycle || len(plan.Kinds) > 1 || plan.Proofs != nil {
 		return s, err
 	}
 	return s, b.verify(ctx, f, plan, 50*time.Millisecond)

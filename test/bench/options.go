@@ -46,6 +46,7 @@ func parse(args []string) (o options, err error) {
 	secured := f.Bool("tls", false, "also those behind TLS: "+strings.Join(behindTLS, ", "))
 	gates := f.Bool("gate", false, "also those that check tokens for an API, which play check alone: gate, nginx-gate, …")
 	apis := f.Bool("routes", false, "also APIs of one route, open and protected, which play route alone: route-open, route-live, …")
+	bound := f.Bool("bound", false, "also the cases of tokens that are bound to a key: issue-bound, introspect-bound, refresh-bound")
 	before := f.String("before", "", "a revision of the history: Grantor of then takes part, with --tls behind TLS too")
 	f.StringVar(&o.out, "out", "results", "directory for table.md, raw.json and chart.svg; \"\": the table is only printed")
 	f.StringVar(&o.root, "root", "", "the repository that Grantor is built from (default: the one above)")
@@ -74,7 +75,7 @@ func parse(args []string) (o options, err error) {
 	o.cases, err2 = pick(allCases(), *cases, func(c caseOf) string { return c.name })
 	if *cases == "" {
 		o.cases = slices.DeleteFunc(o.cases, func(c caseOf) bool { // the ceiling alone would play it, or nobody
-			return c.name == contest.CaseCheck && !*gates || c.name == contest.CaseRoute && !*apis
+			return c.name == contest.CaseCheck && !*gates || c.name == contest.CaseRoute && !*apis || contest.IsBound(c.name) && !*bound
 		})
 	}
 	o.connections, err3 = numbers(*connections)
@@ -93,6 +94,8 @@ func (o *options) check(rest int) error {
 		return errors.New("it takes flags alone")
 	case o.rounds < 0 || o.duration < time.Second:
 		return errors.New("--rounds must not be negative, --duration a second at least")
+	case o.duration > longestBound && slices.ContainsFunc(o.cases, func(c caseOf) bool { return contest.IsBound(c.name) }):
+		return fmt.Errorf("--duration is at most %s with cases of bound tokens: their proofs are made before", longestBound)
 	}
 	if o.root == "" {
 		o.root = "../.."

@@ -44,6 +44,15 @@ func (i *Instance) Refresh() load.Kind {
 	return i.kind("refresh", i.paths.token, basic(rivals.AppID, rivals.AppSecret), "grant_type=refresh_token&refresh_token=")
 }
 
+// TokenURL is what a proof for the token endpoint names.
+func (i *Instance) TokenURL() string {
+	scheme := "http://"
+	if i.place.tls != nil {
+		scheme = "https://"
+	}
+	return scheme + i.place.listen + i.paths.token
+}
+
 func (i *Instance) kind(name, path, basic, prefix string) load.Kind {
 	k := load.Kind{Name: name, Addr: i.place.listen, Path: path, Basic: basic, Prefix: prefix}
 	if i.place.tls != nil {

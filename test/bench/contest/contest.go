@@ -27,6 +27,7 @@ type Contestant struct {
 	Against string   // the contestant that it is compared with; "": the ceiling
 	Before  string   // the contestant whose earlier version it is; "": none
 	Cannot  []string // cases that it has no endpoint for
+	Binds   bool     // it binds tokens to the keys of DPoP proofs (RFC 9449)
 	Prepare func(ctx context.Context, e *Env) error
 	furnish func(ctx context.Context, p place) error // fills its store before each start; nil: nothing to do
 	start   func(e *Env, p place) (*stack.Process, error)
@@ -71,9 +72,18 @@ func (c *Contestant) Can(name string) bool {
 		return name == c.plays
 	case name == CaseCheck:
 		return c.Name == Ceiling
+	case IsBound(name):
+		return c.Binds
 	}
 	return name != CaseRoute && !slices.Contains(c.Cannot, name)
 }
+
+// Bound is the end of the names of cases whose tokens are bound to keys; without it, the name is
+// that of the case that they are compared with.
+const Bound = "-bound"
+
+// IsBound says whether a case is one of bound tokens.
+func IsBound(name string) bool { return strings.HasSuffix(name, Bound) }
 
 // Plays is the one case that the contestant plays; "": those of a token server.
 func (c *Contestant) Plays() string { return c.plays }

@@ -84,7 +84,7 @@ type builder func(ctx context.Context, e *Env) (string, error)
 
 func grantor(name, title string, s setup, build builder) *Contestant {
 	var bin string
-	return &Contestant{Name: name, Title: title, Redis: s.Store == "redis", paths: grantorPaths,
+	return &Contestant{Name: name, Title: title, Redis: s.Store == "redis", Binds: true, paths: grantorPaths,
 		Prepare: func(ctx context.Context, e *Env) (err error) {
 			if bin, err = build(ctx, e); err != nil {
 				return err

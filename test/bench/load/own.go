@@ -63,13 +63,13 @@ func (r *run) connection(ctx context.Context, index int) {
 	defer c.close()
 	value := ""
 	for ctx.Err() == nil {
-		step, ok := r.step(index, value)
+		step, proof, ok := r.step(index, value)
 		if !ok {
 			break
 		}
 		kind := r.plan.Kinds[step.Kind]
 		begun := time.Now()
-		status, body, err := c.do(kind, step.Value)
+		status, body, err := c.do(kind, step.Value, proof)
 		took = append(took, time.Since(begun))
 		if err == nil && r.check != nil {
 			err = r.check(kind, step.Value, status, body)
@@ -92,20 +92,25 @@ func (r *run) connection(ctx context.Context, index int) {
 	}
 }
 
-// step is the next request; false: there is none.
-func (r *run) step(index int, value string) (Step, bool) {
-	steps := r.plan.Steps
-	if r.plan.Mode == Chain {
-		if value == "" {
-			value = steps[index%len(steps)].Value
-		}
-		return Step{Value: value}, true
-	}
+// step is the next request and its proof; false: there is none.
+func (r *run) step(index int, value string) (s Step, proof string, ok bool) {
+	steps, proofs := r.plan.Steps, r.plan.Proofs
 	n := int(r.next.Add(1)) - 1
-	if r.plan.Mode == Once && n >= len(steps) {
-		return Step{}, false
+	if proofs != nil {
+		if n >= len(proofs) {
+			return s, "", false
+		}
+		proof = proofs[n]
 	}
-	return steps[n%len(steps)], true
+	switch {
+	case r.plan.Mode == Chain && value == "":
+		return Step{Value: steps[index%len(steps)].Value}, proof, true
+	case r.plan.Mode == Chain:
+		return Step{Value: value}, proof, true
+	case r.plan.Mode == Once && n >= len(steps):
+		return s, "", false
+	}
+	return steps[n%len(steps)], proof, true
 }
 
 var refreshField = []byte(`"refresh_token":"`)
@@ -127,7 +132,7 @@ type client struct {
 	out  []byte
 }
 
-func (c *client) do(k Kind, value string) (int, []byte, error) {
+func (c *client) do(k Kind, value, proof string) (int, []byte, error) {
 	if c.conn == nil {
 		conn, err := dial(c.addr, k.Roots)
 		if err != nil {
@@ -136,7 +141,7 @@ func (c *client) do(k Kind, value string) (int, []byte, error) {
 		c.conn, c.in = conn, bufio.NewReader(conn)
 	}
 	_ = c.conn.SetDeadline(time.Now().Add(30 * time.Second))
-	c.out = k.request(c.out[:0], value)
+	c.out = k.request(c.out[:0], value, proof)
 	status, body, err := c.exchange()
 	if err != nil {
 		c.close()
@@ -181,5 +186,5 @@ func (c *client) close() {
 func Ask(k Kind, value string) (int, []byte, error) {
 	c := &client{addr: k.Addr}
 	defer c.close()
-	return c.do(k, value)
+	return c.do(k, value, "")
 }

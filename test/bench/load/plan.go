@@ -16,6 +16,7 @@ import (
 type Kind struct {
 	Name, Addr, Path, Basic, Prefix string
 	Bearer                          bool
+	Bound                           bool           // answers must speak of a token that is bound to a key
 	Roots                           *x509.CertPool // whom TLS trusts; nil: plain HTTP
 }
 
@@ -37,9 +38,10 @@ const (
 
 // Plan is what a run sends. All its kinds have one address, for that is what wrk connects to.
 type Plan struct {
-	Mode  Mode
-	Kinds []Kind
-	Steps []Step
+	Mode   Mode
+	Kinds  []Kind
+	Steps  []Step
+	Proofs []string // of DPoP: each request sends the next, and after the last the run ends; nil: none are sent
 }
 
 // Of makes a plan of one kind.
@@ -55,6 +57,9 @@ func Of(mode Mode, k Kind, values ...string) Plan {
 // A plan of requests that can be repeated is not cut.
 func (p Plan) Split(connections int) (warm, rest Plan) {
 	warm, rest = p, p
+	if n := len(p.Proofs) / 5; n > 0 {
+		warm.Proofs, rest.Proofs = p.Proofs[:n], p.Proofs[n:]
+	}
 	n := 0
 	switch {
 	case p.Mode == Chain:
@@ -62,7 +67,7 @@ func (p Plan) Split(connections int) (warm, rest Plan) {
 	case p.Mode == Once || len(p.Kinds) > 1:
 		n = len(p.Steps) / 10
 	default:
-		return p, p
+		return warm, rest
 	}
 	warm.Steps, rest.Steps = p.Steps[len(p.Steps)-n:], p.Steps[:len(p.Steps)-n]
 	if len(p.Kinds) > 1 {
@@ -99,23 +104,26 @@ func (k Kind) head() string {
 		return "GET " + k.Path + " HTTP/1.1\r\nHost: " + k.Addr + "\r\nAuthorization: Bearer "
 	}
 	return "POST " + k.Path + " HTTP/1.1\r\nHost: " + k.Addr + "\r\nAuthorization: Basic " + k.Basic +
-		"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: "
+		"\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 }
 
-func (k Kind) request(dst []byte, value string) []byte {
+func (k Kind) request(dst []byte, value, proof string) []byte {
 	dst = append(dst, k.head()...)
 	if k.Bearer {
 		return append(append(dst, value...), "\r\n\r\n"...)
 	}
-	dst = fmt.Appendf(dst, "%d\r\n\r\n", len(k.Prefix)+len(value))
+	if proof != "" {
+		dst = append(append(append(dst, "DPoP: "...), proof...), "\r\n"...)
+	}
+	dst = fmt.Appendf(dst, "Content-Length: %d\r\n\r\n", len(k.Prefix)+len(value))
 	return append(append(dst, k.Prefix...), value...)
 }
 
-// write puts the plan into a file that wrk.lua reads: the mode, one line per kind, and one per
-// step.
+// write puts the plan into a file that wrk.lua reads: the mode, one line per kind, one per step, and
+// one per proof.
 func (p Plan) write(path string) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s %d\n", p.Mode, len(p.Kinds))
+	fmt.Fprintf(&b, "%s %d %d\n", p.Mode, len(p.Kinds), len(p.Steps))
 	for _, k := range p.Kinds {
 		form := "form"
 		if k.Bearer {
@@ -125,6 +133,9 @@ func (p Plan) write(path string) error {
 	}
 	for _, s := range p.Steps {
 		fmt.Fprintf(&b, "%d %s\n", s.Kind+1, s.Value)
+	}
+	for _, proof := range p.Proofs {
+		b.WriteString(proof + "\n")
 	}
 	return os.WriteFile(path, b.Bytes(), 0o600)
 }

@@ -12,28 +12,52 @@ function setup(thread) table.insert(threads, thread) end
 
 failed, ended = 0, 0 -- read by done
 local requests, at, last, heads, prefixes, bearer = {}, 0, 0, {}, {}, {}
+local tokens, proofs = {}, {} -- of chains with proofs
 
-local function compose(kind, value)
+local function compose(kind, value, proof)
   if bearer[kind] then return heads[kind] .. value .. "\r\n\r\n" end
   local body = prefixes[kind] .. value
-  return heads[kind] .. #body .. "\r\n\r\n" .. body
+  proof = proof and "DPoP: " .. proof .. "\r\n" or ""
+  return heads[kind] .. proof .. "Content-Length: " .. #body .. "\r\n\r\n" .. body
+end
+
+local function finish()
+  if ended == 0 then
+    ended = now()
+    wrk.thread:stop()
+  end
 end
 
 function init(args)
   local file = assert(io.open(args[1]))
-  local mode, kinds = file:read("*l"):match("^(%a+) (%d+)$")
+  local mode, kinds, steps = file:read("*l"):match("^(%a+) (%d+) (%d+)$")
   for i = 1, tonumber(kinds) do
     local form, head, prefix = file:read("*l"):match("^(%a+)\t(.-)\t(.*)$")
     heads[i], prefixes[i], bearer[i] = head:gsub("\\r\\n", "\r\n"), prefix, form == "bearer"
   end
-  for line in file:lines() do
-    local kind, value = line:match("^(%d+) (.*)$")
-    requests[#requests + 1] = compose(tonumber(kind), value)
+  local listed = {}
+  for i = 1, tonumber(steps) do
+    local kind, value = file:read("*l"):match("^(%d+) (.*)$")
+    listed[i] = { kind = tonumber(kind), value = value }
   end
+  for proof in file:lines() do proofs[#proofs + 1] = proof end
   file:close()
+  if mode == "chain" and #proofs > 0 then
+    for i, step in ipairs(listed) do tokens[i] = step.value end
+    last, request, response = #tokens, provenChain, followProven
+    return
+  end
+  for i = 1, math.max(#listed, #proofs) do
+    local step = listed[(i - 1) % #listed + 1]
+    requests[i] = compose(step.kind, step.value, proofs[i])
+  end
   last = #requests
-  if mode == "cycle" then request = cycle elseif mode == "once" then request = once else
+  if mode == "chain" then
     request, response = chain, follow
+  elseif mode == "once" or #proofs > 0 then
+    request = once
+  else
+    request = cycle
   end
 end
 
@@ -44,10 +68,7 @@ end
 
 function once()
   if at == #requests then
-    if ended == 0 then
-      ended = now()
-      wrk.thread:stop()
-    end
+    finish()
     return requests[at]
   end
   at = at + 1
@@ -62,14 +83,30 @@ function chain()
   return first or compose(1, "lost")
 end
 
-function follow(status, headers, body)
+local function renewed(status, body)
   local token = status == 200 and body:match('"refresh_token":"([^"]+)"')
-  if not token then
-    failed = failed + 1
-    token = "lost"
-  end
+  if token then return token end
+  failed = failed + 1
+  return "lost"
+end
+
+function follow(status, headers, body)
   last = last + 1
-  requests[last] = compose(1, token)
+  requests[last] = compose(1, renewed(status, body))
+end
+
+-- The same with a proof for each request, which is joined to the token when the request is sent.
+function provenChain()
+  at = at + 1
+  local token, proof = tokens[at], proofs[at]
+  tokens[at] = nil
+  if not proof then finish() end
+  return compose(1, token or "lost", proof)
+end
+
+function followProven(status, headers, body)
+  last = last + 1
+  tokens[last] = renewed(status, body)
 end
 
 function done(summary, latency)

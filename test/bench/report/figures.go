@@ -35,7 +35,7 @@ func (s Sample) CPU() float64 { return s.FrontCPU + s.ServerCPU + s.StoreCPU }
 type Named struct {
 	Name    string `json:"name"`
 	Title   string `json:"title"`
-	Against string `json:"against,omitempty"` // of a contestant: the one that it is compared with; "": the ceiling
+	Against string `json:"against,omitempty"` // of a contestant: the one that it is compared with; "": the ceiling. Of a case of bound tokens: that of unbound ones
 	Before  string `json:"before,omitempty"`  // of a contestant: the one whose earlier version it is
 }
 
@@ -109,9 +109,17 @@ func (r *Run) ratio(list []Sample, figure func(Sample) float64) Spread {
 // ratioTo is a figure over that of another contestant in the same round, case and number of
 // connections.
 func (r *Run) ratioTo(other string, list []Sample, figure func(Sample) float64) Spread {
+	if len(list) == 0 {
+		return Spread{}
+	}
+	return overRound(list, r.Where(other, list[0].Case, list[0].Connections), figure)
+}
+
+// overRound is a figure over that of other samples of the same round.
+func overRound(list, others []Sample, figure func(Sample) float64) Spread {
 	var values []float64
 	for _, s := range list {
-		for _, o := range r.Where(other, s.Case, s.Connections) {
+		for _, o := range others {
 			if o.Round == s.Round && figure(o) > 0 {
 				values = append(values, figure(s)/figure(o))
 			}

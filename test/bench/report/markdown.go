@@ -24,6 +24,7 @@ func (r *Run) Markdown() string {
 		r.routes(&b, c)
 	}
 	r.goals(&b)
+	r.bound(&b)
 	r.before(&b)
 	r.growth(&b)
 	for _, l := range r.LeftOut {
