@@ -36,7 +36,7 @@ func alternating(t *testing.T, addr string, nodes ...string) {
 	t.Cleanup(s.Close)
 }
 
-// dpopSite is two nodes on one Redis behind one URL, and an API that demands nonces.
+// dpopSite is two nodes on one store behind one URL, and an API that demands nonces.
 type dpopSite struct {
 	deployment
 	issuer, api string
@@ -45,9 +45,14 @@ type dpopSite struct {
 
 func startDPoPSite(t *testing.T, more string) dpopSite {
 	t.Helper()
+	return startDPoPSiteOn(t, redisStore(redistest.Start(t)), more)
+}
+
+func startDPoPSiteOn(t *testing.T, store, more string) dpopSite {
+	t.Helper()
 	addr := freeAddress(t)
 	s := dpopSite{issuer: "http://" + addr}
-	s.deployment = withUsers(t, redisStore(redistest.Start(t))+"issuer = \""+s.issuer+"\"\n"+more, configUsers())
+	s.deployment = withUsers(t, store+"issuer = \""+s.issuer+"\"\n"+more, configUsers())
 	for range 2 {
 		s.nodes = append(s.nodes, run(t, built(t, module), nil, "serve", "--config", s.config, "--listen", "127.0.0.1:0").URL)
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/grantor-auth/grantor/internal/dpop/dpoptest"
+	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 )
 
 // proving is a transport that adds a DPoP proof to each request (RFC 9449 §4), and repeats a
@@ -138,7 +139,16 @@ func TestOAuth2DPoP(t *testing.T) {
 
 // TestOneProof: a proof counts once on all nodes together.
 func TestOneProof(t *testing.T) {
-	s := startDPoPSite(t, "")
+	for name, start := range map[string]func(t *testing.T) string{
+		"one Redis":       func(t *testing.T) string { return redisStore(redistest.Start(t)) },
+		"a Redis Cluster": clusterStore,
+	} {
+		t.Run(name, func(t *testing.T) { testOneProof(t, startDPoPSiteOn(t, start(t), "")) })
+	}
+}
+
+func testOneProof(t *testing.T, s dpopSite) {
+	t.Helper()
 	k := dpoptest.New(t)
 	// ask sends one proof n times at once, by turns to both nodes. It counts the answers.
 	ask := func(t *testing.T, n int, id, secret string, form url.Values) (counts map[string]int, refreshToken string) {
