@@ -69,20 +69,24 @@ func caddyRecipe(t *testing.T, gate, api string) *proxyProcess {
 func nginxRecipe(t *testing.T, gate, api string) *proxyProcess {
 	addr := freeAddress(t)
 	dir := recipe(t, "nginx", "127.0.0.1:8080", addr, "127.0.0.1:8082", gate, "127.0.0.1:8081", api)
-	main := filepath.Join(dir, "nginx.conf")
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "grantor"), 0o755))
 	for _, f := range []string{"grantor.conf", "grantor-headers.conf"} {
 		require.NoError(t, os.Rename(filepath.Join(dir, f), filepath.Join(dir, "grantor", f)))
 	}
-	require.NoError(t, os.WriteFile(main, []byte(strings.ReplaceAll(`daemon off; master_process off; pid DIR/pid; error_log stderr info;
+	main := nginxMain(t, dir, "client_max_body_size 64m;\ninclude "+dir+"/orders.conf;\n")
+	return startProxy(t, addr, "nginx", "-p", dir, "-c", main)
+}
+
+// nginxMain writes the configuration of an nginx that keeps everything in dir.
+func nginxMain(t *testing.T, dir, http string) (file string) {
+	t.Helper()
+	file = filepath.Join(dir, "nginx.conf")
+	require.NoError(t, os.WriteFile(file, []byte(strings.ReplaceAll(`daemon off; master_process off; pid DIR/pid; error_log stderr info;
 events {}
 http {
   access_log off; client_body_temp_path DIR/b; proxy_temp_path DIR/p; fastcgi_temp_path DIR/f; uwsgi_temp_path DIR/u; scgi_temp_path DIR/s;
-  client_max_body_size 64m;
-  include DIR/orders.conf;
-}
-`, "DIR", dir)), 0o600))
-	return startProxy(t, addr, "nginx", "-p", dir, "-c", main)
+`, "DIR", dir)+http+"}\n"), 0o600))
+	return file
 }
 
 // startGate runs a gate for the client "api".

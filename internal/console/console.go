@@ -118,7 +118,7 @@ const maxForm = 128 << 10
 
 // readForm reads the form of a POST of this console, and refuses those of others.
 func (c *Console) readForm(w http.ResponseWriter, r *http.Request) bool {
-	why := foreign(r)
+	why := c.foreign(r)
 	if why == "" {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		if r.ParseForm() != nil {

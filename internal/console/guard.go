@@ -27,13 +27,14 @@ func protect(h http.Header) {
 }
 
 // foreign says why a form was not sent by a page of this console; "": it may have been. A page on
-// another port of this host is of the same site and of another origin, and is refused.
-func foreign(r *http.Request) string {
+// another port of this host is of the same site and of another origin, and is refused; so is one of
+// this name without TLS, which anybody on the way may have written.
+func (c *Console) foreign(r *http.Request) string {
 	if err := http.NewCrossOriginProtection().Check(r); err != nil {
 		return "another web page sent this form"
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {
-		if u, err := url.Parse(origin); err != nil || u.Host == "" {
+		if u, err := url.Parse(origin); err != nil || u.Host == "" || c.secure(r) && u.Scheme != "https" {
 			return "another web page sent this form"
 		}
 	}
