@@ -64,3 +64,12 @@ func (h *bcryptHash) form() string { return fmt.Sprintf("bcrypt %s", h.text[4:6]
 func (h *bcryptHash) blank() passwordHash {
 	return &bcryptHash{h.text[:7] + strings.Repeat(".", bcryptLength-7), h.prehash}
 }
+
+// cut returns what bcrypt looks at of a client secret: other programs hashed the first bcryptLimit
+// bytes of a longer one.
+func (h *bcryptHash) cut(secret string) string {
+	if h.prehash {
+		return secret
+	}
+	return secret[:min(len(secret), bcryptLimit)]
+}

@@ -54,7 +54,7 @@ func CheckHash(text string) error {
 
 // hashForms is the end of the sentence "a password's hash is …".
 const hashForms = `"$argon2id$v=19$m=…,t=…,p=…$salt$hash" ("grantor hash-password" makes one), bcrypt ("$2b$12$…"), ` +
-	`or what Django writes: pbkdf2_sha256$…, pbkdf2_sha1$…, scrypt$…, argon2$…, bcrypt_sha256$…, bcrypt$…`
+	`"$pbkdf2-sha256$i=…,l=…$salt$hash" and pbkdf2-sha512 of Ory, or what Django writes: pbkdf2_sha256$…, pbkdf2_sha1$…, scrypt$…, argon2$…, bcrypt_sha256$…, bcrypt$…`
 
 // parseHash reads every supported form, by its beginning.
 func parseHash(text string) (passwordHash, error) {
@@ -70,6 +70,9 @@ func parseHash(text string) (passwordHash, error) {
 	scheme, rest, _ := strings.Cut(text, "$")
 	switch scheme {
 	case "": // the PHC form: $argon2id$…
+		if strings.HasPrefix(rest, "pbkdf2-") {
+			return parsePHCPBKDF2(rest)
+		}
 		return parseArgon2(rest)
 	case "argon2":
 		return parseArgon2(rest)

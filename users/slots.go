@@ -37,12 +37,19 @@ func NewSlots(n int) *Slots {
 // wait already or none became free within MaxWait, and the context's error when ctx
 // ended first; check has not run then. A check that has begun is not interrupted.
 func (s *Slots) Do(ctx context.Context, check func()) error {
+	return s.hold(ctx, func() {
+		s.checks.Add(1)
+		check()
+	})
+}
+
+// hold is Do for what may turn out to be no check.
+func (s *Slots) hold(ctx context.Context, do func()) error {
 	if err := s.acquire(ctx); err != nil {
 		return err
 	}
 	defer func() { <-s.busy }()
-	s.checks.Add(1)
-	check()
+	do()
 	return nil
 }
 
