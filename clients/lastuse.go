@@ -27,7 +27,7 @@ func lastUseKey(id, what string) string {
 	return "clients:used:" + string(sum[:16])
 }
 
-func secretUseKey(id string, h SecretHash) string { return lastUseKey(id, string(h[:])) }
+func secretUseKey(id string, h SecretHash) string { return lastUseKey(id, h.bytes()) }
 
 // clientUseKey holds the credential as well.
 func clientUseKey(id string) string { return lastUseKey(id, "client") }

@@ -40,6 +40,8 @@ type Manager struct {
 	Issuers      []string           // of workloads that are trusted here
 	Certificates Certificates       // of clients, that this server reads
 	CheckURL     func(string) error // what is wrong with a URL to fetch (docs/evidence/conformance.md S-51); nil: nothing
+	CheckSlow    func(string) error // what is wrong with a slow hash; nil: nothing
+	WeakSecrets  bool               // clients may get slow hashes; else they keep those that they have
 
 	// Gone removes what is stored beside a client that was deleted; nil: there is nothing. What
 	// stays behind has no effect, so its errors stop nothing.
@@ -188,6 +190,9 @@ func (m *Manager) Create(ctx context.Context, s *Stored) error {
 	if m.configured(s.ID) != nil {
 		return fmt.Errorf("%w, in config.toml", ErrExists)
 	}
+	if err := m.checkSlow(&s.Registration, nil); err != nil {
+		return err
+	}
 	s.Epoch, s.CreatedAt, s.UpdatedAt = NewEpoch(), time.Now(), time.Now()
 	if s.Dynamic {
 		s.Given = s.given()
@@ -225,13 +230,14 @@ func (m *Manager) update(ctx context.Context, id string, edit func(*Stored) erro
 	}
 	defer m.changed(ctx, id)
 	s, err := m.Redis.Change(ctx, id, func(s *Stored) error {
+		had := slices.Clone(s.Secrets)
 		if err := edit(s); err != nil {
 			return err
 		}
 		if s.ID != id {
 			return &FieldError{Field: "client_id", Err: errors.New("cannot be changed")}
 		}
-		return m.Check(&s.Registration)
+		return errors.Join(m.Check(&s.Registration), m.checkSlow(&s.Registration, had))
 	})
 	if s == nil {
 		return nil, err

@@ -10,6 +10,7 @@ type Proof struct {
 	// platform's token, "cert:" and the beginning of the certificate's SHA-256. "": a public client
 	// proved nothing.
 	Credential string
+	Slow       SecretHash // the slow hash that proved it; zero: none did
 
 	used *lastUse // of the credential; nil: nobody asks
 }

@@ -66,7 +66,7 @@ func (e *AuthError) Error() string { return cmp.Or(e.Sentence, "client authentic
 
 // Authenticate returns the proof of the client that creds prove. It does the same work whether
 // the client is unknown, disabled or has another secret, and returns an *AuthError for
-// each; other errors are the registry's.
+// each; ErrSlowSecret where ProveSlowly must tell; other errors are the registry's.
 func Authenticate(ctx context.Context, reg Registry, creds Credentials, now time.Time) (Proof, error) {
 	c, err := reg.Get(ctx, creds.ID)
 	if err != nil && !errors.Is(err, ErrUnknown) {
@@ -87,6 +87,9 @@ func Authenticate(ctx context.Context, reg Registry, creds Credentials, now time
 	}
 	if reason == "" && c.Disabled {
 		reason = ReasonDisabled
+	}
+	if reason == ReasonWrongSecret && creds.Secret != "" && c.hasSlowSecret(now) {
+		return Proof{Client: c}, ErrSlowSecret
 	}
 	proof := Proof{Client: c}
 	if secret != nil {

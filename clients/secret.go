@@ -18,14 +18,24 @@ type Secret struct {
 	CreatedAt time.Time  `json:"created_at,omitzero" toml:"-"` // zero: not known
 	ExpiresAt time.Time  `json:"expires_at,omitzero"`          // zero: does not expire
 
-	used  *lastUse // shared by all copies; nil: nobody asks
-	named string   // see Credential; it is needed for each request, and made once
+	// FormerID is the ID that the secret had while its hash was a slow one; "": it had none.
+	FormerID string `json:"former_id,omitempty" toml:"-"`
+
+	used   *lastUse    // shared by all copies; nil: nobody asks
+	proved *slowSecret // likewise, of a slow hash
+	named  string      // see Credential; it is needed for each request, and made once
 }
 
 // ID names a secret among those of its client: the first eight digits of its hash.
 func (s Secret) ID() string { return s.Hash.id() }
 
-func (h SecretHash) id() string { return fmt.Sprintf("%x", h[:4]) }
+func (h SecretHash) id() string {
+	sum := h.sum
+	if h.Slow() {
+		sum = sha256.Sum256([]byte(h.slow))
+	}
+	return fmt.Sprintf("%x", sum[:4])
+}
 
 // lastUse is the minute in which a secret was last used on this node, in minutes since 1970:
 // coarse, and one atomic store at most a minute.
@@ -52,6 +62,9 @@ func noted(list []Secret) []Secret {
 	list = slices.Clone(list)
 	for i := range list {
 		list[i].used, list[i].named = new(lastUse), credentialSecret+list[i].ID()
+		if list[i].Hash.Slow() {
+			list[i].proved = new(slowSecret)
+		}
 	}
 	return list
 }
@@ -64,25 +77,29 @@ func signal(wake chan struct{}) {
 	}
 }
 
-// SecretHash is the SHA-256 of a secret's bytes: enough for 256 random bits, and not for a
-// word that somebody chose (RFC 6749 §10.10).
-type SecretHash [sha256.Size]byte
+// SecretHash is what is kept of a secret: the SHA-256 of its bytes, which is enough for 256 random
+// bits and not for a word that somebody chose (RFC 6749 §10.10), or a slow hash, as of passwords.
+// Hashes are compared by ==.
+type SecretHash struct {
+	sum  [sha256.Size]byte
+	slow string // "": sum is the hash
+}
 
-// HashPrefix begins the text of a SecretHash.
+// HashPrefix begins the text of the SHA-256 of a secret.
 const HashPrefix = "sha256:"
 
-// HashSecret returns the hash of a secret's text.
-func HashSecret(secret string) SecretHash { return sha256.Sum256([]byte(secret)) }
+// HashSecret returns the SHA-256 of a secret's text.
+func HashSecret(secret string) SecretHash { return SecretHash{sum: sha256.Sum256([]byte(secret))} }
 
 // ParseHash reads "sha256:" and 64 lower-case hexadecimal digits.
 func ParseHash(text string) (SecretHash, error) {
 	var h SecretHash
 	digits, ok := strings.CutPrefix(text, HashPrefix)
-	if !ok || len(digits) != 2*len(h) || strings.ToLower(digits) != digits {
+	if !ok || len(digits) != 2*len(h.sum) || strings.ToLower(digits) != digits {
 		return h, errHash
 	}
-	if _, err := hex.Decode(h[:], []byte(digits)); err != nil {
-		return h, errHash
+	if _, err := hex.Decode(h.sum[:], []byte(digits)); err != nil {
+		return SecretHash{}, errHash
 	}
 	return h, nil
 }
@@ -90,14 +107,28 @@ func ParseHash(text string) (SecretHash, error) {
 // errHash quotes nothing: what stands in the wrong place may be the secret itself.
 var errHash = errors.New(`a secret's hash is "sha256:" and 64 lower-case hexadecimal digits. "grantor secret new" makes a secret and its hash; "grantor hash-secret" hashes a secret that you have`)
 
-// String returns the form that ParseHash reads.
-func (h SecretHash) String() string { return HashPrefix + hex.EncodeToString(h[:]) }
+// Equal compares in constant time.
+func (h SecretHash) Equal(other SecretHash) bool {
+	return h.slow == other.slow && subtle.ConstantTimeCompare(h.sum[:], other.sum[:]) == 1
+}
+
+// String returns the form that UnmarshalText reads.
+func (h SecretHash) String() string {
+	if h.Slow() {
+		return h.slow
+	}
+	return HashPrefix + hex.EncodeToString(h.sum[:])
+}
 
 // MarshalText is String.
 func (h SecretHash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
-// UnmarshalText is ParseHash.
+// UnmarshalText is ParseHash, and ParseSlowHash for the texts that begin like one.
 func (h *SecretHash) UnmarshalText(text []byte) (err error) {
+	if looksSlow(string(text)) {
+		*h, err = ParseSlowHash(string(text))
+		return err
+	}
 	*h, err = ParseHash(string(text))
 	return err
 }
@@ -113,8 +144,8 @@ func (c *Client) check(presented SecretHash, now time.Time) (found *Secret, reas
 	}
 	reason = ReasonWrongSecret
 	for i := range stored {
-		equal := subtle.ConstantTimeCompare(presented[:], stored[i].Hash[:]) == 1
-		if i >= n || !equal {
+		equal := subtle.ConstantTimeCompare(presented.sum[:], stored[i].Hash.sum[:]) == 1
+		if i >= n || !equal || stored[i].Hash.Slow() {
 			continue
 		}
 		if end := stored[i].ExpiresAt; !end.IsZero() && !now.Before(end) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/internal/loopback"
+	"github.com/grantor-auth/grantor/users"
 )
 
 // demoSecrets are the hashes of the secrets that the README prints. A client with one of them is
@@ -59,6 +60,11 @@ func (d *decoder) secretHashes(client string, list []clients.Secret, unread []st
 		if s.Hash == (clients.SecretHash{}) && !stated && !slices.Contains(unread, field) {
 			_, err := clients.ParseHash("")
 			d.bad(client+"."+field, "%s", err)
+		}
+		if s.Hash.Slow() {
+			if err := users.CheckSecretHash(s.Hash.String()); err != nil {
+				d.bad(client+"."+field, "%s", err)
+			}
 		}
 	}
 }

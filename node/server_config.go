@@ -58,6 +58,7 @@ func (r *resources) mayExchangeTokens(cfg *config.Config) bool {
 // limit bounds guesses and registrations.
 func (r *resources) limit(sc *server.Config, l config.Limits) {
 	sc.Lockout = lockout.New(r.stores.failures, l.PasswordFailures, l.PasswordFailuresPerAddress, l.Window)
+	sc.SecretSlots, sc.SecretLockout = r.slots, parts.SecretLockout(r.stores.failures, l)
 	if l.ClientFailures > 0 {
 		sc.ClientFailures = lockout.NewRateLimit(r.stores.failures, "client", l.ClientFailures, time.Minute)
 	}

@@ -38,7 +38,11 @@ func (s *Server) authenticate(x *exchange, creds clients.Credentials) (clients.P
 	case clients.MethodNone:
 		return s.authenticateByName(x, creds)
 	default:
-		return clients.Authenticate(x, s.cfg.Clients, creds, s.now())
+		proof, err := clients.Authenticate(x, s.cfg.Clients, creds, s.now())
+		if errors.Is(err, clients.ErrSlowSecret) {
+			return s.proveSlowly(x, proof.Client, creds.Secret)
+		}
+		return proof, err
 	}
 	proof, err := s.proveByAssertion(x, creds)
 	if refused, ok := errors.AsType[*assertions.Rejection](err); ok {

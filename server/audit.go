@@ -50,7 +50,7 @@ func (s *Server) recordRefusal(x *exchange, e *Error) {
 		if x.locked != "" {
 			event.Subject = s.codec.Tag(x.locked).String()
 		}
-	case x.reason == "client_failures":
+	case x.reason == "client_failures" || x.reason == "client_secret_failures":
 		event.Event = audit.ClientLockedOut
 	case x.reason == Reason(tokens.ReasonReuse), x.reason == Reason(tokens.ReasonLostRotation):
 		return // reportRefusedRefresh recorded it

@@ -66,6 +66,10 @@ type Config struct {
 	// ClientFailures refuses further wrong credentials from one address. Right credentials always
 	// pass. nil: no limit.
 	ClientFailures FailureLimit
+	// SecretSlots bound the slow hashes of clients' secrets; nil: those of Users, or of its own.
+	// SecretLockout limits how many wrong secrets of such a client are checked; nil: no limit.
+	SecretSlots   *users.Slots
+	SecretLockout *lockout.Lockout
 	// RequestsPerSecond bounds the requests of each client without a limit of its own on this node;
 	// of a public client, at each address. 0 or less: no limit.
 	RequestsPerSecond int

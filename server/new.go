@@ -12,6 +12,7 @@ import (
 	"github.com/grantor-auth/grantor/internal/ratelimit"
 	"github.com/grantor-auth/grantor/keys"
 	"github.com/grantor-auth/grantor/tokens"
+	"github.com/grantor-auth/grantor/users"
 )
 
 // New checks cfg, fetches the server key from the store and returns the server. The error names the
@@ -61,6 +62,12 @@ func (cfg *Config) setDefaults() {
 	cfg.MaxSessionTTL = max(cfg.MaxSessionTTL, cfg.RefreshMaxTTL)
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
+	}
+	if cfg.SecretSlots == nil && cfg.Users != nil {
+		cfg.SecretSlots = cfg.Users.Slots()
+	}
+	if cfg.SecretSlots == nil {
+		cfg.SecretSlots = users.NewSlots(0)
 	}
 }
 

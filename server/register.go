@@ -1,7 +1,6 @@
 package server
 
 import (
-	"crypto/subtle"
 	"errors"
 	"net/http"
 	"net/url"
@@ -156,7 +155,7 @@ func (s *Server) registrationToken(x *exchange) error {
 	if st != nil {
 		stored = st.Token
 	}
-	if subtle.ConstantTimeCompare(presented[:], stored[:]) != 1 || st == nil || st.Disabled {
+	if !presented.Equal(stored) || st == nil || st.Disabled {
 		return refused
 	}
 	x.gin.Writer.Header().Del("WWW-Authenticate")

@@ -108,7 +108,7 @@ func (p Program) clientCommandOf(f *clientFlags, use, short string, run func(*cl
 		if len(args) != wanted {
 			return usageError{fmt.Errorf("%s takes %s; see --help", c.CommandPath(), arguments(use))}
 		}
-		needs := []string{"store", "redis", "keys", "limits.client_failures"}
+		needs := []string{"store", "redis", "keys", "limits.client_failures", "limits.window"}
 		if slices.Contains([]string{"create", "update", "apply"}, c.Name()) { // they hold registrations against the rest
 			needs = append(needs, "scopes", "tokens", "trusted_issuers", "grants")
 		}
@@ -138,6 +138,7 @@ func (p Program) withClients(c *cobra.Command, cfg *config.Config, f *clientFlag
 	defer db.Close()
 	store := tokens.NewRedis(db)
 	r := &clientRun{clientFlags: f, ctx: c.Context(), cmd: c, cfg: cfg, db: db, manager: parts.Manager(cfg, clients.NewRedis(db), store), trail: p.commandTrail(cfg, db)}
+	r.manager.WeakSecrets = true // of what export wrote, and what hash-secret prints
 	apikeys.GoWithClients(r.manager, store)
 	defer r.trail.flush()
 	if len(args) > 0 {

@@ -26,11 +26,10 @@ func (p Program) newSecret(r *clientRun) (hash clients.SecretHash, secret string
 	case given > 1:
 		return hash, "", usageError{errors.New("say one of --secret-file, --secret-hash, --secret-stdin")}
 	case f.hash != "":
-		hash, err = clients.ParseHash(f.hash)
-		if err != nil {
-			err = usageError{err}
+		if err := hash.UnmarshalText([]byte(f.hash)); err != nil {
+			return hash, "", usageError{err}
 		}
-		return hash, "", err
+		return hash, "", nil
 	case f.file != "":
 		text, err := readWhole(f.file)
 		if err != nil {

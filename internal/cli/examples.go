@@ -31,7 +31,7 @@ func examples() map[string]string {
 		"config show":           "grantor config show --config /etc/grantor/config.toml",
 		"config init":           "grantor config init --output config.toml",
 		"secret new":            "grantor secret new",
-		"hash-secret":           "grantor hash-secret --secret-stdin < secret.txt",
+		"hash-secret":           "grantor hash-secret --secret-stdin < secret.txt\ngrantor hash-secret --weak",
 		"hash-password":         "grantor hash-password",
 		"reload":                "grantor reload",
 		"health":                "grantor health --ready",

@@ -31,37 +31,42 @@ func (p Program) secretCommand() *cobra.Command {
 }
 
 func (p Program) hashSecretCommand() *cobra.Command {
-	var stdin, asJSON bool
+	var stdin, asJSON, weak bool
 	c := &cobra.Command{Use: "hash-secret", Short: "Print the hash of a client secret that is typed or piped", Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			secret, err := p.readSecret(c, "client secret: ", stdin)
 			if err != nil {
 				return err
 			}
-			if err := strongSecret(secret); err != nil {
+			hash, err := hashOf(secret, weak)
+			if err != nil {
 				return err
 			}
-			hash := clients.HashSecret(secret).String()
 			return answer(c, asJSON, map[string]string{"hash": hash}, hash+"\n")
 		}}
+	c.Flags().BoolVar(&weak, "weak", false, "take a secret that somebody chose, and print its argon2id hash")
 	c.Flags().BoolVar(&stdin, "secret-stdin", false, "read it from standard input")
 	c.Flags().BoolVar(&asJSON, "json", false, "answer in JSON")
 	return c
 }
 
+// hashOf returns the hash of a secret. SHA-256 cannot protect a weak one: it gets a slow hash.
+func hashOf(secret string, weak bool) (string, error) {
+	if !weak {
+		return clients.HashSecret(secret).String(), strongSecret(secret)
+	}
+	if err := clients.CheckSecret(secret); err != nil {
+		return "", usageError{err}
+	}
+	return users.HashSecret(secret), nil
+}
+
 // strongSecret refuses what SHA-256 cannot protect: a word that somebody chose (RFC 6749 §10.10).
 func strongSecret(secret string) error {
-	distinct := map[rune]bool{}
-	for _, r := range secret {
-		if r < 0x20 || r > 0x7e {
-			return usageError{errors.New("a client secret holds printable ASCII only (RFC 6749 App. A.2)")}
-		}
-		distinct[r] = true
+	if err := clients.CheckSecret(secret); err != nil {
+		return usageError{err}
 	}
-	switch {
-	case len(secret) > clients.MaxSecretBytes:
-		return usageError{fmt.Errorf("a client secret has at most %d characters", clients.MaxSecretBytes)}
-	case len(secret) < 22 || len(distinct) < 10:
+	if !clients.StrongSecret(secret) {
 		return usageError{errors.New(`this secret is too short or too regular for SHA-256. It needs 128 random bits, so at least 22 characters; "grantor secret new" makes one`)}
 	}
 	return nil

@@ -22,6 +22,9 @@ func clientCounter(id string) string {
 	return string(rune('a' + h.Sum32()%ClientCounters))
 }
 
+// ClientKey is Target.Key of a client whose secret is kept by a slow hash, as a user's password is.
+func ClientKey(id string) string { return "client:" + id }
+
 // maxClientNotes bounds the notes of the ids that share counters: those of the newest failures.
 const maxClientNotes = 512
 

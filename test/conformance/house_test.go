@@ -68,7 +68,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		only(t, module+"/node", "node", "cli", "testserver", "grantortest", "examples")
 	})
 	allowed := map[string][]string{
-		"parts": {"assertions", "audit", "claims/hook", "clientcert", "clients", "config", "jwt", "keys", "redisdb", "server", "tokens/feed", "users", "users/database"},
+		"parts": {"assertions", "audit", "claims/hook", "clientcert", "clients", "config", "jwt", "keys", "lockout", "redisdb", "server", "tokens/feed", "users", "users/database"},
 		"node": {"apikeys", "assertions", "audit", "background", "claims", "clientcert", "clients", "config", "console", "keys", "lockout", "loopback", "metrics", "middleware", "parts", "presence", "ratelimit", "redisdb",
 			"address", "scopes", "server", "tokens", "tokens/feed", "users"},
 		"gate":        {"address", "claims", "dpop", "jsonobject", "loopback", "middleware", "resource", "scopes", "server"},

@@ -70,6 +70,7 @@ func clientLogs() map[string]string {
 		"sessions beyond sessions_per_user may not have ended":                   "Nothing: the login counts, and the next login of this user ends them. Look at Redis if it goes on.",
 		"a client's last secret expired or expires within 14 days":               "Make a new secret with `grantor client rotate-secret`.",
 		"a failed client authentication could not be counted":                    "Look at Redis.",
+		"the SHA-256 of a client's secret could not be stored":                   "Nothing: the request went on, and a later use stores it. Look at Redis if it goes on.",
 		"a configured client replaces a registered client, revoking its tokens":  "Delete the registered client, or give one of them another id.",
 		"revocation for replaced clients: too few replicas confirmed it":         "Bring back the replicas.",
 		"revocation after a configuration change: too few replicas confirmed it": "Bring back the replicas.",
