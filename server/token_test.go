@@ -158,7 +158,7 @@ func TestClientAuthentication(t *testing.T) {
 		for _, c := range f.clients {
 			for _, s := range c.Secrets {
 				require.NotContains(t, s.Hash.String(), "secret")
-				require.Len(t, s.Hash, 32)
+				require.Regexp(t, "^sha256:[0-9a-f]{64}$", s.Hash.String())
 			}
 		}
 	})
