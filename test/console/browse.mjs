@@ -55,6 +55,23 @@ async function confirmation(tab, where) {
   if (await button.isDisabled()) complaints.push(`${where}: the name was typed, and the button does not work`)
 }
 
+// create makes a client in the form, and looks at the page with its secret.
+async function create(tab, where, id) {
+  await tab.fill('input[name=name]', id)
+  await tab.fill('input[name=client_id]', id)
+  await tab.fill('input[name=scope]', 'orders:read')
+  await tab.click('button.main')
+  await tab.waitForSelector('#secret')
+  await look(tab, where + ', created')
+  await picture(tab, 'client_made', id)
+}
+
+async function picture(tab, page, pass) {
+  if (!process.env.CONSOLE_SHOTS) return
+  const file = `${page.replace(/[^a-z]+/gi, '_') || 'overview'}-${pass}.png`
+  await tab.screenshot({ path: join(process.env.CONSOLE_SHOTS, file), fullPage: true })
+}
+
 async function visit(browser, link, { size, colorScheme }) {
   const context = await browser.newContext({ viewport: sizes[size], colorScheme, timezoneId: 'Asia/Tokyo', locale: 'en-GB' })
   context.setDefaultTimeout(60_000)
@@ -70,10 +87,9 @@ async function visit(browser, link, { size, colorScheme }) {
     const zone = await tab.evaluate(() => document.querySelector('time')?.title ?? '')
     if (zone && !/GMT\+9|Japan/.test(zone)) complaints.push(`${where()}: a time is not in the viewer's zone: ${zone}`)
     if (page.startsWith('client?')) await confirmation(tab, where())
-    if (process.env.CONSOLE_SHOTS) {
-      const file = `${page.replace(/[^a-z]+/gi, '_') || 'overview'}-${size}-${colorScheme}-${process.env.NAME}.png`
-      await tab.screenshot({ path: join(process.env.CONSOLE_SHOTS, file), fullPage: true })
-    }
+    const pass = `${size}-${colorScheme}-${process.env.NAME}`
+    await picture(tab, page, pass)
+    if (page === 'clients/new') await create(tab, where(), 'made-' + pass)
   }
   await context.close()
 }
