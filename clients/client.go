@@ -221,9 +221,9 @@ func (c *Client) checkGrants(bad badFunc) {
 			if c.Public() {
 				bad("grant_types", "client_credentials is for confidential clients only (RFC 6749 §4.4)")
 			}
-		case GrantPassword, GrantRefreshToken, GrantTokenExchange:
+		case GrantPassword, GrantRefreshToken, GrantTokenExchange, GrantJWTBearer:
 		default:
-			bad("grant_types", `must be of "client_credentials", "password", "refresh_token", %q`, GrantTokenExchange)
+			bad("grant_types", `must be of "client_credentials", "password", "refresh_token", %q, %q`, GrantTokenExchange, GrantJWTBearer)
 		}
 	}
 	if c.MayUse(GrantRefreshToken) && !c.MayUse(GrantPassword) {

@@ -10,12 +10,16 @@ import (
 	"github.com/grantor-auth/grantor/scopes"
 )
 
-// GrantTokenExchange is the grant type of RFC 8693 §2.1.
-const GrantTokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange" // #nosec G101 -- a name
+// The grant types by which a client gets a token for another one.
+const (
+	GrantTokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange" // #nosec G101 -- a name; RFC 8693 §2.1
+	GrantJWTBearer     = "urn:ietf:params:oauth:grant-type:jwt-bearer"     // RFC 7523 §2.1: for a JWT of another issuer
+)
 
-// ExchangePolicy says what a client with the grant type token exchange may exchange (RFC 8693):
-// whose tokens, and what the new tokens may be. It only ever narrows: no new token can do more than
-// the token that it came from, or than the client itself.
+// ExchangePolicy says what a client with the grant type token exchange may exchange (RFC 8693), or
+// with the JWT bearer grant (RFC 7523 §2.1): whose tokens, and what the new tokens may be. It only
+// ever narrows: no new token can do more than the token that it came from, or than the client
+// itself.
 type ExchangePolicy struct {
 	SubjectClients []string `json:"subject_clients,omitempty"` // ids of the clients to which the tokens were issued; "*": every client
 	SubjectIssuers []string `json:"subject_issuers,omitempty"` // trusted issuers whose JWTs it may exchange; it then needs Scope
@@ -51,10 +55,18 @@ func (c *Client) MayExchange(from, subjectType string, depth int) bool {
 	return slices.Contains(p.SubjectClients, "*") || slices.Contains(p.SubjectClients, from)
 }
 
-// MayExchangeIssuer says whether the policy of the client allows JWTs of a trusted issuer.
+// MayExchangeIssuer says whether the policy of the client allows JWTs of a trusted issuer. By
+// whichever grant they come, the new token is the same.
 func (c *Client) MayExchangeIssuer(issuer string) bool {
-	return c.Exchange != nil && c.MayUse(GrantTokenExchange) && slices.Contains(c.Exchange.SubjectIssuers, issuer)
+	return c.Exchange != nil && c.exchanges() && slices.Contains(c.Exchange.SubjectIssuers, issuer)
 }
+
+// exchanges says whether the client has a grant type that needs a policy.
+func (c *Client) exchanges() bool { return c.MayUse(GrantTokenExchange) || c.MayUse(GrantJWTBearer) }
+
+// IsExchangeable says whether JWTs of a trusted issuer may be exchanged. A trust domain of SPIFFE
+// proves clients alone.
+func IsExchangeable(issuer string) bool { return !strings.HasPrefix(issuer, spiffe.Scheme) }
 
 // UntrustedIssuer returns an issuer of the policy that is not among the trusted ones; "": all are.
 func (r *Registration) UntrustedIssuer(trusted []string) string {
@@ -95,16 +107,23 @@ func (p *ExchangePolicy) maxDepth() int { return max(p.MaxDepth, 1) }
 // checkExchange says what is wrong with a client's policy, or makes no sense.
 func (c *Client) checkExchange(cat *scopes.Catalogue, bad badFunc) {
 	p := c.Exchange
-	switch has := c.MayUse(GrantTokenExchange); {
-	case p == nil && has:
+	switch has := c.exchanges(); {
+	case p == nil && c.MayUse(GrantTokenExchange):
 		bad("exchange", `the grant type token exchange needs a policy, such as exchange = { subject_clients = ["shop-app"] }`)
+		return
+	case p == nil && has:
+		bad("exchange", `the JWT bearer grant needs a policy, such as exchange = { subject_issuers = ["https://idp.example.com"], scope = "orders:read" }`)
 		return
 	case p == nil:
 		return
 	case !has:
-		bad("exchange", "needs the grant type %q", GrantTokenExchange)
+		bad("exchange", "needs the grant type %q, or %q for JWTs of other issuers", GrantTokenExchange, GrantJWTBearer)
 	case c.Public():
 		bad("exchange", "only a client that authenticates may exchange tokens: give it a secret or a key")
+	case c.MayUse(GrantJWTBearer) && len(p.SubjectIssuers) == 0:
+		bad("exchange", "the JWT bearer grant needs subject_issuers: whose JWTs the client may use")
+	case !c.MayUse(GrantTokenExchange) && len(p.SubjectClients)+len(p.Actors) > 0:
+		bad("exchange", "subject_clients and actors need the grant type %q: the JWT bearer grant takes JWTs of other issuers alone", GrantTokenExchange)
 	case len(p.SubjectClients)+len(p.SubjectIssuers) == 0:
 		bad("exchange", `says nobody's tokens: name clients in subject_clients ("*": every client), or issuers in subject_issuers`)
 	case slices.Contains(p.SubjectClients, "*") && len(p.SubjectClients) > 1:
@@ -139,7 +158,7 @@ func (p *ExchangePolicy) checkWords(cat *scopes.Catalogue, bad badFunc) {
 // the new tokens.
 func (p *ExchangePolicy) checkIssuers(bad badFunc) {
 	for _, issuer := range p.SubjectIssuers {
-		if strings.HasPrefix(issuer, spiffe.Scheme) {
+		if !IsExchangeable(issuer) {
 			bad("exchange", "subject_issuers: %q is a trust domain of SPIFFE, whose JWT-SVIDs prove clients and are not exchanged", issuer)
 		}
 	}

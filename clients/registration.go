@@ -39,7 +39,7 @@ type Registration struct {
 	RetryWindow *Duration `json:"retry_window,omitempty"`   // absent: the server's; 0: none, strict rotation
 	Disabled    bool      `json:"disabled,omitempty"`
 
-	Exchange *ExchangePolicy `json:"exchange,omitempty"` // with GrantTokenExchange: what it may exchange
+	Exchange *ExchangePolicy `json:"exchange,omitempty"` // with GrantTokenExchange or GrantJWTBearer: what it may exchange
 
 	Claims claims.Set `json:"claims,omitzero"` // custom claims that its tokens carry, users' tokens too
 

@@ -25,7 +25,7 @@ func (r *resources) serverConfig(in *instance, registry clients.Registry) server
 		AccessTTL: cfg.Tokens.AccessTTL, NotBefore: cfg.Tokens.NotBefore,
 		RefreshTTL: cfg.Tokens.RefreshTTL, RefreshMaxTTL: cfg.Tokens.RefreshMaxTTL, MaxSessionTTL: cfg.LongestSession(),
 		SessionsPerUser: cfg.Limits.SessionsPerUser, UserScope: cfg.UserScope(), RetryWindow: cfg.RetryWindow(), PublicClients: r.mayHavePublicClients(cfg),
-		TokenExchange:     r.mayExchangeTokens(cfg),
+		TokenExchange: r.someMayUse(cfg, clients.GrantTokenExchange), JWTBearer: trustsIssuers(cfg) && r.someMayUse(cfg, clients.GrantJWTBearer),
 		RequestsPerSecond: cfg.Limits.RequestsPerSecond, Rates: r.rates, TrustedProxies: cfg.TrustedProxies, IPv6Prefix: cfg.Limits.IPv6Prefix,
 		AdminURL: cfg.Admin.URL, AdminHosts: []string{hostOf(cfg.Admin.Listen)},
 		Preset: cfg.Metadata.Preset, Extra: cfg.Metadata.Extra,
@@ -49,10 +49,15 @@ func (r *resources) mayHavePublicClients(cfg *config.Config) bool {
 	return r.stores.db != nil && cfg.Grants.Password || slices.ContainsFunc(cfg.Registrations(), (*clients.Client).Public)
 }
 
-// mayExchangeTokens says whether some client may have the grant of RFC 8693: one of the file has
-// it, or any registered client may be given it.
-func (r *resources) mayExchangeTokens(cfg *config.Config) bool {
-	return r.stores.db != nil || slices.ContainsFunc(cfg.Registrations(), func(c *clients.Client) bool { return c.MayUse(clients.GrantTokenExchange) })
+// someMayUse says whether some client may have a grant type: one of the file has it, or any
+// registered client may be given it.
+func (r *resources) someMayUse(cfg *config.Config, grant string) bool {
+	return r.stores.db != nil || slices.ContainsFunc(cfg.Registrations(), func(c *clients.Client) bool { return c.MayUse(grant) })
+}
+
+// trustsIssuers says whether JWTs of another issuer may be exchanged: those of SPIFFE never are.
+func trustsIssuers(cfg *config.Config) bool {
+	return slices.ContainsFunc(cfg.Issuers, func(t config.TrustedIssuer) bool { return clients.IsExchangeable(t.Issuer) })
 }
 
 // limit bounds guesses and registrations.

@@ -62,6 +62,9 @@ type Config struct {
 
 	// TokenExchange serves the grant of RFC 8693 to the clients that have it.
 	TokenExchange bool
+	// JWTBearer serves the grant of RFC 7523 §2.1 to the clients that have it: for JWTs of the
+	// issuers that Assertions trusts.
+	JWTBearer bool
 
 	// ClientFailures refuses further wrong credentials from one address. Right credentials always
 	// pass. nil: no limit.

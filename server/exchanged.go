@@ -60,11 +60,7 @@ func (s *Server) parentStillGrants(ctx context.Context, r *tokens.Record) (*clie
 	case r.Expired(s.now()):
 		return nil, scopes.Set{}, inactiveExpired
 	}
-	grant := clients.GrantTokenExchange
-	if r.Exchange == nil {
-		grant = grantOf(tokens.Token{}, r)
-	}
-	c, err := s.clientStillGrants(ctx, r, grant)
+	c, err := s.clientStillGrants(ctx, r, grantOf(tokens.Token{}, r))
 	if err != nil {
 		return nil, scopes.Set{}, err
 	}

@@ -115,6 +115,13 @@ func (f *flakyStore) Revoke(ctx context.Context, t tokens.Token, id string) (boo
 	return f.Memory.Revoke(ctx, t, id)
 }
 
+func (f *flakyStore) Once(ctx context.Context, key string, ttl time.Duration) (bool, error) {
+	if f.broken != nil {
+		return false, f.broken
+	}
+	return f.Memory.Once(ctx, key, ttl)
+}
+
 func (f *flakyStore) Ping(ctx context.Context) error {
 	if f.broken != nil {
 		return f.broken

@@ -86,7 +86,7 @@ func checkMediaType(h http.Header) error {
 func parameterName(name string) string {
 	switch name {
 	case "grant_type", "scope", "resource", "username", "password", "refresh_token", "token", "token_type_hint",
-		"client_id", "client_secret", "client_assertion", "client_assertion_type", "after", "echo", "follow",
+		"client_id", "client_secret", "client_assertion", "client_assertion_type", "assertion", "after", "echo", "follow",
 		"device_name", "audience", "subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type":
 		return "the parameter " + name
 	}

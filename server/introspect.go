@@ -196,7 +196,7 @@ func (s *Server) lookUp(ctx context.Context, p presented, err error) (activeToke
 }
 
 // clientStillGrants returns the client of a record. It holds the record against the client's
-// present registration: enabled, of the same epoch, with the grant type; "": an API key has none.
+// present registration: enabled, of the same epoch, with the grant type; "": it needs none.
 // Scopes that the client may no longer have are taken out; errInactive where none is left.
 func (s *Server) clientStillGrants(ctx context.Context, r *tokens.Record, grant string) (*clients.Client, error) {
 	c, err := s.enabledClient(ctx, r.ClientID, r.ClientEpoch)
@@ -239,6 +239,8 @@ func (s *Server) enabledClient(ctx context.Context, id string, epoch clients.Epo
 
 func grantOf(t tokens.Token, r *tokens.Record) string {
 	switch {
+	case r.Exchange != nil && r.Exchange.Issuer != "": // by one of two grants: exchangeStillAllowed asks
+		return ""
 	case r.Exchange != nil:
 		return clients.GrantTokenExchange
 	case t.Kind == tokens.ClientKey:

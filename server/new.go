@@ -140,5 +140,8 @@ func grantTypesOf(cfg Config) []string {
 	if cfg.TokenExchange {
 		served = append(served, clients.GrantTokenExchange)
 	}
+	if cfg.JWTBearer && cfg.Assertions != nil {
+		served = append(served, clients.GrantJWTBearer)
+	}
 	return served
 }

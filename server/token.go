@@ -21,8 +21,11 @@ func (s *Server) token(x *exchange) error {
 		return err
 	}
 	issue := s.issue
-	if x.grant == clients.GrantTokenExchange {
+	switch x.grant {
+	case clients.GrantTokenExchange:
 		issue = s.exchangeToken
+	case clients.GrantJWTBearer:
+		issue = s.exchangeAssertion
 	}
 	issued, err := issue(x)
 	if err != nil {
@@ -55,7 +58,8 @@ func (s *Server) grantAllowed(x *exchange) error {
 	return nil
 }
 
-// parametersPresent names what a grant needs (RFC 6749 §4.3.2, §6).
+// parametersPresent names what a grant needs (RFC 6749 §4.3.2, §6; RFC 7523
+// §2.1).
 func parametersPresent(x *exchange) error {
 	missing := ""
 	switch x.grant {
@@ -69,6 +73,10 @@ func parametersPresent(x *exchange) error {
 	case clients.GrantRefreshToken:
 		if x.form.Get("refresh_token") == "" {
 			missing = "refresh_token"
+		}
+	case clients.GrantJWTBearer:
+		if x.form.Get("assertion") == "" {
+			missing = "assertion"
 		}
 	}
 	if missing != "" {

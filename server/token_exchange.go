@@ -21,6 +21,7 @@ const (
 type tokenExchange struct {
 	subjectType, actorType string // "": no actor token came
 	jwt                    bool   // a JWT is wanted, whatever the client's format is
+	assertion              bool   // the subject token came as the assertion of the JWT bearer grant
 
 	subject activeToken         // of a JWT of another issuer: a record of what the policy gives it, and no token
 	foreign *assertions.Subject // of a JWT of another issuer; nil: the subject token is ours
@@ -40,6 +41,11 @@ func (s *Server) exchangeToken(x *exchange) (issuedTokens, error) {
 	if err := s.readActor(x, e); err != nil {
 		return issuedTokens{}, err
 	}
+	return s.issueExchanged(x, e)
+}
+
+// issueExchanged issues the token of a subject and an actor that are known.
+func (s *Server) issueExchanged(x *exchange, e *tokenExchange) (issuedTokens, error) {
 	if err := s.foreignMayBeActedFor(x, e); err != nil {
 		return issuedTokens{}, err
 	}
@@ -109,10 +115,13 @@ func (s *Server) readWanted(e *tokenExchange, wanted string) error {
 	return refusal(codeInvalidRequest, "requested_token_type must be %s or %s (RFC 8693 §3)", tokenTypeAccess, tokenTypeJWT)
 }
 
-// issuedType is the issued_token_type of the answer (RFC 8693 §2.2.1). A JWT is an access token as
-// well, so the token_type is never N_A.
+// issuedType is the issued_token_type of the answer (RFC 8693 §2.2.1), "" for the JWT bearer grant,
+// which has none. A JWT is an access token as well, so the token_type is never N_A.
 func (e *tokenExchange) issuedType() string {
-	if e.jwt {
+	switch {
+	case e.assertion:
+		return ""
+	case e.jwt:
 		return tokenTypeJWT
 	}
 	return tokenTypeAccess

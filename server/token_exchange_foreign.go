@@ -14,6 +14,7 @@ import (
 
 // Causes that the log has of a JWT that is not exchanged.
 var (
+	errNoIssuer    = errors.New("the assertion is no JWT of a trusted issuer")
 	errSubjectName = errors.New("the sub of the JWT is not printable")
 	errActed       = errors.New("the JWT has act: somebody acts for its subject already")
 	errMayAct      = errors.New("may_act of the JWT names nobody who acts here")
@@ -34,19 +35,19 @@ func (s *Server) trustsIssuer(issuer string) bool {
 
 // readForeign verifies a JWT of a trusted issuer. The policy is asked first: other clients do not
 // make this server fetch keys.
-func (s *Server) readForeign(x *exchange, e *tokenExchange, issuer string) error {
+func (s *Server) readForeign(x *exchange, e *tokenExchange, issuer, token string) error {
 	if !x.client.MayExchangeIssuer(issuer) {
-		return subjectRefused(reasonSubjectPolicy, nil)
+		return e.refused(reasonSubjectPolicy, nil)
 	}
-	subject, err := s.cfg.Assertions.VerifySubject(x, x.form.Get("subject_token"))
+	subject, err := s.cfg.Assertions.VerifySubject(x, token)
 	if err != nil {
-		return foreignRefused(err)
+		return e.foreignRefused(err)
 	}
 	if printable.CheckName(subject.Subject) != nil {
-		return subjectRefused(reasonSubjectInactive, errSubjectName)
+		return e.refused(reasonSubjectInactive, errSubjectName)
 	}
 	if subject.Bound && !x.client.Exchange.BoundTokens {
-		return subjectRefused(reasonBoundToken, nil)
+		return e.refused(reasonBoundToken, nil)
 	}
 	e.foreign = subject
 	e.subject.record = s.recordOfForeign(x, subject)
@@ -54,11 +55,16 @@ func (s *Server) readForeign(x *exchange, e *tokenExchange, issuer string) error
 }
 
 // foreignRefused turns a rejection into the answer about a subject token. Other errors stay.
-func foreignRefused(err error) error {
-	if r, ok := errors.AsType[*assertions.Rejection](err); ok {
-		return subjectRefused(reasonSubjectInactive, fmt.Errorf("a JWT of a trusted issuer: %s", r.Reason))
+func (e *tokenExchange) foreignRefused(err error) error {
+	r, ok := errors.AsType[*assertions.Rejection](err)
+	if !ok {
+		return err
 	}
-	return err
+	cause := fmt.Errorf("a JWT of a trusted issuer: %s", r.Reason)
+	if r.Sentence != "" {
+		return e.refusedFor(reasonSubjectInactive, cause, r.Sentence+" (RFC 7523 §3)")
+	}
+	return e.refused(reasonSubjectInactive, cause)
 }
 
 // recordOfForeign is what the policy lets a JWT of another issuer stand for: the client's scopes
@@ -85,9 +91,9 @@ func (s *Server) foreignMayBeActedFor(x *exchange, e *tokenExchange) error {
 	}
 	switch {
 	case e.foreign.Acted:
-		return subjectRefused(reasonSubjectActor, errActed)
+		return e.refused(reasonSubjectActor, errActed)
 	case e.foreign.MayAct != nil && !s.isParty(e.foreign.MayAct, acting):
-		return subjectRefused(reasonSubjectActor, errMayAct)
+		return e.refused(reasonSubjectActor, errMayAct)
 	}
 	return nil
 }
@@ -114,7 +120,7 @@ func (s *Server) useForeign(x *exchange, e *tokenExchange) error {
 		return nil
 	}
 	if err := s.cfg.Assertions.UseSubject(x, e.foreign); err != nil {
-		return foreignRefused(err)
+		return e.foreignRefused(err)
 	}
 	return nil
 }

@@ -23,10 +23,12 @@ const idp = "https://idp.example.com"
 // foreigners is a fixture whose clients may exchange JWTs of another issuer.
 type foreigners struct {
 	*fixture
-	key *ecdsa.PrivateKey
+	key  *ecdsa.PrivateKey
+	keys *jwt.KeySet
 }
 
-func startForeigners(t *testing.T, change ...func(*Config)) foreigners {
+// issuerKey is a key of an issuer, under the kid 1, and the set that it publishes.
+func issuerKey(t *testing.T) (*ecdsa.PrivateKey, *jwt.KeySet) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
@@ -34,7 +36,14 @@ func startForeigners(t *testing.T, change ...func(*Config)) foreigners {
 	require.NoError(t, err)
 	set, err := jwt.ParseKeySet(text)
 	require.NoError(t, err)
+	return key, set
+}
+
+func startForeigners(t *testing.T, change ...func(*Config)) foreigners {
+	t.Helper()
+	key, set := issuerKey(t)
 	f := startExchanges(t, append(change, func(c *Config) {
+		var err error
 		c.Assertions, err = assertions.New(assertions.Config{Issuer: c.Issuer, TokenEndpoint: c.Issuer + PathToken, Once: c.Store.Once,
 			Issuers: []assertions.Issuer{{Issuer: idp, Keys: set}, {Issuer: "https://other.example.com", Keys: set}}})
 		require.NoError(t, err)
@@ -45,7 +54,7 @@ func startForeigners(t *testing.T, change ...func(*Config)) foreigners {
 	f.exchanger(t, "behind", &clients.ExchangePolicy{SubjectClients: []string{"door"}, MaxDepth: 2, SubjectTypes: []string{"external"}})
 	f.exchanger(t, "of-users-behind", &clients.ExchangePolicy{SubjectClients: []string{"door"}, MaxDepth: 2, SubjectTypes: []string{"user", "client"}})
 	f.reload(t)
-	return foreigners{f, key}
+	return foreigners{f, key, set}
 }
 
 // token is a good JWT of the issuer, changed; nil removes a claim.

@@ -19,7 +19,7 @@ func (s *Server) mintExchanged(x *exchange, e *tokenExchange, granted scopes.Set
 	issued := s.now().Truncate(time.Second)
 	ttl := min(s.accessTTL(x.client), e.subject.record.Left(issued))
 	if ttl < minExchangedTTL {
-		return issuedTokens{}, subjectRefused(reasonSubjectInactive, inactiveExpired)
+		return issuedTokens{}, e.refused(reasonSubjectInactive, inactiveExpired)
 	}
 	x.record = &tokens.Record{ClientID: x.client.ID, ClientEpoch: x.client.Epoch, Scope: scope, Audience: x.audience, Claims: custom,
 		IssuedAt: issued, TTL: ttl, Exchange: exchangeOfSubject(e), Confirmation: x.shown}

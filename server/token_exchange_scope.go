@@ -26,13 +26,13 @@ func (s *Server) exchangedScope(x *exchange, e *tokenExchange) (scopes.Set, erro
 	allowed := had.Filter(func(t string) bool {
 		return s.cfg.Catalogue.Permits(x.client.Scope, t) && x.client.ExchangePermits(s.cfg.Catalogue, t)
 	})
-	granted, err := s.narrowExchange(asked, allowed)
+	granted, err := s.narrowExchange(e, asked, allowed)
 	if err != nil {
 		return scopes.Set{}, err
 	}
 	served := func(t string) bool { return serves(x.client, e.subject.record, s.resourcesOf(like, t)) }
 	if granted = granted.Filter(served); granted.IsEmpty() {
-		return scopes.Set{}, errNothingLeft()
+		return scopes.Set{}, e.nothingLeft()
 	}
 	targets, err := s.targetsOf(x, e.subject.record)
 	if err != nil {
@@ -45,17 +45,22 @@ func (s *Server) exchangedScope(x *exchange, e *tokenExchange) (scopes.Set, erro
 	return granted, fits(granted, x.audience)
 }
 
-func errNothingLeft() error {
+func (e *tokenExchange) nothingLeft() error {
+	if e.foreign != nil {
+		return refusal(codeInvalidScope, "no scope of this client's exchange policy is also allowed to the client and within audience of the policy")
+	}
 	return refusal(codeInvalidScope, "no scope of subject_token is also allowed to this client and by its exchange policy (RFC 8693 §5)")
 }
 
 // narrowExchange returns the scopes that were asked for, or all that are allowed.
-func (s *Server) narrowExchange(asked, allowed scopes.Set) (scopes.Set, error) {
+func (s *Server) narrowExchange(e *tokenExchange, asked, allowed scopes.Set) (scopes.Set, error) {
+	why := "is not in subject_token, or not allowed to this client and by its exchange policy: an exchange never widens (RFC 8693 §5)"
+	if e.foreign != nil {
+		why = "is not allowed to this client and by its exchange policy: scopes of a JWT of another issuer give nothing (RFC 7521 §4.1)"
+	}
 	for t := range asked.All() {
 		if !allowed.Has(t) {
-			return scopes.Set{}, refusal(codeInvalidScope,
-				"%s is not in subject_token, or not allowed to this client and by its exchange policy: an exchange never widens (RFC 8693 §5)",
-				named("the scope", t, "a scope that was asked for"))
+			return scopes.Set{}, refusal(codeInvalidScope, "%s %s", named("the scope", t, "a scope that was asked for"), why)
 		}
 	}
 	if asked.IsEmpty() {

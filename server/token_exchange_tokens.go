@@ -26,6 +26,20 @@ func subjectRefused(reason Reason, cause error) error {
 		Description: "subject_token is not active, or this client may not exchange it (RFC 8693 §2.2.2)"}
 }
 
+// refused is subjectRefused, or what RFC 7523 §3.1 has for an assertion: whose issuer the client may
+// use and what is wrong with the JWT is not told before its signature was found good.
+func (e *tokenExchange) refused(reason Reason, cause error) error {
+	return e.refusedFor(reason, cause, "the assertion is no valid JWT of an issuer that this client may use, or its subject may not be acted for (RFC 7523 §3.1)")
+}
+
+// refusedFor is refused with a sentence for an assertion.
+func (e *tokenExchange) refusedFor(reason Reason, cause error, sentence string) error {
+	if !e.assertion {
+		return subjectRefused(reason, cause)
+	}
+	return &Error{Code: codeInvalidGrant, Reason: reason, Err: cause, Description: sentence}
+}
+
 // actorRefused is subjectRefused for an actor token.
 func actorRefused(reason Reason, cause error) error {
 	return &Error{Code: codeInvalidRequest, Reason: reason, Err: cause,
@@ -35,7 +49,7 @@ func actorRefused(reason Reason, cause error) error {
 // readSubject finds the subject token, and whether the client's policy allows its exchange.
 func (s *Server) readSubject(x *exchange, e *tokenExchange) error {
 	if issuer := s.foreignIssuer(x, e); issuer != "" {
-		return s.readForeign(x, e, issuer)
+		return s.readForeign(x, e, issuer, x.form.Get("subject_token"))
 	}
 	found, err := s.activeParameter(x, "subject_token", e.subjectType)
 	if errors.Is(err, errInactive) {

@@ -2,6 +2,7 @@ package assertions
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/grantor-auth/grantor/internal/jwt"
@@ -37,8 +38,9 @@ func (a *Checker) IssuerOf(token string) string {
 // Trusts says whether an iss is that of a trusted issuer.
 func (a *Checker) Trusts(issuer string) bool { return a.issuers[issuer] != nil }
 
-// VerifySubject verifies a JWT of a trusted issuer that a client exchanges (RFC 8693 §2.1, RFC 7523
-// §3). A *Rejection: it proves nothing; ErrKeysUnavailable, or any other error: that is not known.
+// VerifySubject verifies a JWT of a trusted issuer that a client exchanges (RFC 8693 §2.1), or that
+// is an authorization grant (RFC 7523 §2.1, §3). A *Rejection: it proves nothing, and it has a
+// Sentence where the signature was good; ErrKeysUnavailable, or any other error: that is not known.
 func (a *Checker) VerifySubject(ctx context.Context, token string) (*Subject, error) {
 	u, err := jwt.Parse(token, a.rules)
 	if err != nil {
@@ -49,7 +51,7 @@ func (a *Checker) VerifySubject(ctx context.Context, token string) (*Subject, er
 	switch {
 	case keys == nil:
 		return nil, p.refuse(ReasonIssuer)
-	case !p.typed("", "jwt", "at+jwt"): // RFC 9068: of that issuer; tokens of ours have another iss
+	case !p.typed("", "jwt", "at+jwt", "authorization-grant+jwt"): // RFC 9068, of that issuer: ours have another iss; rfc7523bis
 		return nil, p.refuse(ReasonType)
 	}
 	claims, err := p.signedByPlatform(ctx, &Registered{}, keys)
@@ -57,7 +59,7 @@ func (a *Checker) VerifySubject(ctx context.Context, token string) (*Subject, er
 		return nil, err
 	}
 	if err := p.subjectHolds(claims); err != nil {
-		return nil, err
+		return nil, toldOfSubject(err)
 	}
 	return &Subject{Issuer: claims.Issuer, Subject: claims.Subject, Expires: claims.Expires, jti: claims.ID,
 		Bound: claims.Member("cnf") != nil, Acted: claims.Member("act") != nil, MayAct: claims.Member("may_act")}, nil
@@ -91,5 +93,36 @@ func (a *Checker) UseSubject(ctx context.Context, s *Subject) error {
 		return nil
 	}
 	p := &verification{v: a, id: "\x00" + s.Issuer} // no client id begins so
-	return p.once(ctx, &jwt.Claims{ID: s.jti, Expires: s.Expires})
+	return toldOfSubject(p.once(ctx, &jwt.Claims{ID: s.jti, Expires: s.Expires}))
+}
+
+// toldOfSubject gives the rejection of a JWT whose signature was good its sentence (RFC 7521
+// §4.1.1).
+func toldOfSubject(err error) error {
+	if r, ok := errors.AsType[*Rejection](err); ok {
+		r.Sentence = sentenceOfSubject(r.Reason)
+	}
+	return err
+}
+
+func sentenceOfSubject(r RejectionReason) string {
+	switch r {
+	case ReasonSubject:
+		return "the JWT must have a sub of 1 to 255 bytes"
+	case ReasonAudience:
+		return "the aud of the JWT must be the issuer of this server or its token endpoint, and nothing else"
+	case ReasonExpired:
+		return "the JWT has expired: get a new one"
+	case ReasonNoExpiry:
+		return "the JWT must have exp"
+	case ReasonTooLong:
+		return "the exp of the JWT must be at most 24 hours ahead"
+	case ReasonNotYet:
+		return "the nbf or iat of the JWT is in the future"
+	case ReasonNoJTI:
+		return "the jti of the JWT must have at most 255 bytes"
+	case ReasonReplayed:
+		return "the JWT was used before, and one with a jti works once: get a new one"
+	}
+	return ""
 }

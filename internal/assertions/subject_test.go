@@ -57,7 +57,7 @@ func TestSubject(t *testing.T) {
 		require.Empty(t, w.subjectReason(t, token(map[string]any{"aud": endpoint})))
 		require.Empty(t, w.subjectReason(t, token(map[string]any{"aud": []string{us}})))
 	})
-	for _, typ := range []string{"JWT", "at+jwt", "application/at+jwt"} {
+	for _, typ := range []string{"JWT", "at+jwt", "application/at+jwt", "authorization-grant+jwt"} {
 		t.Run("TX-03 typ "+typ, func(t *testing.T) {
 			require.Empty(t, w.subjectReason(t, forge(`{"alg":"ES256","kid":"p","typ":"`+typ+`"}`, good(nil), es256(k.platform))))
 		})

@@ -19,7 +19,7 @@ type memberFlag struct{ name, member, usage string }
 func memberFlags() []memberFlag {
 	return []memberFlag{
 		{"name", "client_name", "what people call it"},
-		{"grant-type", "grant_types", "client_credentials, password, refresh_token, " + clients.GrantTokenExchange + "; may be repeated"},
+		{"grant-type", "grant_types", "client_credentials, password, refresh_token, " + clients.GrantTokenExchange + ", " + clients.GrantJWTBearer + "; may be repeated"},
 		{"scope", "scope", "what it may ask for; \"orders:*\" allows by wildcard"},
 		{"default-scope", "default_scope", "what it gets when it asks for nothing"},
 		{"auth-method", "token_endpoint_auth_method",

@@ -21,7 +21,7 @@ func reasonGroups() []reasonGroup {
 		{"A DPoP proof was refused", "The answer says which of these it is: nothing in it helps a thief. Of the server, of APIs behind package middleware, and of the gate.", proofReasons()},
 		{"A login was refused", "The app reads `invalid_grant` with the same sentence for each of these, so that nobody can probe for user names.", loginReasons()},
 		{"A refresh was refused", "The app reads `invalid_grant` and asks the user to log in again.", refreshReasons()},
-		{"A token was not exchanged", "The client reads `invalid_request`, and the same sentence whether the token is inactive or not allowed: who holds a stolen token learns nothing of it.", exchangeReasons()},
+		{"A token was not exchanged", "The client reads `invalid_request`, and the same sentence whether the token is inactive or not allowed: who holds a stolen token learns nothing of it. With the JWT bearer grant the client reads `invalid_grant`.", exchangeReasons()},
 		{"An introspected token is not active", "The answer is 200 with `{\"active\":false}` and no more. Reasons of other tables occur here as well: " +
 			"[the whole list](../operate/runbooks.md#why-is-this-token-inactive).", inactiveReasons()},
 		{"Too many requests", "Wait as long as `Retry-After` says.", limitReasons()},

@@ -27,16 +27,16 @@ func limitReasons() []reason {
 }
 
 func exchangeReasons() []reason {
-	const answer = "400 invalid_request"
+	const answer = "400 invalid_request; 400 invalid_grant"
 	return []reason{
 		{name: "subject_token_inactive", answer: answer,
-			cause: "The subject token is not active. The member `error` of the log line has the reason that an introspection would have. Of a JWT of a trusted issuer it says what is wrong, as for [assertions](#an-assertion-of-a-client-was-refused).",
+			cause: "The subject token, or the assertion of the JWT bearer grant, is not active. The member `error` of the log line has the reason that an introspection would have. Of a JWT of a trusted issuer it says what is wrong, as for [assertions](#an-assertion-of-a-client-was-refused).",
 			cure:  "Get a new token and exchange that one."},
 		{name: "subject_token_not_allowed", answer: answer,
-			cause: "The policy of the client does not name the client or the trusted issuer of the subject token, or the type of its subject.",
+			cause: "The policy of the client does not name the client or the trusted issuer of the subject token or assertion, or the type of its subject.",
 			cure:  "If it should, add the client to `subject_clients` of the policy, or the issuer to `subject_issuers`."},
 		{name: "subject_token_actor", answer: answer,
-			cause: "The subject token is a JWT of a trusted issuer. Its `may_act` names another party than the client that acts, or it has `act` already.",
+			cause: "The subject token or assertion is a JWT of a trusted issuer. Its `may_act` names another party than the client that acts, or it has `act` already.",
 			cure:  "Let the client that `may_act` names exchange it, or ask the issuer for a JWT without `act`."},
 		{name: "exchange_depth", answer: answer,
 			cause: "The subject token was exchanged before, and one exchange more is beyond `max_depth` of the client's policy.",
