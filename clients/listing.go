@@ -3,6 +3,7 @@ package clients
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -37,6 +38,35 @@ func (d *Redis) All(ctx context.Context, visit func(*Stored) error) error {
 		}
 	}
 	return nil
+}
+
+// SecretEnds returns how many clients have no secret that expires later, for each time of until,
+// and the first of those ends that is later than now; zero: there is none.
+func (d *Redis) SecretEnds(ctx context.Context, now time.Time, until []time.Time) (counts []int, next time.Time, err error) {
+	args := []any{now.Unix()}
+	for _, at := range until {
+		args = append(args, at.Unix())
+	}
+	v, err := d.db.Eval(ctx, secretEnds, []string{endsKey}, args...)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	answer, _ := v.([]any)
+	if len(answer) != 1+len(until) {
+		return nil, time.Time{}, fmt.Errorf("%w: unexpected answer about ends of secrets", ErrRecord)
+	}
+	for _, one := range answer[1:] {
+		n, _ := one.(int64)
+		counts = append(counts, int(n))
+	}
+	if first, _ := answer[0].(string); first != "" {
+		seconds, err := strconv.ParseInt(first, 10, 64)
+		if err != nil {
+			return nil, time.Time{}, fmt.Errorf("%w: the end of a secret is no number", ErrRecord)
+		}
+		next = time.Unix(seconds, 0)
+	}
+	return counts, next, nil
 }
 
 // Ending returns how many clients have no secret that expires later than until, and the ids of

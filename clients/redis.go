@@ -98,6 +98,13 @@ redis.call('XADD', KEYS[3], 'MAXLEN', '~', ` + fmt.Sprint(feedLength) + `, '*', 
 append_end(KEYS[5], ARGV[8], ARGV[9], ARGV[1])
 return ARGV[3]`)
 
+	// secretEnds: KEYS ends. ARGV now, any number of times.
+	secretEnds = redisdb.NewScript(`
+local next = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+local out = {next[2] or ''}
+for i = 2, #ARGV do out[i] = redis.call('ZCOUNT', KEYS[1], '-inf', ARGV[i]) end
+return out`)
+
 	// ending: KEYS ends. ARGV until, at most.
 	ending = redisdb.NewScript(`return {redis.call('ZCOUNT', KEYS[1], '-inf', ARGV[1]), redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])}`)
 )

@@ -68,11 +68,11 @@ func TestMTLSRecipes(t *testing.T) {
 // TestRunbooks: every alert has a section of the runbooks under its name, and names it; no section
 // is about an alert that is not there.
 func TestRunbooks(t *testing.T) {
-	const page = "docs/operate/runbooks.md"
+	const page, root = "docs/operate/runbooks.md", "https://github.com/grantor-auth/grantor/blob/main/"
 	var alerts, sections []string
-	for _, m := range regexp.MustCompile(`(?m)^ +- alert: (\w+)\n(?: {8}.*\n)*? {8}annotations: .*runbook: "([^"]+)"`).FindAllStringSubmatch(read(t, "prometheus/alerts.yml"), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^ +- alert: (\w+)\n(?: {8}.*\n)*? {8}annotations: .*runbook_url: "([^"]+)"`).FindAllStringSubmatch(read(t, "prometheus/alerts.yml"), -1) {
 		alerts = append(alerts, m[1])
-		require.Equal(t, page+"#"+strings.ToLower(m[1]), m[2])
+		require.Equal(t, root+page+"#"+strings.ToLower(m[1]), m[2])
 	}
 	for _, m := range regexp.MustCompile(`(?m)^### (Grantor\w+)$`).FindAllStringSubmatch(read(t, "../"+page), -1) {
 		sections = append(sections, m[1])
@@ -147,7 +147,7 @@ func checkConfig(t *testing.T, text string) {
 func TestMetricNames(t *testing.T) {
 	name := regexp.MustCompile(`grantor_[a-z_]+`)
 	known := map[string]bool{}
-	for _, file := range []string{"../internal/metrics/metrics.go", "../node/metrics.go", "../node/feed.go"} {
+	for _, file := range []string{"../internal/metrics/metrics.go", "../node/metrics.go", "../node/feed.go", "../node/ends.go"} {
 		for _, n := range name.FindAllString(read(t, file), -1) {
 			known[n] = true
 		}

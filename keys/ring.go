@@ -32,6 +32,15 @@ type view struct {
 	seen     time.Time // the same moment by the node's
 }
 
+// held returns the keys of a view.
+func (v *view) held() []Key {
+	list := make([]Key, len(v.keys))
+	for i, k := range v.keys {
+		list[i] = k.Key
+	}
+	return list
+}
+
 // Open opens the ring, and makes the first keys where an algorithm has none: of many nodes that do
 // so at once, one succeeds. It fails if the store does not answer, if keys do not decrypt, or if an
 // algorithm has no key and the store is read only.
@@ -77,11 +86,13 @@ func (r *Ring) complete(v *view) error {
 // List returns what is public about the keys.
 func (r *Ring) List() []Info {
 	v := r.latest()
-	keys := make([]Key, len(v.keys))
-	for i, k := range v.keys {
-		keys[i] = k.Key
-	}
-	return list(keys, r.now(v))
+	return list(v.held(), r.now(v))
+}
+
+// Known returns what List does, as this node last read it. It never waits for the store.
+func (r *Ring) Known() []Info {
+	v := r.view.Load()
+	return list(v.held(), r.now(v))
 }
 
 // now is the store's time: what it returned last, and what has passed since.
@@ -179,11 +190,7 @@ func (r *Ring) load(ctx context.Context) error {
 // node, and verifiers need no other JWKS. Of many nodes the first decides. A node that may not
 // write does nothing.
 func (r *Ring) restore(ctx context.Context, empty State, old *view) (State, error) {
-	held := make([]Key, len(old.keys))
-	for i, k := range old.keys {
-		held[i] = k.Key
-	}
-	err := r.cfg.Store.Swap(ctx, "", held)
+	err := r.cfg.Store.Swap(ctx, "", old.held())
 	switch {
 	case errors.Is(err, ErrEncryptionKey):
 		return empty, nil

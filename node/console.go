@@ -57,7 +57,7 @@ func (n *Node) knownAdminHost(host string) bool {
 // overview is what the console shows of the deployment.
 func (n *Node) overview(ctx context.Context) console.Overview {
 	r, in, stats := n.resources, n.current.now.Load(), n.resources.stores.db.Stats()
-	o := console.Overview{Self: r.self, SecretsEnding: int(n.current.expiring.Load()), RedisAnswers: stats.Silent == 0,
+	o := console.Overview{Self: r.self, SecretsEnding: n.current.secrets.Load().within["14d"], RedisAnswers: stats.Silent == 0,
 		ReplicasSeen: int(stats.ReplicasSeen), ReplicasWanted: int(stats.ReplicasWanted), EventsCounted: r.trail != nil}
 	o.Nodes, o.NodesError = presence.List(ctx, r.stores.db)
 	if in.certificate != nil && in.certificate.Leaf != nil {

@@ -14,7 +14,7 @@ import (
 type current struct {
 	now      atomic.Pointer[instance]
 	draining atomic.Bool
-	expiring atomic.Int64 // clients whose last secret ends soon
+	secrets  atomic.Pointer[secretEnds] // never nil
 
 	mu      sync.Mutex
 	earlier map[*instance]*time.Timer // that still serve the requests that they have
@@ -23,6 +23,7 @@ type current struct {
 func newCurrent(first *instance) *current {
 	c := &current{earlier: map[*instance]*time.Timer{}}
 	c.now.Store(first)
+	c.secrets.Store(&secretEnds{})
 	return c
 }
 

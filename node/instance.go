@@ -33,6 +33,7 @@ type instance struct {
 	proven      *clients.Proven // live, while the pulse proves it; nil likewise
 	keys        *keys.Ring      // nil: no JWTs here
 	certificate *tls.Certificate
+	chainEnds   time.Time               // when its chain expires; zero: there is none
 	ofClients   *clientcert.Source      // reads certificates of clients; nil: nobody does
 	authorities *clientcert.Authorities // judges them; nil: nobody does
 	feed        *feed.View
@@ -103,6 +104,9 @@ func (r *resources) build(ctx context.Context, cfg *config.Config) (in *instance
 func (in *instance) readCertificates() (err error) {
 	if in.certificate, err = parts.Certificate(in.cfg.TLS); err != nil {
 		return err
+	}
+	if in.certificate != nil {
+		in.chainEnds = firstEnd(in.certificate.Certificate)
 	}
 	if in.authorities, err = parts.Authorities(in.cfg.TLS); err != nil {
 		return err

@@ -15,8 +15,6 @@ func (r *resources) observe(cur *current) {
 		func() float64 { return float64(r.slots.Size()) })
 	m.Gauge("grantor_password_slots_busy", "Password hashes being computed now.",
 		func() float64 { return float64(r.slots.InUse()) })
-	m.Gauge("grantor_client_secrets_expiring", "Clients whose last secret expires within 14 days.",
-		func() float64 { return float64(cur.expiring.Load()) })
 	m.Gauge("grantor_registry_feed_up", "1: this node reads all changes of clients as they happen.",
 		func() float64 { return truth(cur.now.Load().following() == nil) })
 	r.observeFeed(cur)

@@ -75,6 +75,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Node, error) {
 	}
 	n.close = sync.OnceFunc(n.shut)
 	r.observe(n.current)
+	r.observeEnds(n.current, cfg)
 	r.key.OnLoss(n.current.restore)
 	n.startTasks()
 	return n, nil

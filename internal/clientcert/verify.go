@@ -2,6 +2,7 @@ package clientcert
 
 import (
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"slices"
 	"time"
@@ -15,15 +16,40 @@ var (
 )
 
 // Authorities are those whose certificates prove clients (RFC 8705 §2.1). They do not change.
-type Authorities struct{ roots *x509.CertPool }
+type Authorities struct {
+	roots *x509.CertPool
+	end   time.Time
+}
 
 // ReadAuthorities reads certificates in PEM.
-func ReadAuthorities(pem []byte) (*Authorities, error) {
-	a := &Authorities{x509.NewCertPool()}
-	if !a.roots.AppendCertsFromPEM(pem) {
+func ReadAuthorities(text []byte) (*Authorities, error) {
+	a := &Authorities{roots: x509.NewCertPool()}
+	if !a.roots.AppendCertsFromPEM(text) {
 		return nil, errors.New("there is no certificate in PEM in it")
 	}
+	a.end = firstEnd(text)
 	return a, nil
+}
+
+// End returns when the first of the authorities expires; zero of nil.
+func (a *Authorities) End() time.Time {
+	if a == nil {
+		return time.Time{}
+	}
+	return a.end
+}
+
+// firstEnd passes over what AppendCertsFromPEM passes over.
+func firstEnd(text []byte) (end time.Time) {
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" || len(block.Headers) != 0 {
+			continue
+		}
+		if c, err := x509.ParseCertificate(block.Bytes); err == nil && (end.IsZero() || c.NotAfter.Before(end)) {
+			end = c.NotAfter
+		}
+	}
+	return end
 }
 
 // Check holds a certificate against the authorities: chain, validity at now, and purpose. Errors

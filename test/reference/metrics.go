@@ -69,17 +69,22 @@ func redisMetrics() map[string]string {
 
 func nodeMetrics() map[string]string {
 	return map[string]string{
-		"grantor_password_checks_total":           "One for each login that is not refused before.",
-		"grantor_password_slots":                  "As many as there are CPUs.",
-		"grantor_password_slots_busy":             "Below `grantor_password_slots`. All busy for five minutes raises an alert.",
-		"grantor_client_secrets_expiring":         "0. Else rotate the secrets of the clients that the log names.",
-		"grantor_audit_events_total":              "As many as tokens are issued and refused.",
-		"grantor_audit_dropped_total":             "0. A rise raises an alert: the trail has gaps.",
-		"grantor_background_task_up":              "1 for each task.",
-		"grantor_background_task_failures_total":  "0. A rise raises an alert. It is a fault of Grantor: report the log line.",
-		"grantor_config_reload_success":           "1. 0 raises an alert: the file is invalid, and the old configuration is in force.",
-		"grantor_config_reload_timestamp_seconds": "The time of the last change.",
-		"grantor_build_info":                      "1. During an upgrade there are two versions.",
+		"grantor_password_checks_total":                     "One for each login that is not refused before.",
+		"grantor_password_slots":                            "As many as there are CPUs.",
+		"grantor_password_slots_busy":                       "Below `grantor_password_slots`. All busy for five minutes raises an alert.",
+		"grantor_client_secrets_expiring":                   "0. Else rotate the secrets of the clients that the log names. `within` is `0d` (expired), `7d`, `14d` or `30d`, and each counts those before it.",
+		"grantor_client_secret_not_after_timestamp_seconds": "In the future. Absent where no secret of a client ends.",
+		"grantor_certificate_not_after_timestamp_seconds":   "14 days ahead or more, else an alert is raised. `use` is `server` or `client_ca`, each only where there is one.",
+		"grantor_signing_key_not_before_timestamp_seconds":  "Not longer ago than `grantor_signing_key_rotation_seconds`. Of each `alg`, where JWTs are signed.",
+		"grantor_signing_key_not_after_timestamp_seconds":   "In the future. Absent where no rotation is planned.",
+		"grantor_signing_key_rotation_seconds":              "The value of `[keys] rotate_every`; 0 where keys are rotated by command.",
+		"grantor_audit_events_total":                        "As many as tokens are issued and refused.",
+		"grantor_audit_dropped_total":                       "0. A rise raises an alert: the trail has gaps.",
+		"grantor_background_task_up":                        "1 for each task.",
+		"grantor_background_task_failures_total":            "0. A rise raises an alert. It is a fault of Grantor: report the log line.",
+		"grantor_config_reload_success":                     "1. 0 raises an alert: the file is invalid, and the old configuration is in force.",
+		"grantor_config_reload_timestamp_seconds":           "The time of the last change.",
+		"grantor_build_info":                                "1. During an upgrade there are two versions.",
 	}
 }
 

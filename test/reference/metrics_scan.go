@@ -17,7 +17,7 @@ type metric struct {
 // kinds are the functions that register metrics.
 var kinds = map[string]string{ //nolint:gochecknoglobals // never changed
 	"counters": "counter", "counter": "counter", "Counter": "counter", "CounterOpts": "counter",
-	"gauges": "gauge", "gauge": "gauge", "Gauge": "gauge", "LabelledGauge": "gauge", "GaugeOpts": "gauge",
+	"gauges": "gauge", "gauge": "gauge", "Gauge": "gauge", "LabelledGauge": "gauge", "Times": "gauge", "GaugeOpts": "gauge",
 	"histograms": "histogram", "HistogramOpts": "histogram",
 }
 

@@ -48,7 +48,7 @@ func clientReasons() []reason {
 			cure:  "Give the client its current secret, or make a new secret with `grantor client rotate-secret`."},
 		{name: "secret_expired",
 			cause: "The secret is right, and its `expires_at` is past.",
-			cure:  "Make a new secret with `grantor client rotate-secret`. The metric `grantor_client_secrets_expiring` warns 14 days ahead."},
+			cure:  "Make a new secret with `grantor client rotate-secret`. The metric `grantor_client_secrets_expiring` warns 30 days ahead."},
 		{name: "client_disabled",
 			cause: "An operator disabled the client, and the secret is right.",
 			cure:  "If the client may work again, run `grantor client enable`."},
