@@ -20,12 +20,14 @@ import (
 
 // Program is what a run of the command line is given.
 type Program struct {
-	Args    []string
-	Environ []string
-	Shipped []byte // the config.toml of the source tree
-	Stdin   io.Reader
-	Stdout  io.Writer
-	Stderr  io.Writer
+	Args     []string
+	Environ  []string
+	Shipped  []byte // the config.toml of the source tree
+	Version  string // "0.9.0"; "": what Go noted in the binary
+	Revision string // the commit; "": likewise
+	Stdin    io.Reader
+	Stdout   io.Writer
+	Stderr   io.Writer
 }
 
 // usageError is a wrong call or configuration: exit 2.
@@ -68,11 +70,13 @@ func (p Program) root() *cobra.Command {
 		Long: "Grantor is an OAuth 2.0 token server for machines, first-party apps, and the APIs that they call.\n" +
 			"Without a command it serves, as \"grantor serve\" does.",
 		Args:          noArguments,
+		Version:       p.version(),
 		RunE:          serve.RunE,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.Flags().AddFlagSet(serve.Flags())
+	root.SetVersionTemplate(p.versionLine())
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -120,6 +121,13 @@ func TestVersion(t *testing.T) {
 	code, out, _ := run("", "version", "--json")
 	require.Zero(t, code)
 	require.Contains(t, out, `"version"`)
+	for _, version := range []string{"0.9.0", "v0.9.0"} {
+		for _, args := range [][]string{{"version"}, {"--version"}} {
+			var said bytes.Buffer
+			require.Zero(t, Main(Program{Args: args, Version: version, Revision: "3a9f654", Stdout: &said}), args)
+			require.Equal(t, "grantor 0.9.0 3a9f654 "+runtime.Version()+"\n", said.String(), "%s %s", version, args)
+		}
+	}
 }
 
 func TestWrongCalls(t *testing.T) {

@@ -108,7 +108,7 @@ func (p Program) gate(c *cobra.Command, f *gateFlags) error {
 	if err != nil {
 		return usageError{fmt.Errorf("--trusted-proxy: %w", err)}
 	}
-	cfg := gate.Config{Verifier: verifier, Issuer: f.issuer, Realm: f.realm, APIKeys: f.apiKeys, Proxies: proxies, DPoP: gate.DPoP{Request: f.dpopRequest, URL: f.dpopURL}, Preflight: f.preflight, Claims: f.claims, Ready: gate.Reaches(verifier), Log: log, Metrics: gate.NewMetrics(version())}
+	cfg := gate.Config{Verifier: verifier, Issuer: f.issuer, Realm: f.realm, APIKeys: f.apiKeys, Proxies: proxies, DPoP: gate.DPoP{Request: f.dpopRequest, URL: f.dpopURL}, Preflight: f.preflight, Claims: f.claims, Ready: gate.Reaches(verifier), Log: log, Metrics: gate.NewMetrics(p.version())}
 	if err := cfg.Check(); err != nil {
 		return usageError{err}
 	}

@@ -58,7 +58,7 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 	p.tuneCollector()
 	stop := newStopper(r.log)
 	defer stop.close()
-	n, err := node.Open(c.Context(), cfg, node.Options{Log: r.log, Version: version(), Stdout: p.Stdout, Hurry: stop.hurry,
+	n, err := node.Open(c.Context(), cfg, node.Options{Log: r.log, Version: p.version(), Stdout: p.Stdout, Hurry: stop.hurry,
 		Listening: func(at node.Addrs) {
 			stop.listen() // before the banner says that Grantor serves
 			p.banner(c, cfg, at, demo)

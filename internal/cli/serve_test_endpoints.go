@@ -67,7 +67,7 @@ func (p Program) serveTest(c context.Context, o config.Options) error {
 	defer stop.close()
 	srv, err := testserver.Open(c, testserver.Options{
 		URL: url, Base: func() *config.Config { return testable(cfg) },
-		Node: node.Options{Log: log, Version: version(), Stdout: p.Stdout}})
+		Node: node.Options{Log: log, Version: p.version(), Stdout: p.Stdout}})
 	if err != nil {
 		return err
 	}
