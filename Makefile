@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 REQUIRE = GRANTOR_TEST_REQUIRE_REDIS=1 GRANTOR_TEST_REQUIRE_PYTHON=1 GRANTOR_TEST_REQUIRE_POSTGRES=1 GRANTOR_TEST_REQUIRE_MARIADB=1 GRANTOR_TEST_REQUIRE_PROMTOOL=1 GRANTOR_TEST_REQUIRE_NODE=1 GRANTOR_TEST_REQUIRE_CHROMIUM=1 GRANTOR_TEST_REQUIRE_PROXIES=1 GRANTOR_TEST_REQUIRE_FAKETIME=1
-.PHONY: help build test race lint sec vuln dead survey fuzz conformance site
+.PHONY: help build test race lint sec vuln dead survey fuzz conformance kubernetes site
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -43,6 +43,9 @@ conformance: ## write docs/evidence/conformance.md from a run of the tests, with
 	$(REQUIRE) go test -race -json ./... > bin/run.json || { go run ./test/conformance -print bin/run.json; exit 1; }
 	go test -C test/tools -json ./... >> bin/run.json
 	go run ./test/conformance -from bin/run.json > bin/conformance.md && mv bin/conformance.md docs/evidence/conformance.md
+
+kubernetes: ## write deploy/kubernetes/grantor.yaml from the chart in deploy/helm
+	go run -C deploy/helm/test .
 
 site: ## build the documents as a site in bin/site; SITE_BASE=/grantor/ is its path, if it is not /
 	npm --prefix site ci --ignore-scripts --no-audit --no-fund
