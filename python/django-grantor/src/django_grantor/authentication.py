@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from . import verifiers
 from .conf import get_config, is_access_type
 from .exceptions import InvalidRequestError, InvalidTokenError, UnavailableError, challenge
+from .holder import check_holder, is_dpop, sent_path
 from .network import address_of, within
 from .principals import Machine, find_user
 from .resource import names
@@ -34,6 +35,7 @@ _UNKNOWN = "the token's user is not known here, or not active"
 class GrantorAuthentication(BaseAuthentication):
     """Authenticates by an access token or an API key in the header ``Authorization: Bearer``.
 
+    With DPOP it also takes ``Authorization: DPoP``: a token that is bound to a key, with its proof.
     ``request.user`` is the Django user of the token's ``sub``, or a Machine; ``request.auth`` is the
     Token. Without such a header it says nothing, and the next class is asked.
     """
@@ -57,6 +59,8 @@ class GrantorAuthentication(BaseAuthentication):
             token = self.verify(text, request)
             return self.principal(token), token
         except InvalidTokenError as e:
+            if get_config().dpop and is_dpop(request):
+                e.sent_by_dpop()
             request._grantor_challenge = e.auth_header  # type: ignore[attr-defined]
             raise
 
@@ -88,17 +92,19 @@ class GrantorAuthentication(BaseAuthentication):
         return str(key)
 
     def bearer(self, request: Request) -> str | None:
-        """Return the token of a request (RFC 6750 §2.1), None for no credentials or another scheme."""
+        """Return the token of a request (RFC 6750 §2.1, RFC 9449 §7.1), None for no or other credentials."""
         value = request.META.get("HTTP_AUTHORIZATION", "")
         scheme, _, rest = value.partition(" ")
-        if scheme.lower() != "bearer":
+        if scheme.lower() != "bearer" and not (get_config().dpop and is_dpop(request)):
             return None
         text = rest.strip(" ")
         if len(text) > verifiers.MAX_TOKEN_BYTES:
             raise InvalidRequestError("the token is longer than 16 kB")
         if not _B64TOKEN.fullmatch(text):
             raise InvalidRequestError(
-                "the Authorization header must be: Bearer, one space, the token (RFC 6750 2.1)"
+                "the Authorization header must be: Bearer or DPoP, one space, the token (RFC 6750 2.1)"
+                if get_config().dpop
+                else "the Authorization header must be: Bearer, one space, the token (RFC 6750 2.1)"
             )
         if "access_token" in request.META.get("QUERY_STRING", "") and "access_token" in request.query_params:
             raise InvalidRequestError(
@@ -109,10 +115,12 @@ class GrantorAuthentication(BaseAuthentication):
     def verify(self, text: str, request: Request | None = None) -> Token:
         """Return what a good token for this API says.
 
-        Without a request, an API key that is allowed from some networks alone is refused.
+        Without a request, an API key that is allowed from some networks alone is refused, and so is a token
+        that is bound to a key or a certificate.
         """
         try:
-            token = verifiers.current().verify(text)
+            with verifiers.holder_check():
+                token = verifiers.current().verify(text)
         except verifiers.InvalidToken:
             raise InvalidTokenError(_BAD) from None
         except verifiers.Unavailable as e:
@@ -128,7 +136,25 @@ class GrantorAuthentication(BaseAuthentication):
             if not within(address, token.allowed_networks):
                 log.warning("an API key was refused for where it came from: %s from %s", token.id, address)
                 raise InvalidTokenError(_BAD)
+        self._check_holder(token, text, request)
         return token
+
+    def public_url(self, request: Request) -> str:
+        """Return the URL of a request as its client wrote it, without the query; "" where it is not known.
+
+        Override this for an API with several hosts. The Host header is not believed: whoever steals a proof
+        for another API can write that API's name there.
+        """
+        base = get_config().public_url
+        return base + sent_path(request) if base else ""
+
+    def _check_holder(self, token: Token, text: str, request: Request | None) -> None:
+        config = get_config()
+        if request is not None:
+            if token.is_bound or config.dpop:
+                check_holder(request, token, text, config, self.public_url(request))
+        elif token.is_bound or config.dpop_required:
+            raise InvalidTokenError(_BAD)
 
     def principal(self, token: Token) -> Any:
         """Return who asks. Override this to make a user of your own from the token.

@@ -27,7 +27,13 @@ def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]
         config = get_config()
     except ImproperlyConfigured as e:
         return [Error(str(e), id="django_grantor.E001")]
-    return [*_check_user_field(config), *_check_mode(config), *_check_order()]
+    return [
+        *_check_user_field(config),
+        *_check_mode(config),
+        *_check_bound(config),
+        *_check_cache(config),
+        *_check_order(),
+    ]
 
 
 def _check_user_field(config: Config) -> list[CheckMessage]:
@@ -66,6 +72,49 @@ def _check_mode(config: Config) -> list[CheckMessage]:
         from . import jwt_verifier  # noqa: F401 (its import is the check)
     except ImproperlyConfigured as e:
         return [Error(str(e), id="django_grantor.E004")]
+    return []
+
+
+def _check_bound(config: Config) -> list[CheckMessage]:
+    try:
+        if config.dpop:
+            from . import dpop  # noqa: F401 (its import is the check)
+        if config.client_cert_header:
+            from . import certificates  # noqa: F401 (likewise)
+    except ImproperlyConfigured as e:
+        return [Error(str(e), id="django_grantor.E005")]
+    return []
+
+
+def _check_cache(config: Config) -> list[CheckMessage]:
+    """Look at what remembers used proofs (RFC 9449 §11.1)."""
+    if not config.dpop:
+        return []
+    listed = getattr(settings, "CACHES", {})
+    if config.dpop_cache not in listed:
+        return [
+            Error(f"GRANTOR: DPOP_CACHE {config.dpop_cache!r} is none of CACHES", id="django_grantor.E006")
+        ]
+    kind = str(listed[config.dpop_cache].get("BACKEND", "")).rpartition(".")[2]
+    if kind == "DummyCache":
+        return [
+            Error(
+                f"GRANTOR: the cache {config.dpop_cache!r} keeps nothing, so no proof could be known again",
+                hint="Let DPOP_CACHE name a cache of Redis or Memcached.",
+                id="django_grantor.E007",
+            )
+        ]
+    if kind in ("LocMemCache", "FileBasedCache", "DatabaseCache"):
+        return [
+            checks.Warning(
+                "GRANTOR: each process remembers the DPoP proofs that it saw: a copied proof is good once"
+                " at each"
+                if kind == "LocMemCache"
+                else f"GRANTOR: {kind} forgets what is beyond MAX_ENTRIES: used DPoP proofs are good again",
+                hint="Let DPOP_CACHE name a cache of Redis or Memcached, which all processes share.",
+                id="django_grantor.W004",
+            )
+        ]
     return []
 
 

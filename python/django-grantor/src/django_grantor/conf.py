@@ -16,10 +16,29 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from .network import UNIX
+
 INTROSPECTION = "introspection"
 JWT = "jwt"
 EITHER = "either"
 LIVE = "live"
+
+#: What alg of a DPoP proof may be, for challenges and metadata.
+PROOF_ALGORITHMS = ("ES256", "ES384", "EdDSA", "Ed25519", "PS256", "RS256")
+
+#: Names of headers that mean something else than a client's certificate.
+_TAKEN = frozenset(
+    [
+        "authorization",
+        "cookie",
+        "dpop",
+        "host",
+        "forwarded",
+        "x-forwarded-for",
+        "client-cert-chain",
+        "x-api-key",
+    ]
+)
 
 #: RFC 8725 §3.1: neither none nor HMAC, whose key a verifier of public tokens does not have.
 ALGORITHMS = ("ES256", "ES384", "ES512", "EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
@@ -44,6 +63,16 @@ class Config:
     api_key_headers: take API keys as ``Authorization: Api-Key`` and as ``X-API-Key`` too.
     trusted_proxies: whose X-Forwarded-For is believed, for API keys of some networks alone.
     resource_metadata: serve the metadata of this API, and name it in challenges (RFC 9728).
+    dpop: take tokens that are bound to a key, with a proof for each request (RFC 9449); else refuse them.
+    dpop_required: take no others.
+    dpop_url: this API as its clients write it; "": scheme and host of the audience.
+    dpop_window: how far iat of a proof may be from the clock.
+    dpop_nonce_key: of 32 characters or more, the same for all processes: each proof needs a nonce then.
+    dpop_nonce_lifetime: how long a nonce is good at least.
+    dpop_cache: the cache of Django that remembers used proofs.
+    client_cert_header: in which trusted_proxies write the client's certificate (RFC 8705); "": tokens that
+        are bound to a certificate are refused.
+    client_cert_format: "rfc9440", "pem" or "der".
     """
 
     issuer: str = ""
@@ -70,6 +99,15 @@ class Config:
     scopes_supported: tuple[str, ...] = ()
     resource_name: str = ""
     resource_documentation: str = ""
+    dpop: bool = False
+    dpop_required: bool = False
+    dpop_url: str = ""
+    dpop_window: float = 60.0
+    dpop_nonce_key: str = field(default="", repr=False)
+    dpop_nonce_lifetime: float = 120.0
+    dpop_cache: str = "default"
+    client_cert_header: str = ""
+    client_cert_format: str = ""
     end_sessions: bool = False
     admin_url: str = ""
     admin_client_id: str = ""
@@ -86,6 +124,23 @@ class Config:
     def checks_jwt(self) -> bool:
         """Whether JWTs are checked here."""
         return self.mode in (JWT, EITHER)
+
+    @property
+    def public_url(self) -> str:
+        """The API as clients write it, without a slash at the end; "" where nothing says so."""
+        if self.dpop_url:
+            return self.dpop_url.rstrip("/")
+        parts = urlsplit(self.audience[0] if len(self.audience) == 1 else "")
+        if parts.scheme.lower() not in ("https", "http") or not parts.netloc:
+            return ""
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def cert_format(self) -> str:
+        """How the proxy writes a certificate; "" where nothing says so."""
+        if not self.client_cert_format and self.client_cert_header.lower() == "client-cert":
+            return "rfc9440"
+        return self.client_cert_format
 
 
 _testing: list[object] = []
@@ -124,7 +179,7 @@ def read(given: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Config, 
     """Read a dictionary. Return the configuration and every mistake, each a sentence."""
     values = dict(given)
     mistakes: list[str] = []
-    for name in ("CLIENT_SECRET", "ADMIN_CLIENT_SECRET"):
+    for name in ("CLIENT_SECRET", "ADMIN_CLIENT_SECRET", "DPOP_NONCE_KEY"):
         _read_secret(name, values, mistakes)
     for name in ("CLIENT_ID", "CLIENT_SECRET"):
         values.setdefault(name, environ.get("GRANTOR_" + name, ""))
@@ -227,15 +282,53 @@ def _judge_rest(c: Config) -> list[str]:
         found.append("KEEP_KEYS, MAX_IDLE_CONNECTIONS, MAX_LEASE and MAX_KEPT must not be negative")
     for text in c.trusted_proxies:
         try:
-            ip_network(text, strict=False)
+            ip_network("::" if text == UNIX else text, strict=False)
         except ValueError:
-            found.append(f"TRUSTED_PROXIES: {text!r} is neither an address nor a network such as 10.0.0.0/8")
+            found.append(
+                f"TRUSTED_PROXIES: {text!r} is neither an address, nor a network such as 10.0.0.0/8,"
+                ' nor "unix" for a proxy at a Unix socket'
+            )
     if c.end_sessions and not (c.admin_url and c.admin_client_id and c.admin_client_secret):
         found.append(
             "END_SESSIONS needs ADMIN_URL, ADMIN_CLIENT_ID and ADMIN_CLIENT_SECRET (or"
             " ADMIN_CLIENT_SECRET_FILE): a client with the scope grantor:admin"
         )
-    return found + _judge_metadata(c)
+    return found + _judge_metadata(c) + _judge_dpop(c) + _judge_certificates(c)
+
+
+def _judge_dpop(c: Config) -> list[str]:
+    if not c.dpop:
+        if c.dpop_required or c.dpop_url or c.dpop_nonce_key:
+            return ["DPOP_REQUIRED, DPOP_URL and DPOP_NONCE_KEY need DPOP = True"]
+        return []
+    found = []
+    if c.dpop_url and not is_secure(c.dpop_url, allow_http=True):
+        found.append("DPOP_URL must be a whole URL, such as https://api.example.com/v1")
+    if not c.public_url:
+        found.append(
+            "DPOP needs one AUDIENCE that is a URL, or DPOP_URL: proofs are held against the public URL of"
+            " this API (RFC 9449 §4.3)"
+        )
+    if not 0 < c.dpop_window <= 600 or not 1 <= c.dpop_nonce_lifetime <= 86400:
+        found.append("DPOP_WINDOW is seconds, at most 600; DPOP_NONCE_LIFETIME is 1 to 86400 seconds")
+    if c.dpop_nonce_key and len(c.dpop_nonce_key) < 32:
+        found.append("DPOP_NONCE_KEY must have 32 characters or more")
+    return found
+
+
+def _judge_certificates(c: Config) -> list[str]:
+    if not c.client_cert_header:
+        return ["CLIENT_CERT_FORMAT needs CLIENT_CERT_HEADER"] if c.client_cert_format else []
+    found = []
+    if not re.fullmatch(r"[A-Za-z0-9-]+", c.client_cert_header) or c.client_cert_header.lower() in _TAKEN:
+        found.append(
+            f"CLIENT_CERT_HEADER: {c.client_cert_header!r} cannot be that header; Client-Cert is (RFC 9440)"
+        )
+    if c.cert_format not in ("rfc9440", "pem", "der"):
+        found.append('CLIENT_CERT_FORMAT must be "rfc9440", "pem" or "der"')
+    if not c.trusted_proxies:
+        found.append("CLIENT_CERT_HEADER is believed from TRUSTED_PROXIES alone, and there are none")
+    return found
 
 
 def _judge_metadata(c: Config) -> list[str]:

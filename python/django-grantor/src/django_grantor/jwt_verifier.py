@@ -18,7 +18,7 @@ from .conf import Config, is_access_type
 from .resource import names
 from .token import MAX_SKEW, Malformed, Token, from_claims
 from .transport import Transport, TransportError
-from .verifiers import MAX_TOKEN_BYTES, InvalidToken, Metadata, Unavailable, json_of
+from .verifiers import MAX_TOKEN_BYTES, InvalidToken, Metadata, Unavailable, from_holder, json_of
 
 try:
     import jwt
@@ -168,15 +168,15 @@ class JWTVerifier:
             claims = json.loads(payload, object_pairs_hook=_unique)
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
             raise InvalidToken from None
-        return self._judge(claims)
+        return from_holder(self._judge(claims))
 
     def close(self) -> None:
         """Close the kept connections."""
         self._transport.close()
 
     def _judge(self, claims: Any) -> Token:
-        if not isinstance(claims, dict) or "cnf" in claims:
-            raise InvalidToken  # bound to a key or a certificate, which nobody checks here (RFC 7800 §3.1)
+        if not isinstance(claims, dict):
+            raise InvalidToken
         try:
             token = from_claims(claims)
         except Malformed:

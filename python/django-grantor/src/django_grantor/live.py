@@ -15,7 +15,7 @@ from .conf import Config
 from .feed import Follower, Mark, Stats
 from .token import Token
 from .transport import Answer
-from .verifiers import Introspection, Metadata
+from .verifiers import Introspection, Metadata, from_holder
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Live:
         kept = self._kept.get(key)
         if kept is not None and self._is_good(kept):
             self.hits += 1
-            return kept.token
+            return from_holder(kept.token)
         self.asks += 1
-        return self._ask_and_keep(key, token)
+        return from_holder(self._ask_and_keep(key, token))
 
     def _is_good(self, kept: _Kept) -> bool:
         token = kept.token

@@ -13,7 +13,7 @@ from django.urls import re_path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from .conf import Config, get_config
+from .conf import PROOF_ALGORITHMS, Config, get_config
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
@@ -39,6 +39,9 @@ def document(config: Config) -> dict[str, Any]:
         "bearer_methods_supported": ["header"],
         "resource_name": config.resource_name,
         "resource_documentation": config.resource_documentation,
+        "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS) if config.dpop else [],
+        "dpop_bound_access_tokens_required": config.dpop_required,
+        "tls_client_certificate_bound_access_tokens": bool(config.client_cert_header),
     }
     return {name: value for name, value in members.items() if value}
 

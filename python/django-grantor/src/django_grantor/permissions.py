@@ -75,7 +75,9 @@ class Requirement:
         """Return what to raise: 401 without a token, else 403 with the scope."""
         if not isinstance(request.auth, Token):
             return NotAuthenticated()
-        return InsufficientScopeError(self.of(request.method or "") or ())
+        return InsufficientScopeError(
+            self.of(request.method or "") or (), dpop=bool(request.auth.key_thumbprint)
+        )
 
 
 class _ScopePermission(BasePermission):

@@ -21,10 +21,10 @@ def names(audience: Iterable[str], resources: Iterable[str]) -> bool:
     aud, wanted = set(audience), set(resources)
     if aud & wanted:  # nearly all
         return True
-    return not {_normal(a) for a in aud}.isdisjoint(_normal(w) for w in wanted)
+    return not {normal_uri(a) for a in aud}.isdisjoint(normal_uri(w) for w in wanted)
 
 
-def _normal(text: str) -> str:
+def normal_uri(text: str) -> str:
     """Return the one spelling of a URI that names compares."""
     scheme, colon, rest = text.partition(":")
     if not colon or not _SCHEME.fullmatch(scheme):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -31,12 +32,17 @@ _KNOWN = frozenset(
         "rev",
         "position",
         "allowed_networks",
+        "cnf",
     ]
 )
 
 
 class Malformed(ValueError):
     """A member of a token or of an answer has the wrong type or form."""
+
+
+class UnknownBinding(Malformed):
+    """cnf says something that is not understood: nobody can tell who may use the token (RFC 7800 §3.1)."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,8 @@ class Token:
     session: the user's session (``sid``), "" where the server does not say.
     expires_at, issued_at, not_before: seconds since 1970; 0: not said.
     allowed_networks: from where alone an API key may be used, as CIDR; empty: from everywhere.
+    key_thumbprint: of the key that the token is bound to (``jkt``, RFC 9449 §6.1); "": it is bound to none.
+    certificate_thumbprint: of the client certificate that it is bound to (``x5t#S256``, RFC 8705 §3.1).
     claims: the members of the token or answer that have no field of their own.
     names: by which the revocation feed can end the token; empty: none are known.
     """
@@ -66,6 +74,8 @@ class Token:
     issued_at: float = 0.0
     not_before: float = 0.0
     allowed_networks: tuple[str, ...] = ()
+    key_thumbprint: str = ""
+    certificate_thumbprint: str = ""
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
     names: tuple[str, ...] = field(default=(), repr=False)
 
@@ -73,6 +83,11 @@ class Token:
     def is_machine(self) -> bool:
         """Whether no user is behind the token (RFC 6749 §4.4)."""
         return self.subject_type == "client"
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether only who has a key or a certificate may use the token."""
+        return bool(self.key_thumbprint or self.certificate_thumbprint)
 
     def has_scope(self, *scopes: str) -> bool:
         """Say whether the token has every one of the scopes."""
@@ -100,7 +115,10 @@ def from_claims(claims: Mapping[str, Any]) -> Token:
     subject, client = text_of(claims, "sub"), text_of(claims, "client_id")
     if not subject:
         raise Malformed("sub is missing")
+    key, certificate = _confirmation(claims)
     return Token(
+        key_thumbprint=key,
+        certificate_thumbprint=certificate,
         subject=subject,
         subject_type=_subject_type(claims, subject, client),
         client_id=client,
@@ -119,6 +137,20 @@ def from_claims(claims: Mapping[str, Any]) -> Token:
     )
 
 
+def _confirmation(claims: Mapping[str, Any]) -> tuple[str, str]:
+    """Return jkt and x5t#S256 of cnf. A binding that is not known is an error, never no binding."""
+    if "cnf" not in claims:
+        return "", ""
+    cnf = claims["cnf"]
+    if not isinstance(cnf, dict) or not cnf or set(cnf) - {"jkt", "x5t#S256"}:
+        raise UnknownBinding("cnf is not understood")
+    if not all(isinstance(v, str) and _SHA256.fullmatch(v) for v in cnf.values()):
+        raise UnknownBinding("cnf has what is no thumbprint")
+    return cnf.get("jkt", ""), cnf.get("x5t#S256", "")
+
+
+#: Base64url of 32 bytes, in its one spelling.
+_SHA256 = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", re.ASCII)
 #: How many names of a token are looked at. A token with more has none that are known.
 _MAX_NAMES = 16
 
@@ -138,8 +170,10 @@ def _names(claims: Mapping[str, Any]) -> tuple[str, ...]:
         or not all(isinstance(n, str) and n for n in rev)
     ):
         return ()
-    if not isinstance(jti, str) or not jti or (
-        claims.get("sub_type") not in ("client", "external") and not sid
+    if (
+        not isinstance(jti, str)
+        or not jti
+        or (claims.get("sub_type") not in ("client", "external") and not sid)
     ):
         return ()
     return (jti, *([sid] if sid else []), *rev)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 from urllib.parse import quote_plus, urlencode, urlsplit, urlunsplit
 
 from .conf import LIVE, Config, get_config, is_secure
-from .token import Malformed, Token, from_claims
+from .token import Malformed, Token, UnknownBinding, from_claims
 from .transport import Answer, Transport, TransportError
 
 #: The longest token that is looked at, in bytes.
@@ -32,12 +34,33 @@ class Verifier(Protocol):
         """Return what a good token says. Raise InvalidToken, or Unavailable where it is not known.
 
         Who calls this holds Token.allowed_networks against the request, as GrantorAuthentication does.
+        A token that is bound to a key or a certificate is InvalidToken outside of holder_check.
         """
         ...
 
     def close(self) -> None:
         """Let go of what is held. The verifier may be used again all the same."""
         ...
+
+
+_checked: ContextVar[bool] = ContextVar("grantor_holder_check", default=False)
+
+
+@contextmanager
+def holder_check() -> Iterator[None]:
+    """Let verifiers return bound tokens: the caller holds them against the request (RFC 7800 §3.1)."""
+    former = _checked.set(True)
+    try:
+        yield
+    finally:
+        _checked.reset(former)
+
+
+def from_holder(token: Token) -> Token:
+    """Return the token. Raise InvalidToken if it is bound and nobody checks who sends it."""
+    if token.is_bound and not _checked.get():
+        raise InvalidToken
+    return token
 
 
 class Metadata:
@@ -110,7 +133,7 @@ class Introspection:
 
     def verify(self, token: str) -> Token:
         """Return what the server says of an active token. Whatever is no clear answer is Unavailable."""
-        return self.ask(token)[0]
+        return from_holder(self.ask(token)[0])
 
     def ask(self, token: str, **form: str) -> tuple[Token, Mapping[str, Any], Answer]:
         """Ask with further parameters. Return also what the server said, and its answer."""
@@ -145,9 +168,13 @@ class Introspection:
             raise InvalidToken
         try:
             kind = said.get("token_type", "Bearer")
-            if not isinstance(kind, str) or kind.lower() != "bearer" or "cnf" in said:
-                raise InvalidToken  # a refresh token, or one that is bound to a key or a certificate
+            if not isinstance(kind, str) or kind.lower() not in ("bearer", "dpop"):
+                raise InvalidToken  # a refresh token
             token = from_claims(said)
+            if kind.lower() == "dpop" and not token.key_thumbprint:
+                raise InvalidToken
+        except UnknownBinding:
+            raise InvalidToken from None
         except Malformed as e:
             raise Unavailable(str(e)) from None
         if token.issuer and token.issuer != self._config.issuer:
