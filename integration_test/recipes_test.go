@@ -179,10 +179,19 @@ func (r exampleAPI) play(t *testing.T) {
 		require.Contains(t, body, `"u-1"`)
 	})
 	t.Run("DP-05 RFC 9449 §7.2 a bound token that is sent as a bearer token", func(t *testing.T) {
-		bound := r.token("orders:read", nil, "DPoP: "+dpoptest.New(t).Proof("POST", r.srv.about.Issuer+"/oauth2/token"))
+		k := dpoptest.New(t)
+		bound := r.token("orders:read", nil, "DPoP: "+k.Proof("POST", r.srv.about.Issuer+"/oauth2/token"))
 		code, challenge, _ := r.ask("GET", bound)
 		require.Equal(t, 401, code)
 		require.Contains(t, challenge, `error="invalid_token"`)
+		proven, err := http.NewRequestWithContext(t.Context(), "GET", r.url, nil)
+		require.NoError(t, err)
+		proven.Header.Set("Authorization", "DPoP "+bound)
+		proven.Header.Set("DPoP", k.Proof("GET", recipeAudience+"/orders", dpoptest.With(bound)))
+		res, err := http.DefaultClient.Do(proven)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, 401, res.StatusCode, "an API that checks no proofs takes none")
 	})
 	if r.jwt {
 		r.playJWT(t)
@@ -246,6 +255,10 @@ func refusesRefreshToken(t *testing.T, dir string, environ []string, command ...
 		said["token_type"] = "Bearer"
 		code, _, _ = r.ask("GET", "gat_of_a_user")
 		require.Equal(t, 200, code)
+		said["cnf"] = members{"x5t#S256": "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"}
+		code, challenge, _ = r.ask("GET", "gat_of_a_machine")
+		require.Equal(t, 401, code, "MT-05 RFC 8705 §3 a token that is bound to a certificate")
+		require.Contains(t, challenge, `error="invalid_token"`)
 	})
 }
 

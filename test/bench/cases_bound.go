@@ -11,7 +11,7 @@ import (
 // longestBound is how long a measurement with proofs may be: those at its end are as old.
 const longestBound = proofs.Lasting / 2
 
-// proofsPerSecond is more than what a contestant can use up; with one connection it waits for answers.
+// More than what a contestant can use up; with one connection it waits for each answer.
 const (
 	proofsPerSecond      = 20_000
 	proofsOfOnePerSecond = 6000

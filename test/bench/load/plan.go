@@ -119,8 +119,8 @@ func (k Kind) request(dst []byte, value, proof string) []byte {
 	return append(append(dst, k.Prefix...), value...)
 }
 
-// write puts the plan into a file that wrk.lua reads: the mode, one line per kind, one per step, and
-// one per proof.
+// write puts the plan into a file that wrk.lua reads: the mode, then one line per kind, per step,
+// and per proof.
 func (p Plan) write(path string) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s %d %d\n", p.Mode, len(p.Kinds), len(p.Steps))
