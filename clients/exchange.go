@@ -139,7 +139,7 @@ func (c *Client) checkExchange(cat *scopes.Catalogue, bad badFunc) {
 
 func (p *ExchangePolicy) checkWords(cat *scopes.Catalogue, bad badFunc) {
 	for _, t := range p.SubjectTypes {
-		if t != "user" && t != "client" && t != "external" {
+		if t != subjectUser && t != subjectClient && t != subjectExternal {
 			bad("exchange", `subject_types must be of "user", "client", "external"`)
 		}
 	}

@@ -133,6 +133,8 @@ func testForeignSubject(t *testing.T, f foreigners, isJWT bool) {
 		second := f.exchanged(t, "behind", first, "")
 		require.Equal(t, []any{idp + "|u-1", "external"}, []any{f.inspect(t, second).json["sub"], f.inspect(t, second).json["sub_type"]})
 		refused(t, f.exchange(t, "of-users-behind", first, ""), 400, "invalid_request")
+		refused(t, f.exchange(t, "flat", first, ""), 400, "invalid_request")
+		require.Contains(t, f.log.String(), `"reason":"exchange_depth"`, "it was exchanged once already")
 		require.Equal(t, 200, f.post(t, revP, "door:s", "token="+first).status)
 		f.requireActive(t, false, first, second)
 	})
