@@ -195,7 +195,7 @@ func (s *Configured) List() []*Client {
 	snap := s.now.Load()
 	list := make([]*Client, 0, len(s.ids))
 	for _, id := range s.ids {
-		if c := snap.byID[id].client; c != nil {
+		if c := snap.byID[id].client; c != nil && !c.isIssuer() {
 			list = append(list, c)
 		}
 	}

@@ -266,6 +266,14 @@ func (c *Config) Catalogue() *scopes.Catalogue { return c.catalogue }
 // Registrations returns the clients, checked.
 func (c *Config) Registrations() []*clients.Client { return c.clients }
 
+// TrustedIssuers returns the issuer of each of [[trusted_issuers]].
+func (c *Config) TrustedIssuers() (list []string) {
+	for _, t := range c.Issuers {
+		list = append(list, t.Issuer)
+	}
+	return list
+}
+
 // ConfigUsers returns the users of [[users.config]], checked.
 func (c *Config) ConfigUsers() []users.ConfigUser { return c.users }
 

@@ -54,17 +54,24 @@ func newExchanges(t *testing.T, store string) *exchanges {
 	e.deployment = withUsers(t, "issuer = \"http://"+addr+"\"\n"+store, configUsers()+exchangeClients(e.secret))
 	e.a = run(t, built(t, module), nil, "serve", "--config", e.config, "--listen", addr)
 	e.b = e.serve(t)
+	e.follow(t, store)
+	return e
+}
+
+// follow has verifiers follow the feed of the first node. format has jwtFormat where tokens are
+// JWTs.
+func (e *exchanges) follow(t *testing.T, format string) {
+	t.Helper()
 	follow, err := middleware.NewFollower(middleware.FollowerConfig{Issuer: e.a.URL, ClientID: "api", ClientSecret: e.api})
 	require.NoError(t, err)
 	t.Cleanup(follow.Close)
 	e.live, err = middleware.NewIntrospection(middleware.IntrospectionConfig{Issuer: e.a.URL, ClientID: "api", ClientSecret: e.api, Follow: follow})
 	require.NoError(t, err)
-	if strings.Contains(store, jwtFormat) {
+	if strings.Contains(format, jwtFormat) {
 		e.jwt, err = middleware.NewJWT(middleware.JWTConfig{Issuer: e.a.URL, Audience: "https://orders.example.com", Follow: follow})
 		require.NoError(t, err)
 		t.Cleanup(e.jwt.Close)
 	}
-	return e
 }
 
 // exchange asks a node as a service.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -126,7 +127,8 @@ func demoUsers(cfg *config.Config) map[string]bool {
 // openRegistry opens the clients of config.toml and, on Redis, the registered ones.
 func (in *instance) openRegistry(ctx context.Context, r *resources) (clients.Registry, error) {
 	var err error
-	if in.static, err = clients.NewConfigured(ctx, in.cfg.Registrations(), r.stores.tokens); err != nil {
+	list := slices.Concat(in.cfg.Registrations(), clients.Issuers(in.cfg.TrustedIssuers()))
+	if in.static, err = clients.NewConfigured(ctx, list, r.stores.tokens); err != nil {
 		return nil, err
 	}
 	if err = in.static.Announce(ctx, r.stores.tokens, in.cfg.Catalogue()); err != nil {

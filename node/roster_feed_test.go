@@ -61,6 +61,55 @@ func TestReloadInTheFeed(t *testing.T) {
 	require.Equal(t, []string{before}, ended())
 }
 
+// TestTrustedIssuerInTheFeed: a trusted issuer that is taken out of a configuration ends the name
+// that tokens for its JWTs carry, and no other change does.
+func TestTrustedIssuerInTheFeed(t *testing.T) {
+	trusting := func(issuer, uri string) string {
+		return textOf("") + "[[trusted_issuers]]\nissuer = \"" + issuer + "\"\njwks_uri = \"" + uri + "\"\n"
+	}
+	n, err := Open(t.Context(), text(t, trusting("https://idp.example.com", "https://idp.example.com/keys")), quiet())
+	require.NoError(t, err)
+	defer n.Close()
+	entry := func() (*clients.Client, error) {
+		return n.current.now.Load().static.Get(t.Context(), clients.IssuerID("https://idp.example.com"))
+	}
+	stream := n.resources.stores.tokens.Feed()
+	reload := func(toml string) (ended []string) {
+		first, err := stream.Read(t.Context(), "", 1000)
+		require.NoError(t, err)
+		require.NoError(t, n.Reload(t.Context(), text(t, toml)))
+		page, err := stream.Read(t.Context(), first.At, 1000)
+		require.NoError(t, err)
+		for _, e := range page.Ends {
+			ended = append(ended, e.Names...)
+		}
+		return ended
+	}
+	c, err := entry()
+	require.NoError(t, err)
+	require.NotEmpty(t, c.FeedName())
+	t.Run("TX-09 the keys of an issuer are elsewhere: nothing ends", func(t *testing.T) {
+		require.Empty(t, reload(trusting("https://idp.example.com", "https://keys.example.com")))
+	})
+	t.Run("TX-09 an issuer in place of another", func(t *testing.T) {
+		require.Equal(t, []string{c.FeedName()}, reload(trusting("https://other.example.com", "https://keys.example.com")))
+		_, err = entry()
+		require.ErrorIs(t, err, clients.ErrUnknown)
+	})
+	t.Run("TX-09 an issuer that comes back has another name", func(t *testing.T) {
+		require.Len(t, reload(trusting("https://idp.example.com", "https://idp.example.com/keys")), 1)
+		back, err := entry()
+		require.NoError(t, err)
+		require.NotEqual(t, c.FeedName(), back.FeedName())
+	})
+	t.Run("nobody is such a client", func(t *testing.T) {
+		require.Error(t, clients.CheckID(clients.IssuerID("https://idp.example.com")))
+		for _, one := range n.current.now.Load().static.List() {
+			require.Equal(t, "demo-machine", one.ID)
+		}
+	})
+}
+
 // TestConfiguredInPlaceOfRegistered: a client that a configuration has takes the place of a
 // registered one of the same id, and ends the tokens of that one.
 func TestConfiguredInPlaceOfRegistered(t *testing.T) {

@@ -55,9 +55,9 @@ func (r *resources) someMayUse(cfg *config.Config, grant string) bool {
 	return r.stores.db != nil || slices.ContainsFunc(cfg.Registrations(), func(c *clients.Client) bool { return c.MayUse(grant) })
 }
 
-// trustsIssuers says whether JWTs of another issuer may be exchanged: those of SPIFFE never are.
+// trustsIssuers says whether JWTs of another issuer may be exchanged.
 func trustsIssuers(cfg *config.Config) bool {
-	return slices.ContainsFunc(cfg.Issuers, func(t config.TrustedIssuer) bool { return clients.IsExchangeable(t.Issuer) })
+	return slices.ContainsFunc(cfg.TrustedIssuers(), clients.IsExchangeable)
 }
 
 // limit bounds guesses and registrations.

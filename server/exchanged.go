@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -82,12 +83,28 @@ func (s *Server) exchangeStillAllowed(ctx context.Context, a *activeToken, r *to
 		allowed = allowed && c.MayExchange(from.ClientID, subjectType, e.Depth()) && mayExchangeBound(c, from)
 	} else {
 		allowed = allowed && c.MayExchangeIssuer(e.Issuer) && s.trustsIssuer(e.Issuer)
+		if err := s.restsOnIssuer(ctx, a, e.Issuer); err != nil {
+			return err
+		}
 	}
 	foreign := func(resource string) bool { return !c.ExchangeServes(resource) }
 	if !allowed || slices.ContainsFunc(r.Audience, foreign) {
 		return inactiveExchange
 	}
 	return s.actorStillActs(ctx, a, e, c)
+}
+
+// restsOnIssuer notes the entry of the trusted issuer on whose JWT a token rests. A registry that
+// knows none serves a configuration that never changes.
+func (s *Server) restsOnIssuer(ctx context.Context, a *activeToken, issuer string) error {
+	c, err := s.cfg.Clients.Get(ctx, clients.IssuerID(issuer))
+	switch {
+	case err == nil:
+		a.rest = append(a.rest, c)
+	case !errors.Is(err, clients.ErrUnknown):
+		return err
+	}
+	return nil
 }
 
 // actorStillActs holds the actor of an exchange against its present registration.

@@ -51,7 +51,7 @@ func (s *Server) readForeign(x *exchange, e *tokenExchange, issuer, token string
 	}
 	e.foreign = subject
 	e.subject.record = s.recordOfForeign(x, subject)
-	return nil
+	return s.restsOnIssuer(x, &e.subject, issuer)
 }
 
 // foreignRefused turns a rejection into the answer about a subject token. Other errors stay.

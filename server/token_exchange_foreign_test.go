@@ -53,6 +53,7 @@ func startForeigners(t *testing.T, change ...func(*Config)) foreigners {
 	f.exchanger(t, "small-door", &clients.ExchangePolicy{SubjectIssuers: []string{idp}, Scope: "orders:*", Audience: []string{ordersResource}, Mode: clients.ExchangeEither, Actors: []string{"app"}})
 	f.exchanger(t, "behind", &clients.ExchangePolicy{SubjectClients: []string{"door"}, MaxDepth: 2, SubjectTypes: []string{"external"}})
 	f.exchanger(t, "of-users-behind", &clients.ExchangePolicy{SubjectClients: []string{"door"}, MaxDepth: 2, SubjectTypes: []string{"user", "client"}})
+	f.clients = append(f.clients, clients.Issuers([]string{idp})...)
 	f.reload(t)
 	return foreigners{f, key, set}
 }
@@ -111,6 +112,17 @@ func testForeignSubject(t *testing.T, f foreigners, isJWT bool) {
 		tok, err := f.server.Verifier().Verify(t.Context(), token)
 		require.NoError(t, err)
 		require.Equal(t, []string{idp + "|u-1", "external"}, []string{tok.Subject, tok.SubjectType})
+	})
+	t.Run("TX-09 the token has the issuer's name in the feed, and so have those that come from it", func(t *testing.T) {
+		issuer, err := f.server.cfg.Clients.Get(t.Context(), clients.IssuerID(idp))
+		require.NoError(t, err)
+		require.NotEmpty(t, issuer.FeedName())
+		require.Contains(t, says["rev"], issuer.FeedName())
+		require.Contains(t, f.inspect(t, f.exchanged(t, "behind", token, "")).json["rev"], issuer.FeedName())
+		if isJWT {
+			_, says := parts(t, token)
+			require.Contains(t, says["rev"], issuer.FeedName())
+		}
 	})
 	t.Run("TX-07 §4.1 act says who acts", func(t *testing.T) {
 		require.Equal(t, map[string]any{"sub": "door", "sub_type": "client"}, says["act"])

@@ -74,6 +74,10 @@ func (p Program) operatorServer(ctx context.Context, cfg *config.Config, db *red
 		Catalogue: cfg.Catalogue(), Store: store, AccessTTL: cfg.Tokens.AccessTTL, NotBefore: cfg.Tokens.NotBefore,
 		RefreshTTL: cfg.Tokens.RefreshTTL, RefreshMaxTTL: cfg.Tokens.RefreshMaxTTL, MaxSessionTTL: cfg.LongestSession(),
 		Log: slog.New(slog.DiscardHandler)}
+	var err error
+	if sc.Assertions, err = parts.KnownIssuers(cfg); err != nil {
+		return nil, err
+	}
 	ring, err := operatorKeys(ctx, cfg, db)
 	if err != nil {
 		return nil, err

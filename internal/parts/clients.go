@@ -24,9 +24,7 @@ func Manager(cfg *config.Config, d *clients.Redis, epochs clients.Epochs) *clien
 	if cfg.Keys.EncryptionKey != "" {
 		m.Algorithms = cfg.SigningAlgorithms()
 	}
-	for _, t := range cfg.Issuers {
-		m.Issuers = append(m.Issuers, t.Issuer)
-	}
+	m.Issuers = cfg.TrustedIssuers()
 	return m
 }
 
@@ -54,4 +52,15 @@ func Assertions(cfg *config.Config, once Once, issuers ...config.TrustedIssuer) 
 		c.Issuers = append(c.Issuers, assertions.Issuer{Issuer: t.Issuer, JWKSURI: t.JWKSURI, CAFile: t.CAFile, TokenFile: t.TokenFile})
 	}
 	return c
+}
+
+// KnownIssuers knows which issuers are trusted, and none of their keys: for who judges tokens that
+// came from their JWTs, and no JWT.
+func KnownIssuers(cfg *config.Config) (*assertions.Checker, error) {
+	never := func(context.Context, string, time.Duration) (bool, error) { return false, nil } // nothing is asked
+	c := Assertions(cfg, never)
+	for _, issuer := range cfg.TrustedIssuers() {
+		c.Issuers = append(c.Issuers, assertions.Issuer{Issuer: issuer, Keys: &jwt.KeySet{}})
+	}
+	return assertions.New(c)
 }
