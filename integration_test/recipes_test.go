@@ -191,7 +191,7 @@ func (r exampleAPI) play(t *testing.T) {
 		res, err := http.DefaultClient.Do(proven)
 		require.NoError(t, err)
 		require.NoError(t, res.Body.Close())
-		require.Equal(t, 401, res.StatusCode, "an API that checks no proofs takes none")
+		require.Contains(t, []int{400, 401}, res.StatusCode, "an API that checks no proofs takes none; Express's verifier of JWTs calls any other scheme malformed")
 	})
 	if r.jwt {
 		r.playJWT(t)

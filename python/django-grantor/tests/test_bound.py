@@ -528,7 +528,8 @@ def test_a_bound_token_is_refused_where_nobody_checks_who_sends_it(site):
         {"jkt": 7},
         {"jkt": "A" * 42},
         {"jkt": "A" * 42 + "B"},
-        {"jkt": KEY.thumbprint, "x": 1},
+        {"jkt": KEY.thumbprint, "kid": KEY.thumbprint},
+        {"kid": KEY.thumbprint},
     ],
 )
 def test_rfc7800_3_1_a_binding_that_is_not_understood(cnf):
