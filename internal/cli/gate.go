@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/internal/clientcert"
 	"github.com/grantor-auth/grantor/internal/gate"
 )
 
@@ -23,7 +24,8 @@ type gateFlags struct {
 	realm, preflight, identity, url, keyAlg string
 	keyFiles, claims, trustedProxies        []string
 	apiKeys                                 bool
-	dpopRequest, dpopURL                    string
+	dpopRequest, dpopURL, dpopNonceKeyFile  string
+	certHeader, certFormat                  string
 	log                                     config.Log
 }
 
@@ -69,6 +71,9 @@ func (p Program) gateCommand() *cobra.Command {
 	s.StringSliceVar(&f.trustedProxies, "trusted-proxy", nil, `a proxy whose X-Forwarded-For is trusted: address, network, or "unix". Needed for API keys with allowed networks (default: none; such keys are refused)`)
 	s.StringVar(&f.dpopRequest, "dpop-request", "", `take tokens that are bound to a key (DPoP). The value says how the proxy tells the request: X-Original or X-Forwarded for the headers -Method and -Uri, or "path" for Envoy (default: such tokens are refused)`)
 	s.StringVar(&f.dpopURL, "dpop-url", "", "with --dpop-request: the URL of the API as clients write it (default: scheme and host of audience)")
+	s.StringVar(&f.dpopNonceKeyFile, "dpop-nonce-key-file", "", "with --dpop-request: demand nonces. The file has a secret of 32 bytes or more, the same for all gates (default: no nonces)")
+	s.StringVar(&f.certHeader, "client-cert-header", "", "take tokens that are bound to a certificate (mutual TLS). The value is the header in which the proxy always writes the client's certificate, such as Client-Cert (default: such tokens are refused)")
+	s.StringVar(&f.certFormat, "client-cert-format", "", "with --client-cert-header: rfc9440, pem (nginx), der (base64) or xfcc (Envoy) (default: that of Client-Cert and X-Forwarded-Client-Cert)")
 	s.StringVar(&f.preflight, "allow-preflight", "", `let CORS preflights pass without a token. The value is the header in which the proxy always sends the method: X-Forwarded-Method, X-Original-Method, or "method" for Envoy`)
 	s.StringSliceVar(&f.claims, "claims", nil, "custom claims for the header Grantor-Claims, as tenant_id,role (default: none)")
 	s.StringVar(&f.identity, "identity", "none", `"jwt": also send Grantor-Identity, a signed JWT of 60 s, with its keys at /jwks`)
@@ -81,6 +86,7 @@ func (p Program) gateCommand() *cobra.Command {
 	oneOf(c, "identity", "none", "jwt")
 	oneOf(c, "identity-alg", "ES256", "EdDSA")
 	oneOf(c, "dpop-request", gate.RequestOriginal, gate.RequestForwarded, gate.RequestPath)
+	oneOf(c, "client-cert-format", clientcert.Formats()...)
 	oneOf(c, "allow-preflight", "X-Forwarded-Method", "X-Original-Method", "method")
 	oneOf(c, "log-level", "debug", "info", "warn", "error")
 	oneOf(c, "log-format", "auto", "text", "json")
@@ -108,7 +114,14 @@ func (p Program) gate(c *cobra.Command, f *gateFlags) error {
 	if err != nil {
 		return usageError{fmt.Errorf("--trusted-proxy: %w", err)}
 	}
-	cfg := gate.Config{Verifier: verifier, Issuer: f.issuer, Realm: f.realm, APIKeys: f.apiKeys, Proxies: proxies, DPoP: gate.DPoP{Request: f.dpopRequest, URL: f.dpopURL}, Preflight: f.preflight, Claims: f.claims, Ready: gate.Reaches(verifier), Log: log, Metrics: gate.NewMetrics(p.version())}
+	nonceKey, err := f.nonceKey()
+	if err != nil {
+		return usageError{err}
+	}
+	cfg := gate.Config{Verifier: verifier, Issuer: f.issuer, Realm: f.realm, APIKeys: f.apiKeys, Proxies: proxies,
+		DPoP:       gate.DPoP{Request: f.dpopRequest, URL: f.dpopURL, NonceKey: nonceKey},
+		ClientCert: gate.ClientCert{Header: f.certHeader, Format: f.certFormat},
+		Preflight:  f.preflight, Claims: f.claims, Ready: gate.Reaches(verifier), Log: log, Metrics: gate.NewMetrics(p.version())}
 	if err := cfg.Check(); err != nil {
 		return usageError{err}
 	}

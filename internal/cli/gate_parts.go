@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -92,6 +93,24 @@ func (p Program) gateCredentials(f *gateFlags) (id, secret string, err error) {
 		return "", "", errors.New("say --client-secret-file FILE, or GRANTOR_CLIENT_SECRET: the secret of " + id)
 	}
 	return id, secret, nil
+}
+
+// nonceKey is the secret of nonces; nil without a file. A line break at its end does not count.
+func (f *gateFlags) nonceKey() ([]byte, error) {
+	if f.dpopNonceKeyFile == "" {
+		return nil, nil
+	}
+	if f.dpopRequest == "" {
+		return nil, errors.New("--dpop-nonce-key-file needs --dpop-request")
+	}
+	key, err := os.ReadFile(f.dpopNonceKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("--dpop-nonce-key-file: %w", err)
+	}
+	if key = bytes.TrimRight(key, "\r\n"); len(key) < 32 {
+		return nil, errors.New("--dpop-nonce-key-file: the secret has fewer than 32 bytes; openssl rand -base64 33 makes one")
+	}
+	return key, nil
 }
 
 // identityKeys are those of Grantor-Identity: from files, or a fresh one.

@@ -56,6 +56,7 @@ type Source struct {
 	header  string // canonical; "": TLS alone
 	read    formatFunc
 	proxies address.Networks
+	all     bool // every peer is a trusted proxy
 }
 
 // formatFunc reads the one value of the header. rest are the other headers of the request.
@@ -68,6 +69,29 @@ func NewSource(header, format string, proxies address.Networks) (*Source, error)
 	if header == "" {
 		return &Source{proxies: proxies}, nil
 	}
+	s, err := ofHeader(header, format)
+	if err != nil {
+		return nil, err
+	}
+	if len(proxies) == 0 {
+		return nil, errors.New("a header of client certificates is believed from trusted_proxies alone, and there are none")
+	}
+	s.proxies = proxies
+	return s, nil
+}
+
+// FromProxy returns a source that believes the header of every peer. It is for what only a proxy
+// can reach.
+func FromProxy(header, format string) (*Source, error) {
+	s, err := ofHeader(header, format)
+	if err != nil {
+		return nil, err
+	}
+	s.all = true
+	return s, nil
+}
+
+func ofHeader(header, format string) (*Source, error) {
 	if err := CheckHeader(header); err != nil {
 		return nil, err
 	}
@@ -75,10 +99,7 @@ func NewSource(header, format string, proxies address.Networks) (*Source, error)
 	if err != nil {
 		return nil, err
 	}
-	if len(proxies) == 0 {
-		return nil, errors.New("a header of client certificates is believed from trusted_proxies alone, and there are none")
-	}
-	return &Source{http.CanonicalHeaderKey(header), read, proxies}, nil
+	return &Source{header: http.CanonicalHeaderKey(header), read: read}, nil
 }
 
 // CheckHeader says whether text can name the header: letters, digits and hyphens, and no header
@@ -100,7 +121,7 @@ func CheckHeader(text string) error {
 // peer the one of the TLS handshake. The certificate of a trusted proxy's own connection is the
 // proxy's, and no client's. Errors are ErrNone, ErrNotTrusted or *HeaderError.
 func (s *Source) Of(r *http.Request) (Presented, error) {
-	trusted := len(s.proxies) > 0 && s.proxies.Contain(address.PeerOf(r))
+	trusted := s.all || len(s.proxies) > 0 && s.proxies.Contain(address.PeerOf(r))
 	switch {
 	case trusted && s.header != "":
 		return s.ofHeader(r.Header)

@@ -23,16 +23,23 @@ const (
 type DPoP struct {
 	Request string // one of the constants above; "": bound tokens are refused
 	URL     string // of the API as clients write it; "": scheme and host of the demand's audience
+	// NonceKey is a secret of at least 32 bytes that all gates of an API share: each proof needs a
+	// nonce of the gate then (RFC 9449 §9). nil: none does.
+	NonceKey []byte
 }
 
-// errDPoP says what there is.
-var errDPoP = errors.New(`gate: the request of a proof is told by "X-Original", "X-Forwarded" or "path"`)
+var (
+	// errDPoP says what there is.
+	errDPoP = errors.New(`gate: the request of a proof is told by "X-Original", "X-Forwarded" or "path"`)
+	// errNonceKey is for a key that can be guessed, or has no use.
+	errNonceKey = errors.New("gate: the key of nonces must have 32 bytes or more")
+)
 
 // proofs returns how the guard checks proofs.
 func (cfg Config) proofs() (p middleware.DPoP, err error) {
 	switch cfg.DPoP.Request {
 	case "":
-		if cfg.DPoP.URL != "" {
+		if cfg.DPoP.URL != "" || cfg.DPoP.NonceKey != nil {
 			return p, errDPoP
 		}
 		return p, nil
@@ -45,7 +52,10 @@ func (cfg Config) proofs() (p middleware.DPoP, err error) {
 			return p, fmt.Errorf("gate: the public URL must be absolute, such as https://orders.example.com, not %q", base)
 		}
 	}
-	p.Request = cfg.DPoP.of
+	if key := cfg.DPoP.NonceKey; key != nil && len(key) < 32 {
+		return p, errNonceKey
+	}
+	p.Request, p.NonceKey = cfg.DPoP.of, cfg.DPoP.NonceKey
 	return p, nil
 }
 

@@ -44,7 +44,7 @@ func TestDPoP(t *testing.T) {
 		{"Traefik, Caddy", DPoP{Request: RequestForwarded}, "GET", query, []string{"X-Forwarded-Method: PUT", "X-Forwarded-Uri: /orders/%7Eu?a=%20", proof("PUT", orders+"/orders/~u")}, 200},
 		{"Envoy", DPoP{Request: RequestPath}, "DELETE", asPath + "/orders/%C3%A9?scope=x", []string{proof("DELETE", orders+"/orders/%c3%a9")}, 200},
 		{"Envoy, the root", DPoP{Request: RequestPath}, "GET", asPath + "/", []string{proof("GET", orders+"/")}, 200},
-		{"another public URL", DPoP{original, "https://public.example.com/v1/"}, "GET", query, []string{"X-Original-Method: GET", "X-Original-URI: /orders", proof("GET", "https://public.example.com/v1/orders")}, 200},
+		{"another public URL", DPoP{Request: original, URL: "https://public.example.com/v1/"}, "GET", query, []string{"X-Original-Method: GET", "X-Original-URI: /orders", proof("GET", "https://public.example.com/v1/orders")}, 200},
 		{"a proof for another path", DPoP{Request: original}, "GET", query, []string{"X-Original-Method: GET", "X-Original-URI: /orders", proof("GET", orders+"/other")}, 401},
 		{"a proof for another method", DPoP{Request: original}, "GET", query, []string{"X-Original-Method: POST", "X-Original-URI: /orders", proof("GET", orders+"/orders")}, 401},
 		{"a proof for the check itself", DPoP{Request: original}, "GET", query, []string{"X-Original-Method: GET", "X-Original-URI: /orders", proof("GET", orders+"/verify")}, 401},
@@ -76,7 +76,7 @@ func TestDPoP(t *testing.T) {
 		require.Contains(t, strings.Join(check(on, "GET", query).Header()["Www-Authenticate"], ", "), `DPoP scope="orders:read", algs="ES256 `)
 		require.NotContains(t, strings.Join(check(off, "GET", query).Header()["Www-Authenticate"], ", "), "DPoP")
 	})
-	for _, d := range []DPoP{{Request: "X-Method"}, {URL: orders}, {original, "orders.example.com"}} {
+	for _, d := range []DPoP{{Request: "X-Method"}, {URL: orders}, {Request: original, URL: "orders.example.com"}, {NonceKey: make([]byte, 32)}, {Request: original, NonceKey: make([]byte, 31)}} {
 		require.ErrorContains(t, Config{DPoP: d}.Check(), "gate: ")
 	}
 }

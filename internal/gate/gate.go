@@ -30,18 +30,19 @@ const (
 
 // Config is what a Gate is made of.
 type Config struct {
-	Verifier  middleware.Verifier         // required
-	Issuer    string                      // the authorization server that PathMetadata names; "": there is no PathMetadata
-	Realm     string                      // of the challenges; "": none
-	APIKeys   bool                        // also Authorization: Api-Key and X-API-Key
-	Proxies   Proxies                     // who may say from where an API key is sent; none: nobody knows
-	DPoP      DPoP                        // how proofs of bound tokens are checked
-	Preflight string                      // PreflightNever, PreflightByMethod, or the header with the method
-	Claims    []string                    // custom claims that APIs are told; nil: none
-	Identity  *Identity                   // nil: no Grantor-Identity
-	Ready     func(context.Context) error // asked by /readyz; nil: always ready
-	Log       *slog.Logger                // nil: slog.Default()
-	Metrics   *Metrics                    // nil: none
+	Verifier   middleware.Verifier         // required
+	Issuer     string                      // the authorization server that PathMetadata names; "": there is no PathMetadata
+	Realm      string                      // of the challenges; "": none
+	APIKeys    bool                        // also Authorization: Api-Key and X-API-Key
+	Proxies    Proxies                     // who may say from where an API key is sent; none: nobody knows
+	DPoP       DPoP                        // how proofs of bound tokens are checked
+	ClientCert ClientCert                  // how certificates of bound tokens are told
+	Preflight  string                      // PreflightNever, PreflightByMethod, or the header with the method
+	Claims     []string                    // custom claims that APIs are told; nil: none
+	Identity   *Identity                   // nil: no Grantor-Identity
+	Ready      func(context.Context) error // asked by /readyz; nil: always ready
+	Log        *slog.Logger                // nil: slog.Default()
+	Metrics    *Metrics                    // nil: none
 }
 
 // Gate answers the checks of proxies. It is an http.Handler.
@@ -71,8 +72,12 @@ func (cfg Config) guard() (*middleware.Guard, error) {
 	if err != nil {
 		return nil, err
 	}
+	certificates, err := cfg.certificates()
+	if err != nil {
+		return nil, err
+	}
 	guard, err := middleware.New(middleware.Config{Verifier: cfg.Verifier, Realm: cfg.Realm, Log: cfg.Log,
-		APIKeyHeaders: cfg.APIKeys, ClientAddress: cfg.Proxies.clientOf, DPoP: proofs})
+		APIKeyHeaders: cfg.APIKeys, ClientAddress: cfg.Proxies.clientOf, DPoP: proofs, ClientCertificate: certificates})
 	if err != nil {
 		return nil, errors.New("gate: " + strings.TrimPrefix(err.Error(), "middleware: "))
 	}

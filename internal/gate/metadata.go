@@ -20,6 +20,7 @@ func (g *Gate) metadata(w http.ResponseWriter, r *http.Request, text string) {
 	d, err := parseMetadata(text)
 	if err == nil {
 		d.AuthorizationServers, d.BearerMethods = []string{g.cfg.Issuer}, []string{"header"}
+		d.Certificates = g.cfg.ClientCert.Header != ""
 		if g.cfg.DPoP.Request != "" {
 			d.ProofAlgorithms = dpop.Algorithms()
 		}

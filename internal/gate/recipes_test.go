@@ -34,6 +34,21 @@ func TestRecipes(t *testing.T) {
 	for name, pattern := range map[string]string{"haproxy/haproxy.cfg": `^grantor[-_]`, "haproxy/grantor.lua": `^grantor[-_]`, "apache/grantor.lua": `^grantor[-_]`, "traefik/dynamic.yml": `^Grantor[-_]`} {
 		require.Contains(t, deployed(t, name), pattern)
 	}
+	t.Run("MT-08 a recipe that tells certificates takes away what clients say of theirs", func(t *testing.T) {
+		for name, wants := range map[string][]string{
+			"nginx/grantor.conf":         {"proxy_set_header X-Client-Cert $ssl_client_escaped_cert;"},
+			"nginx/grantor-headers.conf": {`X-Client-Cert        "";`, `Client-Cert          "";`},
+			"haproxy/haproxy.cfg":        {`del-header ^(x[-_])?client[-_]cert -m reg`},
+			"haproxy/grantor.lua":        {`^client[-_]cert`, "ssl_c_der"},
+			"apache/grantor.lua":         {`^client[-_]cert`, "SSL_CLIENT_CERT"},
+			"caddy/Caddyfile":            {"header_up X-Client-Cert {http.request.tls.client.certificate_der_base64}", "request_header -X-Client-Cert"},
+			"envoy/envoy.yaml":           {"forward_client_cert_details: SANITIZE_SET"},
+		} {
+			for _, want := range wants {
+				require.Contains(t, deployed(t, name), want, name)
+			}
+		}
+	})
 	t.Run("every demand of a recipe can be read", func(t *testing.T) {
 		found := 0
 		for _, name := range []string{"nginx/orders.conf", "haproxy/haproxy.cfg", "apache/orders.conf", "caddy/Caddyfile", "traefik/dynamic.yml"} {

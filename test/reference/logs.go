@@ -123,6 +123,7 @@ func middlewareLogs() map[string]string {
 		"an API key was refused for where it came from":                    "Of an API or gate: `error` has the key's id, its client, and the address. If the address is a proxy's, name the trusted proxies. Else the key may have leaked.",
 		"a DPoP proof was refused":                                         "Of an API or gate: [`reason`](http.md#a-dpop-proof-was-refused) says why. Somebody may use a stolen token or a copied proof.",
 		"a token bound to a key cannot be checked":                         "Of an API or gate: set `Config.DPoP.URL`, or `--dpop-url`, to the URL that clients use.",
+		"a token bound to a certificate cannot be checked":                 "Of a gate: set `--client-cert-header` to the header in which the proxy writes the client's certificate.",
 		"whether a DPoP proof was used is unknown":                         "Of an API: the shared memory of used proofs does not answer. The API answers 503.",
 		"a client certificate cannot be read":                              "Of an API or gate: `error` says what is wrong with the proxy's header. Use the recipe for the proxy.",
 		"route has no Authenticate before its requirement":                 "Of an API: put `Authenticate` before `RequireAll` on the route.",

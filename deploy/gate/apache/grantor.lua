@@ -97,7 +97,8 @@ end
 -- Takes away what the client sent under a name of the gate's, also as Grantor_Subject, which some APIs read as Grantor-Subject.
 local function clean(r)
   for name in pairs(r:headers_in_table()) do
-    if name:lower():find("^grantor[-_]") then
+    local plain = name:lower():gsub("^x[-_]", "")
+    if plain:find("^grantor[-_]") or plain:find("^client[-_]cert") then
       r.headers_in[name] = nil
     end
   end
@@ -110,6 +111,9 @@ local function refuse(r, status, headers, body)
   r.err_headers_out["Cache-Control"] = "no-store"
   if headers["www-authenticate"] then
     r.err_headers_out["WWW-Authenticate"] = headers["www-authenticate"]
+  end
+  if headers["dpop-nonce"] then
+    r.err_headers_out["DPoP-Nonce"] = headers["dpop-nonce"]
   end
   if headers["retry-after"] then
     r.err_headers_out["Retry-After"] = headers["retry-after"]
@@ -153,6 +157,10 @@ function check(r)
       question[#question + 1] = name .. ": " .. r.headers_in[name]
     end
   end
+  local certificate = r:ssl_var_lookup("SSL_CLIENT_CERT") or ""
+  if certificate ~= "" then -- for --client-cert-header Client-Cert (RFC 9440); never what the client sent
+    question[#question + 1] = "Client-Cert: :" .. certificate:gsub("%-%-%-%-%-[^-]+%-%-%-%-%-", ""):gsub("%s", "") .. ":"
+  end
   local answer, why = ask(table.concat(question, "\r\n") .. "\r\n\r\n")
   clean(r)
   if not answer then
@@ -160,6 +168,9 @@ function check(r)
   end
   if answer.status ~= 200 then
     return refuse(r, answer.status, answer.headers, answer.body)
+  end
+  if answer.headers["dpop-nonce"] then -- for --dpop-nonce-key-file
+    r.err_headers_out["DPoP-Nonce"] = answer.headers["dpop-nonce"]
   end
   for name, value in pairs(answer.headers) do
     if name:find("^grantor%-") and value ~= "" then

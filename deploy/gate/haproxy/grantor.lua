@@ -16,7 +16,8 @@ local asked = { "authorization", "dpop", "x-api-key", "origin", "access-control-
 -- Takes away what the client sent under a name of the gate's, also as Grantor_Subject, which some APIs read as Grantor-Subject.
 local function clean(txn)
   for name in pairs(txn.http:req_get_headers()) do
-    if name:lower():find("^grantor[-_]") then
+    local plain = name:lower():gsub("^x[-_]", "")
+    if plain:find("^grantor[-_]") or plain:find("^client[-_]cert") then
       txn.http:req_del_header(name)
     end
   end
@@ -26,6 +27,10 @@ local function question(txn)
   local sent, headers = txn.http:req_get_headers(), { ["x-original-method"] = { txn.sf:method() } } -- for --allow-preflight X-Original-Method
   headers["x-original-uri"] = { txn.sf:pathq() } -- for --dpop-request X-Original
   headers["x-forwarded-for"] = { tostring(txn.sf:src()) } -- for --trusted-proxy; never what the client sent
+  local certificate = txn.sf:ssl_c_der() -- for --client-cert-header Client-Cert; never what the client sent
+  if certificate ~= "" then
+    headers["client-cert"] = { ":" .. txn.sc:base64(certificate) .. ":" } -- RFC 9440
+  end
   for _, name in ipairs(asked) do
     if sent[name] then
       headers[name] = {}
@@ -47,6 +52,7 @@ local function refuse(txn, answer)
     headers["retry-after"] = isJSON and from["retry-after"] or { "1" }
   end
   headers["www-authenticate"] = isJSON and from["www-authenticate"] or nil
+  headers["dpop-nonce"] = isJSON and from["dpop-nonce"] or nil
   local body = isJSON and answer.body or '{"error":"temporarily_unavailable"}'
   txn:done(txn:reply { status = status, headers = headers, body = body })
 end
@@ -59,6 +65,9 @@ local function check(txn, demand)
     return
   end
   txn:set_var("txn.grantor", "passed")
+  for _, nonce in pairs(answer.headers["dpop-nonce"] or {}) do -- for --dpop-nonce-key-file
+    txn:set_var("txn.grantor_nonce", nonce)
+  end
   for name, values in pairs(answer.headers) do
     if name:find("^grantor%-") then
       for _, value in pairs(values) do
