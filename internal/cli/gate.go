@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/grantor-auth/grantor/config"
-	"github.com/grantor-auth/grantor/internal/clientcert"
 	"github.com/grantor-auth/grantor/internal/gate"
 )
 
@@ -86,7 +85,7 @@ func (p Program) gateCommand() *cobra.Command {
 	oneOf(c, "identity", "none", "jwt")
 	oneOf(c, "identity-alg", "ES256", "EdDSA")
 	oneOf(c, "dpop-request", gate.RequestOriginal, gate.RequestForwarded, gate.RequestPath)
-	oneOf(c, "client-cert-format", clientcert.Formats()...)
+	oneOf(c, "client-cert-format", gate.CertificateFormats()...)
 	oneOf(c, "allow-preflight", "X-Forwarded-Method", "X-Original-Method", "method")
 	oneOf(c, "log-level", "debug", "info", "warn", "error")
 	oneOf(c, "log-format", "auto", "text", "json")

@@ -13,8 +13,11 @@ import (
 // that are bound to one (RFC 8705 §3).
 type ClientCert struct {
 	Header string // that the proxy writes, and takes away from what clients send; "": such tokens are refused
-	Format string // see clientcert.Formats; "": that of a well-known header
+	Format string // see CertificateFormats; "": that of a well-known header
 }
+
+// CertificateFormats returns the values of ClientCert.Format.
+func CertificateFormats() []string { return clientcert.Formats() }
 
 // certificates returns what finds the client's certificate in a check. Only a proxy reaches the
 // gate, so whoever asks is believed; the certificate of the proxy's own connection is nobody's.
