@@ -71,7 +71,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"parts": {"assertions", "audit", "claims/hook", "clientcert", "clients", "config", "jwt", "keys", "lockout", "redisdb", "server", "tokens/feed", "users", "users/database"},
 		"node": {"apikeys", "assertions", "audit", "background", "claims", "clientcert", "clients", "config", "console", "keys", "lockout", "loopback", "metrics", "middleware", "parts", "presence", "ratelimit", "redisdb",
 			"address", "scopes", "server", "tokens", "tokens/feed", "users"},
-		"gate":        {"address", "claims", "dpop", "jsonobject", "loopback", "middleware", "resource", "scopes", "server"},
+		"gate":        {"address", "claims", "clientcert", "dpop", "jsonobject", "loopback", "middleware", "resource", "scopes", "server"},
 		"cli":         {"address", "apikeys", "audit", "claims", "clients", "config", "console", "gate", "jsonobject", "jwt", "keys", "lockout", "loopback", "middleware", "node", "parts", "printable", "redisdb", "scopes", "server", "testserver", "tokens", "tokens/feed", "users"},
 		"background":  {},
 		"console":     {"address", "apikeys", "audit", "clients", "keys", "lockout", "metrics", "presence", "redisdb", "scopes"},
