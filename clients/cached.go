@@ -119,6 +119,14 @@ func (l *Cached) stale() bool {
 	return at == nil || time.Since(*at) > StaleAfter
 }
 
+// Age returns how long ago the client change stream was known whole; NewCached has read it once.
+func (l *Cached) Age() time.Duration {
+	if at := l.fresh.Load(); at != nil {
+		return time.Since(*at)
+	}
+	return 0
+}
+
 // Get implements Registry.
 func (l *Cached) Get(ctx context.Context, id string) (*Client, error) {
 	c, err := l.configured.Get(ctx, id)

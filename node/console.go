@@ -68,12 +68,15 @@ func (n *Node) overview(ctx context.Context) console.Overview {
 
 // bePresent writes this node down in Redis, for people.
 func (n *Node) bePresent(ctx context.Context) {
-	r, started := n.resources, time.Now().UTC()
+	r, started := n.resources, time.Now()
 	host, _ := os.Hostname()
 	presence.Run(ctx, r.stores.db, r.log, func() presence.Node {
 		in := n.current.now.Load()
-		one := presence.Node{ID: r.self, Host: host, Listen: in.cfg.Listen, Version: r.version, Started: started,
-			Reloaded: in.began.UTC(), FeedAge: r.feed.Stats().Age.Seconds()}
+		one := presence.Node{ID: r.self, Host: host, Listen: in.cfg.Listen, Version: r.version, Started: started.UTC(),
+			Reloaded: in.began.UTC(), FeedAge: r.feed.Stats().Age.Seconds(), Config: in.fingerprint, Up: time.Since(started).Seconds()}
+		if in.live != nil {
+			one.ChangeAge = in.live.Age().Seconds()
+		}
 		if at := r.listens.Load(); at != nil {
 			one.Listen = *at
 		}

@@ -39,6 +39,7 @@ type instance struct {
 	authorities *clientcert.Authorities // judges them; nil: nobody does
 	feed        *feed.View
 	began       time.Time // when the configuration was loaded
+	fingerprint string    // of the configuration
 	background  *background.Group
 	stop        func()
 }
@@ -58,7 +59,7 @@ func (r *resources) instance(ctx context.Context, cfg *config.Config) (in *insta
 }
 
 func (r *resources) build(ctx context.Context, cfg *config.Config) (in *instance, err error) {
-	in = &instance{cfg: cfg, keys: r.keys, began: time.Now(), background: background.New(r.log, r.metrics.Background)}
+	in = &instance{cfg: cfg, keys: r.keys, began: time.Now(), fingerprint: cfg.Fingerprint(), background: background.New(r.log, r.metrics.Background)}
 	if err = in.readCertificates(); err != nil {
 		return nil, err
 	}

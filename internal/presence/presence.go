@@ -27,6 +27,10 @@ type Node struct {
 	FeedAge  float64   `json:"feed_age"`          // seconds since the revocation feed was read; 0 while nobody follows
 	Pending  int       `json:"pending,omitempty"` // revocations that it repeats
 
+	Config    string  `json:"config,omitempty"`     // config.Config.Fingerprint; "": of a version without
+	ChangeAge float64 `json:"change_age,omitempty"` // seconds since the client change stream was known whole
+	Up        float64 `json:"up,omitempty"`         // seconds since its start; 0: of a version without
+
 	Silent time.Duration `json:"-"` // of List: since it was written, by Redis's clock
 }
 
