@@ -10,7 +10,9 @@ import (
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/internal/audit"
+	"github.com/grantor-auth/grantor/internal/growth"
 	"github.com/grantor-auth/grantor/internal/lockout"
+	"github.com/grantor-auth/grantor/internal/presence"
 	"github.com/grantor-auth/grantor/internal/redisdb"
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 	"github.com/grantor-auth/grantor/keys"
@@ -47,6 +49,23 @@ func TestACL(t *testing.T) {
 		}
 		storetest.RunFeed(t, empty)
 		storetest.RunServedByMany(t, empty)
+	})
+	t.Run("what doctor and status read", func(t *testing.T) {
+		db, ctx := open(t), t.Context()
+		missing, keys, known, err := db.Rights(ctx)
+		require.NoError(t, err)
+		require.True(t, known)
+		require.False(t, keys)
+		require.Empty(t, missing)
+		_, err = db.Inspect(ctx)
+		require.NoError(t, err)
+		_, err = db.HadReplicas(ctx)
+		require.NoError(t, err)
+		require.NoError(t, growth.Note(ctx, db, 1))
+		_, err = growth.Samples(ctx, db)
+		require.NoError(t, err)
+		_, err = presence.List(ctx, db)
+		require.NoError(t, err)
 	})
 	t.Run("health, clients, users, counters, keys and the trail", func(t *testing.T) {
 		db, ctx := open(t), t.Context()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/grantor-auth/grantor/internal/growth"
 	"github.com/grantor-auth/grantor/internal/redisdb"
 )
 
@@ -16,11 +17,13 @@ type redisWatch struct {
 	evicts    bool
 	logged    time.Time // when an eviction policy was logged last
 	warned    []string
+	sampled   time.Time // when the memory in use was kept last
 }
 
 const (
 	redisWatchEvery = 15 * time.Second
 	redisLogAgain   = time.Hour
+	redisSample     = 10 * time.Minute // an hour has one sample of all nodes
 )
 
 // run looks until ctx ends.
@@ -33,7 +36,15 @@ func (w *redisWatch) run(ctx context.Context) {
 		}
 		if report, err := w.resources.stores.db.Health(ctx); err == nil { // a Redis that is away is logged elsewhere
 			w.look(report)
+			w.sample(ctx, report)
 		}
+	}
+}
+
+// sample keeps the memory in use, by which "grantor doctor" says when the memory is full.
+func (w *redisWatch) sample(ctx context.Context, report redisdb.Report) {
+	if time.Since(w.sampled) >= redisSample && growth.Note(ctx, w.resources.stores.db, report.Used) == nil {
+		w.sampled = time.Now()
 	}
 }
 

@@ -16,12 +16,16 @@ type Report struct {
 	Version  string
 	Policy   string // maxmemory_policy; "": it does not say
 	Memory   int64  // maxmemory in bytes; 0: no limit
+	Used     int64  // memory in use in bytes
 	AOF      bool   // append-only file on
 	Replicas int    // that are in step; of a Cluster those of the primary with fewest
 	Replica  bool   // it is itself a replica: it takes no writes
 	Wanted   int    // replicas that must confirm a durable write
 	State    string // of a Cluster: "ok", or "fail" when slots are not served
 }
+
+// oldest is the oldest version of Redis that is tested.
+const oldest = "6.2"
 
 // Evicts says that Redis may drop keys when its memory is full: it must not be used.
 func (r Report) Evicts() bool { return r.Memory > 0 && r.Policy != "" && r.Policy != "noeviction" }
@@ -47,8 +51,8 @@ func (r Report) Warnings() (list []string) {
 	if r.State != "" && r.State != "ok" {
 		warn("the cluster's state is %q: some slots are not served", r.State)
 	}
-	if older(r.Version, "6.2") {
-		warn("version %s is older than 6.2, on which nothing was tested", r.Version)
+	if r.Old() {
+		warn("version %s is older than %s, on which nothing was tested", r.Version, oldest)
 	}
 	return list
 }
@@ -98,7 +102,7 @@ func parseReport(text string) Report {
 	f := fields(text)
 	r := Report{Version: f["redis_version"], Policy: f["maxmemory_policy"], AOF: f["aof_enabled"] == "1", Replica: f["role"] == "slave",
 		Replicas: parseReplication(text).online}
-	r.Memory, _ = strconv.ParseInt(f["maxmemory"], 10, 64)
+	r.Memory, r.Used = number(f["maxmemory"]), number(f["used_memory"])
 	return r
 }
 
@@ -124,6 +128,7 @@ func (r Report) worse(o Report) Report {
 	if o.State != "ok" {
 		r.State = cmp.Or(o.State, r.State)
 	}
+	r.Used = max(r.Used, o.Used)
 	r.AOF = r.AOF && o.AOF
 	r.Replicas = min(r.Replicas, o.Replicas)
 	r.Replica = r.Replica || o.Replica

@@ -30,6 +30,7 @@ var ownGoroutines = map[string]string{
 	"node listeners.serve":             "listeners: the end of one ends Run",
 	"redisdb (*breaker).spawn":         "waits for replicas until enough confirm a write",
 	"redisdb (*breaker).trip":          "asks a silent Redis for a sign of life, until it answers",
+	"redisdb (*DB).AskSentinels":       "waited for",
 	"redisdb (*sentinelGroup).askEach": "waited for",
 	"redisdb (*pipeline).enqueue":      "works while commands wait",
 	"redisdb sweepIdle":                "waited for",

@@ -69,13 +69,14 @@ func TestImportsPointOneWay(t *testing.T) {
 	})
 	allowed := map[string][]string{
 		"parts": {"assertions", "audit", "claims/hook", "clientcert", "clients", "config", "jwt", "keys", "lockout", "redisdb", "server", "tokens/feed", "users", "users/database"},
-		"node": {"apikeys", "assertions", "audit", "background", "claims", "clientcert", "clients", "config", "console", "keys", "lockout", "loopback", "metrics", "middleware", "parts", "presence", "ratelimit", "redisdb",
+		"node": {"apikeys", "assertions", "audit", "background", "claims", "clientcert", "clients", "config", "console", "growth", "keys", "lockout", "loopback", "metrics", "middleware", "parts", "presence", "ratelimit", "redisdb",
 			"address", "scopes", "server", "tokens", "tokens/feed", "users"},
 		"gate":        {"address", "claims", "clientcert", "dpop", "jsonobject", "loopback", "middleware", "resource", "scopes", "server"},
 		"cli":         {"address", "apikeys", "audit", "claims", "clients", "config", "console", "gate", "jsonobject", "jwt", "keys", "lockout", "loopback", "middleware", "node", "parts", "printable", "redisdb", "scopes", "server", "testserver", "tokens", "tokens/feed", "users"},
 		"background":  {},
 		"console":     {"address", "apikeys", "audit", "clients", "keys", "lockout", "metrics", "presence", "redisdb", "scopes"},
 		"presence":    {"redisdb"},
+		"growth":      {"redisdb"},
 		"testserver":  {"claims", "clients", "config", "loopback", "node", "tokens"},
 		"grantortest": {"config", "dpop/dpoptest", "middleware", "node", "testserver"},
 		"scopes":      {},
