@@ -17,6 +17,7 @@ import (
 type Redis struct {
 	db   *redisdb.DB
 	wrap *Wrap
+	kept time.Duration // reading extends a lifetime of the ring that is shorter; less than 0: never
 
 	mu         sync.Mutex
 	last       State // without Time
@@ -24,7 +25,12 @@ type Redis struct {
 }
 
 // NewRedis returns the store in an open Redis. The caller closes db.
-func NewRedis(db *redisdb.DB, wrap *Wrap) *Redis { return &Redis{db: db, wrap: wrap} }
+func NewRedis(db *redisdb.DB, wrap *Wrap) *Redis {
+	return &Redis{db: db, wrap: wrap, kept: ringTTL - day}
+}
+
+// ReadOnly has Load leave the lifetime of the keys as it is: otherwise each use extends it.
+func (r *Redis) ReadOnly() { r.kept = -day }
 
 const (
 	ringKey   = "keys:{signing}:ring"
@@ -69,7 +75,7 @@ return 1`)
 func (r *Redis) Load(ctx context.Context) (State, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	v, err := r.db.Eval(ctx, load, []string{ringKey}, r.last.Revision, ringTTL.Milliseconds(), (ringTTL - day).Milliseconds())
+	v, err := r.db.Eval(ctx, load, []string{ringKey}, r.last.Revision, ringTTL.Milliseconds(), r.kept.Milliseconds())
 	if err != nil {
 		return State{}, err
 	}

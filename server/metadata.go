@@ -22,6 +22,59 @@ func (s *Server) metadata(x *exchange) error {
 	return writeCacheable(x, text, tagOf(text))
 }
 
+// Serves is what decides which endpoints the metadata names.
+type Serves struct {
+	Issuer  string
+	MTLSURL string // Config.MTLSURL, where certificates of clients are read; else ""
+	Preset  string // Config.Preset
+	Users   bool   // users may log in
+	Keys    bool   // there are signing keys
+	Feed    bool   // the revocation feed is served
+}
+
+// Places returns the members of the metadata that say where something is, by their names: issuer,
+// endpoints, jwks_uri and mtls_endpoint_aliases (RFC 8414 §2, RFC 8705 §5).
+func (o Serves) Places() (map[string]any, error) {
+	text, err := json.Marshal(o.places())
+	if err != nil {
+		return nil, err
+	}
+	var members map[string]any
+	return members, json.Unmarshal(text, &members)
+}
+
+// places are the members that say where something is.
+type places struct {
+	Issuer string `json:"issuer"`
+	endpoints
+	AuthorizationEndpoint string     `json:"authorization_endpoint,omitempty"` // of the preset "mcp"
+	JWKS                  string     `json:"jwks_uri,omitempty"`
+	Aliases               *endpoints `json:"mtls_endpoint_aliases,omitempty"` // RFC 8705 §5
+}
+
+func (o Serves) places() places {
+	p := places{Issuer: o.Issuer, endpoints: o.endpointsAt(o.Issuer)}
+	if o.Preset == metadata.PresetMCP {
+		p.AuthorizationEndpoint = o.Issuer + PathAuthorize
+	}
+	if o.Keys {
+		p.JWKS = o.Issuer + pathJWKS
+	}
+	if o.MTLSURL != "" {
+		aliases := o.endpointsAt(o.MTLSURL)
+		p.Aliases = &aliases
+	}
+	return p
+}
+
+func (s *Server) serves() Serves {
+	o := Serves{Issuer: s.cfg.Issuer, Preset: s.cfg.Preset, Users: s.cfg.Users != nil, Keys: s.cfg.Keys != nil, Feed: s.cfg.Feed != nil}
+	if s.cfg.Certificates != nil {
+		o.MTLSURL = s.cfg.MTLSURL
+	}
+	return o
+}
+
 // endpoints are those that clients and users call.
 type endpoints struct {
 	TokenEndpoint         string `json:"token_endpoint"`
@@ -32,12 +85,12 @@ type endpoints struct {
 }
 
 // endpointsAt are the endpoints below a URL.
-func (s *Server) endpointsAt(base string) endpoints {
+func (o Serves) endpointsAt(base string) endpoints {
 	e := endpoints{TokenEndpoint: base + PathToken, IntrospectionEndpoint: base + pathIntrospect, RevocationEndpoint: base + pathRevoke}
-	if s.cfg.Feed != nil {
+	if o.Feed {
 		e.RevocationFeed = base + pathFeed
 	}
-	if s.cfg.Users != nil {
+	if o.Users {
 		e.Sessions = base + pathSessions
 	}
 	return e
@@ -45,31 +98,27 @@ func (s *Server) endpointsAt(base string) endpoints {
 
 // document says exactly what works, and no empty array (RFC 8414 §3.2).
 type document struct {
-	Issuer string `json:"issuer"`
-	endpoints
+	places
 	GrantTypes               []string         `json:"grant_types_supported"`
 	Scopes                   []string         `json:"scopes_supported,omitempty"`
 	TokenAuthMethods         []clients.Method `json:"token_endpoint_auth_methods_supported"`
 	IntrospectionAuthMethods []clients.Method `json:"introspection_endpoint_auth_methods_supported"`
 	RevocationAuthMethods    []clients.Method `json:"revocation_endpoint_auth_methods_supported"`
 
-	JWKS                  string   `json:"jwks_uri,omitempty"`
 	TokenAuthAlgs         []string `json:"token_endpoint_auth_signing_alg_values_supported,omitempty"`
 	IntrospectionAuthAlgs []string `json:"introspection_endpoint_auth_signing_alg_values_supported,omitempty"`
 	RevocationAuthAlgs    []string `json:"revocation_endpoint_auth_signing_alg_values_supported,omitempty"`
 	IntrospectionAlgs     []string `json:"introspection_signing_alg_values_supported,omitempty"` // RFC 9701 §7
-	// CertificateBound and Aliases are those of RFC 8705 §3.3 and §5.
-	CertificateBound bool       `json:"tls_client_certificate_bound_access_tokens,omitempty"`
-	Aliases          *endpoints `json:"mtls_endpoint_aliases,omitempty"`
+	// CertificateBound is that of RFC 8705 §3.3.
+	CertificateBound bool `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 	// IDTokenAlgs are the algs of JWT access tokens. There are no ID tokens, but verifiers by
 	// OpenID Connect Discovery §3 take a document without this member for RS256 alone.
 	IDTokenAlgs []string `json:"id_token_signing_alg_values_supported,omitempty"`
 	DPoPAlgs    []string `json:"dpop_signing_alg_values_supported"` // RFC 9449 §5.1
 
 	// Of the preset "mcp" alone (deviation): its clients demand them, and nobody can log in there.
-	AuthorizationEndpoint string   `json:"authorization_endpoint,omitempty"`
-	ResponseTypes         []string `json:"response_types_supported,omitempty"`
-	CodeChallengeMethods  []string `json:"code_challenge_methods_supported,omitempty"`
+	ResponseTypes        []string `json:"response_types_supported,omitempty"`
+	CodeChallengeMethods []string `json:"code_challenge_methods_supported,omitempty"`
 }
 
 // bearerToken and boundToken are how metadata says that the introspection endpoint takes access
@@ -102,8 +151,7 @@ func (s *Server) document() document {
 		methods = append(slices.Clone(secret), clients.MethodNone)
 	}
 	d := document{
-		Issuer:                   s.cfg.Issuer,
-		endpoints:                s.endpointsAt(s.cfg.Issuer),
+		places:                   s.serves().places(),
 		GrantTypes:               s.grantTypes,
 		TokenAuthMethods:         methods,
 		IntrospectionAuthMethods: append(slices.Clone(secret), bearerToken, boundToken),
@@ -115,17 +163,10 @@ func (s *Server) document() document {
 		d.IntrospectionAuthAlgs, d.RevocationAuthAlgs = d.TokenAuthAlgs, d.TokenAuthAlgs
 	}
 	if s.cfg.Keys != nil {
-		d.JWKS, d.IntrospectionAlgs, d.IDTokenAlgs = s.cfg.Issuer+pathJWKS, s.cfg.Algorithms, s.cfg.Algorithms
+		d.IntrospectionAlgs, d.IDTokenAlgs = s.cfg.Algorithms, s.cfg.Algorithms
 	}
-	if s.cfg.Certificates != nil {
-		d.CertificateBound = true
-		if s.cfg.MTLSURL != "" {
-			aliases := s.endpointsAt(s.cfg.MTLSURL)
-			d.Aliases = &aliases
-		}
-	}
+	d.CertificateBound = s.cfg.Certificates != nil
 	if s.cfg.Preset == metadata.PresetMCP {
-		d.AuthorizationEndpoint = s.cfg.Issuer + PathAuthorize
 		d.ResponseTypes, d.CodeChallengeMethods = []string{"code"}, []string{"S256"}
 	}
 	for t := range s.cfg.Catalogue.Names().All() {

@@ -86,3 +86,13 @@ func prepareSQL(c config.SQLSource) (*users.SQL, *sql.DB, error) {
 	}
 	return dir, db, nil
 }
+
+// AskSQL asks the database of [users.sql] both queries, for no user. Any error is returned, also
+// that of a database that does not answer.
+func AskSQL(ctx context.Context, cfg *config.Config) error {
+	dir, db, err := prepareSQL(cfg.Users.SQL)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Check(ctx), db.Close())
+}
