@@ -1,6 +1,6 @@
 // Package cli is the command line: one file per command. Answers go to stdout, everything else
 // to stderr. A command exits 0 when it is done, 1 when it failed, 2 when the call or the
-// configuration is wrong. Secrets are never arguments.
+// configuration is wrong; "status" has 3, see there. Secrets are never arguments.
 package cli
 
 import (
@@ -38,6 +38,12 @@ func (e usageError) Unwrap() error { return e.error }
 // quietError has been told already: it decides the exit status alone.
 var errQuiet = errors.New("")
 
+// exitError is an exit status beyond 1 and 2, of a command that says what it means.
+type exitError struct {
+	error
+	status int
+}
+
 // Main runs one command and returns its exit status.
 func Main(p Program) int {
 	root := p.root()
@@ -52,6 +58,9 @@ func Main(p Program) int {
 	}
 	if text := err.Error(); text != "" {
 		fmt.Fprintln(p.Stderr, "grantor: "+strings.ReplaceAll(shown(text), "\n", "\ngrantor: "))
+	}
+	if other, is := errors.AsType[exitError](err); is {
+		return other.status
 	}
 	_, usage := errors.AsType[usageError](err)
 	_, unread := errors.AsType[config.Errors](err)
@@ -80,7 +89,7 @@ func (p Program) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(serve, p.configCommand(), p.secretCommand(), p.hashSecretCommand(), p.hashPasswordCommand(), p.clientCommand(), p.apiKeyCommand(), p.userCommand(), p.tokenCommand(), p.keysCommand(), p.feedCommand(), p.consoleCommand(), p.reloadCommand(), p.healthCommand(), p.gateCommand(), p.versionCommand())
+	root.AddCommand(serve, p.configCommand(), p.secretCommand(), p.hashSecretCommand(), p.hashPasswordCommand(), p.clientCommand(), p.apiKeyCommand(), p.userCommand(), p.tokenCommand(), p.keysCommand(), p.feedCommand(), p.consoleCommand(), p.reloadCommand(), p.healthCommand(), p.doctorCommand(), p.statusCommand(), p.gateCommand(), p.versionCommand())
 	return root
 }
 

@@ -35,6 +35,8 @@ func examples() map[string]string {
 		"hash-password":         "grantor hash-password",
 		"reload":                "grantor reload",
 		"health":                "grantor health --ready",
+		"doctor":                "grantor doctor --config /etc/grantor/config.toml\ngrantor doctor --json --ca-file /etc/grantor/tls/ca.crt",
+		"status":                "grantor status --config /etc/grantor/config.toml",
 		"version":               "grantor version",
 		"client create":         "grantor client create --name billing --grant-type client_credentials --scope orders:read --default-scope orders:read\ngrantor client create --name \"Orders API\" --resource https://orders.example.com --introspect audience",
 		"client list":           "grantor client list",

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -39,9 +40,22 @@ func (p Program) healthCommand() *cobra.Command {
 }
 
 func ask(c *cobra.Command, cfg *config.Config, path string) error {
-	host, port, err := net.SplitHostPort(cfg.Listen)
+	status, err := probe(c.Context(), cfg, cfg.Listen, path)
 	if err != nil {
 		return err
+	}
+	if status != http.StatusOK {
+		return fmt.Errorf("%s answers %d %s", path, status, http.StatusText(status))
+	}
+	_, err = fmt.Fprintln(c.OutOrStdout(), "ok")
+	return err
+}
+
+// probe asks a listener of this machine, and returns the status of its answer.
+func probe(ctx context.Context, cfg *config.Config, listen, path string) (int, error) {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return 0, err
 	}
 	if host == "" || host == "0.0.0.0" || host == "::" {
 		host = "127.0.0.1"
@@ -54,18 +68,14 @@ func ask(c *cobra.Command, cfg *config.Config, path string) error {
 		// The certificate names the issuer, not this address, and nothing secret is sent.
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // #nosec G402 -- see above
 	}}
-	req, err := http.NewRequestWithContext(c.Context(), http.MethodGet, scheme+net.JoinHostPort(host, port)+path, nil)
+	defer client.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+net.JoinHostPort(host, port)+path, nil)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", path, res.Status)
-	}
-	_, err = fmt.Fprintln(c.OutOrStdout(), "ok")
-	return err
+	return res.StatusCode, res.Body.Close()
 }

@@ -20,6 +20,8 @@ var ownGoroutines = map[string]string{
 	"background once":                  "waited for by the owner",
 	"cli (*stopper).listen":            "awaits signals until the command ends",
 	"cli Program.serve":                "the node's group owns it",
+	"doctor (*subject).begin":          "a check, awaited for its time; the command ends then",
+	"doctor (*subject).close":          "closes Redis behind checks that hang; the command ends then",
 	"gate (*Gate).Serve":               "listeners: the end of one ends Serve",
 	"cli serveUntil":                   "a listener: its end ends the command",
 	"http1 (*conn).watch":              "sees whether a peer hangs up, until its request is answered",

@@ -12,7 +12,7 @@ import (
 
 // commandOrder is the order of the page: by use. What is not listed comes last.
 func commandOrder() []string {
-	return []string{"serve", "config", "client", "user", "token", "keys", "feed", "gate", "secret", "hash-secret", "hash-password", "reload", "health", "version", "completion"}
+	return []string{"serve", "config", "client", "user", "token", "keys", "feed", "gate", "secret", "hash-secret", "hash-password", "reload", "health", "doctor", "status", "version", "completion"}
 }
 
 // commandSections writes a section for each command, and names commands without an example.
