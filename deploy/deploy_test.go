@@ -171,7 +171,7 @@ func TestSystemd(t *testing.T) {
 	})
 	t.Run("S-62 the unit's user is one whom files can belong to, and has a folder for the trail", func(t *testing.T) {
 		require.NotRegexp(t, `(?m)^DynamicUser=`, unit)
-		for _, line := range []string{"User=grantor", "Group=grantor", "LogsDirectory=grantor", "UMask=0027", "Restart=always", "ExecReload=/bin/kill -HUP $MAINPID"} {
+		for _, line := range []string{"User=grantor", "Group=grantor", "LogsDirectory=grantor", "UMask=0027", "Restart=always", "Type=notify", "WatchdogSec=30s", "ExecReload=/bin/kill -HUP $MAINPID"} {
 			require.Contains(t, unit, "\n"+line+"\n")
 		}
 		require.Contains(t, unit, "useradd --system")

@@ -114,6 +114,9 @@ func (n *Node) Verifier() middleware.Verifier {
 	})
 }
 
+// Ready returns why the node cannot answer now, as GET /readyz asks; nil: it can.
+func (n *Node) Ready(ctx context.Context) error { return n.current.now.Load().server.Ready(ctx) }
+
 // Now is the store's time, by which tokens expire. A guard over Verifier takes it as its
 // middleware.Config.Now.
 func (n *Node) Now() time.Time { return n.resources.stores.tokens.Now() }

@@ -2,9 +2,11 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -150,6 +152,9 @@ func (p Program) serveGate(c *cobra.Command, f *gateFlags, cfg gate.Config, l ga
 	p.tuneCollector()
 	stop := newStopper(log)
 	defer stop.close()
+	u := p.unit(log)
+	u.handler = g
+	stop.told = func() { u.stopping(stopLimit(config.Server{ShutdownTimeout: gate.ShutdownTimeout})) }
 	stop.listen()
 	fmt.Fprintf(c.OutOrStdout(), "Grantor gate listens on %s, issuer %s\n", f.reach(l.Checks.Addr()), f.issuer)
 	if l.Metrics != nil {
@@ -158,6 +163,10 @@ func (p Program) serveGate(c *cobra.Command, f *gateFlags, cfg gate.Config, l ga
 	if err := cfg.Ready(stop.ctx); err != nil { // told once at the start: most often the secret is wrong
 		log.Warn("tokens cannot be verified yet; checks are answered 503", "error", err.Error())
 	}
+	ctx, end := context.WithCancel(stop.ctx)
+	var tasks sync.WaitGroup
+	defer func() { end(); tasks.Wait() }()
+	u.serving(f.reach(l.Checks.Addr()), func(_ string, task func(context.Context)) { tasks.Go(func() { task(ctx) }) })
 	return g.Serve(stop.ctx, l)
 }
 

@@ -21,6 +21,7 @@ type reloader struct {
 	program Program
 	options config.Options
 	node    *node.Node
+	unit    *unit // nil: systemd is not told
 	log     *slog.Logger
 	hangups <-chan os.Signal
 	told    string // the mistake that was told last
@@ -153,6 +154,7 @@ func (r *reloader) reload(ctx context.Context, force bool) {
 		return
 	}
 	r.seen = now
+	r.unit.reloading()
 	err := r.readAndApply(ctx)
 	if err != nil && ctx.Err() != nil {
 		return // the server stops, and nothing is broken
@@ -163,6 +165,7 @@ func (r *reloader) reload(ctx context.Context, force bool) {
 		r.broken, _, _ = config.Read(r.program.options(r.options))
 		r.failed(err)
 	}
+	r.unit.reloaded(ctx, err == nil)
 	if s := r.sources(); !slices.Equal(s.files, r.files) { // others than before: they are compared from now on
 		r.seen, r.files = fingerprint(s), s.files
 	}

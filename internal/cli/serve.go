@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -56,22 +57,31 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 		return err
 	}
 	p.tuneCollector()
-	stop := newStopper(r.log)
+	stop, u := newStopper(r.log), p.unit(r.log)
 	defer stop.close()
-	n, err := node.Open(c.Context(), cfg, node.Options{Log: r.log, Version: p.version(), Stdout: p.Stdout, Hurry: stop.hurry,
+	var n *node.Node
+	n, err = node.Open(c.Context(), cfg, node.Options{Log: r.log, Version: p.version(), Stdout: p.Stdout, Hurry: stop.hurry,
 		Listening: func(at node.Addrs) {
 			stop.listen() // before the banner says that Grantor serves
 			p.banner(c, cfg, at, demo)
+			u.serving(at.Public.String(), n.Go)
 		}})
 	if err != nil {
 		return err
 	}
 	defer n.Close()
+	u.handler, u.ready = n.Handler(), n.Ready
+	stop.told = func() { u.stopping(stopLimit(n.Config().Server)) }
 	if !cfg.Trial {
-		r.node = n
+		r.node, r.unit = n, u
 		n.Go("configuration", r.run)
 	}
 	return n.Run(stop.ctx)
+}
+
+// stopLimit is how long a stop may take, with some time to close what is open.
+func stopLimit(s config.Server) time.Duration {
+	return s.ShutdownDelay + s.ShutdownTimeout + 5*time.Second
 }
 
 // gcPercent lets the heap grow to nearly four times of what is in use, a few MiB: the collector

@@ -14,6 +14,7 @@ type stopper struct {
 	ctx     context.Context // ends at the first signal
 	cancel  context.CancelFunc
 	hurry   chan struct{} // closed: do not wait for load balancers
+	told    func()        // called at the first signal; nil: nobody is
 	log     *slog.Logger
 	signals chan os.Signal
 }
@@ -36,6 +37,9 @@ func (s *stopper) await() {
 		return
 	}
 	s.log.Info("stopping", "signal", first.String())
+	if s.told != nil {
+		s.told()
+	}
 	s.cancel()
 	if first == syscall.SIGTERM {
 		<-s.signals

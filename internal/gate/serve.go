@@ -25,8 +25,8 @@ type Listeners struct {
 // sent, cookies too.
 const maxHeaderBytes = 64 << 10
 
-// shutdownTimeout is how long checks under way may take at the end.
-const shutdownTimeout = 15 * time.Second
+// ShutdownTimeout is how long checks under way may take at the end.
+const ShutdownTimeout = 15 * time.Second
 
 // Serve answers checks until ctx ends, and then those under way. It closes the listeners.
 func (g *Gate) Serve(ctx context.Context, l Listeners) error {
@@ -55,11 +55,11 @@ func (g *Gate) Serve(ctx context.Context, l Listeners) error {
 }
 
 func shutdown(fronts []*server.Front) (late error) {
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), ShutdownTimeout)
 	defer cancel()
 	for _, f := range fronts {
 		if err := f.Shutdown(ctx); err != nil {
-			late = errors.Join(fmt.Errorf("checks were still running after %s", shutdownTimeout), f.Close())
+			late = errors.Join(fmt.Errorf("checks were still running after %s", ShutdownTimeout), f.Close())
 		}
 	}
 	return late

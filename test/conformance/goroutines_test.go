@@ -19,6 +19,7 @@ var ownGoroutines = map[string]string{
 	"background (*Group).Go":           "the owner itself",
 	"background once":                  "waited for by the owner",
 	"cli (*stopper).listen":            "awaits signals until the command ends",
+	"cli Program.serveGate":            "waited for",
 	"cli Program.serve":                "the node's group owns it",
 	"doctor (*subject).begin":          "a check, awaited for its time; the command ends then",
 	"doctor (*subject).close":          "closes Redis behind checks that hang; the command ends then",

@@ -95,6 +95,8 @@ func nodeLogs() map[string]string {
 		"these keys take effect at the next start":                        "Restart the node, if the change is meant.",
 		"the configuration is invalid; keeping the old configuration":     "Correct the file: `error` names line and key.",
 		"the new configuration cannot be applied; trying every 2 seconds": "Look at what `error` names, mostly Redis or the database of `[users.sql]`.",
+		"systemd cannot be told":                                          "Look at `NOTIFY_SOCKET` and at the rights of the socket. Grantor serves all the same, but with `Type=notify` systemd ends a start that is not told of.",
+		"no sign of life for systemd: health check failed":                "A fault of Grantor: report the line. systemd starts Grantor again when `WatchdogSec` has passed.",
 		"no file change events; reading the files every 10 seconds":       "Nothing. Changes take up to ten seconds.",
 		"names in the configuration not stored yet; trying again":         "Nothing, if it comes once. Else look at Redis.",
 		"X-Forwarded-For ignored: the peer is not in trusted_proxies":     "If the peer is your proxy, add its address to `trusted_proxies`.",
