@@ -60,8 +60,8 @@ type server struct {
 	client *http.Client
 }
 
-// serve starts it. The folder ends with the test.
-func serve(t *testing.T) *server {
+// serve starts it, with more clients of the configuration. The folder ends with the test.
+func serve(t *testing.T, more ...string) *server {
 	t.Helper()
 	s := &server{folder: sharedFolder(t)}
 	s.client = certificates(t, s.folder)
@@ -79,7 +79,7 @@ func serve(t *testing.T) *server {
 	config := filepath.Join(t.TempDir(), "config.toml")
 	head := "issuer = \"" + s.issuer + "\"\nlisten = \"" + addr + "\"\nstore = \"memory\"\n[tls]\nmode = \"files\"\ncert_file = \"" +
 		s.folder + "/cert.pem\"\nkey_file = \"" + s.folder + "/key.pem\"\n"
-	text = append(text, stranger...)
+	text = append(text, stranger+strings.Join(more, "")...)
 	require.NoError(t, os.WriteFile(config, []byte(head+strings.NewReplacer(pairs...).Replace(string(text))), 0o600))
 	program, err := processtest.Build(t.TempDir(), module)
 	require.NoError(t, err)
