@@ -30,6 +30,8 @@ func TestExchangeIssuers(t *testing.T) {
 			`clients[0].exchange: subject_issuers: "https://idp.example.com/" is not in [[trusted_issuers]]`},
 		"TX-03 a trust domain of SPIFFE": {policy("spiffe://example.org", `{ subject_issuers = ["spiffe://example.org"], scope = "orders:read" }`),
 			`clients[0].exchange: subject_issuers: "spiffe://example.org" is a trust domain of SPIFFE`},
+		"TX-03 RFC 9700 §4.15 an issuer whose subjects could be another's": {policy("https://idp.example.com/a|b", `{ subject_issuers = ["https://idp.example.com/a|b"], scope = "orders:read" }`),
+			"trusted_issuers[0].issuer: must not hold |"},
 		"TX-06 no scope that would bound the JWTs": {policy("https://idp.example.com", `{ subject_issuers = ["https://idp.example.com"] }`),
 			`clients[0].exchange: subject_issuers needs scope`},
 		"TX-08 nobody's tokens":                {policy("https://idp.example.com", `{ scope = "orders:read" }`), `says nobody's tokens: name clients in subject_clients`},

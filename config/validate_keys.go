@@ -77,6 +77,8 @@ func (d *decoder) trustedIssuer(key string, t TrustedIssuer) {
 		d.bad(key+".issuer", `must be the trust domain alone, as in "spiffe://example.org"`)
 	case domain && t.JWKSURI == "":
 		d.bad(key+".jwks_uri", "is missing: a trust domain needs the URL of its bundle endpoint (SPIFFE Federation §5)")
+	case strings.Contains(t.Issuer, "|"): // "https://a/b|c" with sub d would be "https://a/b" with sub c|d
+		d.bad(key+".issuer", "must not hold |, which is in no URL as it is (RFC 3986 §2) and divides issuer and subject in sub: write %%7C")
 	case !domain:
 		url("issuer", t.Issuer)
 	}
