@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 REQUIRE = GRANTOR_TEST_REQUIRE_REDIS=1 GRANTOR_TEST_REQUIRE_PYTHON=1 GRANTOR_TEST_REQUIRE_POSTGRES=1 GRANTOR_TEST_REQUIRE_MARIADB=1 GRANTOR_TEST_REQUIRE_PROMTOOL=1 GRANTOR_TEST_REQUIRE_NODE=1 GRANTOR_TEST_REQUIRE_CHROMIUM=1 GRANTOR_TEST_REQUIRE_PROXIES=1 GRANTOR_TEST_REQUIRE_FAKETIME=1
-.PHONY: help build test race lint sec vuln dead survey fuzz conformance kubernetes site
+.PHONY: help build test race lint sec vuln dead survey fuzz conformance kubernetes packages site
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -46,6 +46,10 @@ conformance: ## write docs/evidence/conformance.md from a run of the tests, with
 
 kubernetes: ## write deploy/kubernetes/grantor.yaml from the chart in deploy/helm
 	go run -C deploy/helm/test .
+
+packages: build ## the deb and the rpm of this source in bin/, with a version that is older than every release's
+	go run -C test/release ./assets -version 0.0.0 -output ../../bin/release
+	go run -C test/release ./pack -root ../.. -binary ../../bin/grantor -version 0.0.0 -output ../../bin deb rpm
 
 site: ## build the documents as a site in bin/site; SITE_BASE=/grantor/ is its path, if it is not /
 	npm --prefix site ci --ignore-scripts --no-audit --no-fund
