@@ -26,15 +26,15 @@ func (c *Config) Advice() (list []string) {
 	return list
 }
 
-// unboundApps are the public clients with long refresh tokens that need no key. The demo's are for
-// this machine alone.
+// unboundApps are the public clients with long refresh tokens that need neither a key nor a
+// certificate. The demo's are for this machine alone.
 func (c *Config) unboundApps() (names []string) {
 	for _, cl := range c.clients {
 		idle := c.Tokens.RefreshTTL
 		if cl.RefreshTTL > 0 {
 			idle = time.Duration(cl.RefreshTTL)
 		}
-		if cl.Public() && !cl.Demo && !cl.Disabled && cl.MayUse(clients.GrantRefreshToken) && idle > longRefresh && !cl.DPoPBound {
+		if cl.Public() && !cl.Demo && !cl.Disabled && cl.MayUse(clients.GrantRefreshToken) && idle > longRefresh && !cl.DPoPBound && !cl.CertificateBound {
 			names = append(names, strconv.Quote(cl.ID))
 		}
 	}

@@ -72,6 +72,7 @@ func TestAdvice(t *testing.T) {
 	})
 	t.Run("DP-10 none where refresh tokens are bound, or short", func(t *testing.T) {
 		require.Empty(t, check("dpop_bound_access_tokens = true\n"))
+		require.Empty(t, check("tls_client_certificate_bound_access_tokens = true\n[tls]\nmode = \"files\"\ncert_file = \"c\"\nkey_file = \"k\"\nrequest_client_certs = true\n"), "MT-06 RFC 8705 §4")
 		require.Empty(t, check("refresh_ttl = \"12h\"\n"))
 	})
 	t.Run("DP-07 [dpop] is held against its bounds", func(t *testing.T) {

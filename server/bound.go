@@ -35,6 +35,16 @@ func (s *Server) showBound(x *exchange, to tokens.Confirmation) {
 	}
 }
 
+// mayBeBoundSince says whether a refresh may have bound the session to a certificate after it was
+// remembered here. Then the store must say so, or the request would not show its certificate.
+func (s *Server) mayBeBoundSince(x *exchange, cached *tokens.Session) bool {
+	if !x.client.Public() || cached.Confirmation.HasCertificate() || x.shown.HasCertificate() {
+		return false
+	}
+	_, err := s.certificateOf(x)
+	return err == nil
+}
+
 // bindsSession is what the refresh tokens of a session are bound to: those of a public client to
 // what the login showed, those of others to the client that authenticates (RFC 8705 §4, RFC 9449
 // §5).

@@ -571,6 +571,29 @@ func TestCertificateBoundSessions(t *testing.T) {
 		require.Equal(t, 200, r.status, r.body)
 		require.Equal(t, thumbprintOf(other), boundTo(t, f.inspect(t, r.text("access_token")).json))
 	})
+	t.Run("MT-06 RT-11 a remembered session that a refresh bound meanwhile stays bound, also when the client's binding ends", func(t *testing.T) {
+		switched := mobile
+		switched.ID, switched.CertificateBound = "switched-app", false
+		c, err := switched.Client()
+		require.NoError(t, err)
+		f.clients = append(f.clients, c)
+		refresh := func(as *http.Client, token string) reply {
+			return s.ask(t, as, tokP, "grant_type=refresh_token&client_id=switched-app&refresh_token="+token)
+		}
+		unbound := s.client(t, nil, false)
+		token := s.ask(t, unbound, tokP, strings.Replace(login, "bound-app", "switched-app", 1)).text("refresh_token")
+		token = refresh(unbound, token).text("refresh_token")
+		require.NotEmpty(t, token, "remembered without a binding")
+		c.CertificateBound = true
+		token = refresh(withMine, token).text("refresh_token")
+		require.NotEmpty(t, token, "bound")
+		c.CertificateBound = false
+		last := refresh(withMine, token)
+		require.Equal(t, 200, last.status, last.body)
+		refused(t, refresh(unbound, last.text("refresh_token")), 400, codeInvalidGrant)
+		refused(t, refresh(withOther, last.text("refresh_token")), 400, codeInvalidGrant)
+		require.Equal(t, 200, refresh(withMine, last.text("refresh_token")).status)
+	})
 	t.Run("MT-05 S-71 RFC 8705 §3 our own endpoint: a stolen access token", func(t *testing.T) {
 		in := s.ask(t, withMine, tokP, login+"&scope=plain+grantor:sessions")
 		require.Equal(t, 200, in.status, in.body)

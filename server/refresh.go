@@ -42,7 +42,7 @@ func (s *Server) permitRefresh(x *exchange, r *refreshRequest) error {
 	if err := s.overload.enterRefresh(); err != nil {
 		return err
 	}
-	if cached, ok := s.sessions.of(r.old); ok {
+	if cached, ok := s.sessions.of(r.old); ok && !s.mayBeBoundSince(x, cached) {
 		r.session = cached
 		if err := s.mayRefresh(x, r); err == nil || !isRefusal(err) {
 			return err

@@ -8,7 +8,8 @@ import (
 
 // sessionCache keeps what never changes of the sessions that were refreshed here lately: client,
 // user, scope, audience, fingerprint, beginning, and the user's epoch at login, which
-// JWTs name. A refresh of such a session is one round trip instead of two.
+// JWTs name. A refresh of such a session is one round trip instead of two. A session may become
+// bound later: see mayBeBoundSince.
 //
 // The cache decides nothing. The store's script judges all that changes: whether the session is
 // there, whose it is, epochs, times and the token itself. A refusal by the cache is looked up anew.
