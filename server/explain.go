@@ -107,6 +107,9 @@ func explainForm(text string) *Explanation {
 		if len(text) > 2 && text[:2] == "ey" {
 			e.Format = clients.FormatJWT
 		}
+		if tokens.IsForeignKey(text) {
+			e.Kind = KindAPIKey
+		}
 		return e
 	}
 	e.Kind = map[string]string{tokens.PrefixAccess: KindAccess, tokens.PrefixRefresh: KindRefresh, tokens.PrefixAPIKey: KindAPIKey,

@@ -91,6 +91,21 @@ func (m *Manager) Create(ctx context.Context, clientID string, ask Ask) (text st
 	return text, shown(k, true), err
 }
 
+// Adopt stores a key that another server made, under the hash of its text (tokens.ForeignKeyHash),
+// for a client that may not be stored yet: without the client the key is inactive. Repeated, it
+// changes nothing.
+func (m *Manager) Adopt(ctx context.Context, c *clients.Client, hash tokens.Hash, ask Ask) (*Key, error) {
+	if err := ask.check(); err != nil {
+		return nil, err
+	}
+	k, err := m.keyOf(c, ask)
+	if err != nil {
+		return nil, err
+	}
+	k.Hash = hash
+	return shown(k, true), m.Keys.Add(ctx, k, nil)
+}
+
 // keyOf is the key that ask makes of a client.
 func (m *Manager) keyOf(c *clients.Client, ask Ask) (*tokens.APIKey, error) {
 	switch {

@@ -18,7 +18,7 @@ import (
 func apiKeys(ctx context.Context, text string) (*middleware.Token, error) {
 	t := &middleware.Token{Subject: "shop", SubjectType: "client", ClientID: "shop", Scope: scopes.MustParse("orders:read"), Audience: []string{orders}}
 	switch text {
-	case "gak_everywhere":
+	case "gak_everywhere", "axSugJ0Y.4oPq9ZtLw2VbNc7XmRk1JhGf5SdAeUi8":
 		return t, nil
 	case "gak_office":
 		t.AllowedNetworks = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}
@@ -38,6 +38,8 @@ func TestAPIKeyHeaders(t *testing.T) {
 		"Api-Key":                             {[]string{"Authorization: Api-Key gak_everywhere"}, 200, 401},
 		"the scheme in any case":              {[]string{"Authorization: api-KEY gak_everywhere"}, 200, 401},
 		"X-API-Key":                           {[]string{"X-API-Key: gak_everywhere"}, 200, 401},
+		"a key that was imported":             {[]string{"Authorization: Api-Key axSugJ0Y.4oPq9ZtLw2VbNc7XmRk1JhGf5SdAeUi8"}, 200, 401},
+		"a JWT where keys belong":             {[]string{"X-API-Key: axSugJ0Y.4oPq9ZtLw2VbNc7XmRk1Jh.Gf5SdAeUi8"}, 401, 401},
 		"an unknown key":                      {[]string{"X-API-Key: gak_unknown"}, 401, 401},
 		"a token where keys belong":           {[]string{"X-API-Key: machine"}, 401, 401},
 		"a token behind Api-Key":              {[]string{"Authorization: Api-Key machine"}, 401, 401},

@@ -20,6 +20,10 @@ def fake():
         yield fake
 
 
+#: An API key of djangorestframework-api-key, as "grantor import" brings it.
+IMPORTED = "axSugJ0Y.4oPq9ZtLw2VbNc7XmRk1JhGf5SdAeUi8"
+
+
 def test_a_key_is_taken_as_a_bearer_token(fake, api):
     key = fake.api_key("orders:read")
     assert key.startswith("gak_")
@@ -35,6 +39,8 @@ def test_a_key_is_taken_as_a_bearer_token(fake, api):
         ({"HTTP_AUTHORIZATION": "Api-Key KEY"}, 200, 401),
         ({"HTTP_AUTHORIZATION": "aPI-kEy KEY"}, 200, 401),
         ({"HTTP_AUTHORIZATION": "Bearer KEY"}, 200, 200),
+        ({"HTTP_AUTHORIZATION": "Api-Key IMPORTED"}, 200, 401),
+        ({"HTTP_X_API_KEY": "IMPORTED"}, 200, 401),
         ({"HTTP_X_API_KEY": "gak_unknown"}, 401, 401),
         ({"HTTP_X_API_KEY": "TOKEN"}, 401, 401),
         ({"HTTP_AUTHORIZATION": "Api-Key TOKEN"}, 401, 401),
@@ -50,8 +56,10 @@ def test_headers(api, config, headers, on, off):
         config(API_KEY_HEADERS=switch)
         with FakeGrantor() as fake:
             names = {"KEY": fake.api_key("orders:read"), "TOKEN": fake.machine_token("orders:read")}
+            fake._tokens[IMPORTED] = fake._tokens[names["KEY"]]
             sent = {
-                k: v.replace("KEY", names["KEY"]).replace("TOKEN", names["TOKEN"]) for k, v in headers.items()
+                k: v.replace("KEY", names["KEY"]).replace("TOKEN", names["TOKEN"]).replace("IMPORTED", IMPORTED)
+                for k, v in headers.items()
             }
             r = api("/protected", **sent)
             assert r.status_code == status

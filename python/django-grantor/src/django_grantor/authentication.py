@@ -28,6 +28,8 @@ log = logging.getLogger("django_grantor")
 #: RFC 6750 §2.1: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
 _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*", re.ASCII)
 _API_KEY = "gak_"
+#: An API key that ``grantor import rest-framework-api-key`` brought.
+_FOREIGN_KEY = re.compile(r"[A-Za-z0-9]{1,8}\.[A-Za-z0-9]{22,128}", re.ASCII)
 _BAD = "the token is unknown, expired or revoked"
 _UNKNOWN = "the token's user is not known here, or not active"
 
@@ -85,7 +87,7 @@ class GrantorAuthentication(BaseAuthentication):
         key = key.strip(" ")
         if len(key) > verifiers.MAX_TOKEN_BYTES or not _B64TOKEN.fullmatch(key):
             raise InvalidRequestError("the header must hold one API key and nothing else")
-        if not key.startswith(_API_KEY) and not self.pass_on_others:
+        if not (key.startswith(_API_KEY) or _FOREIGN_KEY.fullmatch(key) or self.pass_on_others):
             raise InvalidTokenError(
                 "this header takes API keys (gak_...); send a token as Authorization: Bearer"
             )
@@ -180,7 +182,7 @@ class GrantorAuthentication(BaseAuthentication):
 
 def looks_like_ours(text: str) -> bool:
     """Say whether a Bearer token has the form of Grantor's: opaque, or a JWT of RFC 9068."""
-    if text.startswith(("gat_", _API_KEY)):
+    if text.startswith(("gat_", _API_KEY)) or _FOREIGN_KEY.fullmatch(text):
         return True
     head, dot, _ = text.partition(".")
     if not dot:
