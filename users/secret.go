@@ -45,3 +45,9 @@ func (s *Slots) MatchSecret(ctx context.Context, text, secret string, known func
 	})
 	return right, err
 }
+
+// MatchesSecret compares a client secret outside the slots, for a command.
+func MatchesSecret(text, secret string) bool {
+	hash, err := parseHash(text)
+	return err == nil && hash.matches(secret)
+}

@@ -3,17 +3,19 @@ package audit
 // What a change is called in the detail of its event, by whatever way it was asked for. Of a user,
 // the keyed hash of the id follows.
 const (
-	Created       = "created"
-	Changed       = "changed"
-	Deleted       = "deleted"
-	Disabled      = "disabled"
-	Enabled       = "enabled"
-	Unlocked      = "unlocked"
-	TokensRevoked = "tokens revoked"
-	SecretRotated = "secret rotated"
-	SecretRevoked = "secret revoked"
-	SessionEnded  = "session ended"
-	SessionsEnded = "every session ended"
+	Created        = "created"
+	Changed        = "changed"
+	Deleted        = "deleted"
+	Disabled       = "disabled"
+	Enabled        = "enabled"
+	Unlocked       = "unlocked"
+	TokensRevoked  = "tokens revoked"
+	SecretRotated  = "secret rotated"
+	Imported       = "imported"
+	ImportReplaced = "replaced by an import"
+	SecretRevoked  = "secret revoked"
+	SessionEnded   = "session ended"
+	SessionsEnded  = "every session ended"
 )
 
 // ActorUser is the actor of what a user did with their own token.

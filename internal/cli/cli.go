@@ -89,7 +89,7 @@ func (p Program) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(serve, p.configCommand(), p.secretCommand(), p.hashSecretCommand(), p.hashPasswordCommand(), p.clientCommand(), p.apiKeyCommand(), p.userCommand(), p.tokenCommand(), p.keysCommand(), p.feedCommand(), p.consoleCommand(), p.reloadCommand(), p.healthCommand(), p.doctorCommand(), p.statusCommand(), p.gateCommand(), p.versionCommand())
+	root.AddCommand(serve, p.configCommand(), p.secretCommand(), p.hashSecretCommand(), p.hashPasswordCommand(), p.clientCommand(), p.apiKeyCommand(), p.importCommand(), p.userCommand(), p.tokenCommand(), p.keysCommand(), p.feedCommand(), p.consoleCommand(), p.reloadCommand(), p.healthCommand(), p.doctorCommand(), p.statusCommand(), p.gateCommand(), p.versionCommand())
 	return root
 }
 

@@ -80,5 +80,10 @@ func examples() map[string]string {
 		"completion zsh":        "grantor completion zsh > \"${fpath[1]}/_grantor\"",
 		"completion fish":       "grantor completion fish > ~/.config/fish/completions/grantor.fish",
 		"completion powershell": "grantor completion powershell > grantor.ps1",
+
+		"import django-oauth-toolkit":   "grantor import django-oauth-toolkit apps.json --scope \"orders:read orders:write\" --default-scope orders:read\ngrantor import django-oauth-toolkit apps.json --scope \"orders:read orders:write\" --default-scope orders:read --apply",
+		"import hydra":                  "grantor import hydra hydra_client.json --leave-out-scope photos",
+		"import keycloak":               "grantor import keycloak realm.json --apply",
+		"import rest-framework-api-key": "grantor import rest-framework-api-key keys.json --scope orders:read --apply",
 	}
 }
