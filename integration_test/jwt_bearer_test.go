@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
@@ -108,6 +110,17 @@ func TestJWTBearer(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []any{400, "invalid_grant"}, []any{r.status, r.json["error"]})
 		require.Contains(t, r.text("error_description"), "was used before")
+	})
+	t.Run("JB-01 golang.org/x/oauth2", func(t *testing.T) {
+		c := &clientcredentials.Config{ClientID: "partner", ClientSecret: u.secret, TokenURL: u.nodes[0].URL + "/oauth2/token",
+			EndpointParams: url.Values{"grant_type": {clients.GrantJWTBearer}, "assertion": {u.jwt("2")}}}
+		token, err := c.Token(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{"Bearer", ""}, []string{token.TokenType, token.RefreshToken})
+		_, err = c.Token(t.Context())
+		var refused *oauth2.RetrieveError
+		require.ErrorAs(t, err, &refused)
+		require.Equal(t, "invalid_grant", refused.ErrorCode)
 	})
 	t.Run("JB-11 RFC 8414 §2 the metadata lists the grant, and not where no issuer is trusted", func(t *testing.T) {
 		require.Contains(t, u.nodes[0].metadata(t, "oauth-authorization-server")["grant_types_supported"], clients.GrantJWTBearer)
