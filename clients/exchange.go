@@ -13,7 +13,7 @@ import (
 // The grant types by which a client gets a token for another one.
 const (
 	GrantTokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange" // #nosec G101 -- a name; RFC 8693 §2.1
-	GrantJWTBearer     = "urn:ietf:params:oauth:grant-type:jwt-bearer"     // RFC 7523 §2.1: for a JWT of another issuer
+	GrantJWTBearer     = "urn:ietf:params:oauth:grant-type:jwt-bearer"     // #nosec G101 -- a name; RFC 7523 §2.1: for a JWT of another issuer
 )
 
 // ExchangePolicy says what a client with the grant type token exchange may exchange (RFC 8693), or
