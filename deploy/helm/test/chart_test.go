@@ -163,6 +163,10 @@ func checkNetwork(t *testing.T, o objects) {
 		name := rule.Ports[0].Port.StrVal
 		ruled = append(ruled, name)
 		require.True(t, name == "http" || len(rule.From) > 0, "%s is open to everybody", name)
+		if name == "http" && len(rule.From) > 0 {
+			last := rule.From[len(rule.From)-1]
+			require.True(t, isSubset(last.PodSelector.MatchLabels, o.test.Labels), "the pod of helm test may ask")
+		}
 	}
 	for _, p := range o.deployment.Spec.Template.Spec.Containers[0].Ports {
 		require.Contains(t, ruled, p.Name)

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -28,6 +31,30 @@ func checkConfig(t *testing.T, o objects) {
 			want = ":" + strconv.Itoa(int(port))
 		}
 		require.Equal(t, want, listen, name)
+	}
+}
+
+// TestTestPod plays what the pod of "helm test" runs, against a Service that is ready or not.
+func TestTestPod(t *testing.T) {
+	grantor := filepath.Join(t.TempDir(), "grantor")
+	out, err := exec.Command("go", "build", "-C", "../../..", "-o", grantor, ".").CombinedOutput()
+	require.NoError(t, err, string(out))
+	documents, err := render(sets()["the two values without a default"], nil)
+	require.NoError(t, err)
+	o := decode(t, documents)
+	require.Equal(t, o.test.Spec.Volumes[0].ConfigMap.Name, o.deployment.Spec.Template.Spec.Volumes[0].ConfigMap.Name)
+	file := filepath.Join(t.TempDir(), "config.toml")
+	require.NoError(t, os.WriteFile(file, []byte(o.maps["grantor"].Data["config.toml"]), 0o600))
+	for status, ok := range map[int]bool{http.StatusOK: true, http.StatusServiceUnavailable: false} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			require.Equal(t, "/readyz", r.URL.Path)
+			w.WriteHeader(status)
+		}))
+		args := strings.Join(o.test.Spec.Containers[0].Args, " ")
+		args = strings.NewReplacer("/etc/grantor/config.toml", file, "grantor:80", s.Listener.Addr().String()).Replace(args)
+		out, err := exec.Command(grantor, strings.Fields(args)...).CombinedOutput()
+		require.Equal(t, ok, err == nil, string(out))
+		s.Close()
 	}
 }
 

@@ -17,8 +17,17 @@ app.kubernetes.io/name: {{ include "grantor.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{- define "grantor.testSelector" -}}
+app.kubernetes.io/name: {{ include "grantor.name" . }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
 {{- define "grantor.labels" -}}
 {{ include "grantor.selector" . }}
+{{ include "grantor.moreLabels" . }}
+{{- end -}}
+
+{{- define "grantor.moreLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
