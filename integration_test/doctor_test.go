@@ -3,7 +3,6 @@ package integration_test
 import (
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -65,7 +64,10 @@ func TestDoctor(t *testing.T) {
 		require.Equal(t, "warning", levels(r)["nodes.configuration"])
 	})
 	t.Run("S-26 a fault: exit 1", func(t *testing.T) {
-		require.NoError(t, exec.Command("redis-cli", "-p", strings.Split(s.Addr, ":")[1], "--no-auth-warning", "-a", "a-long-password", "config", "set", "maxmemory-policy", "allkeys-lru").Run())
+		c := s.Client().Conn(t.Context())
+		defer c.Close()
+		require.NoError(t, c.Do(t.Context(), "auth", "a-long-password").Err())
+		require.NoError(t, c.ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())
 		r := examine(t, d, 1)
 		require.Equal(t, "fault", levels(r)["redis.policy"])
 		require.Equal(t, 1, r.Faults)

@@ -73,7 +73,7 @@ func (n *Node) bePresent(ctx context.Context) {
 	presence.Run(ctx, r.stores.db, r.log, func() presence.Node {
 		in := n.current.now.Load()
 		one := presence.Node{ID: r.self, Host: host, Listen: in.cfg.Listen, Version: r.version, Started: started.UTC(),
-			Reloaded: in.began.UTC(), FeedAge: r.feed.Stats().Age.Seconds(), Config: in.fingerprint, Up: time.Since(started).Seconds()}
+			Reloaded: in.began.UTC(), FeedAge: r.feed.Stats().Age.Seconds(), Config: in.fingerprint, Up: time.Since(started).Seconds(), Connections: maxConnections()}
 		if in.live != nil {
 			one.ChangeAge = in.live.Age().Seconds()
 		}

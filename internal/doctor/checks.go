@@ -32,8 +32,8 @@ func configChecks() []Check {
 		{ID: "config.advice", Looks: "what could be safer", Warning: "each advice", run: checkAdvice},
 		{ID: "tokens.not_before", Looks: "`[tokens] not_before`, by the clock of Redis", Fault: "it is in the future: every token is inactive until then",
 			run: checkNotBefore},
-		{ID: "limits.descriptors", Looks: "how many files and connections a server from this shell may open",
-			Warning: "fewer than 4,096: a listener holds four of five as connections", run: checkDescriptors},
+		{ID: "limits.descriptors", Looks: "how many files a server from this shell may open, and how many connections each node holds",
+			Warning: "fewer than 4,096 files, of which a listener takes four of five for connections", run: checkDescriptors},
 	}
 }
 
@@ -94,6 +94,8 @@ func issuerChecks() []Check {
 		{ID: "issuer.metadata", Looks: "`issuer` and the endpoints in the metadata", Fault: "they are not those of this configuration", needs: needs, run: checkMetadata},
 		{ID: "issuer.mtls", Looks: "`mtls_url`, as clients with certificates ask it", Fault: "the name, TLS or the answer is wrong", Warning: "nobody listens there yet",
 			applies: func(cfg *config.Config) bool { return cfg.TLS.MTLSURL != "" }, needs: needs, answers: true, run: checkMTLS},
+		{ID: "issuers.keys", Looks: "the keys of each of `[[trusted_issuers]]`", Fault: "they cannot be fetched, or none can be used",
+			applies: func(cfg *config.Config) bool { return len(cfg.Issuers) > 0 }, needs: []string{"issuer", "trusted_issuers"}, run: checkIssuers},
 	}
 }
 

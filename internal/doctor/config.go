@@ -68,14 +68,22 @@ func checkNotBefore(ctx context.Context, s *subject) []Finding {
 // fewDescriptors is where a server is short of connections under ordinary load.
 const fewDescriptors = 4096
 
-func checkDescriptors(_ context.Context, s *subject) []Finding {
+func checkDescriptors(_ context.Context, s *subject) (found []Finding) {
+	const cure = "raise the limit: LimitNOFILE of systemd, ulimit -n of a shell"
+	for _, one := range s.serving() {
+		if one.Connections > 0 && one.Connections < connections(fewDescriptors) {
+			found = append(found, warning(fmt.Sprintf("a listener of the node %s on %s holds %d connections at most", one.ID, one.Host, one.Connections), cure))
+		}
+	}
 	n, told := s.options.Descriptors()
 	switch {
 	case !told:
-		return []Finding{unknown("this system does not say how many files a process may open")}
+		return append(found, unknown("this system does not say how many files a process may open"))
 	case n < fewDescriptors:
-		return []Finding{warning(fmt.Sprintf("a server from this shell may open %d files, so that a listener holds about %d connections", n, n/5*4),
-			"raise the limit: LimitNOFILE of systemd, ulimit -n of a shell")}
+		return append(found, warning(fmt.Sprintf("a server from this shell may open %d files, so that a listener holds about %d connections", n, connections(n)), cure))
 	}
-	return []Finding{ok(fmt.Sprintf("a server from this shell may open %d files", n))}
+	return orOK(found, fmt.Sprintf("a server from this shell may open %d files", n))
 }
+
+// connections is how many a listener holds of a server that may open so many files.
+func connections(descriptors uint64) int { return int(min(descriptors/5*4, 1<<16)) } //nolint:gosec // bounded

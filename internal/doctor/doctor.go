@@ -8,7 +8,6 @@ package doctor
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/grantor-auth/grantor/config"
@@ -150,11 +149,6 @@ func reportOf(all []Finding) Report {
 	}
 	r.OK = r.Faults == 0
 	return r
-}
-
-// Of returns the findings of a check.
-func (r Report) Of(id string) []Finding {
-	return slices.DeleteFunc(slices.Clone(r.Findings), func(f Finding) bool { return f.ID != id })
 }
 
 func ok(text string) Finding            { return Finding{Level: OK, Text: text} }

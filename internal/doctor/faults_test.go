@@ -43,13 +43,13 @@ func TestPlanted(t *testing.T) {
 // requireFound looks for a finding of a check, of a level, with a part of its text and a cure.
 func requireFound(t *testing.T, r doctor.Report, id string, level doctor.Level, text string) {
 	t.Helper()
-	for _, f := range r.Of(id) {
+	for _, f := range of(r, id) {
 		if f.Level == level && strings.Contains(f.Text, text) {
 			require.True(t, f.Cure != "" || level == doctor.Unknown || level == doctor.OK, "it says what to do")
 			return
 		}
 	}
-	require.Fail(t, "not found", "%s %s %q in %v", level, id, text, r.Of(id))
+	require.Fail(t, "not found", "%s %s %q in %v", level, id, text, of(r, id))
 }
 
 func configFaults() map[string]planted {

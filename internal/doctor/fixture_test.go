@@ -16,6 +16,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -260,6 +261,11 @@ func (d *deployment) serve() *node.Node {
 		require.NoError(d.t, err)
 	}
 	return n
+}
+
+// of returns the findings of a check.
+func of(r doctor.Report, id string) []doctor.Finding {
+	return slices.DeleteFunc(slices.Clone(r.Findings), func(f doctor.Finding) bool { return f.ID != id })
 }
 
 // notable returns the findings that are not ok, each as "level id".

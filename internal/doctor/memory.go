@@ -37,7 +37,7 @@ func checkMemory(ctx context.Context, s *subject) []Finding {
 	left := daysLeft(fullest, perDay, days)
 	return s.servers(func(one redisdb.Server) (found []Finding) {
 		if one.Memory == 0 {
-			return []Finding{warning(fmt.Sprintf("maxmemory of %s is not set: %d MiB are in use, and the system may end a Redis that takes all memory", one.Addr, one.Used/mebibyte),
+			return []Finding{warning(fmt.Sprintf("maxmemory of %s is not set: %d MiB of its machine's %d are in use, and the system may end a Redis that takes all of them", one.Addr, one.Used/mebibyte, one.System/mebibyte),
 				"set maxmemory"+page)}
 		}
 		used := one.Used * 100 / one.Memory

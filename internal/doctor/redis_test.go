@@ -82,10 +82,12 @@ func settingFaults() map[string]redisPlanted {
 		}, []string{"warning redis.memory"}},
 		"no append-only file": {"redis.persistence", doctor.Warning, "append-only file of", set("appendonly", "no"), nil},
 		"no maxmemory":        {"redis.memory", doctor.Warning, "maxmemory of", set("maxmemory", "0"), nil},
-		"the memory is nearly full": {"redis.memory", doctor.Warning, "9", func(t *testing.T, _ *deployment, srv *redistest.Server) {
+		"the memory is nearly full": {"redis.memory", doctor.Warning, "9", func(t *testing.T, d *deployment, srv *redistest.Server) {
+			fill(t, d, srv)
 			setting(t, srv, "maxmemory", fmt.Sprint(used(t, srv)*100/94))
 		}, nil},
-		"the memory is full": {"redis.memory", doctor.Fault, "a full Redis refuses new tokens", func(t *testing.T, _ *deployment, srv *redistest.Server) {
+		"the memory is full": {"redis.memory", doctor.Fault, "a full Redis refuses new tokens", func(t *testing.T, d *deployment, srv *redistest.Server) {
+			fill(t, d, srv)
 			setting(t, srv, "maxmemory", fmt.Sprint(used(t, srv)))
 		}, nil},
 		"a command that is not allowed": {"redis.rights", doctor.Fault, "may not run hsetnx, xrevrange", func(t *testing.T, d *deployment, srv *redistest.Server) {
@@ -101,6 +103,14 @@ func settingFaults() map[string]redisPlanted {
 		"the clocks differ by seconds": {"redis.clock", doctor.Warning, "differ by 5s", clock(5 * time.Second), nil},
 		"the clocks differ by minutes": {"redis.clock", doctor.Fault, "differ by 3m", clock(-3 * time.Minute), nil},
 	}
+}
+
+// fill takes 64 MiB of memory, so that connections that come and go are no part of a percent.
+func fill(t *testing.T, d *deployment, srv *redistest.Server) {
+	t.Helper()
+	c, key := srv.Client(), d.value("prefix")+"filler"
+	require.NoError(t, c.SetRange(t.Context(), key, 64<<20, "x").Err())
+	t.Cleanup(func() { require.NoError(t, c.Del(context.Background(), key).Err()) })
 }
 
 func used(t *testing.T, srv *redistest.Server) int64 {
@@ -170,6 +180,7 @@ func dataFaults() map[string]redisPlanted {
 		}, serving},
 		"a node that is not ready":          {"nodes.ready", doctor.Warning, "is not ready: redis is away", node(presence.Node{NotReady: "redis is away"}), serving},
 		"a node with another configuration": {"nodes.configuration", doctor.Warning, "holds the configuration 0123456789ab", node(presence.Node{Config: "0123456789ab"}), serving},
+		"a node that holds few connections": {"limits.descriptors", doctor.Warning, "holds 800 connections at most", node(presence.Node{Connections: 800}), serving},
 		"no key signs beside a node": {"keys.schedule", doctor.Fault, "no key signs with ES256", func(t *testing.T, d *deployment, srv *redistest.Server) {
 			enableFeed(t, d, srv)
 			present(t, d, srv, presence.Node{})

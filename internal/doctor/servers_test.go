@@ -48,7 +48,7 @@ func TestUnreachable(t *testing.T) {
 			d := sound(t, c.url)
 			r := d.run()
 			require.ElementsMatch(t, append(unreadable(), "fault redis.reachable"), notable(r), "%v", r.Findings)
-			found := r.Of("redis.reachable")[0]
+			found := of(r, "redis.reachable")[0]
 			require.Contains(t, found.Text, c.text)
 			require.Contains(t, found.Cure, c.cure)
 			require.NotContains(t, fmt.Sprint(r), "hunter2")
@@ -95,6 +95,8 @@ func TestPlantedServers(t *testing.T) {
 		requireFound(t, r, "redis.certificate", doctor.Warning, "in 19 days")
 		srv.ClientCertificate("grantor", -time.Minute)
 		requireFound(t, d.run(), "redis.certificate", doctor.Fault, "ended at")
+		require.NoError(t, os.Remove(cert))
+		requireFound(t, d.run(), "redis.certificate", doctor.Fault, "no such file")
 	})
 }
 
@@ -112,14 +114,14 @@ func TestPlantedSentinels(t *testing.T) {
 		replica.Pause()
 		t.Cleanup(replica.Resume)
 		var r doctor.Report
-		require.Eventually(t, func() bool { r = d.run(); return r.Of("redis.replicas")[0].Level == doctor.Warning }, 15*time.Second, 200*time.Millisecond)
+		require.Eventually(t, func() bool { r = d.run(); return of(r, "redis.replicas")[0].Level == doctor.Warning }, 15*time.Second, 200*time.Millisecond)
 		requireFound(t, r, "redis.replicas", doctor.Warning, "has not answered for")
 	})
 	t.Run("a replica that is lost", func(t *testing.T) {
 		require.NoError(t, s.Servers[0].Client().Set(t.Context(), d.value("prefix")+"replicas:{registry}", `1 "x" y`, time.Hour).Err())
 		s.Servers[1].Stop()
 		var r doctor.Report
-		require.Eventually(t, func() bool { r = d.run(); return r.Of("redis.replicas")[0].Level == doctor.Fault }, 15*time.Second, 200*time.Millisecond)
+		require.Eventually(t, func() bool { r = d.run(); return of(r, "redis.replicas")[0].Level == doctor.Fault }, 15*time.Second, 200*time.Millisecond)
 		requireFound(t, r, "redis.replicas", doctor.Fault, "revocations and changes are answered 503")
 		d.set("# more redis", `wait_missing = "degrade"`)
 		requireFound(t, d.run(), "redis.replicas", doctor.Warning, "a failover may undo revocations")
@@ -157,7 +159,7 @@ func TestPlantedCluster(t *testing.T) {
 		c.Servers[0].Client().ConfigSet(t.Context(), "cluster-require-full-coverage", "yes")
 		require.NoError(t, c.Servers[0].Client().Do(t.Context(), "cluster", "delslots", 1).Err())
 		var r doctor.Report
-		require.Eventually(t, func() bool { r = d.run(); return r.Of("redis.cluster")[0].Level == doctor.Fault }, 5*time.Second, 50*time.Millisecond)
+		require.Eventually(t, func() bool { r = d.run(); return of(r, "redis.cluster")[0].Level == doctor.Fault }, 5*time.Second, 50*time.Millisecond)
 		requireFound(t, r, "redis.cluster", doctor.Fault, "some slots are not served")
 	})
 }

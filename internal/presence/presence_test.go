@@ -2,6 +2,7 @@ package presence_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -46,6 +47,16 @@ func TestNodes(t *testing.T) {
 		require.Len(t, found, 3)
 		require.True(t, found[2].Late())
 		require.Eventually(t, func() bool { return len(list()) == 2 }, 15*time.Second, 50*time.Millisecond, "others remove it")
+	})
+	t.Run("nodes of other versions are readable", func(t *testing.T) {
+		c, now := srv.Client(), fmt.Sprint(time.Now().UnixMilli())
+		require.NoError(t, c.HSet(t.Context(), "test:nodes", "older", now+` {"id":"older","host":"z-1","version":"v0"}`,
+			"newer", now+` {"id":"newer","host":"z-2","config":"0123456789ab","up":7.5,"a_member_of_the_future":{"x":[1]}}`).Err())
+		found := list()
+		require.Len(t, found, 4)
+		require.Equal(t, []string{"", "0123456789ab"}, []string{found[2].Config, found[3].Config})
+		require.Equal(t, []float64{0, 7.5}, []float64{found[2].Up, found[3].Up})
+		require.NoError(t, c.HDel(t.Context(), "test:nodes", "older", "newer").Err())
 	})
 	stop()
 	both.Wait()

@@ -79,7 +79,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"console":     {"address", "apikeys", "audit", "clients", "keys", "lockout", "metrics", "presence", "redisdb", "scopes"},
 		"presence":    {"redisdb"},
 		"growth":      {"redisdb"},
-		"doctor":      {"clients", "config", "growth", "keys", "parts", "presence", "printable", "redisdb", "scopes", "server", "tokens/feed", "users", "users/database"},
+		"doctor":      {"assertions", "clients", "config", "growth", "keys", "parts", "presence", "printable", "redisdb", "scopes", "server", "tokens/feed", "users", "users/database"},
 		"testserver":  {"claims", "clients", "config", "loopback", "node", "tokens"},
 		"grantortest": {"config", "dpop/dpoptest", "middleware", "node", "testserver"},
 		"scopes":      {},
