@@ -52,13 +52,11 @@ func Main(p Program) int {
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	strictCompletion(root)
-	err := root.ExecuteContext(context.Background())
+	c, err := root.ExecuteContextC(context.Background())
 	if err == nil {
 		return 0
 	}
-	if text := err.Error(); text != "" {
-		fmt.Fprintln(p.Stderr, "grantor: "+strings.ReplaceAll(shown(text), "\n", "\ngrantor: "))
-	}
+	p.tell(c, err)
 	if other, is := errors.AsType[exitError](err); is {
 		return other.status
 	}
@@ -86,9 +84,7 @@ func (p Program) root() *cobra.Command {
 	}
 	root.Flags().AddFlagSet(serve.Flags())
 	root.SetVersionTemplate(p.versionLine())
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
-	})
+	root.SetFlagErrorFunc(unknownFlag)
 	root.AddCommand(serve, p.configCommand(), p.secretCommand(), p.hashSecretCommand(), p.hashPasswordCommand(), p.clientCommand(), p.apiKeyCommand(), p.importCommand(), p.userCommand(), p.tokenCommand(), p.keysCommand(), p.feedCommand(), p.consoleCommand(), p.reloadCommand(), p.healthCommand(), p.doctorCommand(), p.statusCommand(), p.gateCommand(), p.versionCommand())
 	return root
 }
@@ -113,7 +109,7 @@ func strictCompletion(root *cobra.Command) {
 // noArguments refuses arguments, with exit 2.
 func noArguments(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("%q is no command or argument of %s; see %s --help", args[0], c.CommandPath(), c.CommandPath())}
+		return unknownWord(c, args[0])
 	}
 	return nil
 }
@@ -121,11 +117,7 @@ func noArguments(c *cobra.Command, args []string) error {
 // group is a command that only holds others.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{Use: use, Short: short, Args: noArguments, RunE: func(c *cobra.Command, _ []string) error {
-		var names []string
-		for _, sub := range c.Commands() {
-			names = append(names, sub.Name())
-		}
-		return usageError{fmt.Errorf("%s needs one of: %s", c.CommandPath(), strings.Join(names, ", "))}
+		return needed(c)
 	}}
 	g.AddCommand(commands...)
 	return g
