@@ -52,6 +52,7 @@ func Main(p Program) int {
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	strictCompletion(root)
+	p.completeValues(root)
 	c, err := root.ExecuteContextC(context.Background())
 	if err == nil {
 		return 0

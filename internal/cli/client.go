@@ -59,6 +59,7 @@ func (p Program) clientCommand() *cobra.Command {
 	apply := p.clientCommandOf(f, "apply", "Create or change clients as a JSON file says; says what changed", p.clientApply)
 	for _, c := range []*cobra.Command{create, update} {
 		f.edit.flags(c)
+		oneOfMembers(c)
 	}
 	create.Flags().StringVar(&f.newID, "id", "", "the client id (default: a random one)")
 	for _, c := range []*cobra.Command{create, rotate} {

@@ -101,6 +101,16 @@ func (e *clientEdit) flags(c *cobra.Command) {
 	f.StringVar(&e.workload.Subject, "workload-subject", "", "with --workload-issuer: the sub of those tokens")
 }
 
+// oneOfMembers lets the shell complete the flags of members that have few values.
+func oneOfMembers(c *cobra.Command) {
+	oneOf(c, "grant-type", clients.GrantClientCredentials, clients.GrantPassword, clients.GrantRefreshToken, clients.GrantTokenExchange, clients.GrantJWTBearer)
+	oneOf(c, "auth-method", string(clients.MethodBasic), string(clients.MethodPost), string(clients.MethodJWT), string(clients.MethodTLS),
+		string(clients.MethodSelfSigned), string(clients.MethodNone))
+	oneOf(c, "introspect", string(clients.SightOwn), string(clients.SightAudience), string(clients.SightAny))
+	oneOf(c, "exchange-mode", "delegation", "impersonation", "either")
+	oneOf(c, "exchange-subject-type", "user", "client", "external")
+}
+
 // apply writes the flags that were given into a registration, and returns the members that they
 // name.
 func (e *clientEdit) apply(c *cobra.Command, r *clients.Registration) (named []string) {

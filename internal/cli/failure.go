@@ -117,4 +117,3 @@ func needed(c *cobra.Command) error {
 	}
 	return usageError{fmt.Errorf("%s needs one of: %s", c.CommandPath(), strings.Join(names, ", "))}
 }
-

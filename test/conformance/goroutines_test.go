@@ -20,6 +20,7 @@ var ownGoroutines = map[string]string{
 	"background once":                  "waited for by the owner",
 	"cli (*stopper).listen":            "awaits signals until the command ends",
 	"cli Program.serveGate":            "waited for",
+	"cli Program.completing":           "waited for, for a second; then the process ends",
 	"cli Program.serve":                "the node's group owns it",
 	"doctor (*subject).begin":          "a check, awaited for its time; the command ends then",
 	"doctor (*subject).close":          "closes Redis behind checks that hang; the command ends then",

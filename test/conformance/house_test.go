@@ -72,7 +72,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"node": {"apikeys", "assertions", "audit", "background", "claims", "clientcert", "clients", "config", "console", "growth", "keys", "lockout", "loopback", "metrics", "middleware", "parts", "presence", "ratelimit", "redisdb",
 			"address", "scopes", "server", "tokens", "tokens/feed", "users"},
 		"gate":        {"address", "claims", "clientcert", "dpop", "jsonobject", "loopback", "middleware", "resource", "scopes", "server"},
-		"cli":         {"address", "apikeys", "audit", "claims", "clients", "config", "console", "doctor", "gate", "importer", "jsonobject", "jwt", "keys", "lockout", "loopback", "middleware", "node", "parts", "presence", "printable", "redisdb", "scopes", "server", "systemd", "testserver", "tokens", "tokens/feed", "users"},
+		"cli":         {"address", "apikeys", "audit", "claims", "clients", "config", "console", "doctor", "gate", "importer", "jsonobject", "jwt", "keys", "lockout", "loopback", "middleware", "nearest", "node", "parts", "presence", "printable", "redisdb", "scopes", "server", "systemd", "testserver", "tokens", "tokens/feed", "users"},
 		"importer":    {"clients", "jwt", "printable", "scopes", "users"},
 		"background":  {},
 		"systemd":     {},
