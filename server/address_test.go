@@ -66,7 +66,7 @@ func TestClientAddress(t *testing.T) {
 			require.Equal(t, c.why, why)
 		})
 	}
-	t.Run("S-18 no other header is read", func(t *testing.T) {
+	t.Run("S-18 SB-05 no other header is read", func(t *testing.T) {
 		for _, name := range []string{"X-Real-Ip", "Forwarded", "True-Client-Ip", "Cf-Connecting-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "X-Appengine-Remote-Addr", "Fastly-Client-Ip",
 			"X-Azure-Clientip", "X-Envoy-External-Address", "X-Original-Forwarded-For"} {
 			at, _ := p.clientOf(netip.MustParseAddr("10.0.0.1"), http.Header{name: {"203.0.113.7"}})

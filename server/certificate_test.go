@@ -407,7 +407,7 @@ func TestCertificateHeader(t *testing.T) {
 		c.Certificates, err = clientcert.NewSource("Client-Cert", "", elsewhere)
 		require.NoError(t, err)
 	})
-	t.Run("MT-08 S-18 S-70 a stranger's header is ignored", func(t *testing.T) {
+	t.Run("MT-08 S-18 S-70 SB-05 a stranger's header is ignored", func(t *testing.T) {
 		refused(t, strange.post(t, tokP, "", body, header(good)), 401, codeInvalidClient)
 		require.Contains(t, strange.log.String(), `"reason":"certificate_header_not_trusted"`)
 		s := strange.secure(t, true)

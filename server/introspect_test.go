@@ -282,7 +282,7 @@ func TestMetadata(t *testing.T) {
 	f := start(t)
 	const where = "/.well-known/oauth-authorization-server"
 	r := f.call(t, "GET", where, "")
-	t.Run("MD-01 RFC 8414 §3.2 200 application/json", func(t *testing.T) {
+	t.Run("MD-01 SB-04 RFC 8414 §3.2 200 application/json", func(t *testing.T) {
 		require.Equal(t, 200, r.status)
 		require.Equal(t, "application/json", r.header.Get("Content-Type"))
 	})

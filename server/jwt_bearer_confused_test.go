@@ -102,7 +102,7 @@ func TestJWTBearerIssuers(t *testing.T) {
 		refused(t, f.assert(t, "of-all", theirs.token(t, nil), ""), 400, codeInvalidGrant)
 		refused(t, f.assert(t, "of-all", ours.token(t, map[string]any{"iss": other}), ""), 400, codeInvalidGrant)
 	})
-	t.Run("RFC 9700 §4.15 one sub at two issuers, at a user and at a client: nobody is taken for another", func(t *testing.T) {
+	t.Run("SB-07 RFC 9700 §4.15 one sub at two issuers, at a user and at a client: nobody is taken for another", func(t *testing.T) {
 		seen := map[any]bool{}
 		user, _ := f.loggedIn(t, "&scope=orders:read")
 		for _, token := range []string{user, f.asserted(t, "of-all", ours.token(t, nil), ""), f.asserted(t, "of-all", theirs.token(t, map[string]any{"iss": other}), ""),

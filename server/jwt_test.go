@@ -308,7 +308,7 @@ func startSigning(t *testing.T, change ...func(*Config)) signing {
 
 func TestClientAssertions(t *testing.T) {
 	s := startSigning(t)
-	t.Run("CJ-01 CJ-03 a client that signs, with and without client_id", func(t *testing.T) {
+	t.Run("CJ-01 CJ-03 SB-03 a client that signs, with and without client_id", func(t *testing.T) {
 		require.Equal(t, 200, s.ask(t, s.assertion(t, nil), "").status)
 		require.Equal(t, 200, s.ask(t, s.assertion(t, nil), "&client_id=signer").status)
 	})

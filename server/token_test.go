@@ -28,6 +28,11 @@ func TestTokenRequest(t *testing.T) {
 	t.Run("TE-03 §3.2 parameters never come from the query", func(t *testing.T) {
 		refused(t, f.post(t, tokP+"?"+ask, app, ""), 400, codeInvalidRequest)
 	})
+	t.Run("SB-09 RFC 9700 §4.2 no answer of an endpoint with tokens may be a referrer", func(t *testing.T) {
+		for _, path := range []string{tokP, intP, revP} {
+			require.Equal(t, "no-referrer", f.post(t, path, app, "token=x").header.Get("Referrer-Policy"), path)
+		}
+	})
 	t.Run("TE-04 §4.4.2 only application/x-www-form-urlencoded", func(t *testing.T) {
 		r := f.call(t, "POST", tokP, `{"grant_type":"client_credentials"}`, authorization(app), "Content-Type: application/json")
 		refused(t, r, 400, codeInvalidRequest)
@@ -311,7 +316,7 @@ func TestClientCredentials(t *testing.T) {
 	t.Run("CC-04 ER-04 §5.2 only clients that were given this grant", func(t *testing.T) {
 		refused(t, f.post(t, tokP, "grantless:s", ask), 400, codeUnauthorizedClient)
 	})
-	t.Run("CC-05 RFC 9700 §4.15 the subject says that it is a client", func(t *testing.T) {
+	t.Run("CC-05 SB-07 RFC 9700 §4.15 the subject says that it is a client", func(t *testing.T) {
 		r := f.inspect(t, f.issue(t, ""))
 		require.Equal(t, "client", r.text("sub_type"))
 		require.Equal(t, "app", r.text("sub"))
@@ -471,7 +476,7 @@ func TestResource(t *testing.T) {
 		require.Equal(t, 200, r.status, r.body)
 		require.Equal(t, []any{invoicesResource, ordersResource}, f.inspect(t, r.text("access_token")).json["aud"])
 	})
-	t.Run("RI-04 RI-06 RFC 8707 §2.2 audience and scopes are cut to the resource", func(t *testing.T) {
+	t.Run("RI-04 RI-06 SB-01 RFC 8707 §2.2 audience and scopes are cut to the resource", func(t *testing.T) {
 		r := f.post(t, tokP, app, both+"&resource="+ordersResource)
 		require.Equal(t, "orders:read", r.text("scope"), r.body)
 		require.Equal(t, []any{ordersResource}, f.inspect(t, r.text("access_token")).json["aud"])
