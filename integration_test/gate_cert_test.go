@@ -41,14 +41,18 @@ var endsTLS = map[string]struct{ changes, flags []string }{
 
 // frontTLS starts Grantor, whose client billing has bound tokens, a gate, and a proxy that ends
 // TLS.
-func frontTLS(t *testing.T, name string) (*mtlsDeployment, *fronted) {
+// flags are in the place of the recipe's.
+func frontTLS(t *testing.T, name string, flags ...string) (*mtlsDeployment, *fronted) {
 	t.Helper()
 	how := endsTLS[name]
+	if flags != nil {
+		how.flags = flags
+	}
 	m := deployMTLS(t, memoryStore)
 	addr := freeAddress(t)
 	m.prepend(t, m.files()+"issuer = \"https://"+addr+"\"\n")
 	f := &fronted{d: m.deployment, issue: run(t, built(t, module), nil, "serve", "--config", m.config, "--listen", addr), api: startAPI(t)}
-	f.gate = m.startGate(t, f.issue.URL, append(how.flags, "--ca-file", m.caFile)...)
+	f.gate = m.startGate(t, f.issue.URL, append(slices.Clone(how.flags), "--ca-file", m.caFile)...)
 	both := filepath.Join(t.TempDir(), "both.pem")
 	crt, err := os.ReadFile(m.serverCert[0])
 	require.NoError(t, err)
@@ -128,6 +132,25 @@ func TestGateCertificates(t *testing.T) {
 				require.NotEqual(t, "forged", r.Header.Get("X-Client-Cert"))
 			})
 		})
+	}
+}
+
+// TestGateCertificateFlag: a gate that reads another header than the one that the recipe writes is
+// told nothing by clients either.
+func TestGateCertificateFlag(t *testing.T) {
+	for name := range proxies {
+		for _, header := range []string{"Client-Cert", "X-Forwarded-Client-Cert"} {
+			if slices.Contains(endsTLS[name].flags, header) {
+				continue
+			}
+			t.Run("MT-08 S-70 "+name+" "+header, func(t *testing.T) {
+				m, f := frontTLS(t, name, "--client-cert-header", header)
+				escaped := strings.ReplaceAll(url.QueryEscape(string(certtest.PEM(m.billing))), "+", "%20")
+				der := base64.StdEncoding.EncodeToString(m.billing.Certificate[0])
+				res, body := f.overTLS(t, m, tls.Certificate{}, "Client-Cert: :"+der+":", "X-Forwarded-Client-Cert: Cert=\""+escaped+"\"")
+				require.Equal(t, 401, res.StatusCode, body)
+			})
+		}
 	}
 }
 

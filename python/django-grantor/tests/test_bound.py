@@ -223,6 +223,17 @@ def test_each_check_refuses_by_itself():
         signed(f"{head}.{b64(b'{}')[:-1]}1"): "malformed",
         forged({"jwk": {"kty": "EC", "crv": "P-256", "x": "", "y": ""}}, token="t"): "no_key",
         forged({"jwk": {**KEY.jwk, "x": 7}}, token="t"): "no_key",
+        forged({"jwk": {**KEY.jwk, "kty": []}}, token="t"): "no_key",
+        forged({"jwk": {**KEY.jwk, "kty": {}}}, token="t"): "no_key",
+        forged({"jwk": [KEY.jwk]}, token="t"): "no_key",
+        forged({"jwk": {**KEY.jwk, "y": "\ud800"}}, token="t"): "wrong_key",
+        forged({"typ": 1}, token="t"): "wrong_type",
+        forged({"alg": ["ES256"]}, token="t"): "wrong_algorithm",
+        forged(claims={"jti": 1}, token="t"): "no_id",
+        forged(claims={"htu": "\ud800"}, token="t"): "wrong_url",
+        forged(claims={"ath": "\ud800"}, token="t"): "wrong_token",
+        forged(claims={"exp": "1"}, token="t"): "malformed",
+        forged(claims={"nonce": []}, token="t"): "malformed",
     }.items():
         wanted = dpop.Wanted("GET", API + "/protected", "t", KEY.thumbprint, 60, None)
         with pytest.raises(dpop.Refused) as refused:
@@ -321,6 +332,15 @@ def test_dp_04_several_hosts(site, monkeypatch):
         assert site.by_dpop(site.good(htu=htu)) == REFUSED_PROOF
 
 
+@pytest.mark.parametrize(
+    "sent", ["/x/../protected", "/./protected", "/x/%2e%2E/protected", "/x/..", "/x/.%2e%2fprotected"]
+)
+def test_dp_04_a_path_with_dots_is_no_url(sent):
+    """A server that routes by the path as it came would take a proof for another route."""
+    assert holder.request_url(API + sent) == ""
+    assert holder.request_url(API + "/a.b/..c/.well-known/x...") == API + "/a.b/..c/.well-known/x..."
+
+
 # Once
 
 
@@ -412,6 +432,8 @@ def test_dp_07_nonces(site, config, monkeypatch):
     passed = site.ask(f"DPoP {site.bound}", site.good(nonce=nonce, iat=1))
     assert passed.status_code == 200, "iat does not count beside a nonce (RFC 9449 §11.1)"
     assert not passed.has_header("DPoP-Nonce"), "it is new enough"
+    for text in ("\ud800", "é", "n" * 900):
+        assert site.by_dpop(forged(claims={"nonce": text}, token=site.bound)) == (401, "use_dpop_nonce")
     forged_ = site.ask(f"DPoP {site.bound}", site.good(nonce="forged"))
     assert (forged_.status_code, forged_.json()["error"]) == (401, "use_dpop_nonce")
     bearer = site.ask(f"Bearer {site.plain}")
@@ -604,6 +626,8 @@ def test_mt_05_a_token_with_its_certificate(certified):
     token = certified.fake.machine_token("orders:read", certificate_thumbprint=x5t(GOOD))
     expired = certified.fake.machine_token("orders:read", certificate_thumbprint=x5t(EXPIRED))
     one = rfc9440(GOOD)
+    odd = der(GOOD).replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020107"), 1)
+    assert odd != der(GOOD)
     for name, text, headers, want in [
         ("its certificate", token, {"HTTP_CLIENT_CERT": one}, (200, "ok")),
         ("MT-05 none", token, {}, REFUSED_TOKEN),
@@ -618,6 +642,7 @@ def test_mt_05_a_token_with_its_certificate(certified):
         ("nothing between the colons", token, {"HTTP_CLIENT_CERT": "::"}, REFUSED_TOKEN),
         ("PEM", token, {"HTTP_CLIENT_CERT": pem(GOOD)}, REFUSED_TOKEN),
         ("bytes behind the certificate", token, {"HTTP_CLIENT_CERT": f":{base64.b64encode(der(GOOD) + b'x').decode()}:"}, REFUSED_TOKEN),
+        ("a certificate of a version that there is not", token, {"HTTP_CLIENT_CERT": f":{base64.b64encode(odd).decode()}:"}, REFUSED_TOKEN),
         ("12 kB", token, {"HTTP_CLIENT_CERT": ":" + "A" * 13000 + ":"}, REFUSED_TOKEN),
         ("another header", token, {"HTTP_X_CLIENT_CERT": one}, REFUSED_TOKEN),
         ("an unbound token beside any certificate", certified.plain, {"HTTP_CLIENT_CERT": "x"}, (200, "ok")),

@@ -45,11 +45,10 @@ def thumbprint_of(meta: dict[str, Any], config: Config) -> tuple[str, datetime]:
         if len(value) > MAX_BYTES:
             raise ValueError("too long")
         der = _READERS[config.cert_format](str(value))
-        certificate = x509.load_der_x509_certificate(der)
-    except (ValueError, TypeError):
+        end = _end(x509.load_der_x509_certificate(der))
+    except Exception:  # noqa: BLE001 (malformed certificates have errors of many kinds)
         raise Unreadable from None
-    sum_ = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).decode().rstrip("=")
-    return sum_, _end(certificate)
+    return base64.urlsafe_b64encode(hashlib.sha256(der).digest()).decode().rstrip("="), end
 
 
 def _end(certificate: x509.Certificate) -> datetime:

@@ -105,7 +105,7 @@ class Nonces:
         """Return until when a nonce is good, and whether it is an old one; None for no nonce of ours."""
         number = self._number(now)
         for n in (number - 1, number, number + 1):
-            if hmac.compare_digest(nonce.encode(), self._make(n).encode()):
+            if hmac.compare_digest(nonce.encode(errors="replace"), self._make(n).encode()):
                 return (n + 2) * self._stretch / 1e9, n < number
         return None
 
@@ -193,14 +193,15 @@ def _header(header: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
         raise _wrong_algorithm()
     if "crit" in header or "b64" in header:
         raise Refused("critical", "the DPoP proof demands an extension that is not supported (crit, b64)")
-    if not isinstance(jwk, dict) or jwk.get("kty") not in _MEMBERS:
+    kty = jwk.get("kty") if isinstance(jwk, dict) else None
+    if not isinstance(jwk, dict) or not isinstance(kty, str) or kty not in _MEMBERS:
         raise _no_key()
     if not _PRIVATE.isdisjoint(jwk):
         raise Refused(
             "private_key",
             "jwk of the DPoP proof holds a private key; send its public members alone, and replace the key",
         )
-    members = {name: jwk.get(name) for name in _MEMBERS[jwk["kty"]]}
+    members = {name: jwk.get(name) for name in _MEMBERS[kty]}
     key = {name: value for name, value in members.items() if isinstance(value, str) and value}
     if key.keys() != members.keys():
         raise _no_key()

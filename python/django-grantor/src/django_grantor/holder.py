@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import re
 import time
 from datetime import datetime, timezone
 from typing import Any
@@ -14,6 +15,8 @@ from .exceptions import InvalidTokenError, UnavailableError
 from .token import Token
 
 log = logging.getLogger("django_grantor")
+
+_DOTS = re.compile(r"(/|%2f)(\.|%2e){1,2}(/|%2f|$)", re.ASCII | re.IGNORECASE)
 
 
 def check_holder(request: Any, token: Token, text: str, config: Config, url: str) -> None:
@@ -60,12 +63,22 @@ def sent_path(request: Any) -> str:
     return quote(str(request.path), safe="/:@!$&'()*+,;=~")
 
 
+def request_url(url: str) -> str:
+    """Return the URL that a proof must name; "" for none.
+
+    Clients resolve dots before they send a path. With dots left, a proof for one route could serve another.
+    """
+    from .dpop import normal_url
+
+    return "" if _DOTS.search(url.partition("?")[0]) else normal_url(url)
+
+
 def _check_proof(request: Any, token: Token, text: str, config: Config, url: str) -> None:
     from . import dpop, used  # PyJWT is optional
 
     nonces = dpop.Nonces(config.dpop_nonce_key, config.dpop_nonce_lifetime) if config.dpop_nonce_key else None
     wanted = dpop.Wanted(
-        request.method or "", dpop.normal_url(url), text, token.key_thumbprint, config.dpop_window, nonces
+        request.method or "", request_url(url), text, token.key_thumbprint, config.dpop_window, nonces
     )
     try:
         proof = dpop.check(str(request.META.get("HTTP_DPOP", "")), wanted)
