@@ -66,7 +66,7 @@ func TestDoctor(t *testing.T) {
 	t.Run("S-26 a fault: exit 1", func(t *testing.T) {
 		c := s.Client().Conn(t.Context())
 		defer c.Close()
-		require.NoError(t, c.Do(t.Context(), "auth", "a-long-password").Err())
+		require.NoError(t, c.Auth(t.Context(), "a-long-password").Err())
 		require.NoError(t, c.ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())
 		r := examine(t, d, 1)
 		require.Equal(t, "fault", levels(r)["redis.policy"])
