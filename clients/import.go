@@ -134,6 +134,50 @@ func equal(a, b *Registration) (bool, error) {
 // was written.
 var ErrImportOvertaken = errors.New("somebody changed a client while it was being imported, and nothing was written: run the import again")
 
+// ErrImportUnderway: another import is being written.
+var ErrImportUnderway = errors.New("another import is being written, and nothing was written by this one: run it again when the other has ended; one that was killed is forgotten after five minutes")
+
+const (
+	importKey  = "clients:" + registryTag + ":import"
+	importLife = 5 * time.Minute
+)
+
+var endImport = redisdb.NewScript(`if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0`)
+
+// Begin is for who writes something beside the clients before Apply: it keeps other imports from
+// that until end is called. Errors are ErrImportUnderway, ErrImportOvertaken, and those of Redis.
+func (i *Import) Begin(ctx context.Context) (end func(), err error) {
+	m, nonce := i.manager, newNonce()
+	ours, err := m.Redis.db.SetNX(ctx, importKey, []byte(nonce), importLife)
+	if err != nil {
+		return nil, err
+	}
+	if !ours {
+		return nil, ErrImportUnderway
+	}
+	end = func() { _, _ = m.Redis.db.Eval(context.WithoutCancel(ctx), endImport, []string{importKey}, nonce) }
+	if err := i.current(ctx); err != nil {
+		end()
+		return nil, err
+	}
+	return end, nil
+}
+
+// current says whether every client is what it was when the import was planned.
+func (i *Import) current(ctx context.Context) error {
+	for _, e := range i.list {
+		held, err := i.manager.Redis.records.Read(ctx, e.stored.ID)
+		if err = ownError(err); err != nil && !errors.Is(err, ErrUnknown) {
+			return err
+		}
+		if held != e.before {
+			return ErrImportOvertaken
+		}
+	}
+	return nil
+}
+
 // importAll: KEYS ends, change stream, revocation feed, and the shard of each client. ARGV of each
 // client: id, what was read (” for nothing), what shall stand there, when the last secret ends, a
 // nonce, a nonce for the feed, the names that end. It returns the id of a client that holds neither,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/grantor-auth/grantor/internal/apikeys"
 	"github.com/grantor-auth/grantor/internal/importer"
 	"github.com/grantor-auth/grantor/internal/parts"
+	"github.com/grantor-auth/grantor/internal/redisdb"
 	"github.com/grantor-auth/grantor/tokens"
 )
 
@@ -121,14 +123,41 @@ func (p Program) importFrom(c *cobra.Command, f *importFlags, source importer.So
 const maxImportBytes = 256 << 20
 
 func (p Program) importText(file string) ([]byte, error) {
+	in := p.Stdin
 	if file != "-" {
-		return readWhole(file)
+		f, err := os.Open(file) // #nosec G304 -- the operator's
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close() //nolint:errcheck // it was read
+		in = f
 	}
-	text, err := io.ReadAll(io.LimitReader(p.Stdin, maxImportBytes))
+	text, err := io.ReadAll(io.LimitReader(in, maxImportBytes+1))
 	if err != nil {
 		return nil, err
 	}
-	return config.WithoutBOM(text)
+	if len(text) > maxImportBytes {
+		return nil, fmt.Errorf("%s has more than %d MiB: export clients alone, without users", file, maxImportBytes>>20)
+	}
+	if text, err = config.WithoutBOM(text); err != nil {
+		return nil, fmt.Errorf("%s %w", file, err)
+	}
+	return text, nil
+}
+
+func (p Program) newImportRun(c *cobra.Command, f *importFlags, cfg *config.Config, db *redisdb.DB) (*importRun, error) {
+	if _, err := db.Time(c.Context()); err != nil { // the clock of every lifetime
+		return nil, err
+	}
+	store := tokens.NewRedis(db)
+	key, err := tokens.ClaimServerKey(c.Context(), store, tokens.KeyWait)
+	if err != nil {
+		return nil, err
+	}
+	r := &importRun{importFlags: f, ctx: c.Context(), cmd: c, cfg: cfg, manager: parts.Manager(cfg, clients.NewRedis(db), store), trail: p.commandTrail(cfg, db)}
+	r.manager.WeakSecrets = true
+	r.keys = apikeys.New(r.manager, store, tokens.NewCodec(key))
+	return r, nil
 }
 
 func (p Program) withImport(c *cobra.Command, f *importFlags, cfg *config.Config, items []importer.Item) error {
@@ -137,17 +166,10 @@ func (p Program) withImport(c *cobra.Command, f *importFlags, cfg *config.Config
 		return err
 	}
 	defer db.Close()
-	if _, err := db.Time(c.Context()); err != nil { // the clock of every lifetime
-		return err
-	}
-	store := tokens.NewRedis(db)
-	key, err := tokens.ClaimServerKey(c.Context(), store, tokens.KeyWait)
+	r, err := p.newImportRun(c, f, cfg, db)
 	if err != nil {
 		return err
 	}
-	r := &importRun{importFlags: f, ctx: c.Context(), cmd: c, cfg: cfg, manager: parts.Manager(cfg, clients.NewRedis(db), store), trail: p.commandTrail(cfg, db)}
-	r.manager.WeakSecrets = true
-	r.keys = apikeys.New(r.manager, store, tokens.NewCodec(key))
 	defer r.trail.flush()
 	plan, err := r.plan(items)
 	if err != nil {

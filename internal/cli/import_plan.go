@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,9 +83,22 @@ func (l *importLine) writes() bool {
 	return l.outcome == clients.OutcomeCreate || l.outcome == clients.OutcomeReplace
 }
 
+// hasKeys says whether API keys are to be written.
+func (p *importPlan) hasKeys() bool {
+	return slices.ContainsFunc(p.lines, func(l *importLine) bool { return l.item.Key != nil && l.writes() })
+}
+
 // write stores the keys first, which are inactive without their clients, and then all clients in
-// one step. Where that fails, the keys of clients that do not exist are removed.
+// one step. Where that fails, the keys of clients that do not exist are removed. Of two imports at
+// once one would write its keys over those of the other.
 func (r *importRun) write(p *importPlan) error {
+	if p.hasKeys() {
+		end, err := p.batch.Begin(r.ctx)
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
 	err := r.writeKeys(p)
 	if err == nil || errors.Is(err, clients.ErrNotConfirmed) {
 		unconfirmed := err
@@ -136,7 +150,10 @@ func (r *importRun) writeKeys(p *importPlan) (unconfirmed error) {
 // memory until the next import.
 func (r *importRun) removeKeys(p *importPlan) {
 	for _, l := range p.lines {
-		if l.key != nil && l.outcome == clients.OutcomeCreate {
+		if l.key == nil || l.outcome != clients.OutcomeCreate {
+			continue
+		}
+		if _, err := r.manager.Redis.Load(r.ctx, l.item.Client.ID); errors.Is(err, clients.ErrUnknown) {
 			_ = r.keys.Keys.Forget(r.ctx, l.item.Client.ID)
 		}
 	}
