@@ -20,6 +20,7 @@ import (
 
 	"github.com/grantor-auth/grantor/internal/parts"
 	"github.com/grantor-auth/grantor/internal/presence"
+	"github.com/grantor-auth/grantor/internal/printable"
 	"github.com/grantor-auth/grantor/server"
 )
 
@@ -203,8 +204,11 @@ func shown(value any) string {
 	if err != nil {
 		return "no JSON"
 	}
-	return string(text)
+	return printable.Cell(string(text), maxShown)
 }
+
+// maxShown is how much of what somebody answered is quoted, in characters.
+const maxShown = 200
 
 // checkMTLS asks where clients with certificates ask. A proxy may refuse whoever shows none.
 func checkMTLS(ctx context.Context, s *subject) []Finding {

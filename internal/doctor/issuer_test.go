@@ -153,6 +153,20 @@ func TestPlantedAtIssuer(t *testing.T) {
 			requireFound(t, r, c.id, c.level, c.text)
 		})
 	}
+	t.Run("of a long answer little is quoted, and none of its secrets", func(t *testing.T) {
+		d := sound(t, srv.URL)
+		d.at(d.metadata(func(m map[string]any) {
+			m["issuer"] = "\x1b[31m\u202e" + strings.Repeat("x", 1<<19)
+			m["other_endpoint"] = strings.Repeat("x", 196) + "gcs_4oPq9ZtLw2VbNc7XmRk1JhGf5SdAeUi8"
+		}), false, nil)
+		found := d.run().Of("issuer.metadata")
+		require.Len(t, found, 2)
+		for _, f := range found {
+			require.Less(t, len(f.Text), 500, f.Text[:100])
+			require.NotContains(t, f.Text, "4oPq")
+			require.NotContains(t, f.Text, "\x1b")
+		}
+	})
 	t.Run("an issuer that hangs is bounded", func(t *testing.T) {
 		d, ended := sound(t, srv.URL), make(chan struct{})
 		d.at(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-ended }), false, nil)
