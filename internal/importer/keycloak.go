@@ -76,8 +76,8 @@ func keycloak(text []byte, o Options) ([]Item, error) {
 func (r *keycloakRealm) items(o Options) ([]Item, error) {
 	var items []Item
 	lack := missing{}
-	if n := len(r.Clients) + len(r.Users); n > 4*MaxItems || len(r.Clients) > MaxItems {
-		return nil, fmt.Errorf("the realm has %d clients and users, and %d clients at most are written in one step", n, MaxItems)
+	if len(r.Clients) > MaxItems {
+		return nil, fmt.Errorf("the realm has %d clients, and %d at most are written in one step: split its list of clients over files of {\"realm\": …, \"clients\": […]}", len(r.Clients), MaxItems)
 	}
 	for n := range r.Clients {
 		c := &r.Clients[n]
