@@ -35,7 +35,7 @@ func (d *decoder) operator() {
 	}
 	if e := c.Tracing.Endpoint; e != "" {
 		if u, err := url.Parse(e); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			d.bad("tracing.otlp_endpoint", `must be a URL that takes OTLP over HTTP, such as "http://127.0.0.1:4318/v1/traces"`)
+			d.bad("tracing.otlp_endpoint", `must be a URL that takes OTLP over HTTP, such as "http://127.0.0.1:4318"`)
 		}
 	}
 	for i, h := range c.CORS.Headers {

@@ -12,7 +12,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel"
 	"golang.org/x/term"
 
 	"github.com/grantor-auth/grantor/config"
@@ -57,6 +59,7 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 		return err
 	}
 	p.tuneCollector()
+	logTracing(r.log)
 	stop, u := newStopper(r.log), p.unit(r.log)
 	defer stop.close()
 	var n *node.Node
@@ -82,6 +85,15 @@ func (p Program) serve(c *cobra.Command, o config.Options) error {
 // stopLimit is how long a stop may take, with some time to close what is open.
 func stopLimit(s config.Server) time.Duration {
 	return s.ShutdownDelay + s.ShutdownTimeout + 5*time.Second
+}
+
+// logTracing takes what the tracing library would write to standard error by itself, such as a
+// malformed OTEL_ variable, into the log.
+func logTracing(log *slog.Logger) {
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		log.Warn("the tracing library reports a fault", "error", err.Error())
+	}))
+	otel.SetLogger(logr.FromSlogHandler(log.Handler()))
 }
 
 // gcPercent lets the heap grow to nearly four times of what is in use, a few MiB: the collector
