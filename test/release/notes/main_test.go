@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,4 +20,16 @@ func TestSection(t *testing.T) {
 		_, err = section(log, version)
 		require.Error(t, err, version)
 	}
+}
+
+// TestNewestRelease: the chart installs the version that the CHANGELOG says was released last.
+func TestNewestRelease(t *testing.T) {
+	changes, err := os.ReadFile("../../../CHANGELOG.md")
+	require.NoError(t, err)
+	newest := regexp.MustCompile(`(?m)^## (\d+\.\d+\.\d+) \(`).FindSubmatch(changes)
+	require.NotNil(t, newest)
+	chart, err := os.ReadFile("../../../deploy/helm/grantor/Chart.yaml")
+	require.NoError(t, err)
+	require.Contains(t, string(chart), "\nversion: "+string(newest[1])+"\n")
+	require.Contains(t, string(chart), "\nappVersion: "+string(newest[1])+"\n")
 }
