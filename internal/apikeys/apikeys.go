@@ -91,6 +91,15 @@ func (m *Manager) Create(ctx context.Context, clientID string, ask Ask) (text st
 	return text, shown(k, true), err
 }
 
+// CheckAdopt says what is wrong with a key that Adopt would store.
+func (m *Manager) CheckAdopt(c *clients.Client, ask Ask) error {
+	if err := ask.check(); err != nil {
+		return err
+	}
+	_, err := m.keyOf(c, ask)
+	return err
+}
+
 // Adopt stores a key that another server made, under the hash of its text (tokens.ForeignKeyHash),
 // for a client that may not be stored yet: without the client the key is inactive. Repeated, it
 // changes nothing.

@@ -48,6 +48,13 @@ func (r *importRun) plan(items []importer.Item) (*importPlan, error) {
 		var err error
 		line.outcome, line.epoch, err = plan.batch.Plan(r.ctx, clients.Wanted{Registration: line.item.Client, Same: line.item.Same,
 			Seal: line.item.Seal, Replace: r.existing == existingReplace})
+		if err == nil && line.item.Key != nil && line.writes() {
+			err = r.checkKey(line)
+		}
+		if _, asked := errors.AsType[*apikeys.AskError](err); asked {
+			wrong = errors.Join(wrong, fmt.Errorf("%s %q: %w", line.item.Kind, line.item.Name, err))
+			continue
+		}
 		if _, field := errors.AsType[*clients.FieldError](err); err != nil && !field {
 			return nil, err
 		}
@@ -125,17 +132,11 @@ func (r *importRun) writeKeys(p *importPlan) (unconfirmed error) {
 		if l.item.Key == nil || !l.writes() {
 			continue
 		}
-		c, err := l.item.Client.Client()
+		c, ask, err := l.ask()
 		if err != nil {
 			return err
 		}
-		c.Epoch = l.epoch
-		k := l.item.Key
-		ask := apikeys.Ask{Name: k.Name, Scope: l.item.Client.Scope, NoExpiry: k.Ends.IsZero(), Creator: commandActor()}
-		if !k.Ends.IsZero() {
-			ask.TTL = min(time.Until(k.Ends).Truncate(time.Second), apikeys.MaxTTL)
-		}
-		l.key, err = r.keys.Adopt(r.ctx, c, tokens.ForeignKeyHash(k.Digest), ask)
+		l.key, err = r.keys.Adopt(r.ctx, c, tokens.ForeignKeyHash(l.item.Key.Digest), ask)
 		if errors.Is(err, clients.ErrNotConfirmed) {
 			unconfirmed, err = err, nil
 		}
@@ -144,6 +145,29 @@ func (r *importRun) writeKeys(p *importPlan) (unconfirmed error) {
 		}
 	}
 	return unconfirmed
+}
+
+// ask says which key becomes of an entry, and of which client.
+func (l *importLine) ask() (*clients.Client, apikeys.Ask, error) {
+	k := l.item.Key
+	ask := apikeys.Ask{Name: k.Name, Scope: l.item.Client.Scope, NoExpiry: k.Ends.IsZero(), Creator: commandActor()}
+	if !k.Ends.IsZero() {
+		ask.TTL = min(time.Until(k.Ends).Truncate(time.Second), apikeys.MaxTTL)
+	}
+	c, err := l.item.Client.Client()
+	if err != nil {
+		return nil, ask, err
+	}
+	c.Epoch = l.epoch
+	return c, ask, nil
+}
+
+func (r *importRun) checkKey(l *importLine) error {
+	c, ask, err := l.ask()
+	if err != nil {
+		return err
+	}
+	return r.keys.CheckAdopt(c, ask)
 }
 
 // removeKeys takes away keys whose clients were not created. What stays has no effect: it takes

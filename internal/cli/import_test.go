@@ -20,9 +20,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/grantor-auth/grantor/clients"
 	"github.com/grantor-auth/grantor/config"
+	"github.com/grantor-auth/grantor/internal/apikeys"
+	"github.com/grantor-auth/grantor/internal/importer"
+	"github.com/grantor-auth/grantor/internal/parts"
 	"github.com/grantor-auth/grantor/internal/redisdb/redistest"
 	"github.com/grantor-auth/grantor/node"
+	"github.com/grantor-auth/grantor/tokens"
 )
 
 // importDesk is a Redis, its configuration, and two nodes.
@@ -275,4 +280,39 @@ func (d *importDesk) importsKeys(t *testing.T, dump djangoDump) {
 	out, _ = d.run(t, 0, dump.Keys, append(command, "--apply")...)
 	require.Contains(t, out, "0 created, 0 replaced, 2 unchanged, 0 kept, 2 left out\n")
 	require.False(t, active("partner"), "a second run revives no key that was revoked here")
+}
+
+// TestImportOfKeysIsUndone: a key is stored before its client, and goes where the client cannot be
+// written.
+func TestImportOfKeysIsUndone(t *testing.T) {
+	d := openImportDesk(t)
+	text, err := os.ReadFile("../../examples/migrate/api-keys.json")
+	require.NoError(t, err)
+	cfg, _, err := config.Load(config.Options{Path: d.config})
+	require.NoError(t, err)
+	db, err := parts.Redis(cfg.Redis, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	store := tokens.NewRedis(db)
+	key, err := tokens.ClaimServerKey(t.Context(), store, tokens.KeyWait)
+	require.NoError(t, err)
+	r := &importRun{importFlags: &importFlags{}, ctx: t.Context(), manager: parts.Manager(cfg, clients.NewRedis(db), store)}
+	r.keys = apikeys.New(r.manager, store, tokens.NewCodec(key))
+	for _, source := range importer.Sources() {
+		if source.Name != "rest-framework-api-key" {
+			continue
+		}
+		_, err := source.Read(text, importer.Options{Scope: "orders:read photos", Catalogue: cfg.Catalogue(), Now: time.Now()})
+		require.ErrorContains(t, err, "\"photos\" = {")
+		items, err := source.Read(text, importer.Options{Scope: "orders:read", Catalogue: cfg.Catalogue(), Now: time.Now()})
+		require.NoError(t, err)
+		plan, err := r.plan(items)
+		require.NoError(t, err)
+		mine := items[0].Client.ID
+		require.NoError(t, r.manager.Create(t.Context(), &clients.Stored{Registration: clients.Registration{ID: mine, Method: clients.MethodNone, Scope: "orders:write"}}))
+		require.ErrorIs(t, r.write(plan), clients.ErrImportOvertaken)
+		list, err := r.keys.List(t.Context(), mine)
+		require.NoError(t, err)
+		require.Empty(t, list)
+	}
 }

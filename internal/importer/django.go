@@ -54,7 +54,7 @@ func djangoOAuthToolkit(text []byte, o Options) ([]Item, error) {
 		}
 		items = append(items, a.item(o))
 	}
-	return items, wrong
+	return items, errors.Join(wrong, o.lacking())
 }
 
 func (a *application) item(o Options) Item {
@@ -132,7 +132,7 @@ func djangoAPIKeys(text []byte, o Options) ([]Item, error) {
 		}
 		items = append(items, k.item(o))
 	}
-	return items, wrong
+	return items, errors.Join(wrong, o.lacking())
 }
 
 // KeyClientPrefix begins the id of the client that an API key gets: one for each key, so that each

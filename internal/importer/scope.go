@@ -61,5 +61,12 @@ func (m missing) err() error {
 	return &MissingScopesError{slices.Sorted(maps.Keys(m))}
 }
 
+// lacking says which of the scopes that Options name for every client are missing.
+func (o Options) lacking() error {
+	lack := missing{}
+	new(Item).scope(strings.Fields(o.Scope+" "+o.DefaultScope), Options{Catalogue: o.Catalogue}, lack)
+	return lack.err()
+}
+
 // given sets the scopes that Options name for every client.
 func (i *Item) given(o Options) { i.Client.Scope, i.Client.DefaultScope = o.Scope, o.DefaultScope }
