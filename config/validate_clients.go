@@ -43,6 +43,9 @@ func (d *decoder) registrations() {
 			unread = append(unread, "default_scope")
 		}
 		d.secretHashes(key, in.Secrets, unread)
+		if slices.ContainsFunc(unread, func(name string) bool { return strings.HasPrefix(name, "secrets[") }) {
+			unread = append(unread, "secrets") // a hash that could not be read was told already
+		}
 		for _, f := range fieldErrors(c.Check(d.cfg.catalogue)) {
 			if !slices.Contains(unread, f.Field) {
 				d.bad(key+"."+f.Field, "%s", f.Err)

@@ -67,6 +67,7 @@ func (p Program) importCommand() *cobra.Command {
 			}
 			return p.importFrom(c, f, source, args[0])
 		}}
+		c.ValidArgsFunction = cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault) // a file
 		if source.ScopeNeeded {
 			c.Flags().StringVar(&f.scope, "scope", "", "the scopes that each client or key gets: the source does not keep them (required)")
 		}
