@@ -161,6 +161,7 @@ func (f *fronted) passes(t *testing.T) {
 	require.Equal(t, []string{"orders:read"}, h.Values("Grantor-Scope"))
 	require.Regexp(t, `^\d{10}$`, h.Get("Grantor-Expires"))
 	require.Empty(t, h.Get("Grantor-Session"), "a machine has none")
+	require.Empty(t, h.Get("Grantor-Identity"), "the gate signs none")
 	for i := range 20 {
 		res, body := f.ask(t, "GET", "/orders", f.token)
 		require.Equal(t, 200, res.StatusCode, "%d %s", i, body)

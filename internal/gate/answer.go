@@ -9,8 +9,8 @@ import (
 	"github.com/grantor-auth/grantor/middleware"
 )
 
-// Headers of an answer 200. All of the first seven are in every such answer, an empty one where
-// there is nothing to say: a proxy that copies them replaces what a client sent.
+// Headers of an answer 200. All of them are in every such answer, an empty one where there is
+// nothing to say: a proxy that copies them replaces what a client sent.
 const (
 	HeaderSubject     = "Grantor-Subject"      // the user's id, or the client's for a machine
 	HeaderSubjectType = "Grantor-Subject-Type" // "user", "client" or "external"
@@ -19,7 +19,7 @@ const (
 	HeaderSession     = "Grantor-Session"  // one login of a user; "" for machines
 	HeaderExpires     = "Grantor-Expires"  // Unix seconds
 	HeaderClaims      = "Grantor-Claims"   // a JSON object of the claims in Config.Claims
-	HeaderIdentity    = "Grantor-Identity" // a JWT; with Config.Identity alone
+	HeaderIdentity    = "Grantor-Identity" // a JWT; "" without Config.Identity
 )
 
 const codeServerError = "server_error"
@@ -55,12 +55,9 @@ type fields [8]string
 func write(w http.ResponseWriter, values fields) {
 	h := w.Header()
 	own := &values // one array instead of eight lists
-	names := [...]string{HeaderSubject, HeaderSubjectType, HeaderClientID, HeaderScope, HeaderSession, HeaderExpires, HeaderClaims}
+	names := [...]string{HeaderSubject, HeaderSubjectType, HeaderClientID, HeaderScope, HeaderSession, HeaderExpires, HeaderClaims, HeaderIdentity}
 	for i, name := range names {
 		h[name] = own[i : i+1 : i+1]
-	}
-	if own[7] != "" {
-		h[HeaderIdentity] = own[7:8:8]
 	}
 	h["Cache-Control"] = noStore
 	w.WriteHeader(http.StatusOK)
