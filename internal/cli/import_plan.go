@@ -31,7 +31,7 @@ type importLine struct {
 // plan holds every entry against the configuration and the registry, and says all that is wrong.
 func (r *importRun) plan(items []importer.Item) (*importPlan, error) {
 	plan := &importPlan{batch: r.manager.NewImport()}
-	seen := map[string]bool{}
+	seen, digests := map[string]bool{}, map[string]bool{}
 	var wrong error
 	for n := range items {
 		line := &importLine{item: &items[n]}
@@ -45,6 +45,12 @@ func (r *importRun) plan(items []importer.Item) (*importPlan, error) {
 			continue
 		}
 		seen[id] = true
+		if k := line.item.Key; k != nil {
+			if digests[k.Digest] {
+				wrong = errors.Join(wrong, fmt.Errorf("%s %q has the text of another key of the file: a text belongs to one client", line.item.Kind, line.item.Name))
+			}
+			digests[k.Digest] = true
+		}
 		var err error
 		line.outcome, line.epoch, err = plan.batch.Plan(r.ctx, clients.Wanted{Registration: line.item.Client, Same: line.item.Same,
 			Seal: line.item.Seal, Replace: r.existing == existingReplace})

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -69,4 +71,23 @@ func TestTwoImportsAtOnce(t *testing.T) {
 	}, 5*time.Second, 50*time.Millisecond, "the key that was imported first works")
 	list, _ := d.run(t, 0, "", "key", "list", "api-key-axSugJ0Y", "--json")
 	require.Equal(t, 1, strings.Count(list, `"active": true`), list)
+}
+
+// TestImportOneTextTwice: a text that two entries have would belong to the client that comes last.
+func TestImportOneTextTwice(t *testing.T) {
+	d := openImportDesk(t)
+	one := strings.Trim(foreignKeys(), "[]")
+	twice := "[" + one + "," + strings.Replace(one, `"axSugJ0Y"`, `"bxSugJ0Y"`, 1) + "]"
+	_, stderr := d.run(t, 2, twice, "import", "rest-framework-api-key", "-", "--scope", "orders:read", "--apply")
+	require.Contains(t, stderr, `API key "bxSugJ0Y" has the text of another key of the file`)
+}
+
+// TestImportFileBounds: what is no export is refused before it fills the memory.
+func TestImportFileBounds(t *testing.T) {
+	d := openImportDesk(t)
+	big := filepath.Join(t.TempDir(), "big.json")
+	require.NoError(t, os.WriteFile(big, nil, 0o600))
+	require.NoError(t, os.Truncate(big, maxImportBytes+1))
+	_, stderr := d.run(t, 2, "", "import", "keycloak", big)
+	require.Contains(t, stderr, "has more than 256 MiB: export clients alone")
 }
