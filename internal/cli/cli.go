@@ -161,4 +161,4 @@ func answer(c *cobra.Command, asJSON bool, v any, text string) error {
 
 // shown is a text for standard error, which may quote what others wrote, or a secret that somebody
 // typed as a name.
-func shown(text string) string { return printable.Lines(printable.Redact(text)) }
+func shown(text string) string { return printable.Lines(printable.RedactTyped(text)) }

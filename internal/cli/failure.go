@@ -26,7 +26,7 @@ type failure struct {
 
 // tell writes the error of a command, as text or as JSON.
 func (p Program) tell(c *cobra.Command, err error) {
-	text := printable.Redact(err.Error())
+	text := printable.RedactTyped(err.Error())
 	switch {
 	case text == "":
 	case askedForJSON(c, p.Args):

@@ -154,3 +154,27 @@ func secretAt(text string) int {
 	}
 	return -1
 }
+
+// RedactTyped is Redact for a text that quotes what somebody typed: it also removes API keys of
+// other servers (tokens.ParseForeignKey), whose form an ordinary name may have.
+func RedactTyped(text string) string {
+	text = Redact(text)
+	var b strings.Builder
+	for text != "" {
+		n := len(text) - len(strings.TrimLeft(text, base62+"."))
+		prefix, secret, dot := strings.Cut(text[:n], ".")
+		if dot && len(prefix) >= 1 && len(prefix) <= 8 && len(secret) >= 22 && !strings.Contains(secret, ".") && strings.ContainsAny(secret, "0123456789") {
+			b.WriteString(prefix + ".[redacted]")
+		} else {
+			b.WriteString(text[:n])
+		}
+		text = text[n:]
+		n = strings.IndexAny(text, base62)
+		if n < 0 {
+			n = len(text)
+		}
+		b.WriteString(text[:n])
+		text = text[n:]
+	}
+	return b.String()
+}

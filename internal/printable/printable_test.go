@@ -78,4 +78,17 @@ func TestRedact(t *testing.T) {
 			require.Equal(t, text, printable.Redact(text))
 		}
 	})
+	t.Run("S-30 an API key of another server that somebody typed", func(t *testing.T) {
+		const key = "axSugJ0Y.4oPq9ZtLw2VbNc7XmRk1JhGf5SdAeUi8"
+		for text, want := range map[string]string{
+			key:                              "axSugJ0Y.[redacted]",
+			"\"" + key + "\" is no \n" + key: "\"axSugJ0Y.[redacted]\" is no \naxSugJ0Y.[redacted]",
+			"é" + key + "é.":                 "éaxSugJ0Y.[redacted]é.",
+		} {
+			require.Equal(t, want, printable.RedactTyped(text))
+		}
+		for _, text := range []string{"", ".", "redis.example.com:6379", "a.b", "metadata.internalservicewithalongname", "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJzb21lYm9keSJ9.c2lnbmF0dXJl", "…. é"} {
+			require.Equal(t, text, printable.RedactTyped(text))
+		}
+	})
 }
