@@ -16,6 +16,7 @@ import (
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/internal/parts"
 	"github.com/grantor-auth/grantor/internal/presence"
+	"github.com/grantor-auth/grantor/internal/printable"
 )
 
 // noNodes is the exit status of "status" where no node was found.
@@ -131,7 +132,7 @@ func (d *deploymentStatus) text() string {
 		}
 		t.row(n.ID, n.Host, n.Listen, n.Version, upText(n), ready, ago(n.ChangeAge), ago(n.FeedAge), fmt.Sprint(n.Pending), cmp.Or(n.Config, "-"))
 		for _, why := range n.wrong() {
-			fmt.Fprintf(&wrong, "%s is not ready: %s\n", n.ID, why)
+			fmt.Fprintf(&wrong, "%s is not ready: %s\n", printable.Text(n.ID), printable.Text(printable.Redact(why)))
 		}
 	}
 	return t.String() + wrong.String() + d.here() + d.configurationLine()
@@ -156,7 +157,7 @@ func (d *deploymentStatus) here() string {
 	var b strings.Builder
 	for _, n := range d.Nodes {
 		if n.Here != "" {
-			fmt.Fprintf(&b, "on this host: %s at %s: %s\n", n.ID, n.Listen, n.Here)
+			fmt.Fprintf(&b, "on this host: %s at %s: %s\n", printable.Text(n.ID), printable.Text(n.Listen), printable.Text(n.Here))
 		}
 	}
 	return b.String()
@@ -171,7 +172,7 @@ func (d *deploymentStatus) configurationLine() string {
 	for _, h := range hashes {
 		list = append(list, h+" ("+strings.Join(d.Configurations[h], ", ")+")")
 	}
-	return "configurations differ: " + strings.Join(list, ", ") + "\n"
+	return "configurations differ: " + printable.Text(strings.Join(list, ", ")) + "\n"
 }
 
 func upText(n nodeStatus) string {
