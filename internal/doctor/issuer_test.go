@@ -159,7 +159,7 @@ func TestPlantedAtIssuer(t *testing.T) {
 			m["issuer"] = "\x1b[31m\u202e" + strings.Repeat("x", 1<<19)
 			m["other_endpoint"] = strings.Repeat("x", 196) + "gcs_4oPq9ZtLw2VbNc7XmRk1JhGf5SdAeUi8"
 		}), false, nil)
-		found := d.run().Of("issuer.metadata")
+		found := of(d.run(), "issuer.metadata")
 		require.Len(t, found, 2)
 		for _, f := range found {
 			require.Less(t, len(f.Text), 500, f.Text[:100])
