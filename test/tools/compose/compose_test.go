@@ -5,6 +5,7 @@ package compose_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,6 +76,29 @@ func TestOverrides(t *testing.T) {
 	plain, err := load(t, nil, base)
 	require.NoError(t, err)
 	require.Equal(t, plain.Networks["front"].Ipam.Config, p.Networks["front"].Ipam.Config)
+}
+
+// TestSecrets: with secrets.yml every service reads its secrets from files, and no variable holds one.
+func TestSecrets(t *testing.T) {
+	base := filepath.Join(root, "docker-compose.yml")
+	p, err := load(t, []string{"GRANTOR_SECRETS=/secrets"}, base, filepath.Join(root, "deploy/compose/secrets.yml"))
+	require.NoError(t, err)
+	for _, name := range []string{"grantor-1", "grantor-2"} {
+		s := p.Services[name]
+		given := map[string]bool{}
+		for _, secret := range s.Secrets {
+			given["/run/secrets/"+secret.Source] = true
+		}
+		for key, value := range s.Environment {
+			require.NotRegexp(t, `(PASSWORD|SECRET|KEY)$`, key)
+			require.True(t, !strings.HasSuffix(key, "_FILE") || given[*value], "%s: %s is no secret of the service", name, *value)
+		}
+		require.Len(t, given, 2)
+	}
+	plain, err := load(t, nil, base)
+	require.NoError(t, err)
+	without := slices.DeleteFunc(slices.Clone(p.Services["redis"].Command), func(arg string) bool { return arg == "--aclfile" || arg == "/run/secrets/redis-acl" })
+	require.Equal(t, plain.Services["redis"].Command, types.ShellCommand(without), "otherwise the same Redis")
 }
 
 func TestComposeRefuses(t *testing.T) {
