@@ -1,6 +1,8 @@
 package deploy_test
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -39,6 +41,23 @@ func TestACL(t *testing.T) {
 		t.Cleanup(func() { _ = db.Close() })
 		return db
 	}
+	t.Run("every command that a script calls is in the line", func(t *testing.T) {
+		called := 0
+		require.NoError(t, filepath.WalkDir("..", func(name string, e os.DirEntry, err error) error {
+			if e.IsDir() && (e.Name() == "test" || e.Name() == "examples" || e.Name() == "node_modules") {
+				return filepath.SkipDir
+			}
+			if err != nil || strings.HasSuffix(name, "_test.go") || (filepath.Ext(name) != ".go" && filepath.Ext(name) != ".lua") {
+				return err
+			}
+			for _, m := range regexp.MustCompile(`redis\.p?call\('([A-Z]+)'`).FindAllStringSubmatch(read(t, name), -1) {
+				require.Regexp(t, `\+`+strings.ToLower(m[1])+`(\||\s|$)`, line, name)
+				called++
+			}
+			return nil
+		}))
+		require.Greater(t, called, 50)
+	})
 	t.Run("the token store, whole", func(t *testing.T) {
 		node := func(t *testing.T) func() tokens.Store { return func() tokens.Store { return tokens.NewRedis(open(t)) } }
 		storetest.Run(t, node)

@@ -21,7 +21,7 @@ type right struct {
 func scripted(key string) []right {
 	var list []right
 	for _, text := range []string{"get $", "set $ x", "mget $", "del $", "hget $ f", "hmget $ f", "hset $ f v", "hsetnx $ f v", "hdel $ f", "hscan $ 0",
-		"incr $", "decr $", "pexpire $ 1", "pttl $", "exists $", "xadd $ * f v", "xrange $ - +", "xrevrange $ + -", "xread COUNT 1 STREAMS $ 0", "xtrim $ MAXLEN 1",
+		"incr $", "decr $", "pexpire $ 1", "pttl $", "exists $", "hexists $ f", "persist $", "pexpireat $ 1", "xadd $ * f v", "xrange $ - +", "xrevrange $ + -", "xread COUNT 1 STREAMS $ 0", "xtrim $ MAXLEN 1",
 		"xinfo STREAM $", "zadd $ 1 m", "zrem $ m", "zcard $", "zcount $ 0 1", "zscore $ m", "zrange $ 0 1", "zrangebyscore $ 0 1", "zremrangebyscore $ 0 1", "time"} {
 		words := strings.Fields(text)
 		r := right{name: words[0]}

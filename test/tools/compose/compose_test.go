@@ -78,7 +78,7 @@ func TestOverrides(t *testing.T) {
 	require.Equal(t, plain.Networks["front"].Ipam.Config, p.Networks["front"].Ipam.Config)
 }
 
-// TestSecrets: with secrets.yml every service reads its secrets from files, and no variable holds one.
+// TestSecrets: with secrets.yml every node reads its secrets from files, and no variable has one.
 func TestSecrets(t *testing.T) {
 	base := filepath.Join(root, "docker-compose.yml")
 	p, err := load(t, []string{"GRANTOR_SECRETS=/secrets"}, base, filepath.Join(root, "deploy/compose/secrets.yml"))
