@@ -134,7 +134,9 @@ func TestStatus(t *testing.T) {
 	})
 	other := d.changed(t, "200ms", "30s").serve(t)
 	t.Run("two nodes of two configurations: exit 1, and the last line says which", func(t *testing.T) {
-		r := until(t, 1, func(r status) bool { return len(r.Configurations) == 2 })
+		r := until(t, 1, func(r status) bool {
+			return len(r.Configurations) == 2 && r.Nodes[0].Here == "ready" && r.Nodes[1].Here == "ready"
+		})
 		require.True(t, r.Nodes[0].Ready && r.Nodes[1].Ready)
 		out, _ := d.command(t, "", "status")
 		require.Regexp(t, `configurations differ: [0-9a-f]{12} \([a-z0-9]{10}\), [0-9a-f]{12} \([a-z0-9]{10}\)\n$`, out)

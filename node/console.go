@@ -78,7 +78,7 @@ func (n *Node) bePresent(ctx context.Context) {
 			one.ChangeAge = in.live.Age().Seconds()
 		}
 		if at := r.listens.Load(); at != nil {
-			one.Listen = *at
+			one.Listen, one.Listens = *at, true
 		}
 		if err := in.server.Ready(ctx); err != nil {
 			one.NotReady = err.Error()

@@ -43,7 +43,7 @@ type nodeStatus struct {
 	presence.Node
 	Ready  bool    `json:"ready"`
 	Silent float64 `json:"silent"`         // seconds since it wrote itself down
-	Here   string  `json:"here,omitempty"` // what its listener on this host answered; "": it is elsewhere
+	Here   string  `json:"here,omitempty"` // what its listener on this host answered; "": it is elsewhere, or does not listen yet
 }
 
 // deploymentStatus is the answer of "status".
@@ -83,7 +83,7 @@ func (p Program) status(c *cobra.Command, path string, asJSON bool) error {
 
 func (d *deploymentStatus) add(ctx context.Context, cfg *config.Config, n presence.Node) {
 	one := nodeStatus{Node: n, Ready: n.NotReady == "" && !n.Late(), Silent: n.Silent.Seconds()}
-	if host, err := os.Hostname(); err == nil && host == n.Host {
+	if host, err := os.Hostname(); err == nil && host == n.Host && n.Listens {
 		if one.Here, _ = answerHere(ctx, cfg, n.Listen); one.Here != readyHere {
 			one.Ready = false
 		}

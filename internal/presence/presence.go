@@ -31,7 +31,8 @@ type Node struct {
 	ChangeAge float64 `json:"change_age,omitempty"` // seconds since the client change stream was known whole
 	Up        float64 `json:"up,omitempty"`         // seconds since its start; 0: of a version without
 
-	Connections int `json:"connections,omitempty"` // that each of its listeners holds at most; 0: of a version without
+	Listens     bool `json:"listens,omitempty"`     // at Listen: a program that embeds a node serves elsewhere
+	Connections int  `json:"connections,omitempty"` // that each of its listeners holds at most; 0: of a version without
 
 	Silent time.Duration `json:"-"` // of List: since it was written, by Redis's clock
 }
