@@ -179,9 +179,9 @@ func (i *Import) current(ctx context.Context) error {
 }
 
 // importAll: KEYS ends, change stream, revocation feed, and the shard of each client. ARGV of each
-// client: id, what was read (” for nothing), what shall stand there, when the last secret ends, a
-// nonce, a nonce for the feed, the names that end. It returns the id of a client that holds neither,
-// and writes nothing then. All keys share a slot, so this is one step in a Cluster too.
+// client: id, what was read (empty for nothing), what shall stand there, when the last secret ends,
+// a nonce, a nonce for the feed, the names that end. It returns the id of a client that holds
+// neither, and writes nothing then. All keys share a slot, so this is one step in a Cluster too.
 var importAll = redisdb.NewScript(feed.AppendFunction() + `
 local function held(i) return redis.call('HGET', KEYS[i + 3], ARGV[7 * i - 6]) or '' end
 local count = #KEYS - 3

@@ -130,8 +130,8 @@ func TestSlowSecrets(t *testing.T) {
 	})
 }
 
-// TestSlowSecretsUnderAttack: wrong secrets of a client from many addresses cost few slow hashes, and
-// nobody else waits.
+// TestSlowSecretsUnderAttack: wrong secrets of a client from many addresses cost few slow hashes,
+// and nobody else waits.
 func TestSlowSecretsUnderAttack(t *testing.T) {
 	d := openSlowDesk(t, behindProxy)
 	d.machine(t, "victim", users.HashSecret(randomSecret))

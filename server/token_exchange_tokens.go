@@ -26,8 +26,8 @@ func subjectRefused(reason Reason, cause error) error {
 		Description: "subject_token is not active, or this client may not exchange it (RFC 8693 §2.2.2)"}
 }
 
-// refused is subjectRefused, or what RFC 7523 §3.1 has for an assertion: whose issuer the client may
-// use and what is wrong with the JWT is not told before its signature was found good.
+// refused is subjectRefused, or what RFC 7523 §3.1 has for an assertion: whose issuer the client
+// may use and what is wrong with the JWT is not told before its signature was found good.
 func (e *tokenExchange) refused(reason Reason, cause error) error {
 	return e.refusedFor(reason, cause, "the assertion is no valid JWT of an issuer that this client may use, or its subject may not be acted for (RFC 7523 §3.1)")
 }

@@ -22,8 +22,8 @@ const (
 // hexadecimal digits.
 func ForeignKeyHash(digest string) Hash { return sha256.Sum256([]byte(foreignLabel + digest)) }
 
-// ParseForeignKey reads a text that may be an API key of another server: up to 8 letters and digits,
-// a dot, and 22 to 128 of them. Only the store can say whether there is such a key.
+// ParseForeignKey reads a text that may be an API key of another server: up to 8 letters and
+// digits, a dot, and 22 to 128 of them. Only the store can say whether there is such a key.
 func ParseForeignKey(text string) (Token, bool) {
 	if !IsForeignKey(text) {
 		return Token{}, false

@@ -22,9 +22,9 @@ import (
 	"github.com/grantor-auth/grantor/tokens"
 )
 
-// BenchmarkTokenBesideConsole is the token endpoint of a node without a console, of one with it, and
-// of one whose overview is asked for twice a second: slices of half a second in turn, b.N rounds of
-// them. It prints the median slice of each in µs per request, and both ratios.
+// BenchmarkTokenBesideConsole is the token endpoint of a node without a console, of one with it,
+// and of one whose overview is asked for twice a second. Slices of half a second take turns, b.N
+// rounds of them. It prints the median slice of each in µs per request, and both ratios.
 func BenchmarkTokenBesideConsole(b *testing.B) {
 	redis, secret := redistest.Start(b), tokens.NewSecret()
 	open := func(console string) (public, admin http.Handler, cfg *config.Config) {

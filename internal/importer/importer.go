@@ -1,5 +1,5 @@
-// Package importer reads what other token servers export, and says what becomes of it here: clients,
-// API keys, and what is left out of each, line by line. It writes nothing.
+// Package importer reads what other token servers export, and says what becomes of it here:
+// clients, API keys, and what is left out of each, line by line. It writes nothing.
 package importer
 
 import (

@@ -11,8 +11,8 @@ import (
 	"github.com/grantor-auth/grantor/scopes"
 )
 
-// FuzzSources: whatever a file holds, an entry becomes a client or has a reason, and no text that is
-// printed holds a secret.
+// FuzzSources: whatever a file holds, an entry becomes a client or has a reason, and no text that
+// is printed holds a secret.
 func FuzzSources(f *testing.F) {
 	catalogue, err := scopes.NewCatalogue(map[string]scopes.Scope{"orders:read": {}})
 	require.NoError(f, err)

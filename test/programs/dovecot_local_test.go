@@ -30,7 +30,8 @@ func signers() (config string, names []string) {
 	return config, names
 }
 
-// publicKeys writes the keys of the server as Dovecot reads them: a file for each algorithm and kid.
+// publicKeys writes the keys of the server as Dovecot reads them: a file for each algorithm and
+// kid.
 func (s *server) publicKeys(t *testing.T, folder string) {
 	t.Helper()
 	res, err := s.client.Get(s.issuer + "/oauth2/jwks")
