@@ -58,7 +58,9 @@ def test_headers(api, config, headers, on, off):
             names = {"KEY": fake.api_key("orders:read"), "TOKEN": fake.machine_token("orders:read")}
             fake._tokens[IMPORTED] = fake._tokens[names["KEY"]]
             sent = {
-                k: v.replace("KEY", names["KEY"]).replace("TOKEN", names["TOKEN"]).replace("IMPORTED", IMPORTED)
+                k: v.replace("KEY", names["KEY"])
+                .replace("TOKEN", names["TOKEN"])
+                .replace("IMPORTED", IMPORTED)
                 for k, v in headers.items()
             }
             r = api("/protected", **sent)
