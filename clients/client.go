@@ -160,14 +160,7 @@ func (c *Client) checkMethod(bad badFunc) {
 	}
 	c.checkCertificateNames(bad)
 	c.checkTokens(bad)
-	if len(c.Secrets) > MaxSecrets {
-		bad("secrets", "a client has at most %d secrets; there are %d", MaxSecrets, len(c.Secrets))
-	}
-	for i := range c.Secrets {
-		if c.Secrets[i].Hash == (SecretHash{}) {
-			bad("secrets", "secret %d has no hash: \"grantor secret new\" makes one", i+1)
-		}
-	}
+	c.checkSecrets(bad)
 }
 
 // checkKeys says what is wrong with how a client proves itself by a JWT.

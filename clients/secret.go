@@ -156,3 +156,15 @@ func (c *Client) check(presented SecretHash, now time.Time) (found *Secret, reas
 	}
 	return found, reason
 }
+
+// checkSecrets says what is wrong with a client's secrets, whatever else it is.
+func (c *Client) checkSecrets(bad badFunc) {
+	if len(c.Secrets) > MaxSecrets {
+		bad("secrets", "a client has at most %d secrets; there are %d", MaxSecrets, len(c.Secrets))
+	}
+	for i := range c.Secrets {
+		if c.Secrets[i].Hash == (SecretHash{}) {
+			bad("secrets", "secret %d has no hash: \"grantor secret new\" makes one", i+1)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/grantor-auth/grantor/config"
 	"github.com/grantor-auth/grantor/internal/gate"
+	"github.com/grantor-auth/grantor/internal/parts"
 	"github.com/grantor-auth/grantor/middleware"
 )
 
@@ -23,7 +24,7 @@ func (p Program) gateVerifier(f *gateFlags, log *slog.Logger) (v middleware.Veri
 	}
 	var client *http.Client
 	if f.caFile != "" {
-		if client, err = newHTTP(f.caFile); err != nil {
+		if client, err = parts.HTTPClient(f.caFile, askTimeout); err != nil {
 			return nil, nil, err
 		}
 	}

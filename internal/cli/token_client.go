@@ -3,8 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/grantor-auth/grantor/internal/loopback"
+	"github.com/grantor-auth/grantor/internal/parts"
 	"github.com/grantor-auth/grantor/internal/printable"
 )
 
@@ -52,7 +51,7 @@ func (p Program) newTokenClient(ctx context.Context, f *tokenFlags) (*tokenClien
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--issuer %w", err)}
 	}
-	if t.http, err = newHTTP(f.caFile); err != nil {
+	if t.http, err = parts.HTTPClient(f.caFile, askTimeout); err != nil {
 		return nil, usageError{err}
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
@@ -89,22 +88,8 @@ func secureURL(text string) (*url.URL, error) {
 	return nil, errors.New("must begin with https:// off loopback")
 }
 
-func newHTTP(caFile string) (*http.Client, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	if caFile != "" {
-		text, err := os.ReadFile(caFile)
-		if err != nil {
-			return nil, err
-		}
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(text) {
-			return nil, errors.New("--ca-file holds no PEM certificate")
-		}
-		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
-	}
-	return &http.Client{Transport: transport, Timeout: 10 * time.Second,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
-}
+// askTimeout bounds one question to a server.
+const askTimeout = 10 * time.Second
 
 // maxTokenAnswer is the most that is read of an answer, in bytes.
 const maxTokenAnswer = 1 << 20

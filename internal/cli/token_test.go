@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/grantor-auth/grantor/internal/parts"
 	"github.com/stretchr/testify/require"
 )
 
@@ -209,7 +210,7 @@ func TestTokenRefusals(t *testing.T) {
 		require.NotEmpty(t, stderr)
 	})
 	t.Run("a server that does not answer: 10 seconds", func(t *testing.T) {
-		h, err := newHTTP("")
+		h, err := parts.HTTPClient("", 10*time.Second)
 		require.NoError(t, err)
 		require.Equal(t, 10*time.Second, h.Timeout)
 	})

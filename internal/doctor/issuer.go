@@ -11,36 +11,16 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/grantor-auth/grantor/internal/parts"
 	"github.com/grantor-auth/grantor/internal/presence"
 	"github.com/grantor-auth/grantor/internal/printable"
 	"github.com/grantor-auth/grantor/server"
 )
-
-// newClient trusts the authorities in a file, "": those of the system. It follows no redirect.
-func newClient(caFile string, timeout time.Duration) (*http.Client, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	if caFile != "" {
-		text, err := os.ReadFile(caFile)
-		if err != nil {
-			return nil, err
-		}
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("%s holds no PEM certificate", caFile)
-		}
-		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
-	}
-	return &http.Client{Transport: transport, Timeout: timeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
-}
 
 // answer is what a server of HTTP answered.
 type answer struct {

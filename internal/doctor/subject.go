@@ -48,7 +48,7 @@ func newSubject(ctx context.Context, cfg *config.Config, warnings []string, prob
 		}
 		return presence.List(ctx, r.db)
 	})
-	s.client = sync.OnceValues(func() (*http.Client, error) { return newClient(o.CAFile, o.Timeout/4) })
+	s.client = sync.OnceValues(func() (*http.Client, error) { return parts.HTTPClient(o.CAFile, o.Timeout/4) })
 	s.metadata = sync.OnceValues(func() (*answer, error) { return s.readMetadata(ctx) })
 	return s
 }
