@@ -64,14 +64,19 @@ type process struct {
 	t *testing.T
 }
 
+// everywhere is what servers and commands of the whole suite have in their environment.
+func everywhere() []string {
+	if off := os.Getenv("GRANTOR_TEST_HTTP1"); off != "" { // "false": net/http alone
+		return []string{"GRANTOR_SERVER__HTTP1=" + off}
+	}
+	return nil
+}
+
 // run starts a program and waits until it says where it listens.
 func run(t *testing.T, program string, environ []string, args ...string) *process {
 	t.Helper()
 	p := &process{&processtest.Process{Cmd: exec.Command(program, args...)}, t}
-	p.Cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, environ...)
-	if off := os.Getenv("GRANTOR_TEST_HTTP1"); off != "" { // "false": the whole suite with net/http alone
-		p.Cmd.Env = append(p.Cmd.Env, "GRANTOR_SERVER__HTTP1="+off)
-	}
+	p.Cmd.Env = append(append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, everywhere()...), environ...)
 	p.Cmd.Dir = t.TempDir()
 	seen.watch(p)
 	p.Start(t)

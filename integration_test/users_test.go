@@ -75,7 +75,7 @@ func (r reply) text(key string) string { s, _ := r.json[key].(string); return s 
 func (d deployment) command(t *testing.T, stdin string, args ...string) (string, int) {
 	t.Helper()
 	c := exec.Command(built(t, module), append(args, "--config", d.config)...)
-	c.Stdin = strings.NewReader(stdin)
+	c.Stdin, c.Env = strings.NewReader(stdin), append(os.Environ(), everywhere()...)
 	out, err := c.CombinedOutput()
 	if err != nil {
 		require.NotNil(t, c.ProcessState, err)

@@ -40,7 +40,7 @@ func checkConfigurations(_ context.Context, s *subject) (found []Finding) {
 			found = append(found, unknown(fmt.Sprintf("the node %s on %s is of a version that does not tell its configuration", n.ID, n.Host)))
 		default:
 			found = append(found, warning(fmt.Sprintf("the node %s on %s holds the configuration %s, and this file is %s", n.ID, n.Host, n.Config, own),
-				"reload the node, or restart it: some keys take effect at a start alone; --config names another file"))
+				"reload the node, or restart it: some keys take effect at a start alone. Or run this with the file and the GRANTOR_ variables of that node"))
 		}
 	}
 	if len(nodes) == 0 {
