@@ -30,7 +30,7 @@ type roster struct {
 	now  []tokens.ServedName
 	late bool // the beginning could not be noted
 
-	otherRules bool // the configuration that begins has other rules than one that nodes served
+	otherRules bool // the configuration that begins has other rules than one that nodes served, or lacks a client
 	untold     bool // so has the one in force, and the feed does not say so yet
 }
 
@@ -114,11 +114,12 @@ func (s *roster) begin(ctx context.Context, cfg *config.Config) (undo func(), er
 }
 
 // compareRules says in the feed that other rules begin, if nodes served other ones until now. It is
-// said once more by inForce: until then this node answers by the rules from before.
+// said once more by inForce: until then this node answers by the rules from before. After a client
+// that is gone inForce says it too, as a verifier may remember an answer from the time between.
 func (s *roster) compareRules(ctx context.Context, gone []tokens.ServedName) error {
 	other := slices.ContainsFunc(gone, tokens.ServedName.IsRules)
 	s.mu.Lock()
-	s.otherRules = other
+	s.otherRules = len(gone) > 0
 	s.mu.Unlock()
 	if !other {
 		return nil

@@ -58,7 +58,7 @@ func TestReloadInTheFeed(t *testing.T) {
 	require.Equal(t, []string{feed.OtherRules, feed.OtherRules}, ended(), "before the new scopes are in force, and when they are")
 
 	change(strings.Replace(more, "invoices", "bills", 1), `client_id = "demo-machine"`, `client_id = "another"`)
-	require.Equal(t, []string{before}, ended())
+	require.Equal(t, []string{before, feed.OtherRules}, ended(), "its name before, and what verifiers remember from the time between when the configuration is in force")
 }
 
 // TestTrustedIssuerInTheFeed: a trusted issuer that is taken out of a configuration ends the name
