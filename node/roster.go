@@ -135,7 +135,7 @@ func (s *roster) inForce(ctx context.Context) {
 	s.untold = s.untold || s.otherRules
 	s.otherRules = false
 	if err := s.tell(ctx); err != nil {
-		s.log.Warn("changed scopes not appended to the revocation feed; trying again", "error", err.Error())
+		s.log.Warn("configuration change not appended to the revocation feed; trying again", "error", err.Error())
 	}
 }
 
