@@ -19,10 +19,11 @@ type carrier struct {
 	verified *Token                // maybe of other requests too, as a verifier remembers it; nil: not yet
 	own      atomic.Pointer[Token] // this request's copy; nil: nobody has asked for it
 	nonce    string                // to send with the answer; "": none
+	cache    [1]string             // Cache-Control of the answer
 }
 
 func (g *Guard) carry(r *http.Request) *carrier {
-	return &carrier{Context: r.Context(), guard: g, request: r}
+	return &carrier{Context: r.Context(), guard: g, request: r, cache: [1]string{"private"}}
 }
 
 // Value implements context.Context.

@@ -19,8 +19,8 @@ type Confirmation struct {
 // IsZero says whether the token is bound to nothing: whoever has it may use it (RFC 6750 §1.2).
 func (c Confirmation) IsZero() bool { return c == Confirmation{} }
 
-func (c Confirmation) hasKey() bool         { return c.KeyThumbprint != [32]byte{} }
-func (c Confirmation) hasCertificate() bool { return c.CertificateThumbprint != [32]byte{} }
+func (c *Confirmation) hasKey() bool         { return c.KeyThumbprint != [32]byte{} }
+func (c *Confirmation) hasCertificate() bool { return c.CertificateThumbprint != [32]byte{} }
 
 // ErrHolderUnknown is what a Verifier returns for a token that is bound to a key or a certificate,
 // where nobody checks who sends it. It wraps ErrInvalidToken.

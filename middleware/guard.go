@@ -55,7 +55,7 @@ func (g *Guard) verify(c *carrier, cred credentials) *refusal {
 
 // pass sets the headers of an answer to a request that may pass.
 func (c *carrier) pass(h http.Header) {
-	h.Set("Cache-Control", "private") // RFC 6750 §5.3; the handler may set its own
+	h["Cache-Control"] = c.cache[:] // RFC 6750 §5.3; the handler may set its own
 	if c.nonce != "" {
 		h.Set(headerNonce, c.nonce) // RFC 9449 §8.2
 	}

@@ -24,7 +24,7 @@ const headerNonce = "DPoP-Nonce" // RFC 9449 §8.1
 // checkHolder holds what a token is bound to against the request (RFC 9449 §7.1, RFC 8705 §3). An
 // unbound token costs nothing here.
 func (g *Guard) checkHolder(c *carrier, cred credentials, t *Token) *refusal {
-	bound := t.Confirmation
+	bound := &t.Confirmation
 	switch {
 	case !bound.hasKey() && cred.dpop:
 		return invalid("the token is bound to no key; send it as Authorization: Bearer")

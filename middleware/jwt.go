@@ -62,7 +62,7 @@ type JWTConfig struct {
 // long, see JWTConfig.Follow, or HighRisk.
 //
 // The signature of a token is verified once. Until its exp the verifier remembers a hash of it
-// and what it says, about 700 bytes a token. Times, audience and key are judged at each use: a
+// and what it says, about 900 bytes a token. Times, audience and key are judged at each use: a
 // key that leaves the issuer's key set ends at once all that it signed. Forged tokens are never
 // remembered: each costs a signature, about 50 to 150 µs.
 type JWT struct {

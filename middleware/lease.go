@@ -11,6 +11,9 @@ type moment struct {
 
 func (m moment) add(d time.Duration) moment { return moment{m.wall + d, m.steady + d} }
 
+// time is the moment by the wall clock.
+func (m moment) time() time.Time { return time.Unix(0, int64(m.wall)) }
+
 // before says that m comes first by both clocks.
 func (m moment) before(end moment) bool { return m.wall < end.wall && m.steady < end.steady }
 

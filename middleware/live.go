@@ -35,12 +35,12 @@ func newLive(cfg IntrospectionConfig) *live {
 
 // recall returns a token from memory; nil: it must be asked about.
 func (l *live) recall(k cacheKey) *Token {
-	now := time.Now()
-	found, ok := l.kept.get(k, now)
-	if !ok || !found.token.ExpiresAt.IsZero() && !now.Before(found.token.ExpiresAt) {
+	now := l.follow.clock()
+	found, ok := l.kept.get(k, now.time())
+	if !ok || !found.token.ExpiresAt.IsZero() && !now.time().Before(found.token.ExpiresAt) {
 		return nil
 	}
-	err := l.follow.checkAnswer(found.names, found.token.IssuedAt, found.asked)
+	err := l.follow.checkAnswer(now, found.names, found.token.IssuedAt, found.asked)
 	switch {
 	case err == nil:
 		l.follow.hits.add(k[0])

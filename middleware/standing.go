@@ -98,8 +98,8 @@ func (f *Follower) mark() mark { return mark{f.generation.Load(), f.clock().stea
 
 // checkAnswer says whether an answer to a question of m is good now, without asking again; nil: it
 // is.
-func (f *Follower) checkAnswer(names []uint64, issuedAt time.Time, m mark) error {
-	if !f.fresh(f.clock()) {
+func (f *Follower) checkAnswer(now moment, names []uint64, issuedAt time.Time, m mark) error {
+	if !f.fresh(now) {
 		return errStale
 	}
 	if err := f.check(names, issuedAt); err != nil {
@@ -113,5 +113,5 @@ func (f *Follower) checkAnswer(names []uint64, issuedAt time.Time, m mark) error
 
 // mayKeep says whether an answer to a question of m may be kept.
 func (f *Follower) mayKeep(names []uint64, issuedAt time.Time, m mark) bool {
-	return m.steady >= time.Duration(f.keepFrom.Load()) && f.checkAnswer(names, issuedAt, m) == nil
+	return m.steady >= time.Duration(f.keepFrom.Load()) && f.checkAnswer(f.clock(), names, issuedAt, m) == nil
 }

@@ -131,6 +131,7 @@ func (v *JWT) verifyAnew(ctx context.Context, text string) (found verifiedToken,
 	if err != nil {
 		return found, err
 	}
+	t.compact()
 	found = verifiedToken{token: t, proof: proof, bytes: len(text)}
 	if v.cfg.Follow != nil {
 		found.names = v.cfg.Follow.namesOfJWT(t, proof.KeyID())
