@@ -23,10 +23,12 @@ type published struct {
 	set   *jwt.KeySet
 	err   error
 	asked atomic.Int32
+	late  time.Duration
 }
 
 func (p *published) Keys(context.Context, string) (*jwt.KeySet, error) {
 	p.asked.Add(1)
+	time.Sleep(p.late)
 	return p.set, p.err
 }
 
@@ -148,6 +150,24 @@ func TestJWTIsVerifiedOnce(t *testing.T) {
 				require.NotContains(t, kept, part)
 			}
 		}
+	})
+	t.Run("RFC 7515 §5.2 claims that a remembered or awaited signature does not sign are refused", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			v, a, p := offline(t)
+			token, other := a.token(t, nil), a.token(t, map[string]any{"sub": "eve"})
+			forged := other[:strings.LastIndex(other, ".")] + token[strings.LastIndex(token, "."):]
+			p.late = time.Second
+			go func() { _, err := v.Verify(t.Context(), token); require.NoError(t, err) }()
+			synctest.Wait()
+			_, err := v.Verify(t.Context(), forged)
+			require.ErrorIs(t, err, ErrInvalidToken, "while the token is verified")
+			_, err = v.Verify(t.Context(), forged)
+			require.ErrorIs(t, err, ErrInvalidToken, "when it is remembered")
+			got, err := v.Verify(t.Context(), token)
+			require.NoError(t, err)
+			require.NotEqual(t, "eve", got.Subject)
+			require.Equal(t, 1, v.remembered())
+		})
 	})
 }
 
