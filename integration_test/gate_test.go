@@ -32,7 +32,17 @@ var proxies = map[string]func(t *testing.T, gate, api string) *proxyProcess{
 	"HAProxy": haproxyRecipe,
 	"Apache":  apacheRecipe,
 	"Caddy":   caddyRecipe,
+	"Envoy":   envoyRecipe,
 }
+
+func envoyRecipe(t *testing.T, gate, api string) *proxyProcess {
+	addr := freeAddress(t)
+	dir := recipe(t, "envoy", "127.0.0.1, port_value: 8080", "127.0.0.1, port_value: "+portOf(addr),
+		"127.0.0.1, port_value: 8081", "127.0.0.1, port_value: "+portOf(api), "127.0.0.1, port_value: 8082", "127.0.0.1, port_value: "+portOf(gate))
+	return startProxy(t, addr, "envoy", "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning", "--config-path", filepath.Join(dir, "envoy.yaml"))
+}
+
+func portOf(addr string) string { return addr[strings.LastIndex(addr, ":")+1:] }
 
 func haproxyRecipe(t *testing.T, gate, api string) *proxyProcess {
 	addr := freeAddress(t)
@@ -429,4 +439,5 @@ func TestGatePreflight(t *testing.T) {
 }
 
 // preflightHeader is what each recipe says the method in.
-var preflightHeader = map[string]string{"nginx": "X-Original-Method", "HAProxy": "X-Original-Method", "Apache": "X-Original-Method", "Caddy": "X-Forwarded-Method"}
+var preflightHeader = map[string]string{"nginx": "X-Original-Method", "HAProxy": "X-Original-Method", "Apache": "X-Original-Method", "Caddy": "X-Forwarded-Method",
+	"Envoy": "method"}

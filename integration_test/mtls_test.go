@@ -222,6 +222,14 @@ var mtlsProxies = map[string]struct {
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 		startTLSProxy(t, m.roots, addr, "haproxy", "-db", "-f", file)
 	}},
+	"Envoy": {"tls.client_cert_header = \"X-Forwarded-Client-Cert\"\n", func(t *testing.T, m *mtlsDeployment, addr, node string) {
+		text := mtlsRecipe(t, "envoy.yaml", "port_value: 8443", "port_value: "+portOf(addr), "port_value: 8080", "port_value: "+portOf(node),
+			"/etc/envoy/tls.crt", m.serverCert[0], "/etc/envoy/tls.key", m.serverCert[1], "/etc/envoy/clients.pem", m.caFile,
+			"      type: STATIC", "      type: STATIC\n      upstream_bind_config: { source_address: { address: 127.0.0.2, port_value: 0 } }")
+		file := filepath.Join(t.TempDir(), "envoy.yaml")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		startTLSProxy(t, m.roots, addr, "envoy", "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning", "--config-path", file)
+	}},
 }
 
 func mtlsRecipe(t *testing.T, name string, pairs ...string) string {
@@ -275,7 +283,8 @@ func (m *mtlsDeployment) behind(t *testing.T, p *process, front string) {
 	ask := []string{"-d", "grant_type=client_credentials", "-d", "client_id=billing"}
 	pem := strings.ReplaceAll(url.QueryEscape(string(certtest.PEM(m.billing))), "+", "%20")
 	binary := ":" + base64.StdEncoding.EncodeToString(m.billing.Certificate[0]) + ":"
-	forged := []string{"-H", "X-Client-Cert: " + pem, "-H", "Client-Cert: " + binary, "-H", "Client-Cert-Chain: " + binary}
+	forged := []string{"-H", "X-Client-Cert: " + pem, "-H", "Client-Cert: " + binary, "-H", "Client-Cert-Chain: " + binary,
+		"-H", `X-Forwarded-Client-Cert: Cert="` + pem + `"`}
 	t.Run("MT-08 RFC 8705 §6.5 the header of the proxy is believed", func(t *testing.T) {
 		r := m.curl(t, front+"/oauth2/token", m.billing, ask...)
 		require.Equal(t, 200, r.status, r.body)
