@@ -35,3 +35,13 @@ func readActor(text []byte) (*Actor, error) {
 	}
 	return &a, nil
 }
+
+// clone copies those who acted before too.
+func (a *Actor) clone() *Actor {
+	if a == nil {
+		return nil
+	}
+	mine := *a
+	mine.Actor = mine.Actor.clone()
+	return &mine
+}

@@ -61,6 +61,7 @@ func TokenFrom(ctx context.Context) *Token {
 		mine.Audience = slices.Clone(mine.Audience)
 		mine.Claims = claims.Clone(mine.Claims)
 		mine.AllowedNetworks = slices.Clone(mine.AllowedNetworks)
+		mine.Actor = mine.Actor.clone()
 		c.own.CompareAndSwap(nil, &mine) // goroutines of one request get one copy
 	}
 	return c.own.Load()

@@ -18,7 +18,7 @@ func carrying(ctx context.Context, t *Token) *carrier { return &carrier{Context:
 
 func TestTokenFromIsOneTokenOfARequest(t *testing.T) {
 	type other struct{}
-	verified := &Token{Subject: "m", Audience: []string{api}}
+	verified := &Token{Subject: "m", Audience: []string{api}, Actor: &Actor{Subject: "a", Actor: &Actor{Subject: "b"}}}
 	outer, cancel := context.WithCancel(context.WithValue(t.Context(), other{}, "kept"))
 	ctx := carrying(outer, verified)
 	require.Equal(t, "kept", ctx.Value(other{}))
@@ -26,6 +26,8 @@ func TestTokenFromIsOneTokenOfARequest(t *testing.T) {
 	mine := TokenFrom(ctx)
 	require.Equal(t, verified, mine)
 	require.NotSame(t, verified, mine)
+	mine.Actor.Subject, mine.Actor.Actor.Subject, mine.Audience[0] = "changed", "changed", "changed"
+	require.Equal(t, &Token{Subject: "m", Audience: []string{api}, Actor: &Actor{Subject: "a", Actor: &Actor{Subject: "b"}}}, verified)
 	require.Same(t, mine, TokenFrom(context.WithValue(ctx, other{}, "more")))
 	require.Same(t, mine, tokenIn(ctx))
 	require.Nil(t, TokenFrom(outer))

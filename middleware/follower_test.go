@@ -1,10 +1,12 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,6 +54,7 @@ func TestFollowIntrospection(t *testing.T) {
 		verdict(t, v, "gat_1")
 		k := hashOf("gat_1")
 		kept, _ := v.live.kept.get(k, time.Now())
+		kept.until = f.clock().add(2 * time.Hour)
 		v.live.kept.put(k, kept, time.Now().Add(2*time.Hour), time.Now(), 1)
 		time.Sleep(time.Hour - time.Second)
 		require.Zero(t, s.asks(func() { verdict(t, v, "gat_1") }))
@@ -360,6 +363,30 @@ func TestFollowStale(t *testing.T) {
 		time.Sleep(s.lease / 2)
 		require.False(t, f.Stats().Fresh, "sleep: the wall clock ends the lease")
 	})
+	for title, c := range map[string]struct {
+		back, life time.Duration // life 0: the token has no end
+		over       time.Duration
+	}{
+		"a token": {-10 * time.Minute, time.Minute, 2 * time.Minute}, "a key without an end": {-72 * time.Hour, 0, maxKept + time.Minute},
+	} {
+		in(t, "a wall clock that is put back keeps no answer longer: "+title, func(t *testing.T, s *fakeServer) {
+			f := s.follower(t)
+			var wall atomic.Int64
+			real := f.clock
+			f.clock = func() moment { m := real(); return moment{m.wall + time.Duration(wall.Load()), m.steady} }
+			v := s.introspection(t, f)
+			warm(t, f)
+			s.issue("gat_1", cmp.Or(c.life, time.Hour))
+			if c.life == 0 {
+				s.say("gat_1", "exp", nil)
+			}
+			require.Equal(t, "good", verdict(t, v, "gat_1"))
+			wall.Store(int64(c.back))
+			require.Zero(t, s.asks(func() { verdict(t, v, "gat_1") }))
+			time.Sleep(c.over)
+			require.NotZero(t, s.asks(func() { verdict(t, v, "gat_1") }))
+		})
+	}
 	for _, status := range []int{401, 403} {
 		in(t, fmt.Sprintf("%d: stale at once, and asked again slowly", status), func(t *testing.T, s *fakeServer) {
 			f := s.follower(t)

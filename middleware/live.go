@@ -23,6 +23,7 @@ type keptAnswer struct {
 	token *Token
 	names []uint64
 	asked mark
+	until moment
 }
 
 func newLive(cfg IntrospectionConfig) *live {
@@ -35,9 +36,9 @@ func newLive(cfg IntrospectionConfig) *live {
 
 // recall returns a token from memory; nil: it must be asked about.
 func (l *live) recall(k cacheKey) *Token {
-	now := l.follow.clock()
+	now := l.follow.clock() // both clocks: the one may be put back, the other may stand still
 	found, ok := l.kept.get(k, now.time())
-	if !ok || !found.token.ExpiresAt.IsZero() && !now.time().Before(found.token.ExpiresAt) {
+	if !ok || !now.before(found.until) || !found.token.ExpiresAt.IsZero() && !now.time().Before(found.token.ExpiresAt) {
 		return nil
 	}
 	err := l.follow.checkAnswer(now, found.names, found.token.IssuedAt, found.asked)
@@ -143,10 +144,11 @@ func (l *live) keep(k cacheKey, found keptAnswer, header http.Header) {
 	if t.Issuer != l.follow.cfg.Issuer || !l.follow.mayKeep(found.names, t.IssuedAt, found.asked) {
 		return
 	}
-	now := time.Now()
-	until := now.Add(maxKept)
-	if !t.ExpiresAt.IsZero() { // by the server's clock, if ours is late
-		until = earlier(until, earlier(t.ExpiresAt, now.Add(t.ExpiresAt.Sub(dateOf(header))-time.Second)))
+	now := l.follow.clock()
+	life := maxKept
+	if !t.ExpiresAt.IsZero() { // by the server's clock too, if ours is late
+		life = min(life, t.ExpiresAt.Sub(now.time()), t.ExpiresAt.Sub(dateOf(header))-time.Second)
 	}
-	l.kept.put(k, found, until, now, 1)
+	found.until = now.add(life)
+	l.kept.put(k, found, found.until.time(), now.time(), 1)
 }

@@ -149,8 +149,16 @@ func set(d *middleware.Demand, name, value string) error {
 	return nil
 }
 
-// inPath returns the demand of /verify/DEMAND/…, in which a slash is written %2F.
-func inPath(path, begin string) string {
-	demand, _, _ := strings.Cut(strings.TrimPrefix(path, begin+"/"), "/")
-	return demand
+// inPath returns the demand of /verify/DEMAND/…, in which a slash is written %2F, and what is behind
+// it: the path of the client's request.
+func inPath(u *url.URL, begin string) (demand, path string) {
+	demand, path, found := strings.Cut(strings.TrimPrefix(sentPath(u), begin+"/"), "/")
+	if found {
+		path = "/" + path
+	}
+	return demand, path
 }
+
+// sentPath is the path as it was sent. EscapedPath writes it anew where the client's part has a
+// character that is to be escaped, and then no %2F of the demand is left.
+func sentPath(u *url.URL) string { return cmp.Or(u.RawPath, u.EscapedPath()) }

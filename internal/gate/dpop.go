@@ -65,8 +65,8 @@ func (d DPoP) of(r *http.Request) (method, public string) {
 	demand, target := r.URL.RawQuery, ""
 	switch d.Request {
 	case RequestPath:
-		demand = inPath(r.URL.EscapedPath(), PathVerify)
-		method, target = r.Method, strings.TrimPrefix(r.URL.EscapedPath(), PathVerify+"/"+demand)
+		method = r.Method
+		demand, target = inPath(r.URL, PathVerify)
 	case RequestOriginal:
 		method, target = only(r, "X-Original-Method"), only(r, "X-Original-Uri")
 	default:

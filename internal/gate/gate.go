@@ -112,11 +112,13 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == PathVerify:
 		g.measured(w, r, r.URL.RawQuery)
 	case strings.HasPrefix(path, PathVerify+"/"):
-		g.measured(w, r, inPath(r.URL.EscapedPath(), PathVerify))
+		demand, _ := inPath(r.URL, PathVerify)
+		g.measured(w, r, demand)
 	case path == PathMetadata && g.cfg.Issuer != "":
 		g.metadata(w, r, r.URL.RawQuery)
 	case strings.HasPrefix(path, PathMetadata+"/") && g.cfg.Issuer != "":
-		g.metadata(w, r, inPath(r.URL.EscapedPath(), PathMetadata))
+		demand, _ := inPath(r.URL, PathMetadata)
+		g.metadata(w, r, demand)
 	case path == PathJWKS && g.cfg.Identity != nil:
 		g.read(w, r, g.cfg.Identity.serveJWKS)
 	case path == "/healthz":

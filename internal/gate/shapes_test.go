@@ -93,6 +93,24 @@ func TestShapes(t *testing.T) {
 	})
 }
 
+// TestDemandAsSent: a character in the client's part of the path that a URL should not have does not
+// change the demand before it.
+func TestDemandAsSent(t *testing.T) {
+	send := listening(t, func(*Config) {})
+	for _, odd := range []string{"", "/", "/x", `/"`, "/{a}", "/a|b", "/a^b", "/a<b>", "/a`b", `/a\b`, "/\xc3\xa9", "/%2F\""} {
+		for demand, status := range map[string]int{
+			"scope=orders:read":                                            200,
+			"scope=orders:write":                                           403,
+			"any=orders:read+a%2Fb&scope=orders:write":                     403,
+			"scope=orders:read%2Fall":                                      403,
+			"any=orders:read+a%2Fb&resource=https:%2F%2Fother.example.com": 401,
+		} {
+			res, body := send("POST /verify/" + demand + odd + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nAuthorization: Bearer machine\r\n")
+			require.Equal(t, status, res.StatusCode, "%s %q: %s", demand, odd, body)
+		}
+	}
+}
+
 // described is the path of the description in the recipes of Traefik and Envoy.
 const described = "/metadata/resource=https:%2F%2Forders.example.com&scope=orders:read+orders:write"
 
