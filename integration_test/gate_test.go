@@ -285,7 +285,7 @@ func (f *fronted) requests(t *testing.T) {
 	})
 	t.Run("no target changes the demand", func(t *testing.T) {
 		for _, target := range []string{"/orders?scope=orders:read&any=orders:read&audience=x", "/orders?%0d%0aGrantor-Subject:root", "/orders/%2e%2e/orders?a=%00", "/orders/a%3Fscope=orders:read", "/orders/%26any=x;y=z",
-			"/orders?a='\"<>", "/orders/%C3%A9?%ff", "/orders/a\"b", "/orders/a{b}|c", "/orders/a%2Fb<", "/orders/a^b`"} {
+			"/orders?a='\"<>", "/orders/%C3%A9?%ff", "/orders/a\"b", "/orders/a{b}|c", "/orders/a<b", "/orders/a^b`"} {
 			before := f.api.count()
 			res, _ := f.ask(t, "POST", target, f.token, "Content-Length: 0")
 			require.Contains(t, []int{400, 403}, res.StatusCode, target)

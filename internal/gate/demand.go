@@ -149,8 +149,8 @@ func set(d *middleware.Demand, name, value string) error {
 	return nil
 }
 
-// inPath returns the demand of /verify/DEMAND/…, in which a slash is written %2F, and what is behind
-// it: the path of the client's request.
+// inPath returns the demand of /verify/DEMAND/…, in which a slash is written %2F, and the path of
+// the client's request behind it.
 func inPath(u *url.URL, begin string) (demand, path string) {
 	demand, path, found := strings.Cut(strings.TrimPrefix(sentPath(u), begin+"/"), "/")
 	if found {

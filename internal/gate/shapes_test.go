@@ -93,8 +93,8 @@ func TestShapes(t *testing.T) {
 	})
 }
 
-// TestDemandAsSent: a character in the client's part of the path that a URL should not have does not
-// change the demand before it.
+// TestDemandAsSent: a character that a URL should not have, in the client's part of the path, does
+// not change the demand before it.
 func TestDemandAsSent(t *testing.T) {
 	send := listening(t, func(*Config) {})
 	for _, odd := range []string{"", "/", "/x", `/"`, "/{a}", "/a|b", "/a^b", "/a<b>", "/a`b", `/a\b`, "/\xc3\xa9", "/%2F\""} {
