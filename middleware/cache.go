@@ -34,10 +34,11 @@ func (c *cache) get(k cacheKey, now time.Time) *Token {
 }
 
 // put keeps an answer for the cache's time, never beyond the token's own end; a token that does
-// not say its end is not kept.
+// not say its end is not kept. Nobody else has the answer yet.
 func (c *cache) put(k cacheKey, t *Token, now time.Time) {
 	if t.ExpiresAt.IsZero() {
 		return
 	}
+	t.compact()
 	c.entries.put(k, t, earlier(now.Add(c.ttl), t.ExpiresAt), now, 1)
 }

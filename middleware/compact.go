@@ -7,8 +7,8 @@ import (
 	"github.com/grantor-auth/grantor/scopes"
 )
 
-// compact moves the texts of a token into one piece of memory, and its lists of texts into another.
-// The garbage collector looks at each piece of a remembered token, at every cycle.
+// compact moves the texts of a token into one piece of memory, and its lists of texts into another,
+// before the token is remembered: the garbage collector looks at each piece, at every cycle.
 func (t *Token) compact() {
 	lists := slices.Concat(t.Audience, t.rev)
 	scope := t.Scope.String()

@@ -93,11 +93,9 @@ func (a *answer) token() (*Token, error) {
 	if err != nil {
 		return nil, fmt.Errorf("introspection: act: %w", err)
 	}
-	t := &Token{Actor: actor, AllowedNetworks: networks, Subject: a.Sub, SubjectType: a.SubType, Username: a.Username, ClientID: a.ClientID, Scope: set,
+	return &Token{Actor: actor, AllowedNetworks: networks, Subject: a.Sub, SubjectType: a.SubType, Username: a.Username, ClientID: a.ClientID, Scope: set,
 		Audience: a.Aud, Issuer: a.Iss, ID: a.JTI, ExpiresAt: at(a.Exp), IssuedAt: at(a.Iat), NotBefore: at(a.Nbf),
-		Session: a.SID.value, Claims: a.claims, Confirmation: bound, rev: a.Rev.value}
-	t.compact()
-	return t, nil
+		Session: a.SID.value, Claims: a.claims, Confirmation: bound, rev: a.Rev.value}, nil
 }
 
 func at(seconds float64) time.Time {

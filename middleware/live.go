@@ -38,7 +38,7 @@ func newLive(cfg IntrospectionConfig) *live {
 func (l *live) recall(k cacheKey) *Token {
 	now := l.follow.clock() // both clocks: the one may be put back, the other may stand still
 	found, ok := l.kept.get(k, now.time())
-	if !ok || !now.before(found.until) || !found.token.ExpiresAt.IsZero() && !now.time().Before(found.token.ExpiresAt) {
+	if !ok || !now.before(found.until) {
 		return nil
 	}
 	err := l.follow.checkAnswer(now, found.names, found.token.IssuedAt, found.asked)
@@ -138,7 +138,7 @@ func (v *Introspection) takeSlot(ctx context.Context) error {
 const maxKept = time.Hour
 
 // keep remembers an answer until the token's exp, and for an hour at most, if nothing of it ended
-// since the question.
+// since the question. Nobody else has the answer yet.
 func (l *live) keep(k cacheKey, found keptAnswer, header http.Header) {
 	t := found.token
 	if t.Issuer != l.follow.cfg.Issuer || !l.follow.mayKeep(found.names, t.IssuedAt, found.asked) {
@@ -149,6 +149,7 @@ func (l *live) keep(k cacheKey, found keptAnswer, header http.Header) {
 	if !t.ExpiresAt.IsZero() { // by the server's clock too, if ours is late
 		life = min(life, t.ExpiresAt.Sub(now.time()), t.ExpiresAt.Sub(dateOf(header))-time.Second)
 	}
+	t.compact()
 	found.until = now.add(life)
 	l.kept.put(k, found, found.until.time(), now.time(), 1)
 }

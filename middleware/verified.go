@@ -33,6 +33,7 @@ func (v *JWT) verify(ctx context.Context, text string) (verifiedToken, error) {
 	return v.flights.do(ctx, k, func() (verifiedToken, error) {
 		found, err := v.verifyAnew(ctx, text)
 		if err == nil {
+			found.token.compact()
 			v.remember(k, found)
 		}
 		return found, err
@@ -131,7 +132,6 @@ func (v *JWT) verifyAnew(ctx context.Context, text string) (found verifiedToken,
 	if err != nil {
 		return found, err
 	}
-	t.compact()
 	found = verifiedToken{token: t, proof: proof, bytes: len(text)}
 	if v.cfg.Follow != nil {
 		found.names = v.cfg.Follow.namesOfJWT(t, proof.KeyID())
